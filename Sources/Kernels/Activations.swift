@@ -1,0 +1,67 @@
+/// Pointwise functions of a layer's values and what their gradients multiply by. `into` may be the input itself.
+///
+/// Slopes are taken from the *output* y, so that a layer can be computed in place. A NaN stays a NaN: it must reach the loss,
+/// where training stops with its reason.
+public enum Activations {
+    /// y = x where x > 0, slope · x elsewhere; with slope 0 the ReLU.
+    public static func leakyRelu(_ input: Floats, slope: Float, into output: Floats) {
+        let slopes = Vector(repeating: slope)
+        precondition(input.count == output.count, "\(input.count) values into \(output.count)")
+        forEachEight(input.count) { index, lanes in
+            let x = input.lanes(at: index, lanes)
+            output.setLanes(x.replacing(with: x * slopes, where: x .< 0), at: index, lanes)
+        }
+    }
+
+    /// dx = dy where y > 0, slope · dy elsewhere. Needs slope ≥ 0, for then y > 0 exactly where x > 0.
+    public static func leakyReluGradient(_ gradient: Floats, output: Floats, slope: Float, into inputGradient: Floats) {
+        let slopes = Vector(repeating: slope)
+        precondition(gradient.count == output.count && inputGradient.count == output.count,
+                     "\(gradient.count) gradients of \(output.count) values into \(inputGradient.count)")
+        forEachEight(output.count) { index, lanes in
+            let dy = gradient.lanes(at: index, lanes), y = output.lanes(at: index, lanes)
+            inputGradient.setLanes((dy * slopes).replacing(with: dy, where: y .> 0), at: index, lanes)
+        }
+    }
+
+    /// y = 1 / (1 + exp(−x)).
+    public static func sigmoid(_ input: Floats, into output: Floats) { map(input, into: output, VectorMath.sigmoid) }
+
+    /// y = tanh(x).
+    public static func tanh(_ input: Floats, into output: Floats) { map(input, into: output, VectorMath.tanh) }
+
+    /// dx = dy · y (1 − y).
+    public static func sigmoidGradient(_ gradient: Floats, output: Floats, into inputGradient: Floats) {
+        map(gradient, output, into: inputGradient) { dy, y in dy * (y * (1 - y)) }
+    }
+
+    /// dx = dy · (1 − y²).
+    public static func tanhGradient(_ gradient: Floats, output: Floats, into inputGradient: Floats) {
+        map(gradient, output, into: inputGradient) { dy, y in dy * (1 - y * y) }
+    }
+
+    /// y = x · mask · factor: dropout with its mask of 0 and 1, and its own gradient.
+    public static func applyMask(_ mask: Floats, factor: Float, to input: Floats, into output: Floats) {
+        let factors = Vector(repeating: factor)
+        map(input, mask, into: output) { x, keep in x * (keep * factors) }
+    }
+
+    @inline(__always)
+    private static func map(_ input: Floats, into output: Floats, _ function: (Vector) -> Vector) {
+        precondition(input.count == output.count, "\(input.count) values into \(output.count)")
+        forEachEight(input.count) { index, lanes in
+            output.setLanes(function(input.lanes(at: index, lanes)), at: index, lanes)
+        }
+    }
+
+    @inline(__always)
+    private static func map(
+        _ first: Floats, _ second: Floats, into output: Floats, _ function: (Vector, Vector) -> Vector
+    ) {
+        precondition(first.count == output.count && second.count == output.count,
+                     "\(first.count) and \(second.count) values into \(output.count)")
+        forEachEight(output.count) { index, lanes in
+            output.setLanes(function(first.lanes(at: index, lanes), second.lanes(at: index, lanes)), at: index, lanes)
+        }
+    }
+}

@@ -1,0 +1,115 @@
+/// A two-dimensional convolution and its two adjoints, without bias.
+///
+/// Activations are NHWC: `batch` examples of height × width × channels. Weights are [kernel, kernel, input channels, output
+/// channels]. With x the input, w the weights, y the output, and indices of the padded image,
+///
+///     y[n, p, q, o] = Σ over i, j, c of x[n, p·stride + i − padTop, q·stride + j − padLeft, c] · w[i, j, c, o].
+///
+/// A transposed convolution is `inputGradient` used as the forward pass, in the geometry of its adjoint (its output is the
+/// input here). Results depend on the arguments alone: the algorithm is chosen by
+/// shape and batch.
+public struct Convolution: Sendable {
+    /// How a convolution is computed.
+    enum Algorithm: Hashable, Sendable {
+        /// The window is the whole image, or one pixel: a product of matrices as they lie.
+        case matrix
+        /// Windows copied into rows of a matrix, a block at a time, and multiplied.
+        case windows
+        /// Fewer multiplications by Winograd's transforms: 4 × 4 kernels of stride 2.
+        case winograd
+    }
+
+    public let geometry: ConvolutionGeometry
+    /// For tests: an algorithm other than the shape's own.
+    private let forced: Algorithm?
+
+    public init(_ geometry: ConvolutionGeometry) {
+        self.init(geometry, algorithm: nil)
+    }
+
+    init(_ geometry: ConvolutionGeometry, algorithm: Algorithm?) {
+        self.geometry = geometry
+        forced = algorithm
+    }
+
+    func algorithm(batch: Int) -> Algorithm {
+        if let forced { return forced }
+        let g = geometry
+        let onePixel = g.kernel == 1 && g.stride == 1
+        let wholeImage = g.hasNoPadding && g.kernel == g.inputHeight && g.kernel == g.inputWidth
+        if onePixel || wholeImage { return .matrix }
+        return WinogradConvolution.suits(g, batch: batch) ? .winograd : .windows
+    }
+
+    /// Values of scratch memory that each of the passes may use for `batch` examples.
+    public func scratchCount(batch: Int) -> Int {
+        switch algorithm(batch: batch) {
+        case .matrix: 0
+        case .windows: WindowConvolution(geometry: geometry, batch: batch).scratchCount
+        case .winograd: WinogradConvolution(geometry: geometry, batch: batch).scratchCount
+        }
+    }
+
+    /// Overwrites `output`.
+    public func forward(_ input: Floats, weight: Floats, into output: Floats, batch: Int, scratch: Floats) {
+        check(input: input, weight: weight, output: output, batch: batch, scratch: scratch)
+        switch algorithm(batch: batch) {
+        case .matrix:
+            let rows = matrixRows(batch: batch)
+            Matrix.multiply(input, by: weight, into: output,
+                            rows: rows, columns: geometry.outputChannels, inner: geometry.windowCount)
+        case .windows:
+            WindowConvolution(geometry: geometry, batch: batch)
+                .forward(input.base, weight: weight.base, into: output.base, scratch: scratch.base)
+        case .winograd:
+            WinogradConvolution(geometry: geometry, batch: batch)
+                .forward(input.base, weight: weight.base, into: output.base, scratch: scratch.base)
+        }
+    }
+
+    /// Overwrites `inputGradient` with the gradient of the loss with respect to the input.
+    public func inputGradient(_ outputGradient: Floats, weight: Floats, into inputGradient: Floats, batch: Int, scratch: Floats) {
+        check(input: inputGradient, weight: weight, output: outputGradient, batch: batch, scratch: scratch)
+        switch algorithm(batch: batch) {
+        case .matrix:
+            let rows = matrixRows(batch: batch)
+            Matrix.multiply(outputGradient, by: weight, secondTransposed: true, into: inputGradient,
+                            rows: rows, columns: geometry.windowCount, inner: geometry.outputChannels)
+        case .windows:
+            WindowConvolution(geometry: geometry, batch: batch)
+                .inputGradient(outputGradient.base, weight: weight.base, into: inputGradient.base, scratch: scratch.base)
+        case .winograd:
+            WinogradConvolution(geometry: geometry, batch: batch)
+                .inputGradient(outputGradient.base, weight: weight.base, into: inputGradient.base, scratch: scratch.base)
+        }
+    }
+
+    /// Adds the gradient with respect to the weights to `weightGradient`.
+    public func weightGradient(input: Floats, outputGradient: Floats, addingTo weightGradient: Floats, batch: Int,
+                               scratch: Floats) {
+        check(input: input, weight: weightGradient, output: outputGradient, batch: batch, scratch: scratch)
+        switch algorithm(batch: batch) {
+        case .matrix:
+            let rows = matrixRows(batch: batch)
+            Matrix.multiply(input, transposed: true, by: outputGradient, into: weightGradient,
+                            rows: geometry.windowCount, columns: geometry.outputChannels, inner: rows, adding: true)
+        case .windows:
+            WindowConvolution(geometry: geometry, batch: batch)
+                .weightGradient(input: input.base, outputGradient: outputGradient.base, addingTo: weightGradient.base,
+                                scratch: scratch.base)
+        case .winograd:
+            WinogradConvolution(geometry: geometry, batch: batch)
+                .weightGradient(input: input.base, outputGradient: outputGradient.base, addingTo: weightGradient.base,
+                                scratch: scratch.base)
+        }
+    }
+
+    private func matrixRows(batch: Int) -> Int { batch * geometry.outputPixels }
+
+    private func check(input: Floats, weight: Floats, output: Floats, batch: Int, scratch: Floats) {
+        precondition(input.count >= batch * geometry.inputCount && output.count >= batch * geometry.outputCount,
+                     "\(input.count) input and \(output.count) output values for \(batch) examples of \(geometry)")
+        precondition(weight.count >= geometry.weightCount, "\(weight.count) weights for \(geometry)")
+        precondition(scratch.count >= scratchCount(batch: batch), "\(scratch.count) values of scratch for \(geometry)")
+    }
+}

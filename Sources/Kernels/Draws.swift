@@ -1,0 +1,178 @@
+/// What a random draw is for: part of its key, so that no two uses share numbers.
+public enum Purpose: UInt32, Sendable {
+    case initialValues = 1, shuffle, synthetic, sample
+    case discriminatorNoise, generatorNoise
+    case dropoutReal, dropoutFake, dropoutGenerator
+    case fixedLatents
+}
+
+/// The random numbers of one pass over a minibatch: a pure function of their key, with no state to keep or to restore.
+///
+/// Key: (seed, purpose, step, inner step, layer, index of the sample in the *global* minibatch, index within the sample).
+/// So a draw never depends on the rank, on the number of ranks or on the order of calls.
+public struct Draws: Sendable {
+    public let seed: UInt64
+    public let purpose: Purpose
+    public let step: Int
+    /// The discriminator step within the alternation step, 0 ..< k.
+    public let inner: Int
+    /// Index in the global minibatch of the first sample of the batch at hand.
+    public let firstSample: Int
+
+    public init(seed: UInt64, purpose: Purpose, step: Int, inner: Int = 0, firstSample: Int = 0) {
+        self.seed = seed
+        self.purpose = purpose
+        self.step = step
+        self.inner = inner
+        self.firstSample = firstSample
+    }
+}
+
+/// The values drawn.
+///
+/// Values are drawn in groups of 32, from eight Philox counters each. The counter is (block within the sample, sample in the
+/// global minibatch, step, purpose · 2²⁴ + layer · 2¹⁶ + inner step), the key the seed. Value j of a sample is word ⌊(j mod 32) / 8⌋
+/// of block 8⌊j / 32⌋ + j mod 8: the lanes of a vector, as they come.
+extension Draws {
+    /// Uniform values in `low` ..< `high` (`high` itself where rounding reaches it), on a grid of 2²⁴ steps.
+    ///
+    /// `values` holds `samples` samples of equal length; the first is sample ``firstSample`` of the global minibatch. `layer`
+    /// tells apart the layers of a network that draw for the same purpose.
+    public func fillUniform(_ values: Floats, samples: Int, layer: Int = 0, low: Float, high: Float) {
+        let width = high - low
+        fill(values, samples: samples, layer: layer) { words in
+            (low + width * Self.unitInterval(words.0), low + width * Self.unitInterval(words.1),
+             low + width * Self.unitInterval(words.2), low + width * Self.unitInterval(words.3))
+        }
+    }
+
+    /// Normal values of mean 0, by Box & Muller 1958 from two words each pair; at most 6.7 deviations from 0.
+    public func fillNormal(_ values: Floats, samples: Int, layer: Int = 0, deviation: Float = 1) {
+        fill(values, samples: samples, layer: layer) { words in
+            let first = Self.normalPair(words.0, words.1), second = Self.normalPair(words.2, words.3)
+            return (deviation * first.0, deviation * first.1, deviation * second.0, deviation * second.1)
+        }
+    }
+
+    /// 1 with probability `keep`, otherwise 0: what dropout multiplies by.
+    public func fillKeepMask(_ mask: Floats, samples: Int, layer: Int, keep: Float) {
+        precondition(keep > 0 && keep <= 1, "dropout that keeps a value with probability \(keep)")
+        fill(mask, samples: samples, layer: layer) { words in
+            (Vector.zero.replacing(with: 1, where: Self.unitInterval(words.0) .< keep),
+             Vector.zero.replacing(with: 1, where: Self.unitInterval(words.1) .< keep),
+             Vector.zero.replacing(with: 1, where: Self.unitInterval(words.2) .< keep),
+             Vector.zero.replacing(with: 1, where: Self.unitInterval(words.3) .< keep))
+        }
+    }
+
+    /// The numbers 0 ..< `count` in an order drawn uniformly from all orders (Fisher & Yates; Durstenfeld 1964).
+    public func permutation(count: Int) -> [UInt32] {
+        precondition(count >= 0 && count <= Int(UInt32.max), "a permutation of \(count) numbers")
+        var order = (0 ..< UInt32(count)).map { $0 }
+        guard count > 1 else { return order }
+        var words = WordStream(self)
+        order.withUnsafeMutableBufferPointer { order in
+            for last in stride(from: count - 1, to: 0, by: -1) {
+                order.swapAt(last, Int(words.integer(below: UInt32(last + 1))))
+            }
+        }
+        return order
+    }
+}
+
+extension Draws {
+    typealias Words = (SIMD8<UInt32>, SIMD8<UInt32>, SIMD8<UInt32>, SIMD8<UInt32>)
+
+    /// The last two words of the counter.
+    func counterTail(layer: Int) -> (UInt32, UInt32) {
+        precondition(step >= 0 && step <= Int(UInt32.max) && inner >= 0 && inner < 1 << 16 && layer >= 0 && layer < 1 << 8,
+                     "a draw at step \(step), inner step \(inner), layer \(layer): past 32, 16 or 8 bits")
+        return (UInt32(step), purpose.rawValue << 24 | UInt32(layer) << 16 | UInt32(inner))
+    }
+
+    @inline(__always)
+    private func fill(_ values: Floats, samples: Int, layer: Int, _ convert: (Words) -> (Vector, Vector, Vector, Vector)) {
+        guard samples > 0 else { return }
+        precondition(values.count % samples == 0, "\(values.count) values for \(samples) samples")
+        precondition(firstSample >= 0 && firstSample + samples <= 1 << 32, "samples from \(firstSample) on: past 32 bits")
+        let perSample = values.count / samples
+        let (c2, c3) = counterTail(layer: layer)
+        let philox = Philox(seed: seed)
+        for sample in 0 ..< samples {
+            let row = values.base + sample * perSample
+            let c1 = UInt32(firstSample + sample)
+            var index = 0
+            while index < perSample {
+                let group = convert(philox.eightBlocks(first: UInt32(index / 4), c1, c2, c3))
+                if index + 32 <= perSample {
+                    row.store(group.0, at: index)
+                    row.store(group.1, at: index &+ 8)
+                    row.store(group.2, at: index &+ 16)
+                    row.store(group.3, at: index &+ 24)
+                } else {
+                    Self.storeStart(of: group, in: row + index, count: perSample - index)
+                }
+                index &+= 32
+            }
+        }
+    }
+
+    private static func storeStart(of group: (Vector, Vector, Vector, Vector), in row: UnsafeMutablePointer<Float>, count: Int) {
+        row.store(group.0, at: 0, count: min(count, 8))
+        row.store(group.1, at: 8, count: min(max(count - 8, 0), 8))
+        row.store(group.2, at: 16, count: min(max(count - 16, 0), 8))
+        row.store(group.3, at: 24, count: min(max(count - 24, 0), 8))
+    }
+
+    /// The upper 24 bits as a multiple of 2⁻²⁴ in 0 ..< 1.
+    @inline(__always)
+    private static func unitInterval(_ words: SIMD8<UInt32>) -> Vector {
+        Vector(SIMD8<Int32>(truncatingIfNeeded: words &>> 8)) * 0x1p-24
+    }
+
+    /// Two independent normal vectors: √(−2 ln u) (cos 2πv, sin 2πv).
+    @inline(__always)
+    private static func normalPair(_ first: SIMD8<UInt32>, _ second: SIMD8<UInt32>) -> (Vector, Vector) {
+        // All 32 bits, halfway between the grid's points: never zero, and tails as far as 6.7.
+        let high = unsafeBitCast(first &>> 16, to: SIMD8<Int32>.self), low = unsafeBitCast(first & 0xffff, to: SIMD8<Int32>.self)
+        let u = (VectorMath.small(high) * 65_536 + (VectorMath.small(low) + 0.5)) * 0x1p-32
+        let radius = (-2 * VectorMath.log(u)).squareRoot()
+        let (sine, cosine) = VectorMath.sinCosOfTurns(unitInterval(second))
+        return (radius * cosine, radius * sine)
+    }
+}
+
+/// The words of sample 0, one after another, for what needs an unknown number of them.
+private struct WordStream {
+    private let philox: Philox
+    private let tail: (UInt32, UInt32)
+    private var block: UInt32 = 0
+    private var words = SIMD32<UInt32>.zero
+    private var next = 32
+
+    init(_ draws: Draws) {
+        philox = Philox(seed: draws.seed)
+        tail = draws.counterTail(layer: 0)
+    }
+
+    private mutating func word() -> UInt32 {
+        if next == 32 {
+            let group = philox.eightBlocks(first: block, 0, tail.0, tail.1)
+            words = SIMD32(lowHalf: SIMD16(lowHalf: group.0, highHalf: group.1), highHalf: SIMD16(lowHalf: group.2, highHalf: group.3))
+            block &+= 8
+            next = 0
+        }
+        defer { next &+= 1 }
+        return words[next]
+    }
+
+    /// Uniform in 0 ..< `bound`, without bias: Lemire 2019, "Fast random integer generation in an interval", algorithm 5.
+    mutating func integer(below bound: UInt32) -> UInt32 {
+        var product = UInt64(word()) &* UInt64(bound)
+        if UInt32(truncatingIfNeeded: product) < bound {
+            let threshold = (0 &- bound) % bound
+            while UInt32(truncatingIfNeeded: product) < threshold { product = UInt64(word()) &* UInt64(bound) }
+        }
+        return UInt32(truncatingIfNeeded: product >> 32)
+    }
+}

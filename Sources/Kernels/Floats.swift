@@ -1,0 +1,91 @@
+import Glibc
+
+/// A view of contiguous float32 values: a pointer and a count.
+///
+/// It owns nothing: whoever made the memory (a ``FloatBuffer``) keeps it alive. Indices are checked in debug builds only.
+/// It is the one type by which the modules above hand numbers to the kernels, so that they never touch a pointer.
+public struct Floats: @unchecked Sendable {
+    public let base: UnsafeMutablePointer<Float>
+    public let count: Int
+
+    @inlinable public init(_ base: UnsafeMutablePointer<Float>, count: Int) {
+        self.base = base
+        self.count = count
+    }
+
+    /// Nothing: zero values.
+    public static let none = Floats(UnsafeMutablePointer<Float>.allocate(capacity: 1), count: 0)
+
+    @inlinable public subscript(index: Int) -> Float {
+        get {
+            assert(index >= 0 && index < count, "index \(index) outside 0 ..< \(count)")
+            return base[index]
+        }
+        nonmutating set {
+            assert(index >= 0 && index < count, "index \(index) outside 0 ..< \(count)")
+            base[index] = newValue
+        }
+    }
+
+    /// The part `range` of these values, sharing their memory.
+    @inlinable public subscript(range: Range<Int>) -> Floats {
+        precondition(range.lowerBound >= 0 && range.upperBound <= count, "range \(range) outside 0 ..< \(count)")
+        return Floats(base + range.lowerBound, count: range.count)
+    }
+
+    @inlinable public func fill(_ value: Float) { base.update(repeating: value, count: count) }
+
+    /// Copies all of `source` into the first values here.
+    @inlinable public func copy(from source: Floats) {
+        precondition(source.count <= count, "copy of \(source.count) values into room for \(count)")
+        base.update(from: source.base, count: source.count)
+    }
+
+    /// The values as bytes, for files, hashes and messages.
+    @inlinable public var bytes: UnsafeMutableRawBufferPointer {
+        UnsafeMutableRawBufferPointer(start: base, count: count * MemoryLayout<Float>.stride)
+    }
+
+    /// The values copied into an array: for tests, reports and files, not for the step.
+    public var array: [Float] { Array(UnsafeBufferPointer(start: base, count: count)) }
+}
+
+/// The owner of contiguous float32 memory, aligned to 64 bytes (a cache line, an AVX-512 vector) and zeroed.
+public final class FloatBuffer: @unchecked Sendable {
+    public let values: Floats
+
+    public convenience init(count: Int) {
+        guard let memory = FloatBuffer.allocate(count) else {
+            fatalError("out of memory: \(FloatBuffer.bytes(count)) bytes for a buffer of \(count) float32 values")
+        }
+        self.init(memory, count)
+    }
+
+    /// Nil where there is no memory: for what the program can do without.
+    public convenience init?(countIfThereIsRoom count: Int) {
+        guard let memory = FloatBuffer.allocate(count) else { return nil }
+        self.init(memory, count)
+    }
+
+    private init(_ memory: UnsafeMutableRawPointer, _ count: Int) {
+        memset(memory, 0, FloatBuffer.bytes(count))
+        values = Floats(memory.bindMemory(to: Float.self, capacity: max(count, 16)), count: count)
+    }
+
+    private static func bytes(_ count: Int) -> Int { max(count, 16) * MemoryLayout<Float>.stride }
+
+    private static func allocate(_ count: Int) -> UnsafeMutableRawPointer? {
+        precondition(count >= 0, "a buffer of \(count) values")
+        var memory: UnsafeMutableRawPointer?
+        return posix_memalign(&memory, 64, bytes(count)) == 0 ? memory : nil
+    }
+
+    public convenience init(_ array: [Float]) {
+        self.init(count: array.count)
+        for (index, value) in array.enumerated() { values[index] = value }
+    }
+
+    deinit { free(values.base) }
+
+    public var count: Int { values.count }
+}

@@ -1,0 +1,77 @@
+import CVector
+
+/// Parameter updates in one pass over flat buffers. Each returns Σ g², so that the norm of the gradient costs no further pass.
+public enum OptimiserKernels {
+    /// θ ← θ − rate · g.
+    public static func descend(_ values: Floats, gradients: Floats, rate: Float) -> Double {
+        precondition(values.count == gradients.count, "\(gradients.count) gradients for \(values.count) values")
+        let rates = Vector(repeating: rate)
+        var norm = SquaredNorm()
+        forEachEight(values.count) { index, lanes in
+            let gradient = gradients.lanes(at: index, lanes)
+            norm.add(gradient)
+            values.setLanes(values.lanes(at: index, lanes) - rates * gradient, at: index, lanes)
+        }
+        return norm.total
+    }
+
+    /// v ← μ v − rate · g, then θ ← θ + v: momentum as in the code of Goodfellow et al. 2014 (not Nesterov's). The rate is
+    /// inside the velocity, so a falling rate does not shrink the steps already taken; PyTorch keeps it outside.
+    public static func descend(
+        _ values: Floats, gradients: Floats, velocity: Floats, rate: Float, momentum: Float
+    ) -> Double {
+        precondition(values.count == gradients.count && values.count == velocity.count,
+                     "\(gradients.count) gradients and \(velocity.count) velocities for \(values.count) values")
+        let rates = Vector(repeating: rate), momenta = Vector(repeating: momentum)
+        var norm = SquaredNorm()
+        forEachEight(values.count) { index, lanes in
+            let gradient = gradients.lanes(at: index, lanes)
+            norm.add(gradient)
+            let next = momenta * velocity.lanes(at: index, lanes) - rates * gradient
+            velocity.setLanes(next, at: index, lanes)
+            values.setLanes(values.lanes(at: index, lanes) + next, at: index, lanes)
+        }
+        return norm.total
+    }
+
+    /// Adam: Kingma & Ba 2015, Algorithm 1, with ε outside the root as there: for update t = 1, 2, …
+    ///
+    ///     m ← β₁ m + (1 − β₁) g        v ← β₂ v + (1 − β₂) g²
+    ///     θ ← θ − rate / (1 − β₁ᵗ) · m / (√v / √(1 − β₂ᵗ) + ε)
+    public static func adam(
+        _ values: Floats, gradients: Floats, first: Floats, second: Floats,
+        rate: Double, beta1: Double, beta2: Double, epsilon: Double, update: Int
+    ) -> Double {
+        precondition(values.count == gradients.count && values.count == first.count && values.count == second.count,
+                     "\(gradients.count) gradients, \(first.count) and \(second.count) moments for \(values.count) values")
+        precondition(update > 0, "Adam's updates are counted from 1, not \(update)")
+        let keepFirst = SIMD8(repeating: Float(beta1)), takeFirst = SIMD8(repeating: Float(1 - beta1))
+        let keepSecond = SIMD8(repeating: Float(beta2)), takeSecond = SIMD8(repeating: Float(1 - beta2))
+        let rates = Vector(repeating: Float(rate / (1 - power(beta1, update))))
+        let correction = Vector(repeating: Float(1 / (1 - power(beta2, update)).squareRoot()))
+        let epsilons = Vector(repeating: Float(epsilon))
+        var norm = SquaredNorm()
+        forEachEight(values.count) { index, lanes in
+            let gradient = gradients.lanes(at: index, lanes)
+            norm.add(gradient)
+            let mean = keepFirst * first.lanes(at: index, lanes) + takeFirst * gradient
+            let square = keepSecond * second.lanes(at: index, lanes) + takeSecond * (gradient * gradient)
+            first.setLanes(mean, at: index, lanes)
+            second.setLanes(square, at: index, lanes)
+            let step = rates * mean / (squareRoots(square) * correction + epsilons)
+            values.setLanes(values.lanes(at: index, lanes) - step, at: index, lanes)
+        }
+        return norm.total
+    }
+
+    /// base to a whole power by squaring: the same digits on every C library.
+    private static func power(_ base: Double, _ exponent: Int) -> Double {
+        var result = 1.0, factor = base, rest = exponent
+        while rest > 0 {
+            if rest & 1 == 1 { result *= factor }
+            factor *= factor
+            rest >>= 1
+        }
+        return result
+    }
+}

@@ -1,0 +1,206 @@
+import Testing
+@testable import Kernels
+
+/// The definition, in Double: y, dx and dw for given x, w and dy.
+struct NaiveConvolution {
+    let output: [Double], inputGradient: [Double], weightGradient: [Double]
+
+    init(_ g: ConvolutionGeometry, batch: Int, input: Floats, weight: Floats, outputGradient: Floats) {
+        var y = [Double](repeating: 0, count: batch * g.outputCount)
+        var dx = [Double](repeating: 0, count: batch * g.inputCount)
+        var dw = [Double](repeating: 0, count: g.weightCount)
+        let (x, w, dy) = (input.array.map(Double.init), weight.array.map(Double.init), outputGradient.array.map(Double.init))
+        y.withUnsafeMutableBufferPointer { y in dx.withUnsafeMutableBufferPointer { dx in dw.withUnsafeMutableBufferPointer { dw in
+            for n in 0 ..< batch { for p in 0 ..< g.outputHeight { for q in 0 ..< g.outputWidth {
+                for i in 0 ..< g.kernel { for j in 0 ..< g.kernel {
+                    let row = p * g.stride + i - g.padTop, column = q * g.stride + j - g.padLeft
+                    guard row >= 0, row < g.inputHeight, column >= 0, column < g.inputWidth else { continue }
+                    for c in 0 ..< g.inputChannels { for o in 0 ..< g.outputChannels {
+                        let inputIndex = ((n * g.inputHeight + row) * g.inputWidth + column) * g.inputChannels + c
+                        let weightIndex = ((i * g.kernel + j) * g.inputChannels + c) * g.outputChannels + o
+                        let outputIndex = ((n * g.outputHeight + p) * g.outputWidth + q) * g.outputChannels + o
+                        y[outputIndex] += x[inputIndex] * w[weightIndex]
+                        dx[inputIndex] += dy[outputIndex] * w[weightIndex]
+                        dw[weightIndex] += x[inputIndex] * dy[outputIndex]
+                    } }
+                } }
+            } } }
+        } } }
+        (output, inputGradient, weightGradient) = (y, dx, dw)
+    }
+}
+
+/// A convolution's three passes on random values, and the definition's.
+struct ConvolutionTrial {
+    let naive: NaiveConvolution
+    let output, inputGradient, weightGradient: [Float]
+    /// What the weight gradient was added to.
+    let before: [Float]
+
+    init(_ convolution: Convolution, batch: Int) {
+        let g = convolution.geometry
+        let x = randomBuffer(batch * g.inputCount, seed: 1), w = randomBuffer(g.weightCount, seed: 2)
+        let dy = randomBuffer(batch * g.outputCount, seed: 3)
+        let y = randomBuffer(batch * g.outputCount, seed: 4), dx = randomBuffer(batch * g.inputCount, seed: 5)
+        let dw = randomBuffer(g.weightCount, seed: 6)
+        // Scratch holds leftovers of another layer: NaN shows a value that is read before it is written.
+        let scratch = FloatBuffer(count: convolution.scratchCount(batch: batch))
+        before = dw.values.array
+        scratch.values.fill(.nan)
+        convolution.forward(x.values, weight: w.values, into: y.values, batch: batch, scratch: scratch.values)
+        scratch.values.fill(.nan)
+        convolution.inputGradient(dy.values, weight: w.values, into: dx.values, batch: batch, scratch: scratch.values)
+        scratch.values.fill(.nan)
+        convolution.weightGradient(input: x.values, outputGradient: dy.values, addingTo: dw.values, batch: batch, scratch: scratch.values)
+        (output, inputGradient, weightGradient) = (y.values.array, dx.values.array, dw.values.array)
+        naive = NaiveConvolution(g, batch: batch, input: x.values, weight: w.values, outputGradient: dy.values)
+    }
+
+    /// The root mean square differences from the definition, in units of the root mean square of the right values.
+    var errors: (output: Double, inputGradient: Double, weightGradient: Double) {
+        func error(_ values: [Float], _ right: [Double], _ before: [Float]? = nil) -> Double {
+            var differences = 0.0, squares = 1e-60
+            for index in values.indices {
+                let difference = Double(values[index]) - right[index] - Double(before?[index] ?? 0)
+                guard difference.isFinite else { return .infinity }
+                differences += difference * difference
+                squares += right[index] * right[index]
+            }
+            return (differences / squares).squareRoot()
+        }
+        return (error(output, naive.output), error(inputGradient, naive.inputGradient),
+                error(weightGradient, naive.weightGradient, before))
+    }
+}
+
+@Suite struct ConvolutionTests {
+    struct Case: CustomStringConvertible, Sendable {
+        let height, width, channels, outputChannels, kernel, stride, batch: Int
+        let same: Bool
+        init(_ height: Int, _ width: Int, _ channels: Int, to outputChannels: Int, kernel: Int, stride: Int, same: Bool, batch: Int) {
+            (self.height, self.width, self.channels, self.outputChannels) = (height, width, channels, outputChannels)
+            (self.kernel, self.stride, self.same, self.batch) = (kernel, stride, same, batch)
+        }
+        var geometry: ConvolutionGeometry? {
+            same ? .same(height: height, width: width, channels: channels, outputChannels: outputChannels, kernel: kernel, stride: stride)
+                 : .valid(height: height, width: width, channels: channels, outputChannels: outputChannels, kernel: kernel, stride: stride)
+        }
+        var description: String {
+            "\(height)×\(width)×\(channels) → \(outputChannels), \(kernel)×\(kernel)/\(stride) \(same ? "same" : "valid"), batch \(batch)"
+        }
+    }
+
+    static let cases = [
+        Case(8, 8, 3, to: 5, kernel: 4, stride: 2, same: true, batch: 3),
+        Case(8, 8, 5, to: 3, kernel: 4, stride: 2, same: true, batch: 3),
+        Case(7, 10, 3, to: 4, kernel: 4, stride: 2, same: true, batch: 2),
+        Case(9, 6, 4, to: 3, kernel: 3, stride: 2, same: true, batch: 2),
+        Case(7, 5, 2, to: 2, kernel: 3, stride: 1, same: true, batch: 2),
+        Case(7, 5, 2, to: 3, kernel: 5, stride: 1, same: false, batch: 1),
+        Case(11, 8, 3, to: 2, kernel: 4, stride: 3, same: false, batch: 2),
+        Case(11, 8, 2, to: 3, kernel: 4, stride: 3, same: false, batch: 2),
+        Case(9, 9, 3, to: 2, kernel: 2, stride: 4, same: true, batch: 2),
+        Case(9, 9, 2, to: 3, kernel: 2, stride: 4, same: false, batch: 2),
+        Case(3, 2, 2, to: 2, kernel: 7, stride: 2, same: true, batch: 2),
+        Case(16, 16, 1, to: 8, kernel: 4, stride: 2, same: true, batch: 2),
+        Case(4, 4, 6, to: 1, kernel: 4, stride: 1, same: false, batch: 5),
+        Case(4, 4, 6, to: 7, kernel: 4, stride: 1, same: true, batch: 1),
+        Case(5, 4, 6, to: 7, kernel: 1, stride: 1, same: true, batch: 3),
+        Case(5, 4, 6, to: 7, kernel: 1, stride: 2, same: true, batch: 3),
+        Case(1, 1, 4, to: 5, kernel: 1, stride: 1, same: false, batch: 2),
+        Case(4, 4, 2, to: 3, kernel: 4, stride: 2, same: true, batch: 0),
+    ]
+
+    @Test(arguments: cases) func agreesWithTheDefinition(_ trial: Case) throws {
+        let errors = ConvolutionTrial(Convolution(try #require(trial.geometry)), batch: trial.batch).errors
+        #expect(errors.output < 2e-6 && errors.inputGradient < 2e-6 && errors.weightGradient < 2e-6)
+    }
+
+    @Test func samePaddingIsTensorFlows() throws {
+        let even = try #require(ConvolutionGeometry.same(height: 32, width: 28, channels: 1, outputChannels: 8, kernel: 4, stride: 2))
+        #expect((even.outputHeight, even.outputWidth, even.padTop, even.padLeft) == (16, 14, 1, 1))
+        // (4 − 1)·2 + 5 − 7 = 4 rows of padding; (3 − 1)·2 + 5 − 6 = 3 columns, one left and two right.
+        let odd = try #require(ConvolutionGeometry.same(height: 7, width: 6, channels: 1, outputChannels: 8, kernel: 5, stride: 2))
+        #expect((odd.outputHeight, odd.outputWidth, odd.padTop, odd.padLeft) == (4, 3, 2, 1))
+    }
+
+    @Test func geometriesThatDoNotFitAreRefused() {
+        #expect(ConvolutionGeometry.valid(height: 3, width: 8, channels: 1, outputChannels: 1, kernel: 4, stride: 1) == nil)
+        #expect(ConvolutionGeometry.valid(height: 8, width: 3, channels: 1, outputChannels: 1, kernel: 4, stride: 1) == nil)
+        #expect(ConvolutionGeometry.same(height: 8, width: 3, channels: 1, outputChannels: 1, kernel: 4, stride: 0) == nil)
+        #expect(ConvolutionGeometry.same(height: 0, width: 3, channels: 1, outputChannels: 1, kernel: 4, stride: 1) == nil)
+    }
+
+    /// Enough pixels that the blocks of scratch memory end inside an image.
+    @Test func manyBlocks() throws {
+        let geometry = try #require(ConvolutionGeometry.same(height: 12, width: 12, channels: 2048, outputChannels: 3, kernel: 5, stride: 1))
+        let convolution = Convolution(geometry)
+        #expect(convolution.scratchCount(batch: 4) < 4 * 144 * geometry.windowCount)
+        let x = randomBuffer(4 * geometry.inputCount, seed: 1), w = randomBuffer(geometry.weightCount, seed: 2)
+        let whole = FloatBuffer(count: 4 * geometry.outputCount), single = FloatBuffer(count: geometry.outputCount)
+        let scratch = FloatBuffer(count: convolution.scratchCount(batch: 4))
+        convolution.forward(x.values, weight: w.values, into: whole.values, batch: 4, scratch: scratch.values)
+        for image in 0 ..< 4 {
+            convolution.forward(x.values[image * geometry.inputCount ..< (image + 1) * geometry.inputCount], weight: w.values,
+                                into: single.values, batch: 1, scratch: scratch.values)
+            for index in 0 ..< geometry.outputCount {
+                #expect(abs(single.values[index] - whole.values[image * geometry.outputCount + index]) < 1e-3)
+            }
+        }
+    }
+
+    static let winogradCases = [
+        Case(8, 8, 16, to: 32, kernel: 4, stride: 2, same: true, batch: 3),
+        Case(16, 8, 32, to: 16, kernel: 4, stride: 2, same: true, batch: 2),
+        Case(7, 10, 16, to: 16, kernel: 4, stride: 2, same: true, batch: 2),
+        Case(13, 4, 16, to: 16, kernel: 4, stride: 2, same: false, batch: 2),
+        Case(11, 20, 16, to: 16, kernel: 4, stride: 2, same: false, batch: 1),
+        Case(3, 2, 16, to: 16, kernel: 4, stride: 2, same: true, batch: 2),
+        Case(8, 8, 48, to: 16, kernel: 4, stride: 2, same: true, batch: 0),
+    ]
+
+    /// Winograd's transforms cost some precision: at most ten times the error of the direct form.
+    @Test(arguments: winogradCases) func winogradAgreesWithTheDefinition(_ trial: Case) throws {
+        let geometry = try #require(trial.geometry)
+        let direct = ConvolutionTrial(Convolution(geometry, algorithm: .windows), batch: trial.batch).errors
+        let errors = ConvolutionTrial(Convolution(geometry, algorithm: .winograd), batch: trial.batch).errors
+        #expect(errors.output <= 10 * direct.output && errors.inputGradient <= 10 * direct.inputGradient)
+        #expect(errors.weightGradient <= 10 * direct.weightGradient && direct.output < 2e-6)
+    }
+
+    /// Many small blocks of tiles and of channels, the last ones smaller, give what one block gives.
+    @Test func winogradInManyBlocks() throws {
+        let geometry = try #require(ConvolutionGeometry.same(height: 13, width: 8, channels: 48, outputChannels: 80, kernel: 4, stride: 2))
+        let batch = 5
+        let x = randomBuffer(batch * geometry.inputCount, seed: 1), w = randomBuffer(geometry.weightCount, seed: 2)
+        let dy = randomBuffer(batch * geometry.outputCount, seed: 3)
+        var results: [[FloatBuffer]] = []
+        for limit in [1 << 24, 25 * 4 * 80 * 35] {
+            let winograd = WinogradConvolution(geometry: geometry, batch: batch, weightLimit: limit, activationLimit: limit / 10)
+            let y = FloatBuffer(count: dy.count), dx = FloatBuffer(count: x.count), dw = FloatBuffer(count: w.count)
+            let memory = FloatBuffer(count: winograd.scratchCount)
+            memory.values.fill(.nan)
+            let scratch = memory.values.base
+            winograd.forward(x.values.base, weight: w.values.base, into: y.values.base, scratch: scratch)
+            winograd.inputGradient(dy.values.base, weight: w.values.base, into: dx.values.base, scratch: scratch)
+            winograd.weightGradient(input: x.values.base, outputGradient: dy.values.base, addingTo: dw.values.base, scratch: scratch)
+            withExtendedLifetime(memory) {}
+            results.append([y, dx, dw])
+        }
+        for (whole, blocks) in zip(results[0], results[1]) {
+            var worst: Float = 0
+            for index in 0 ..< whole.count { worst = max(worst, abs(whole.values[index] - blocks.values[index])) }
+            #expect(worst < 1e-4)
+        }
+    }
+
+    @Test func theAlgorithmFollowsFromTheShape() throws {
+        let layer = try #require(ConvolutionGeometry.same(height: 8, width: 8, channels: 256, outputChannels: 512, kernel: 4, stride: 2))
+        #expect(Convolution(layer).algorithm(batch: 64) == .winograd)
+        #expect(Convolution(layer).algorithm(batch: 8) == .windows)
+        let logit = try #require(ConvolutionGeometry.valid(height: 4, width: 4, channels: 512, outputChannels: 1, kernel: 4, stride: 1))
+        #expect(Convolution(logit).algorithm(batch: 64) == .matrix)
+        let first = try #require(ConvolutionGeometry.same(height: 32, width: 32, channels: 1, outputChannels: 128, kernel: 4, stride: 2))
+        #expect(Convolution(first).algorithm(batch: 64) == .windows)
+    }
+}
