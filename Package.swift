@@ -8,7 +8,10 @@ let package = Package(
         .systemLibrary(name: "CVector"),
 
         .target(name: "Kernels", dependencies: ["COpenBLAS", "CVector"]),
+        .target(name: "Nets", dependencies: ["Kernels"]),
 
         .testTarget(name: "KernelsTests", dependencies: ["Kernels"]),
+        .target(name: "AllocationCount", path: "Tests/AllocationCount"),
+        .testTarget(name: "NetsTests", dependencies: ["Nets", "AllocationCount"], resources: [.copy("Fixtures")]),
     ]
 )

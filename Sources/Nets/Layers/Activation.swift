@@ -1,0 +1,87 @@
+import Kernels
+
+// y[i] = f(x[i]) for vectors and images of any shape: no parameters, computed in place where the network allows it. Slopes are
+// taken from the output.
+
+/// y = max(x, 0).
+public struct ReLU: Layer {
+    public init() {}
+    public var name: String { "relu" }
+    public var outputMemory: OutputMemory { .overInput }
+    public var backwardReadsOutput: Bool { true }
+    public func outputShape(for input: Shape) throws(ShapeError) -> Shape { input }
+
+    public func forward(_ input: Batch, into output: Batch, _ memory: LayerMemory, mode: Mode) {
+        Activations.leakyRelu(input.values, slope: 0, into: output.values)
+    }
+
+    public func backward(_ outputGradient: Batch, input: Batch, output: Batch,
+                         into inputGradient: Batch?, _ memory: LayerMemory, parameterGradients: Bool) {
+        guard let inputGradient else { return }
+        Activations.leakyReluGradient(outputGradient.values, output: output.values, slope: 0, into: inputGradient.values)
+    }
+}
+
+/// y = x where x > 0, slope · x elsewhere: Maas et al. 2013.
+public struct LeakyReLU: Layer {
+    public let slope: Float
+
+    public init(slope: Float) { self.slope = slope }
+    public var name: String { "leakyRelu" }
+    public var outputMemory: OutputMemory { .overInput }
+    public var backwardReadsOutput: Bool { true }
+
+    /// The slope may not be negative: the sign of y must be the sign of x.
+    public func outputShape(for input: Shape) throws(ShapeError) -> Shape {
+        guard slope >= 0 && slope.isFinite else { throw ShapeError("`slope` must be zero or positive, not \(slope)") }
+        return input
+    }
+
+    public func forward(_ input: Batch, into output: Batch, _ memory: LayerMemory, mode: Mode) {
+        Activations.leakyRelu(input.values, slope: slope, into: output.values)
+    }
+
+    public func backward(_ outputGradient: Batch, input: Batch, output: Batch,
+                         into inputGradient: Batch?, _ memory: LayerMemory, parameterGradients: Bool) {
+        guard let inputGradient else { return }
+        Activations.leakyReluGradient(outputGradient.values, output: output.values, slope: slope, into: inputGradient.values)
+    }
+}
+
+/// y = 1 / (1 + exp(−x)).
+public struct Sigmoid: Layer {
+    public init() {}
+    public var name: String { "sigmoid" }
+    public var outputMemory: OutputMemory { .overInput }
+    public var backwardReadsOutput: Bool { true }
+    public func outputShape(for input: Shape) throws(ShapeError) -> Shape { input }
+
+    public func forward(_ input: Batch, into output: Batch, _ memory: LayerMemory, mode: Mode) {
+        Activations.sigmoid(input.values, into: output.values)
+    }
+
+    public func backward(_ outputGradient: Batch, input: Batch, output: Batch,
+                         into inputGradient: Batch?, _ memory: LayerMemory, parameterGradients: Bool) {
+        guard let inputGradient else { return }
+        Activations.sigmoidGradient(outputGradient.values, output: output.values, into: inputGradient.values)
+    }
+}
+
+/// y = tanh(x).
+public struct Tanh: Layer {
+    public init() {}
+    public var name: String { "tanh" }
+    public var outputMemory: OutputMemory { .overInput }
+    public var backwardReadsOutput: Bool { true }
+    public func outputShape(for input: Shape) throws(ShapeError) -> Shape { input }
+
+    public func forward(_ input: Batch, into output: Batch, _ memory: LayerMemory, mode: Mode) {
+        Activations.tanh(input.values, into: output.values)
+    }
+
+    public func backward(_ outputGradient: Batch, input: Batch, output: Batch,
+                         into inputGradient: Batch?, _ memory: LayerMemory, parameterGradients: Bool) {
+        guard let inputGradient else { return }
+        Activations.tanhGradient(outputGradient.values, output: output.values, into: inputGradient.values)
+    }
+}

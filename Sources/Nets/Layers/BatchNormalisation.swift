@@ -1,0 +1,113 @@
+import Kernels
+
+/// y = scale · x̂ + shift, x̂ = (x − mean) / √(variance + ε), per channel: Ioffe & Szegedy 2015, Algorithm 1.
+///
+/// In training mean and variance are those of the batch over its R = N · H · W rows (variance with 1/R); in sampling the running
+/// ones. The running variance follows the unbiased estimate (1/(R − 1)), as in PyTorch. For C channels: `scale` [C], `shift` [C],
+/// statistics `mean` [C], `variance` [C]. A batch of a single row has no variance: its output is the shift.
+public struct BatchNormalisation: Layer {
+    public let epsilon: Float
+    /// The share of a step's statistics in the running ones.
+    public let momentum: Float
+
+    public init(epsilon: Float = 1e-5, momentum: Float = 0.1) {
+        self.epsilon = epsilon
+        self.momentum = momentum
+    }
+
+    public var name: String { "batchNormalisation" }
+
+    public func outputShape(for input: Shape) throws(ShapeError) -> Shape {
+        guard epsilon > 0 && epsilon.isFinite else { throw ShapeError("`epsilon` must be positive, not \(epsilon)") }
+        guard momentum >= 0 && momentum <= 1 else { throw ShapeError("`momentum` must be in 0 ... 1, not \(momentum)") }
+        return input
+    }
+
+    public func parameters(for input: Shape) -> [ParameterSpec] {
+        let channels = input.channels
+        return [
+            ParameterSpec("scale", [channels], layout: "C", initialiser: .constant(1), fanIn: 1, fanOut: 1),
+            ParameterSpec("shift", [channels], layout: "C", initialiser: .zero, fanIn: 1, fanOut: 1),
+        ]
+    }
+
+    public func statistics(for input: Shape) -> [StatisticSpec] {
+        [
+            StatisticSpec("mean", count: input.channels, initial: 0, momentum: momentum),
+            StatisticSpec("variance", count: input.channels, initial: 1, momentum: momentum),
+        ]
+    }
+
+    /// The batch's mean and 1/√(variance + ε).
+    public func savedCount(for input: Shape, batch: Int) -> Int { 2 * input.channels }
+
+    /// Two sums a channel, in forward and in backward.
+    public func scratchCount(for input: Shape, batch: Int) -> Int { 2 * input.channels }
+
+    public func forward(_ input: Batch, into output: Batch, _ memory: LayerMemory, mode: Mode) {
+        let channels = input.shape.channels
+        let mean = memory.saved[0 ..< channels], inverse = memory.saved[channels ..< 2 * channels]
+        let sums = memory.scratch[0 ..< channels]
+        switch mode {
+        case .training:
+            let rows = input.values.count / channels
+            Normalisation.sum(input.values, channels: channels, into: sums)
+            Self.divide(sums, by: Float(rows), into: mean)
+            Normalisation.sumSquares(input.values, around: mean, into: sums)
+            Self.addStatistics(mean: mean, squares: sums, rows: rows, examples: input.count, to: memory.batchStatistics)
+            Self.divide(sums, by: Float(rows), into: sums)
+            Normalisation.inverseDeviation(variance: sums, epsilon: epsilon, into: inverse)
+        case .sampling:
+            mean.copy(from: memory.statistics[0])
+            Normalisation.inverseDeviation(variance: memory.statistics[1], epsilon: epsilon, into: inverse)
+        }
+        Normalisation.normalise(input.values, mean: mean, inverse: inverse,
+                                scale: memory.parameters[0], shift: memory.parameters[1], into: output.values)
+    }
+
+    public func backward(_ outputGradient: Batch, input: Batch, output: Batch,
+                         into inputGradient: Batch?, _ memory: LayerMemory, parameterGradients: Bool) {
+        let (shiftSums, scaleSums) = sumGradients(outputGradient, input: input, memory, parameterGradients: parameterGradients)
+        guard let inputGradient else { return }
+        self.inputGradient(outputGradient, input: input, memory, shiftSums: shiftSums, scaleSums: scaleSums,
+                           rows: input.values.count / input.shape.channels, into: inputGradient)
+    }
+
+    /// Σ dy and Σ dy · x̂ of each channel, in scratch memory; added to the parameters' gradients where those are wanted.
+    func sumGradients(_ outputGradient: Batch, input: Batch, _ memory: LayerMemory,
+                      parameterGradients: Bool) -> (shiftSums: Floats, scaleSums: Floats) {
+        let channels = input.shape.channels
+        let shiftSums = memory.scratch[0 ..< channels], scaleSums = memory.scratch[channels ..< 2 * channels]
+        Normalisation.sumGradients(outputGradient.values, input: input.values, mean: memory.saved[0 ..< channels],
+                                   inverse: memory.saved[channels ..< 2 * channels], shiftSums: shiftSums, scaleSums: scaleSums)
+        if parameterGradients {
+            Reductions.add(scaleSums, to: memory.gradients[0])
+            Reductions.add(shiftSums, to: memory.gradients[1])
+        }
+        return (shiftSums, scaleSums)
+    }
+
+    /// The input gradient, given the sums over the `rows` rows that mean and variance were taken over.
+    func inputGradient(_ outputGradient: Batch, input: Batch, _ memory: LayerMemory, shiftSums: Floats, scaleSums: Floats,
+                       rows: Int, into inputGradient: Batch) {
+        let channels = input.shape.channels
+        Normalisation.inputGradient(
+            outputGradient.values, input: input.values, mean: memory.saved[0 ..< channels],
+            inverse: memory.saved[channels ..< 2 * channels], scale: memory.parameters[0],
+            shiftSums: shiftSums, scaleSums: scaleSums, rows: rows, into: inputGradient.values)
+    }
+
+    /// sums += examples · (mean, unbiased variance), given Σ (x − mean)² over `rows` rows.
+    static func addStatistics(mean: Floats, squares: Floats, rows: Int, examples: Int, to sums: Parts) {
+        guard !sums.isEmpty else { return }
+        let means = sums[0], variances = sums[1]
+        for channel in 0 ..< mean.count {
+            means[channel] += Float(examples) * mean[channel]
+            variances[channel] += Float(examples) * (squares[channel] / Float(max(rows - 1, 1)))
+        }
+    }
+
+    private static func divide(_ sums: Floats, by count: Float, into quotients: Floats) {
+        for index in 0 ..< sums.count { quotients[index] = sums[index] / count }
+    }
+}

@@ -1,0 +1,40 @@
+import Kernels
+
+/// y = x W + b.
+///
+/// N examples, I inputs, O units: x [N, I], W `weight` [I, O], b `bias` [O], y [N, O].
+public struct Dense: Layer {
+    public let units: Int
+    public let hasBias: Bool
+    public let weights: Initialiser
+    public let biases: Initialiser
+
+    public init(units: Int, hasBias: Bool = true, weights: Initialiser = .glorot, biases: Initialiser = .zero) {
+        self.units = units
+        self.hasBias = hasBias
+        self.weights = weights
+        self.biases = biases
+    }
+
+    public var name: String { "dense" }
+
+    public func outputShape(for input: Shape) throws(ShapeError) -> Shape {
+        try requireAtLeastOne(units, "units")
+        _ = try requireVector(input)
+        return .vector(units)
+    }
+
+    public func parameters(for input: Shape) -> [ParameterSpec] {
+        linearParameters(input: input.count, outputs: units, hasBias: hasBias, weights: weights, biases: biases)
+    }
+
+    public func forward(_ input: Batch, into output: Batch, _ memory: LayerMemory, mode: Mode) {
+        multiplyRows(input, memory.parameters, hasBias: hasBias, into: output.values)
+    }
+
+    public func backward(_ outputGradient: Batch, input: Batch, output: Batch,
+                         into inputGradient: Batch?, _ memory: LayerMemory, parameterGradients: Bool) {
+        multiplyRowsBackward(outputGradient.values, input: input, memory, hasBias: hasBias,
+                             into: inputGradient, parameterGradients: parameterGradients)
+    }
+}

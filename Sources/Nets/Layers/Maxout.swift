@@ -1,0 +1,53 @@
+import Kernels
+
+/// y[u] = max_p z[u, p], z = x W + b: Goodfellow et al. 2013, eq. 1. The gradient goes to the piece that won, the first of equals.
+///
+/// N examples, I inputs, U units of P pieces: x [N, I], W `weight` [I, U · P] and b `bias` [U · P] with the pieces of a unit side
+/// by side, y [N, U].
+public struct Maxout: Layer {
+    public let units: Int
+    public let pieces: Int
+    public let weights: Initialiser
+    public let biases: Initialiser
+
+    public init(units: Int, pieces: Int, weights: Initialiser = .glorot, biases: Initialiser = .zero) {
+        self.units = units
+        self.pieces = pieces
+        self.weights = weights
+        self.biases = biases
+    }
+
+    public var name: String { "maxout" }
+
+    public func outputShape(for input: Shape) throws(ShapeError) -> Shape {
+        try requireAtLeastOne(units, "units")
+        try requireAtLeastOne(pieces, "pieces")
+        _ = try requireVector(input)
+        return .vector(units)
+    }
+
+    public func parameters(for input: Shape) -> [ParameterSpec] {
+        linearParameters(input: input.count, outputs: units * pieces, hasBias: true, weights: weights, biases: biases)
+    }
+
+    /// The number of the piece that won, for each unit.
+    public func savedCount(for input: Shape, batch: Int) -> Int { batch * units }
+
+    /// z in forward, its gradient in backward.
+    public func scratchCount(for input: Shape, batch: Int) -> Int { batch * units * pieces }
+
+    public func forward(_ input: Batch, into output: Batch, _ memory: LayerMemory, mode: Mode) {
+        let maps = memory.scratch[0 ..< output.values.count * pieces]
+        multiplyRows(input, memory.parameters, hasBias: true, into: maps)
+        MaxoutKernels.forward(maps, pieces: pieces, into: output.values, winners: memory.saved[0 ..< output.values.count])
+    }
+
+    public func backward(_ outputGradient: Batch, input: Batch, output: Batch,
+                         into inputGradient: Batch?, _ memory: LayerMemory, parameterGradients: Bool) {
+        let mapGradients = memory.scratch[0 ..< output.values.count * pieces]
+        MaxoutKernels.backward(outputGradient.values, winners: memory.saved[0 ..< output.values.count],
+                               pieces: pieces, into: mapGradients)
+        multiplyRowsBackward(mapGradients, input: input, memory, hasBias: true,
+                             into: inputGradient, parameterGradients: parameterGradients)
+    }
+}

@@ -1,0 +1,49 @@
+import Kernels
+
+/// The same values under another shape.
+public struct Reshape: Layer {
+    public let shape: Shape
+
+    public init(to shape: Shape) { self.shape = shape }
+    public var name: String { "reshape" }
+    public var outputMemory: OutputMemory { .input }
+
+    public func outputShape(for input: Shape) throws(ShapeError) -> Shape {
+        guard shape.dimensions.allSatisfy({ $0 >= 1 }) else { throw ShapeError("\(shape) has a dimension below 1") }
+        guard input.count == shape.count else {
+            throw ShapeError("\(shape) wants \(shape.count) values, not \(input.count)")
+        }
+        return shape
+    }
+
+    public func forward(_ input: Batch, into output: Batch, _ memory: LayerMemory, mode: Mode) {
+        copyIfElsewhere(input.values, to: output.values)
+    }
+
+    public func backward(_ outputGradient: Batch, input: Batch, output: Batch,
+                         into inputGradient: Batch?, _ memory: LayerMemory, parameterGradients: Bool) {
+        if let inputGradient { copyIfElsewhere(outputGradient.values, to: inputGradient.values) }
+    }
+}
+
+/// An image as a vector: H × W × C values, channels fastest. A vector stays one.
+public struct Flatten: Layer {
+    public init() {}
+    public var name: String { "flatten" }
+    public var outputMemory: OutputMemory { .input }
+    public func outputShape(for input: Shape) throws(ShapeError) -> Shape { .vector(input.count) }
+
+    public func forward(_ input: Batch, into output: Batch, _ memory: LayerMemory, mode: Mode) {
+        copyIfElsewhere(input.values, to: output.values)
+    }
+
+    public func backward(_ outputGradient: Batch, input: Batch, output: Batch,
+                         into inputGradient: Batch?, _ memory: LayerMemory, parameterGradients: Bool) {
+        if let inputGradient { copyIfElsewhere(outputGradient.values, to: inputGradient.values) }
+    }
+}
+
+/// Layers that pass values on are usually lent the same memory on both sides.
+func copyIfElsewhere(_ source: Floats, to target: Floats) {
+    if source.base != target.base { target.copy(from: source) }
+}

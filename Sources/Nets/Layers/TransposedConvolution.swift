@@ -1,0 +1,77 @@
+import Kernels
+
+/// The adjoint of a convolution as a layer of its own: each input pixel adds its kernel to the output, `stride` pixels apart.
+///
+/// y[n, p·stride + i − top, q·stride + j − left, o] = b[o] + Σ x[n, p, q, c] · W[i, j, o, c] over all p, q, i, j, c that meet there.
+///
+/// x [N, H, W, I], W `weight` [K, K, O, I], b `bias` [O], y [N, H′, W′, O]: see ``Padding``. Forward is the input gradient of the
+/// convolution that takes y's shape to x's, whose input channels are O and whose output channels are I.
+public struct TransposedConvolution2D: Layer {
+    public let channels: Int
+    public let kernel: Int
+    public let stride: Int
+    public let padding: Padding
+    public let hasBias: Bool
+    public let weights: Initialiser
+    public let biases: Initialiser
+
+    public init(channels: Int, kernel: Int, stride: Int = 1, padding: Padding = .same, hasBias: Bool = true,
+                weights: Initialiser = .glorot, biases: Initialiser = .zero) {
+        self.channels = channels
+        self.kernel = kernel
+        self.stride = stride
+        self.padding = padding
+        self.hasBias = hasBias
+        self.weights = weights
+        self.biases = biases
+    }
+
+    public var name: String { "transposedConvolution" }
+
+    public func outputShape(for input: Shape) throws(ShapeError) -> Shape {
+        _ = try requireImage(input)
+        try requirePositive(channels: channels, kernel: kernel, stride: stride)
+        return outputImage(for: input)
+    }
+
+    public func parameters(for input: Shape) -> [ParameterSpec] {
+        convolutionParameters(kernel: kernel, inputs: input.channels, outputs: channels, layout: "HWOI",
+                              hasBias: hasBias, weights: weights, biases: biases)
+    }
+
+    public func scratchCount(for input: Shape, batch: Int) -> Int { adjoint(for: input).scratchCount(batch: batch) }
+
+    public func forward(_ input: Batch, into output: Batch, _ memory: LayerMemory, mode: Mode) {
+        adjoint(for: input.shape).inputGradient(
+            input.values, weight: memory.parameters[0], into: output.values, batch: input.count, scratch: memory.scratch)
+        if hasBias { Reductions.add(memory.parameters[1], toRowsOf: output.values) }
+    }
+
+    public func backward(_ outputGradient: Batch, input: Batch, output: Batch,
+                         into inputGradient: Batch?, _ memory: LayerMemory, parameterGradients: Bool) {
+        let adjoint = adjoint(for: input.shape)
+        if parameterGradients {
+            adjoint.weightGradient(input: outputGradient.values, outputGradient: input.values,
+                                   addingTo: memory.gradients[0], batch: input.count, scratch: memory.scratch)
+            if hasBias {
+                Reductions.addColumnSums(of: outputGradient.values, columns: channels, to: memory.gradients[1])
+            }
+        }
+        if let inputGradient {
+            adjoint.forward(outputGradient.values, weight: memory.parameters[0], into: inputGradient.values,
+                            batch: input.count, scratch: memory.scratch)
+        }
+    }
+
+    private func outputImage(for input: Shape) -> Shape {
+        guard case .image(let height, let width, _) = input else { preconditionFailure("a transposed convolution of \(input)") }
+        return switch padding {
+        case .same: .image(height: height * stride, width: width * stride, channels: channels)
+        case .valid: .image(height: (height - 1) * stride + kernel, width: (width - 1) * stride + kernel, channels: channels)
+        }
+    }
+
+    private func adjoint(for input: Shape) -> Convolution {
+        convolutionOfImage(outputImage(for: input), outputChannels: input.channels, kernel: kernel, stride: stride, padding: padding)
+    }
+}

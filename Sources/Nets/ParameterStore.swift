@@ -1,0 +1,120 @@
+import Kernels
+
+/// All numbers of one network that last beyond a step: one flat buffer for the values, one of the same layout for their
+/// gradients, one for running statistics. Each parameter starts on a cache line; the padding between stays zero in values and
+/// gradients, so that messages, updates and norms work on whole ranges.
+public final class ParameterStore {
+    public struct Entry: Sendable {
+        /// The layer's number in its network, and its name.
+        public let layer: Int
+        public let layerName: String
+        public let specification: ParameterSpec
+        /// Where it lies in the flat buffers, without padding.
+        public let range: Range<Int>
+        /// `0.dense/weight`: its name in checkpoints and traces.
+        public var name: String { "\(layer).\(layerName)/\(specification.name)" }
+    }
+
+    public struct StatisticEntry: Sendable {
+        public let layer: Int
+        public let layerName: String
+        public let specification: StatisticSpec
+        public let range: Range<Int>
+        /// `1.batchNormalisation/mean`.
+        public var name: String { "\(layer).\(layerName)/\(specification.name)" }
+    }
+
+    public let entries: [Entry]
+    public let statisticEntries: [StatisticEntry]
+    public let values: FloatBuffer
+    public let gradients: FloatBuffer
+    public let statistics: FloatBuffer
+
+    /// 64 bytes: a cache line.
+    private static let alignment = 16
+
+    /// Makes room for the layers' parameters, in order. All values are zero until ``initialise(seed:role:)`` or a checkpoint
+    /// fills them.
+    init(layers: [any Layer], inputs: [Shape]) {
+        var entries: [Entry] = [], statisticEntries: [StatisticEntry] = []
+        var count = 0, statisticCount = 0
+        func take(_ size: Int, from end: inout Int) -> Range<Int> {
+            defer { end += (size + Self.alignment - 1) / Self.alignment * Self.alignment }
+            return end ..< end + size
+        }
+        for (number, (layer, input)) in zip(layers, inputs).enumerated() {
+            for parameter in layer.parameters(for: input) {
+                let range = take(parameter.count, from: &count)
+                entries.append(Entry(layer: number, layerName: layer.name, specification: parameter, range: range))
+            }
+            for statistic in layer.statistics(for: input) {
+                let range = take(statistic.count, from: &statisticCount)
+                statisticEntries.append(
+                    StatisticEntry(layer: number, layerName: layer.name, specification: statistic, range: range))
+            }
+        }
+        self.entries = entries
+        self.statisticEntries = statisticEntries
+        values = FloatBuffer(count: count)
+        gradients = FloatBuffer(count: count)
+        statistics = FloatBuffer(count: statisticCount)
+    }
+
+    /// Values in the flat buffers, padding included: what messages and updates count.
+    public var count: Int { values.count }
+
+    /// Values that are learned, without padding.
+    public var parameterCount: Int { entries.reduce(0) { $0 + $1.range.count } }
+
+    /// The first values of all parameters and statistics.
+    ///
+    /// A pure function of its arguments: parameter e of the network with this role (0 generator, 1 discriminator) draws from
+    /// a key of its own, on every rank alike.
+    public func initialise(seed: UInt64, role: Int) {
+        for (number, entry) in entries.enumerated() {
+            let draws = Draws(seed: seed, purpose: .initialValues, step: number, inner: role)
+            entry.specification.initialise(values.values[entry.range], draws)
+        }
+        for entry in statisticEntries { statistics.values[entry.range].fill(entry.specification.initial) }
+    }
+
+    /// running ← (1 − momentum) · running + momentum · sums / samples, where `sums` (in the layout of ``statistics``) holds
+    /// Σ n · (statistics of a batch of n examples) over all batches of a step and `samples` is Σ n.
+    public func applyStatistics(_ sums: Floats, samples: Int) {
+        precondition(sums.count == statistics.count, "\(sums.count) sums for \(statistics.count) statistics")
+        precondition(samples > 0, "statistics of \(samples) samples")
+        for number in statisticEntries.indices {
+            let entry = statisticEntries[number]
+            let running = statistics.values[entry.range], sums = sums[entry.range]
+            let momentum = entry.specification.momentum
+            for index in 0 ..< running.count {
+                running[index] = (1 - momentum) * running[index] + momentum * (sums[index] / Float(samples))
+            }
+        }
+    }
+}
+
+extension ParameterSpec {
+    /// Writes the first values.
+    func initialise(_ values: Floats, _ draws: Draws) {
+        switch initialiser {
+        case .zero, .marginals:
+            values.fill(0)
+        case .constant(let value):
+            values.fill(value)
+        case .normal(let deviation):
+            draws.fillNormal(values, samples: 1, deviation: deviation)
+        case .uniform(let bound):
+            draws.fillUniform(values, samples: 1, low: -bound, high: bound)
+        case .he:
+            draws.fillNormal(values, samples: 1, deviation: (2 / Float(fanIn)).squareRoot())
+        case .glorot:
+            let bound = (6 / Float(fanIn + fanOut)).squareRoot()
+            draws.fillUniform(values, samples: 1, low: -bound, high: bound)
+        case .orthogonal(let gain):
+            draws.fillNormal(values, samples: 1, deviation: 1)
+            let columns = dimensions.last!
+            Orthonormalisation.orthonormalise(values, rows: count / columns, columns: columns, gain: gain)
+        }
+    }
+}

@@ -1,0 +1,55 @@
+import AllocationCount
+import Kernels
+@testable import Nets
+import Testing
+
+@Suite struct AllocationTests {
+    /// A step of every kind of layer and of each update allocates nothing once it has run.
+    @Test func aSteadyStepAllocatesNothing() throws {
+        // OpenBLAS allocates to divide work among threads, and in some kernels for products of under 10⁶ multiplications:
+        // hence one thread, as a rank has, and wide convolutions.
+        BLAS.useOneThread()
+        let network = lasting(try Network([
+            Dense(units: 32), ReLU(), Dropout(keepProbability: 0.5), Maxout(units: 160, pieces: 3), Tanh(),
+            Reshape(to: .image(height: 4, width: 4, channels: 10)), TransposedConvolution2D(channels: 64, kernel: 4, stride: 2),
+            BatchNormalisation(), LeakyReLU(slope: 0.2), Convolution2D(channels: 16, kernel: 3, stride: 2), Sigmoid(),
+            Flatten(), Dense(units: 1),
+        ], input: .vector(16), capacity: 8, name: "n"))
+        let store = network.store
+        store.initialise(seed: 1, role: 0)
+        let optimisers = [
+            Optimiser(.descent, count: store.count), Optimiser(.momentum, count: store.count),
+            Optimiser(.adam(beta1: 0.5, beta2: 0.999, epsilon: 1e-8), count: store.count),
+        ]
+        let values = lasting(Array(repeating: 0.1, count: 8 * 16))
+        let ones = lasting(Array(repeating: 1, count: 8))
+        let sums = lasting(Array(repeating: 0, count: store.statistics.count))
+        var norm = 0.0, final = 0
+
+        func run(_ step: Int) throws {
+            // Shards may differ by a sample.
+            let count = 8 - step % 2
+            let input = Batch(values, count: count, shape: .vector(16)), gradient = Batch(ones, count: count, shape: .vector(1))
+            store.gradients.values.fill(0)
+            sums.fill(0)
+            _ = try network.forward(input, mode: training(step: step), batchStatistics: sums)
+            _ = try network.backward(from: gradient, into: store.gradients.values, inputGradient: true) { final += $0.count }
+            _ = try network.backward(from: gradient, into: nil, inputGradient: true)
+            store.applyStatistics(sums, samples: count)
+            for number in optimisers.indices {
+                norm += optimisers[number].update(store.values.values, gradients: store.gradients.values, rate: 1e-4,
+                                                  momentum: 0.5, update: step + 1)
+            }
+            _ = try network.forward(input, mode: .sampling)
+        }
+        for step in 0 ..< 3 { try run(step) }
+        let before = allocationsOfThisThread()
+        for step in 3 ..< 103 { try run(step) }
+        #expect(allocationsOfThisThread() == before, "100 steps made \(allocationsOfThisThread() - before) allocations")
+        #expect(norm.isFinite && final == 103 * store.count)
+
+        let count = allocationsOfThisThread()
+        let buffer = FloatBuffer(count: 1)
+        #expect(allocationsOfThisThread() > count && buffer.count == 1, "the counter does not count")
+    }
+}

@@ -1,0 +1,163 @@
+import Kernels
+@testable import Nets
+import Testing
+
+@Suite struct NetworkTests {
+    static let image = Shape.image(height: 10, width: 10, channels: 3)
+
+    private static let misfits: [Misfit] = [
+        Misfit([Dense(units: 5)], image,
+         "generator: layer 0 (dense): its input is [10, 10, 3]; it wants a vector: put `flatten` before it"),
+        Misfit([Dense(units: 5), ReLU(), Convolution2D(channels: 2, kernel: 3)], .vector(100),
+         "generator: layer 2 (convolution): its input is [5]; it wants an image (height, width, channels): put `reshape` before it"),
+        Misfit([TransposedConvolution2D(channels: 2, kernel: 3)], .vector(100),
+         "generator: layer 0 (transposedConvolution): its input is [100]; it wants an image (height, width, channels): "
+            + "put `reshape` before it"),
+        Misfit([Convolution2D(channels: 2, kernel: 11, padding: .valid)], image,
+         "generator: layer 0 (convolution): its input is [10, 10, 3]; with `padding: valid` it wants at least the 11 × 11 pixels "
+            + "of its kernel"),
+        Misfit([Convolution2D(channels: 2, kernel: 3, stride: 0)], image,
+         "generator: layer 0 (convolution): its input is [10, 10, 3]; `stride` must be at least 1, not 0"),
+        Misfit([Reshape(to: .image(height: 4, width: 4, channels: 8))], .vector(100),
+         "generator: layer 0 (reshape): its input is [100]; [4, 4, 8] wants 128 values, not 100"),
+        Misfit([Maxout(units: 4, pieces: 0)], .vector(3),
+         "generator: layer 0 (maxout): its input is [3]; `pieces` must be at least 1, not 0"),
+        Misfit([Dropout(keepProbability: 0)], .vector(3),
+         "generator: layer 0 (dropout): its input is [3]; the probability to keep a value must be above 0 and at most 1, not 0.0"),
+        Misfit([], .vector(3), "generator: it has no layers"),
+    ]
+
+    struct Misfit: Sendable {
+        let layers: [any Layer]
+        let input: Shape
+        let message: String
+
+        init(_ layers: [any Layer], _ input: Shape, _ message: String) {
+            self.layers = layers
+            self.input = input
+            self.message = message
+        }
+    }
+
+    @Test(arguments: misfits)
+    private func shapeErrors(misfit: Misfit) {
+        let error = #expect(throws: ShapeError.self) {
+            try Network(misfit.layers, input: misfit.input, capacity: 2, name: "generator")
+        }
+        #expect(error?.description == misfit.message)
+    }
+
+    @Test func storeLaysParametersOutInOrderOnCacheLines() throws {
+        let network = try Network(
+            [Dense(units: 3), BatchNormalisation(), Maxout(units: 2, pieces: 5)], input: .vector(7), capacity: 4, name: "n")
+        let store = network.store
+        #expect(store.entries.map(\.name) == [
+            "0.dense/weight", "0.dense/bias", "1.batchNormalisation/scale", "1.batchNormalisation/shift",
+            "2.maxout/weight", "2.maxout/bias",
+        ])
+        #expect(store.entries.map(\.range) == [0 ..< 21, 32 ..< 35, 48 ..< 51, 64 ..< 67, 80 ..< 110, 112 ..< 122])
+        #expect(store.count == 128 && store.parameterCount == 70)
+        #expect(store.statisticEntries.map(\.name) == ["1.batchNormalisation/mean", "1.batchNormalisation/variance"])
+        store.initialise(seed: 3, role: 0)
+        #expect(store.values.values[48 ..< 51].array == [1, 1, 1])
+        #expect(store.statistics.values[store.statisticEntries[1].range].array == [1, 1, 1])
+        let first = store.values.values.array
+        store.initialise(seed: 3, role: 1)
+        #expect(store.values.values.array != first, "both networks start alike")
+        store.initialise(seed: 3, role: 0)
+        #expect(store.values.values.array == first)
+        #expect(network.memoryPlan.contains("2 maxout"))
+    }
+
+    @Test func readyRangesAreAGrowingSuffixOfEverything() throws {
+        let network = lasting(try Network(
+            [Dense(units: 5), ReLU(), Dense(units: 5), Tanh(), Dense(units: 1)], input: .vector(4), capacity: 3, name: "n"))
+        network.store.initialise(seed: 1, role: 0)
+        let input = Batch(lasting(Array(repeating: 0.5, count: 8)), count: 2, shape: .vector(4))
+        let gradient = Batch(lasting([1, -1]), count: 2, shape: .vector(1))
+        _ = try network.forward(input, mode: training())
+        // The gradients of a shard of its own, not the store's.
+        let target = lasting(Array(repeating: 0, count: network.store.count))
+        var ranges: [Range<Int>] = [], early: [[Float]] = []
+        _ = try network.backward(from: gradient, into: target, inputGradient: false) { range in
+            ranges.append(range)
+            early.append(target[range].array)
+        }
+        #expect(ranges == [96 ..< network.store.count, 48 ..< 96, 0 ..< 48])
+        for (range, values) in zip(ranges, early) { #expect(target[range].array == values, "\(range) was not final") }
+        #expect(network.store.gradients.values.array.allSatisfy { $0 == 0 })
+    }
+
+    @Test func dropoutKeepsItsShareAndDependsOnTheSampleAlone() throws {
+        let network = lasting(try Network(
+            [Dropout(keepProbability: 0.8), Dropout(keepProbability: 0.5)], input: .vector(1000), capacity: 40, name: "n"))
+        let ones = lasting(Array(repeating: 1, count: 40_000))
+        let output = try network.forward(Batch(ones, count: 40, shape: .vector(1000)), mode: training())
+        let masks = network.dropoutMasks
+        #expect(masks.map(\.name) == ["0.dropout", "1.dropout"])
+        for (mask, keep) in zip(masks, [0.8, 0.5]) {
+            let share = Double(mask.mask.array.reduce(0, +)) / 40_000
+            #expect(abs(share - keep) < 5 * (keep * (1 - keep) / 40_000).squareRoot(), "\(share) kept of \(keep)")
+        }
+        let whole = output.values.array
+        #expect(Set(whole) == [0, 1.25 * 2])
+
+        // The last 15 samples alone, as another rank would see them.
+        let draws = Draws(seed: 1, purpose: .dropoutReal, step: 0, firstSample: 25)
+        let part = try network.forward(Batch(ones, count: 15, shape: .vector(1000)), mode: .training(draws))
+        #expect(part.values.array == Array(whole[25_000...]))
+        #expect(try network.forward(Batch(ones, count: 2, shape: .vector(1000)), mode: .sampling).values.array.allSatisfy { $0 == 1 })
+    }
+
+    /// Statistics of two unequal shards average to those of the definition.
+    @Test func statisticsOfShardsAreWeightedByTheirSamples() throws {
+        let network = lasting(try Network([BatchNormalisation(momentum: 0.25)], input: .vector(1), capacity: 3, name: "n"))
+        let store = network.store
+        store.initialise(seed: 1, role: 0)
+        let sums = lasting(Array(repeating: 0, count: store.statistics.count))
+        _ = try network.forward(Batch(lasting([1, 2, 6]), count: 3, shape: .vector(1)), mode: training(), batchStatistics: sums)
+        _ = try network.forward(Batch(lasting([4, 8]), count: 2, shape: .vector(1)), mode: training(), batchStatistics: sums)
+        store.applyStatistics(sums, samples: 5)
+        #expect(abs(store.statistics.values[0] - 0.25 * (3 * 3 + 2 * 6) / 5) < 1e-6)
+        #expect(abs(store.statistics.values[16] - (0.75 + 0.25 * (3 * 7 + 2 * 8) / 5)) < 1e-6)
+    }
+
+    /// Central differences through every kind of layer at once, dropout with its mask held by its key.
+    @Test func gradientsAreThoseOfCentralDifferences() throws {
+        let network = lasting(try Network([
+            Dense(units: 18), Tanh(), Reshape(to: .image(height: 3, width: 3, channels: 2)),
+            TransposedConvolution2D(channels: 3, kernel: 4, stride: 2), BatchNormalisation(), Sigmoid(),
+            Convolution2D(channels: 4, kernel: 3, stride: 2), LeakyReLU(slope: 0.2), Flatten(),
+            Dropout(keepProbability: 0.7), Maxout(units: 3, pieces: 2), Dense(units: 1),
+        ], input: .vector(4), capacity: 5, name: "n"))
+        let store = network.store
+        store.initialise(seed: 5, role: 0)
+        let values = lasting(Array(repeating: 0, count: 20))
+        Draws(seed: 2, purpose: .synthetic, step: 0).fillNormal(values, samples: 5)
+        let input = Batch(values, count: 5, shape: .vector(4))
+        func loss() throws -> Double { try network.forward(input, mode: training()).values.array.reduce(0) { $0 + Double($1) } }
+        _ = try loss()
+        let ones = Batch(lasting(Array(repeating: 1, count: 5)), count: 5, shape: .vector(1))
+        let inputGradient = try network.backward(from: ones, into: store.gradients.values, inputGradient: true)!.values.array
+
+        let step: Float = 5e-4
+        func difference(_ place: Floats, _ index: Int) throws -> Double {
+            let value = place[index]
+            place[index] = value + step
+            let above = try loss()
+            place[index] = value - step
+            let below = try loss()
+            place[index] = value
+            return (above - below) / Double(2 * step)
+        }
+        for index in 0 ..< 20 {
+            #expect(abs(try difference(values, index) - Double(inputGradient[index])) < 5e-3, "input \(index)")
+        }
+        for entry in store.entries {
+            for index in [entry.range.lowerBound, entry.range.lowerBound + entry.range.count / 2, entry.range.upperBound - 1] {
+                let expected = try difference(store.values.values, index)
+                #expect(abs(expected - Double(store.gradients.values[index])) < 5e-3, "\(entry.name) at \(index): \(expected)")
+            }
+        }
+    }
+}

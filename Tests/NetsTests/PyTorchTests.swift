@@ -1,0 +1,172 @@
+import Kernels
+@testable import Nets
+import Testing
+
+/// Outputs and gradients against PyTorch's.
+@Suite struct PyTorchTests {
+    /// Runs `layers` on the fixture: forward, then backward twice from one forward, for gradients are *added*.
+    private func check(_ name: String, _ layers: [any Layer], tolerance: Float = 1e-5) throws {
+        let fixture = try Fixture(name)
+        let network = try fixture.network(layers)
+        let input = try fixture.batch("input"), gradient = try fixture.batch("outputGradient")
+        let output = try network.forward(input, mode: training())
+        #expect(output.shape == (try fixture.shape("output")))
+        expectClose(output.values, try fixture.values("output"), tolerance: tolerance, "\(name): output")
+
+        let target = network.store.gradients.values
+        for times in 1 ... 2 {
+            let inputGradient = try network.backward(from: gradient, into: target, inputGradient: true)
+            expectClose(try #require(inputGradient).values, try fixture.values("inputGradient"), tolerance: tolerance,
+                        "\(name): input gradient")
+            for entry in network.store.entries {
+                let expected = try fixture.values(fixture.key(entry) + ".gradient").map { $0 * Float(times) }
+                expectClose(target[entry.range], expected, tolerance: tolerance, "\(name): gradient of \(entry.name)")
+            }
+        }
+        #expect(input.values.array == (try fixture.values("input")), "\(name): the input was changed")
+        #expect(gradient.values.array == (try fixture.values("outputGradient")), "\(name): the gradient was changed")
+        expectPaddingIsZero(network)
+
+        // Frozen: the same input gradient, and no parameter gradient is touched. Not wanted: nothing comes back.
+        target.fill(7)
+        let frozen = try network.backward(from: gradient, into: nil, inputGradient: true)
+        expectClose(try #require(frozen).values, try fixture.values("inputGradient"), tolerance: tolerance, "\(name): frozen")
+        #expect(target.array.allSatisfy { $0 == 7 })
+        target.fill(0)
+        #expect(try network.backward(from: gradient, into: target, inputGradient: false) == nil)
+        for entry in network.store.entries {
+            expectClose(target[entry.range], try fixture.values(fixture.key(entry) + ".gradient"), tolerance: tolerance,
+                        "\(name): gradient of \(entry.name) without input gradient")
+        }
+    }
+
+    private func expectPaddingIsZero(_ network: Network) {
+        var isParameter = Array(repeating: false, count: network.store.count)
+        for entry in network.store.entries { for index in entry.range { isParameter[index] = true } }
+        for index in isParameter.indices where !isParameter[index] {
+            #expect(network.store.gradients.values[index] == 0 && network.store.values.values[index] == 0)
+        }
+    }
+
+    @Test func dense() throws {
+        try check("dense", [Dense(units: 11)])
+        try check("dense wide", [Dense(units: 40)])
+        try check("dense without bias", [Dense(units: 1, hasBias: false)])
+    }
+
+    @Test func maxout() throws {
+        try check("maxout", [Maxout(units: 10, pieces: 5)])
+        try check("maxout of two", [Maxout(units: 16, pieces: 2)])
+        try check("maxout discriminator", [Maxout(units: 6, pieces: 5), Maxout(units: 4, pieces: 5), Dense(units: 1)])
+    }
+
+    @Test(arguments: [
+        ("4x4 stride 2 same", 5, 4, 2, Padding.same), ("3x3 same", 9, 3, 1, .same), ("4x4 valid to one", 1, 4, 1, .valid),
+        ("5x5 stride 2 same", 4, 5, 2, .same), ("2x2 stride 3 valid", 6, 2, 3, .valid),
+    ])
+    func convolution(name: String, channels: Int, kernel: Int, stride: Int, padding: Padding) throws {
+        try check("convolution " + name,
+                  [Convolution2D(channels: channels, kernel: kernel, stride: stride, padding: padding)])
+    }
+
+    @Test(arguments: [
+        ("4x4 stride 2 same", 3, 4, 2, Padding.same), ("4x4 valid from one", 8, 4, 1, .valid),
+        ("5x5 stride 3 valid", 2, 5, 3, .valid), ("5x5 stride 2 same", 4, 5, 2, .same), ("2x2 stride 3 same", 3, 2, 3, .same),
+    ])
+    func transposedConvolution(name: String, channels: Int, kernel: Int, stride: Int, padding: Padding) throws {
+        try check("transposed convolution " + name,
+                  [TransposedConvolution2D(channels: channels, kernel: kernel, stride: stride, padding: padding)])
+    }
+
+    @Test func convolutionalNetworks() throws {
+        try check("small discriminator", [
+            Convolution2D(channels: 8, kernel: 4, stride: 2), LeakyReLU(slope: 0.2),
+            Convolution2D(channels: 12, kernel: 4, stride: 2, hasBias: false), BatchNormalisation(), LeakyReLU(slope: 0.2),
+            Flatten(), Dense(units: 1),
+        ])
+        try check("small generator", [
+            Reshape(to: .image(height: 1, width: 1, channels: 10)),
+            TransposedConvolution2D(channels: 9, kernel: 4, padding: .valid, hasBias: false),
+            BatchNormalisation(), ReLU(), TransposedConvolution2D(channels: 1, kernel: 4, stride: 2), Sigmoid(),
+        ])
+    }
+
+    @Test func activations() throws {
+        try check("relu", [ReLU()])
+        try check("leakyRelu", [LeakyReLU(slope: 0.2)])
+        try check("sigmoid", [Sigmoid()])
+        try check("tanh", [Tanh()])
+        // The same computed in place: behind a layer that needs not its output, and before one that only renames it.
+        let fixture = try Fixture("tanh")
+        let network = try Network([Dense(units: 37, hasBias: false), Tanh(), Flatten()], input: .vector(37), capacity: 3, name: "n")
+        let weight = network.store.values.values
+        for index in 0 ..< 37 { weight[index * 37 + index] = 1 }
+        let output = try network.forward(try fixture.batch("input"), mode: training())
+        expectClose(output.values, try fixture.values("output"), "tanh in place")
+        let back = try network.backward(from: try fixture.batch("outputGradient"), into: nil, inputGradient: true)
+        expectClose(try #require(back).values, try fixture.values("inputGradient"), "gradient of tanh in place")
+    }
+
+    @Test(arguments: ["batch normalisation of images", "batch normalisation of vectors", "batch normalisation far from zero"])
+    func batchNormalisation(name: String) throws {
+        // The mean of values near 100 is a float that is wrong in the sixth digit of their deviation.
+        try check(name, [BatchNormalisation()], tolerance: name.hasSuffix("zero") ? 1e-4 : 1e-5)
+
+        let fixture = try Fixture(name)
+        let network = try fixture.network([BatchNormalisation()])
+        let store = network.store
+        for entry in store.statisticEntries {
+            store.statistics.values[entry.range].copy(from: try fixture.floats(entry.specification.name))
+        }
+        let batch = try fixture.batch("input")
+        let sums = lasting(store.statistics.values.array.map { _ in 0 })
+        _ = try network.forward(batch, mode: training(), batchStatistics: sums)
+        store.applyStatistics(sums, samples: batch.count)
+        for entry in store.statisticEntries {
+            let expected = try fixture.values(entry.specification.name + ".after")
+            expectClose(store.statistics.values[entry.range], expected, "\(name): running \(entry.specification.name)")
+        }
+        let sampled = try network.forward(batch, mode: .sampling, batchStatistics: sums)
+        expectClose(sampled.values, try fixture.values("sampled"), "\(name): sampled")
+    }
+
+    @Test func dropoutWithPyTorchsMask() throws {
+        let fixture = try Fixture("dropout")
+        let network = try fixture.network([Dropout(keepProbability: 0.8)])
+        let input = try fixture.batch("input")
+        _ = try network.forward(input, mode: training())
+        // The mask that was drawn is what backward uses: put PyTorch's in its place.
+        let mask = network.dropoutMasks[0].mask
+        mask.copy(from: try fixture.floats("mask"))
+        let output = lasting(input.values.array)
+        Activations.applyMask(mask, factor: 1 / 0.8, to: input.values, into: output)
+        expectClose(output, try fixture.values("output"), "dropout: output")
+        let back = try network.backward(from: try fixture.batch("outputGradient"), into: nil, inputGradient: true)
+        expectClose(try #require(back).values, try fixture.values("inputGradient"), "dropout: input gradient")
+    }
+
+    @Test(arguments: [
+        ("descent", UpdateRule.descent), ("momentum", .momentum),
+        ("adam", .adam(beta1: 0.5, beta2: 0.999, epsilon: 1e-8)),
+    ])
+    func optimisers(name: String, rule: UpdateRule) throws {
+        let fixture = try Fixture(name)
+        let values = try fixture.floats("start"), gradients = try fixture.floats("gradients"), after = try fixture.values("after")
+        let optimiser = Optimiser(rule, count: 37)
+        for step in 0 ..< 6 {
+            let gradient = gradients[step * 37 ..< (step + 1) * 37]
+            let rate = name == "adam" ? 2e-3 : 0.1
+            let square: Double
+            if step == 3 {
+                // In two ranges: the update knows no neighbours.
+                square = optimiser.update(values, gradients: gradient, range: 0 ..< 16, rate: rate, momentum: 0.7, update: 4)
+                    + optimiser.update(values, gradients: gradient, range: 16 ..< 37, rate: rate, momentum: 0.7, update: 4)
+            } else {
+                square = optimiser.update(values, gradients: gradient, rate: rate, momentum: 0.7, update: step + 1)
+            }
+            expectClose(values, Array(after[step * 37 ..< (step + 1) * 37]), tolerance: 1e-6, "\(name), step \(step)")
+            let expected = gradient.array.reduce(0) { $0 + Double($1) * Double($1) }
+            #expect(abs(square - expected) < 1e-6 * expected)
+        }
+    }
+}
