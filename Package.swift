@@ -4,14 +4,19 @@ import PackageDescription
 let package = Package(
     name: "gan-dist",
     targets: [
+        .systemLibrary(name: "CMPI", path: "CMPI", pkgConfig: "ompi-c", providers: [.apt(["libopenmpi-dev"])]),
         .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
         .systemLibrary(name: "CVector"),
 
         .target(name: "Kernels", dependencies: ["COpenBLAS", "CVector"]),
         .target(name: "Nets", dependencies: ["Kernels"]),
+        .systemLibrary(name: "CLinux"),
+        .target(name: "Collectives", dependencies: ["CMPI", "CLinux", "Kernels"]),
+        .executableTarget(name: "mpi-tests", dependencies: ["Collectives"], path: "Tests/mpi", exclude: ["run"]),
 
         .testTarget(name: "KernelsTests", dependencies: ["Kernels"]),
         .target(name: "AllocationCount", path: "Tests/AllocationCount"),
         .testTarget(name: "NetsTests", dependencies: ["Nets", "AllocationCount"], resources: [.copy("Fixtures")]),
+        .testTarget(name: "CollectivesTests", dependencies: ["Collectives"]),
     ]
 )

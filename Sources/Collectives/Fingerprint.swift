@@ -1,0 +1,78 @@
+import Kernels
+
+/// What must be the same on every rank is not.
+public struct Disagreement: Error, Equatable, CustomStringConvertible {
+    /// What was compared: "the configuration", "the parameters at step 300".
+    public let subject: String
+    /// The first rank that differs from most.
+    public let rank: Int
+    public let host: String
+    public let value: String
+    public let others: String
+
+    public var description: String {
+        "\(subject) differ on rank \(rank) (host \(host)): \(value), where most ranks have \(others)"
+    }
+}
+
+extension Communicator {
+    /// Throws on every rank the same ``Disagreement`` if `value` is not the same on all; it names the first rank that differs from the most
+    /// frequent value (from rank 0's, if several are as frequent). `subject` is a plural: "the program versions". Collective.
+    public func requireEqual(_ value: String, _ subject: @autoclosure () -> String) throws {
+        try requireEqual(gather(value), subject()) { $0.isEmpty ? "nothing" : $0 }
+    }
+
+    /// The same for a 64-bit value, such as `fingerprint(of:)` of the parameters. Cheap enough for every so many steps.
+    public func requireEqual(_ value: UInt64, _ subject: @autoclosure () -> String) throws {
+        try requireEqual(gather(value), subject()) { hexadecimal($0) }
+    }
+
+    private func requireEqual<Value: Hashable>(_ values: [Value], _ subject: @autoclosure () -> String,
+                                               _ text: (Value) -> String) throws {
+        if values.allSatisfy({ $0 == values[0] }) { return }
+        var most = values[0], mostTimes = 0
+        for value in values {
+            let times = values.count { $0 == value }
+            if times > mostTimes { (most, mostTimes) = (value, times) }
+        }
+        let rank = values.firstIndex { $0 != most }!
+        throw Disagreement(subject: subject(), rank: rank, host: try gather(host)[rank], value: text(values[rank]), others: text(most))
+    }
+}
+
+private func hexadecimal(_ value: UInt64) -> String {
+    let digits = String(value, radix: 16)
+    return String(repeating: "0", count: 16 - digits.count) + digits
+}
+
+/// A 64-bit hash of the bits of `values`, for finding ranks that have drifted apart; not for adversaries.
+///
+/// Sixteen lanes of 32 bits, each stepped as in xxHash32: lane = rotate(lane + value·p₂, 13)·p₁. A step is a bijection of the lane for a given value
+/// and of the value for a given lane, so that one changed value always changes the hash's state. The lanes and the count are then mixed
+/// (the finaliser of SplitMix64). It is the same on any machine of the same byte order.
+public func fingerprint(of values: Floats, seed: UInt64 = 0) -> UInt64 {
+    let first = SIMD16<UInt32>(repeating: 0x9E37_79B1), second = SIMD16<UInt32>(repeating: 0x85EB_CA77)
+    var lanes = SIMD16<UInt32>(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15) &* second
+    func step(_ value: SIMD16<UInt32>) {
+        let sum = lanes &+ value &* second
+        lanes = ((sum &<< 13) | (sum &>> 19)) &* first
+    }
+    let bytes = UnsafeRawPointer(values.base)
+    for vector in 0 ..< values.count / 16 {
+        step(bytes.loadUnaligned(fromByteOffset: vector &* 64, as: SIMD16<UInt32>.self))
+    }
+    var rest = SIMD16<UInt32>(repeating: 0)
+    for index in values.count / 16 * 16 ..< values.count { rest[index % 16] = values[index].bitPattern }
+    step(rest)
+
+    var hash = mixed(seed ^ UInt64(values.count))
+    for pair in 0 ..< 8 { hash = mixed(hash ^ (UInt64(lanes[2 * pair]) << 32 | UInt64(lanes[2 * pair + 1]))) }
+    return hash
+}
+
+private func mixed(_ value: UInt64) -> UInt64 {
+    var value = value &+ 0x9E37_79B9_7F4A_7C15
+    value = (value ^ value >> 30) &* 0xBF58_476D_1CE4_E5B9
+    value = (value ^ value >> 27) &* 0x94D0_49BB_1331_11EB
+    return value ^ value >> 31
+}

@@ -1,0 +1,160 @@
+import CMPI
+import Glibc
+import Kernels
+
+/// The ranks of an MPI communicator. Only the thread that made the ``MPISession`` uses it.
+///
+/// It works on duplicates (MPI_Comm_dup), so that its messages never meet those of anybody else: one for collectives,
+/// one for messages between pairs.
+public final class MPICommunicator: Communicator {
+    public let rank: Int
+    public let size: Int
+    public let host: String
+    public let nodes: [Int]
+
+    private let collective: MPI_Comm
+    private let pairwise: MPI_Comm
+    private var requests: [MPI_Request?] = []
+    private var windows: [MPISharedMemory] = []
+
+    /// MPI counts are 32-bit: longer calls are cut into pieces of this many elements.
+    static let longestCount = 1 << 30
+
+    init(_ source: MPI_Comm) throws {
+        collective = try MPICommunicator.duplicate(source)
+        pairwise = try MPICommunicator.duplicate(source)
+        var number: Int32 = 0
+        try mpi("MPI_Comm_rank", MPI_Comm_rank(collective, &number), "starting MPI")
+        rank = Int(number)
+        try mpi("MPI_Comm_size", MPI_Comm_size(collective, &number), "starting MPI")
+        size = Int(number)
+        host = try MPICommunicator.processorName()
+        nodes = try MPICommunicator.nodes(of: collective, rank: rank, size: size)
+    }
+
+    private static func duplicate(_ source: MPI_Comm) throws -> MPI_Comm {
+        var copy: MPI_Comm?
+        try mpi("MPI_Comm_dup", MPI_Comm_dup(source, &copy), "starting MPI")
+        try mpi("MPI_Comm_set_errhandler", MPI_Comm_set_errhandler(copy, MPI_ERRORS_RETURN), "starting MPI")
+        return copy!
+    }
+
+    private static func processorName() throws -> String {
+        var buffer = [CChar](repeating: 0, count: Int(MPI_MAX_PROCESSOR_NAME) + 1)
+        var length: Int32 = 0
+        try mpi("MPI_Get_processor_name", MPI_Get_processor_name(&buffer, &length), "asking for the host's name")
+        return String(decoding: buffer.prefix(Int(length)).map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+
+    /// The ranks that can share memory, by MPI_COMM_TYPE_SHARED (MPI 3.1 §6.4.2): two nodes of a test may have one host name.
+    private static func nodes(of communicator: MPI_Comm, rank: Int, size: Int) throws -> [Int] {
+        var node: MPI_Comm?
+        try mpi("MPI_Comm_split_type", MPI_Comm_split_type(communicator, Int32(MPI_COMM_TYPE_SHARED), Int32(rank), MPI_INFO_NULL, &node),
+                "finding the ranks of this node")
+        var lowest = Int64(rank)
+        try mpi("MPI_Bcast", MPI_Bcast(&lowest, 1, MPI_INT64_T, 0, node), "finding the ranks of this node")
+        try mpi("MPI_Comm_free", MPI_Comm_free(&node), "finding the ranks of this node")
+        var all = [Int64](repeating: 0, count: size)
+        try mpi("MPI_Allgather", MPI_Allgather(&lowest, 1, MPI_INT64_T, &all, 1, MPI_INT64_T, communicator),
+                "finding the ranks of this node")
+        return all.map { Int($0) }
+    }
+
+    public func barrier() throws {
+        try mpi("MPI_Barrier", MPI_Barrier(collective), "waiting for all ranks")
+    }
+
+    public func broadcast(_ bytes: UnsafeMutableRawBufferPointer, from root: Int) throws {
+        precondition(root >= 0 && root < size, "broadcast from rank \(root) of \(size)")
+        var offset = 0
+        while offset < bytes.count {
+            let count = min(bytes.count - offset, MPICommunicator.longestCount)
+            try mpi("MPI_Bcast", MPI_Bcast(bytes.baseAddress! + offset, Int32(count), MPI_BYTE, Int32(root), collective),
+                    "broadcasting \(bytes.count) bytes from rank \(root)")
+            offset += count
+        }
+    }
+
+    public func gather(_ mine: UnsafeRawBufferPointer, into all: UnsafeMutableRawBufferPointer) throws {
+        precondition(all.count == mine.count * size, "gathering \(mine.count) bytes of each of \(size) ranks into \(all.count)")
+        if mine.isEmpty { return }
+        if mine.count <= MPICommunicator.longestCount {
+            try mpi("MPI_Allgather", MPI_Allgather(mine.baseAddress, Int32(mine.count), MPI_BYTE,
+                                                   all.baseAddress, Int32(mine.count), MPI_BYTE, collective),
+                    "gathering \(mine.count) bytes of each rank")
+            return
+        }
+        for root in 0 ..< size {
+            let part = UnsafeMutableRawBufferPointer(rebasing: all[root * mine.count ..< (root + 1) * mine.count])
+            if root == rank { part.copyMemory(from: mine) }
+            try broadcast(part, from: root)
+        }
+    }
+
+    public func sum(_ values: Floats) throws {
+        var offset = 0
+        while offset < values.count {
+            let count = min(values.count - offset, MPICommunicator.longestCount)
+            try mpi("MPI_Allreduce", MPI_Allreduce(MPI_IN_PLACE, values.base + offset, Int32(count), MPI_FLOAT, MPI_SUM, collective),
+                    "summing \(values.count) values over the ranks")
+            offset += count
+        }
+    }
+
+    public func exchange(outgoing: [Message], incoming: [Message]) throws {
+        requests.removeAll(keepingCapacity: true)
+        // After a failure the requests already posted still use the callers' memory: complete them all, then throw.
+        var failure: (call: String, code: Int32)?
+        for message in incoming {
+            forEachPiece(of: message) { piece in
+                var request: MPI_Request? = MPI_REQUEST_NULL
+                let code = MPI_Irecv(piece.base, Int32(piece.count), MPI_FLOAT, Int32(message.peer), 0, pairwise, &request)
+                if code != MPI_SUCCESS, failure == nil { failure = ("MPI_Irecv", code) }
+                requests.append(request)
+            }
+        }
+        for message in outgoing {
+            forEachPiece(of: message) { piece in
+                var request: MPI_Request? = MPI_REQUEST_NULL
+                let code = MPI_Isend(piece.base, Int32(piece.count), MPI_FLOAT, Int32(message.peer), 0, pairwise, &request)
+                if code != MPI_SUCCESS, failure == nil { failure = ("MPI_Isend", code) }
+                requests.append(request)
+            }
+        }
+        let code = MPI_Waitall(Int32(requests.count), &requests, MPI_STATUSES_IGNORE)
+        if let failure { try mpi(failure.call, failure.code, "exchanging messages with other ranks") }
+        try mpi("MPI_Waitall", code, "exchanging messages with other ranks")
+    }
+
+    private func forEachPiece(of message: Message, _ body: (Floats) -> Void) {
+        precondition(message.peer != rank && message.peer >= 0 && message.peer < size, "rank \(rank) of \(size) exchanges with \(message.peer)")
+        var offset = 0
+        while offset < message.values.count {
+            let count = min(message.values.count - offset, MPICommunicator.longestCount)
+            body(message.values[offset ..< offset + count])
+            offset += count
+        }
+    }
+
+    public func sharedMemory(count: Int, group: Range<Int>) throws -> (any SharedMemory)? {
+        let memory = try MPISharedMemory.make(count: count, group: group, of: collective, communicator: self)
+        if let memory { windows.append(memory) }
+        return memory
+    }
+
+    public func abort(_ code: Int32) -> Never {
+        MPI_Abort(collective, code)
+        // MPI_Abort should not return; if it does, an exit without MPI_Finalize makes the launcher end the job.
+        _exit(code)
+    }
+
+    /// Before MPI_Finalize: gives back what MPI made for this communicator. Collective.
+    func freeAll() throws {
+        for window in windows { try window.free() }
+        windows = []
+        for communicator in [collective, pairwise] {
+            var communicator: MPI_Comm? = communicator
+            try mpi("MPI_Comm_free", MPI_Comm_free(&communicator), "ending MPI")
+        }
+    }
+}

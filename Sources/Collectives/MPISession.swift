@@ -1,0 +1,85 @@
+import CLinux
+import CMPI
+import Glibc
+
+/// A call of MPI failed.
+public struct MPIError: Error, CustomStringConvertible {
+    /// The function, as the standard spells it.
+    public let call: String
+    public let code: Int32
+    /// What the library says of the code.
+    public let text: String
+    /// What the program was doing.
+    public let activity: String
+
+    public var description: String { "\(call) failed while \(activity): \(text) (code \(code))" }
+}
+
+/// The gate of the MPI library: throws what `code`, returned by `call`, means.
+func mpi(_ call: String, _ code: Int32, _ activity: @autoclosure () -> String) throws {
+    if code == MPI_SUCCESS { return }
+    var buffer = [CChar](repeating: 0, count: Int(MPI_MAX_ERROR_STRING))
+    var length: Int32 = 0
+    let known = MPI_Error_string(code, &buffer, &length) == MPI_SUCCESS
+    let bytes = buffer.prefix(Int(length)).map { UInt8(bitPattern: $0) }
+    throw MPIError(call: call, code: code, text: known ? String(decoding: bytes, as: UTF8.self) : "unknown error",
+                   activity: activity())
+}
+
+/// MPI from its start to its end: one a process. With mpirun or srun it joins the job, without them it is a job of one rank.
+///
+/// Call ``finish()`` when all ranks have come to the end. A process that leaves without it (an error was thrown) makes the launcher
+/// end the other ranks, which is wanted: MPI_Finalize is collective, and a failing rank that called it would wait for ranks
+/// that wait for it. So nothing is finalised in a `deinit`.
+public final class MPISession {
+    public let world: MPICommunicator
+
+    /// MPI_Init_thread with MPI_THREAD_FUNNELED: from here on only the calling thread may use MPI.
+    public init() throws {
+        MPISession.yieldWhereRanksOutnumberProcessors()
+        if MPISession.hasLauncher { try MPISession.endWithLauncher() }
+        let funnelled = Int32(MPI_THREAD_FUNNELED)
+        var provided: Int32 = 0
+        try mpi("MPI_Init_thread", MPI_Init_thread(nil, nil, funnelled, &provided), "starting MPI")
+        guard provided >= funnelled else {
+            throw MPIError(call: "MPI_Init_thread", code: provided, text: "the library does not support MPI_THREAD_FUNNELED",
+                           activity: "starting MPI")
+        }
+        try mpi("MPI_Comm_set_errhandler", MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN), "starting MPI")
+        world = try MPICommunicator(MPI_COMM_WORLD)
+    }
+
+    /// MPI_Finalize. Collective. No communicator may be used after it.
+    public func finish() throws {
+        try world.freeAll()
+        try mpi("MPI_Finalize", MPI_Finalize(), "ending MPI")
+    }
+
+    /// Whether mpirun or srun started this process.
+    public static var hasLauncher: Bool {
+        ["OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "PMI_RANK"].contains { (name: String) in getenv(name) != nil }
+    }
+
+    /// Asks the kernel to end this process when its launcher ends, however that ends (kill -9 included).
+    private static func endWithLauncher() throws {
+        let parent = getppid()
+        let code = linux_signal_on_parent_death(SIGKILL)
+        // The launcher may have ended before the request: then this process has been given another parent.
+        if code == 0, getppid() != parent { _exit(1) }
+    }
+
+    /// With more ranks than processors a rank that waits inside MPI must give its processor away. Open MPI does so only if it knows
+    /// of the lack, which it does not where a scheduler promises more processors than there are. (A rank bound to a processor of its
+    /// own yields to nobody, at the price of a system call.)
+    private static func yieldWhereRanksOutnumberProcessors() {
+        guard let text = getenv("OMPI_COMM_WORLD_LOCAL_SIZE"), let ranks = Int(String(cString: text)) else { return }
+        if ranks > availableProcessors().reduce(0, { $0 + $1.nonzeroBitCount }) { setenv("OMPI_MCA_mpi_yield_when_idle", "1", 0) }
+    }
+}
+
+/// The processors this process may run on, one bit each; a set of 8192 processors, the most that Linux knows.
+func availableProcessors() -> [UInt64] {
+    var set = [UInt64](repeating: 0, count: 128)
+    if linux_processors(&set, 1024) != 0 { set[0] = 1 }
+    return set
+}

@@ -1,0 +1,176 @@
+import Glibc
+import Kernels
+
+/// Ranks that are threads of one process: the tests' way to run several ranks without a launcher.
+///
+/// If one rank's body throws, the others get a ``RankFailure`` from their next collective call, and none waits for ever.
+public final class ThreadCommunicator: Communicator, @unchecked Sendable {
+    public let rank: Int
+    public let size: Int
+    public var host: String { "thread\(nodes[rank])" }
+    public let nodes: [Int]
+    private let meeting: Meeting
+
+    private init(rank: Int, nodes: [Int], meeting: Meeting) {
+        self.rank = rank
+        size = nodes.count
+        self.nodes = nodes
+        self.meeting = meeting
+    }
+
+    /// Runs `body` once a rank, each in a thread of its own, and gives what they returned, in the order of ranks; or throws the error
+    /// of the rank that failed first. `ranksPerNode`: only so many consecutive ranks share memory (all, if not given).
+    @discardableResult
+    public static func run<Value>(size: Int, ranksPerNode: Int? = nil,
+                                  _ body: @escaping @Sendable (ThreadCommunicator) throws -> Value) throws -> [Value] {
+        precondition(size >= 1, "\(size) ranks")
+        let perNode = ranksPerNode ?? size
+        let meeting = Meeting(size: size)
+        let outcomes = Outcomes<Value>(size: size)
+        let nodes = (0 ..< size).map { $0 / perNode * perNode }
+        let threads = (0 ..< size).map { rank in
+            startThread {
+                do {
+                    let value = try body(ThreadCommunicator(rank: rank, nodes: nodes, meeting: meeting))
+                    meeting.lock.hold { outcomes.values[rank] = value }
+                } catch {
+                    meeting.fail(rank: rank, error)
+                }
+            }
+        }
+        for thread in threads { pthread_join(thread, nil) }
+        if let failure = meeting.failure { throw failure.error }
+        return outcomes.values.map { $0! }
+    }
+
+    public func barrier() throws { try meeting.wait(group: 0 ..< size) }
+
+    public func broadcast(_ bytes: UnsafeMutableRawBufferPointer, from root: Int) throws {
+        precondition(root >= 0 && root < size, "broadcast from rank \(root) of \(size)")
+        try meeting.share(.bytes(UnsafeRawBufferPointer(bytes)), rank: rank) { shared in
+            if rank == root { return }
+            guard case .bytes(let source) = shared[root] else { preconditionFailure("the ranks' collective calls differ") }
+            precondition(source.count == bytes.count, "a broadcast of \(source.count) bytes into \(bytes.count)")
+            bytes.copyMemory(from: source)
+        }
+    }
+
+    public func gather(_ mine: UnsafeRawBufferPointer, into all: UnsafeMutableRawBufferPointer) throws {
+        precondition(all.count == mine.count * size, "gathering \(mine.count) bytes of each of \(size) ranks into \(all.count)")
+        try meeting.share(.bytes(mine), rank: rank) { shared in
+            for (other, item) in shared.enumerated() {
+                guard case .bytes(let source) = item else { preconditionFailure("the ranks' collective calls differ") }
+                precondition(source.count == mine.count, "rank \(other) gathers \(source.count) bytes, rank \(rank) \(mine.count)")
+                UnsafeMutableRawBufferPointer(rebasing: all[other * mine.count ..< (other + 1) * mine.count]).copyMemory(from: source)
+            }
+        }
+    }
+
+    /// The sum in the order of ranks.
+    public func sum(_ values: Floats) throws {
+        let total = FloatBuffer(count: values.count)
+        try meeting.share(.messages([Message(peer: rank, values: values)]), rank: rank) { shared in
+            for item in shared {
+                guard case .messages(let messages) = item, messages.count == 1, messages[0].values.count == values.count else {
+                    preconditionFailure("the ranks' collective calls differ")
+                }
+                for index in 0 ..< values.count { total.values[index] += messages[0].values[index] }
+            }
+        }
+        values.copy(from: total.values)
+    }
+
+    public func exchange(outgoing: [Message], incoming: [Message]) throws {
+        try meeting.share(.messages(outgoing), rank: rank) { shared in
+            var next = [Int](repeating: 0, count: size)
+            for message in incoming {
+                guard case .messages(let all) = shared[message.peer] else { preconditionFailure("the ranks' collective calls differ") }
+                let fromPeer = all.filter { $0.peer == rank }
+                precondition(next[message.peer] < fromPeer.count, "rank \(rank) waits for a message that rank \(message.peer) does not send")
+                let source = fromPeer[next[message.peer]].values
+                precondition(source.count == message.values.count, "a message of \(source.count) values into \(message.values.count)")
+                message.values.copy(from: source)
+                next[message.peer] += 1
+            }
+        }
+    }
+
+    public func sharedMemory(count: Int, group: Range<Int>) throws -> (any SharedMemory)? {
+        let buffer = rank == group.lowerBound ? FloatBuffer(count: count) : nil
+        var owner: FloatBuffer?
+        try meeting.share(.memory(buffer), rank: rank) { shared in
+            guard case .memory(let memory) = shared[group.lowerBound] else { preconditionFailure("the ranks' collective calls differ") }
+            owner = memory
+        }
+        return ThreadMemory(buffer: owner!, group: group, meeting: meeting)
+    }
+
+    public func abort(_ code: Int32) -> Never { exit(code) }
+}
+
+private final class ThreadMemory: SharedMemory {
+    private let buffer: FloatBuffer
+    private let group: Range<Int>
+    private let meeting: Meeting
+
+    init(buffer: FloatBuffer, group: Range<Int>, meeting: Meeting) {
+        self.buffer = buffer
+        self.group = group
+        self.meeting = meeting
+    }
+
+    var values: Floats { buffer.values }
+    func barrier() throws { try meeting.wait(group: group) }
+}
+
+/// What the ranks of one run share: a lock, barriers, and a place where each shows the others its memory.
+/// Everything in it is read and written under the lock, but for what `shared` points at, which the barriers order.
+private final class Meeting: @unchecked Sendable {
+    enum Item { case bytes(UnsafeRawBufferPointer), messages([Message]), memory(FloatBuffer?) }
+
+    let lock = Lock()
+    private(set) var failure: (rank: Int, error: any Error)?
+    private var items: [Item]
+    private var arrived: [Range<Int>: Int] = [:]
+    private var rounds: [Range<Int>: Int] = [:]
+
+    init(size: Int) { items = [Item](repeating: .messages([]), count: size) }
+
+    func fail(rank: Int, _ error: any Error) {
+        lock.hold {
+            if failure == nil { failure = (rank, error) }
+            lock.wakeAll()
+        }
+    }
+
+    func wait(group: Range<Int>) throws {
+        try lock.hold {
+            let round = rounds[group, default: 0]
+            arrived[group, default: 0] += 1
+            if arrived[group] == group.count {
+                arrived[group] = 0
+                rounds[group] = round + 1
+                lock.wakeAll()
+                return
+            }
+            while rounds[group, default: 0] == round {
+                if let failure { throw RankFailure(rank: failure.rank, message: "\(failure.error)") }
+                lock.sleep()
+            }
+        }
+    }
+
+    /// Shows `item` to all ranks, lets `body` read all items, and returns when every rank has.
+    func share(_ item: Item, rank: Int, _ body: ([Item]) -> Void) throws {
+        lock.hold { items[rank] = item }
+        let everyone = 0 ..< items.count
+        try wait(group: everyone)
+        body(lock.hold { items })
+        try wait(group: everyone)
+    }
+}
+
+private final class Outcomes<Value>: @unchecked Sendable {
+    var values: [Value?]
+    init(size: Int) { values = [Value?](repeating: nil, count: size) }
+}

@@ -1,0 +1,75 @@
+import Kernels
+
+/// target = left + right, value by value; `target` may be either of them.
+func add(_ left: UnsafePointer<Float>, _ right: UnsafePointer<Float>, into target: UnsafeMutablePointer<Float>, count: Int) {
+    let leftBytes = UnsafeRawPointer(left), rightBytes = UnsafeRawPointer(right), targetBytes = UnsafeMutableRawPointer(target)
+    let vectors = count / 16
+    for vector in 0 ..< vectors {
+        let offset = vector &* 64
+        let sum = leftBytes.loadUnaligned(fromByteOffset: offset, as: SIMD16<Float>.self)
+            + rightBytes.loadUnaligned(fromByteOffset: offset, as: SIMD16<Float>.self)
+        targetBytes.storeBytes(of: sum, toByteOffset: offset, as: SIMD16<Float>.self)
+    }
+    for index in vectors &* 16 ..< count { target[index] = left[index] + right[index] }
+}
+
+/// target = source · factor; they may be the same.
+func scale(_ source: UnsafePointer<Float>, by factor: Float, into target: UnsafeMutablePointer<Float>, count: Int) {
+    let sourceBytes = UnsafeRawPointer(source), targetBytes = UnsafeMutableRawPointer(target)
+    let vectors = count / 16
+    for vector in 0 ..< vectors {
+        let offset = vector &* 64
+        let scaled = sourceBytes.loadUnaligned(fromByteOffset: offset, as: SIMD16<Float>.self) * factor
+        targetBytes.storeBytes(of: scaled, toByteOffset: offset, as: SIMD16<Float>.self)
+    }
+    for index in vectors &* 16 ..< count { target[index] = source[index] * factor }
+}
+
+/// Evaluates the steps of a ``SumTree`` over vectors, block by block, so that what lies between sources and results stays in the
+/// first-level cache: each source is read once and each result written once.
+final class VectorSum {
+    let sources: Int
+    let results: Int
+    private let steps: [SumTree.Step]
+    private let scratch: FloatBuffer
+    /// Values in a block: 8 KiB.
+    private static let block = 2048
+
+    init(_ tree: SumTree, from sources: [SumTree.Node], to targets: [SumTree.Node]) {
+        let (steps, blocks) = tree.steps(from: sources, to: targets)
+        self.steps = steps
+        self.sources = sources.count
+        results = targets.count
+        scratch = FloatBuffer(count: blocks * VectorSum.block)
+    }
+
+    /// Adds vectors of equal length; the results are multiplied by `factor`. A result may be the memory of a source.
+    func callAsFunction(_ vectors: [Floats], into targets: [Floats], factor: Float) {
+        precondition(vectors.count == sources && targets.count == results,
+                     "\(vectors.count) vectors into \(targets.count), not \(sources) into \(results)")
+        let count = targets[0].count
+        let block = VectorSum.block
+        let scratch = scratch.values.base
+        var start = 0
+        while start < count {
+            let length = min(block, count - start)
+            func place(_ place: SumTree.Place) -> UnsafeMutablePointer<Float> {
+                switch place {
+                case .source(let number): vectors[number].base + start
+                case .scratch(let number): scratch + number * block
+                case .result(let number): targets[number].base + start
+                }
+            }
+            for step in steps {
+                let target = place(step.target), left = place(step.left)
+                if let right = step.right {
+                    add(left, place(right), into: target, count: length)
+                } else if target != left {
+                    target.update(from: left, count: length)
+                }
+                if factor != 1, case .result = step.target { scale(target, by: factor, into: target, count: length) }
+            }
+            start += length
+        }
+    }
+}

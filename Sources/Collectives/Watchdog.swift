@@ -1,0 +1,133 @@
+import Glibc
+import Synchronization
+
+/// Names the rank that keeps the others waiting, and ends the job if that lasts: a thread that calls no MPI, for the main thread may be
+/// stuck in it.
+///
+/// The main thread says what it begins with ``enter(_:step:)``; the thread notes that in a file, which the other ranks read when they see no
+/// progress of their own. Time is counted in the thread's own wakings, so that a job that was suspended as a whole does not
+/// find itself late when it is continued.
+///
+/// A rank that is alive in a phase which may last (starting, samples, evaluation, checkpoint) is named, but never a reason to end the job.
+public final class Watchdog: Sendable {
+    public struct Limits: Sendable {
+        /// Seconds without progress after which the rank behind is named, and named again; at least 3.
+        public var warn: Int
+        /// Seconds without progress after which the process ends with code 70, and the launcher ends the others.
+        public var abort: Int
+
+        public init(warn: Int = 60, abort: Int = 300) {
+            self.warn = warn
+            self.abort = abort
+        }
+    }
+
+    /// What is printed, by one rank alone.
+    public enum Finding: Sendable, Equatable {
+        case warning(String)
+        /// The last thing before the job ends.
+        case end(String)
+    }
+
+    /// Internal error, disagreement, stall: the program's exit code for them.
+    public static let exitCode: Int32 = 70
+
+    private let limits: Limits
+    private let rank: Int
+    private let size: Int
+    private let host: String
+    private let files: HeartbeatFiles?
+    private let output: @Sendable (Finding) -> Void
+    private let beat = Atomic<Int>(0)
+    private let step = Atomic<Int>(0)
+    private let phase = Atomic<Int>(0)
+    private let stopped = Atomic<Bool>(false)
+    private let thread: Mutex<pthread_t?>
+
+    /// Starts watching. `folder`: an existing folder that all ranks see, for their heartbeats; without it each rank knows only itself.
+    /// `output` gets each finding on one rank alone, in the watchdog's thread; the default writes to standard error.
+    public init(communicator: any Communicator, folder: String?, limits: Limits,
+                output: @escaping @Sendable (Finding) -> Void = Watchdog.print) {
+        precondition(limits.warn >= 3 && limits.abort > limits.warn, "a stall limit of \(limits.abort) s with a warning after \(limits.warn) s")
+        self.limits = limits
+        self.output = output
+        rank = communicator.rank
+        size = communicator.size
+        host = communicator.host
+        files = folder.map { HeartbeatFiles(folder: $0) }
+        thread = Mutex(nil)
+        thread.withLock { $0 = startThread { [self] in watch() } }
+    }
+
+    /// The main thread begins a phase. Costs a few nanoseconds. Call it where ranks do the same thing in the same order.
+    public func enter(_ phase: Phase, step: Int) {
+        self.step.store(step, ordering: .relaxed)
+        self.phase.store(phase.rawValue, ordering: .relaxed)
+        beat.wrappingAdd(1, ordering: .releasing)
+    }
+
+    /// Stops watching and removes this rank's heartbeat. Once, at the end of the run.
+    public func stop() {
+        stopped.store(true, ordering: .releasing)
+        guard let thread = thread.withLock({ thread in defer { thread = nil }; return thread }) else { return }
+        pthread_join(thread, nil)
+        files?.remove(rank: rank)
+    }
+
+    private func heartbeat(pulse: Int) -> Heartbeat {
+        let beat = beat.load(ordering: .acquiring)
+        return Heartbeat(rank: rank, host: host, beat: beat, pulse: pulse, step: step.load(ordering: .relaxed),
+                         phase: Phase(rawValue: phase.load(ordering: .relaxed))!)
+    }
+
+    private func watch() {
+        // All in tenths of a second: since the last phase began, and since the file was written (once a second is enough).
+        var stuck = 0, sinceWriting = 0
+        // A pulse may be late, on a busy host or a slow file system: it is looked for over most of the time to a warning.
+        let lookback = 8 * limits.warn
+        var last = heartbeat(pulse: 0)
+        // By the time at which they will be compared.
+        var earlier: [Int: [Heartbeat]] = [:]
+        files?.write(last)
+        while !stopped.load(ordering: .acquiring) {
+            usleep(100_000)
+            let now = heartbeat(pulse: last.pulse)
+            stuck = now.beat == last.beat ? stuck + 1 : 0
+            last = now
+            sinceWriting += 1
+            if sinceWriting >= 10 {
+                last.pulse += 1
+                files?.write(last)
+                sinceWriting = 0
+            }
+            if stuck == 0, !earlier.isEmpty { earlier = [:] }
+            if isTime(stuck + lookback) { earlier[stuck + lookback] = others() }
+            if stuck > 0, isTime(stuck) { report(last, earlier[stuck] ?? [], tenths: stuck) }
+        }
+    }
+
+    private func isTime(_ tenths: Int) -> Bool { tenths % (10 * limits.warn) == 0 || tenths == 10 * limits.abort }
+
+    private func others() -> [Heartbeat] { (0 ..< size).compactMap { $0 == rank ? nil : files?.read(rank: $0) } }
+
+    private func report(_ mine: Heartbeat, _ earlier: [Heartbeat], tenths: Int) {
+        let stall = Stall((others() + [mine]).sorted { $0.rank < $1.rank }, earlier: earlier)
+        let message = stall.message(seconds: tenths / 10)
+        let isEnding = tenths >= 10 * limits.abort && !stall.mayLast
+        if stall.printer == rank { output(isEnding ? .end(message) : .warning(message)) }
+        guard isEnding else { return }
+        // The ranks that do not print wait a little, so that the launcher does not end the one that does.
+        if stall.printer != rank { sleep(2) }
+        _exit(Watchdog.exitCode)
+    }
+
+    /// Writes `gan-dist: warning: …` or `gan-dist: error: …` to standard error with one system call.
+    public static let print: @Sendable (Finding) -> Void = { finding in
+        let text = switch finding {
+        case .warning(let message): "gan-dist: warning: \(message)\n"
+        case .end(let message): "gan-dist: error: \(message); the job is ended\ngan-dist: Look at that host, then run again with --resume auto.\n"
+        }
+        let bytes = Array(text.utf8)
+        _ = write(STDERR_FILENO, bytes, bytes.count)
+    }
+}

@@ -1,0 +1,59 @@
+import Kernels
+import Testing
+@testable import Collectives
+
+private struct Broken: Error, Equatable { let rank: Int }
+
+@Suite struct CommunicatorTests {
+    private func everything(_ communicator: any Communicator) throws {
+        let rank = communicator.rank, size = communicator.size
+        try communicator.barrier()
+        #expect(try communicator.gather(rank * 7) == (0 ..< size).map { $0 * 7 })
+        #expect(try communicator.gather(0.5 * Double(rank)) == (0 ..< size).map { 0.5 * Double($0) })
+        #expect(try communicator.gather(String(repeating: "é", count: rank)) == (0 ..< size).map { String(repeating: "é", count: $0) })
+        for root in 0 ..< size {
+            #expect(try communicator.broadcast(rank == root ? "of \(root)" : "", from: root) == "of \(root)")
+            #expect(try communicator.broadcast(UInt64(rank), from: root) == UInt64(root))
+            #expect(try communicator.broadcast(bytes: rank == root ? [] : [1], from: root) == [])
+        }
+        #expect(try communicator.maximum(-rank) == 0)
+        #expect(try communicator.any(rank == size - 1))
+        #expect(try !communicator.any(false))
+        let values = FloatBuffer([1, Float(rank), -2])
+        try communicator.sum(values.values)
+        #expect(values.values.array == [Float(size), Float(size * (size - 1) / 2), Float(-2 * size)])
+        #expect(try communicator.together { rank } == rank)
+    }
+
+    @Test func soloDoesEverything() throws { try everything(SoloCommunicator()) }
+
+    @Test(arguments: [1, 2, 3, 8]) func threadsDoEverything(size: Int) throws {
+        try ThreadCommunicator.run(size: size) { try self.everything($0) }
+    }
+
+    @Test func threadsShareHostsByNode() throws {
+        let counts = try ThreadCommunicator.run(size: 5, ranksPerNode: 2) { try $0.ranksOnThisHost() }
+        #expect(counts == [2, 2, 2, 2, 1])
+    }
+
+    /// The error is that of the rank that threw; the others, which wait for it, end too.
+    @Test func oneThreadThrows() {
+        #expect(throws: Broken(rank: 2)) {
+            try ThreadCommunicator.run(size: 4) { communicator in
+                try communicator.barrier()
+                if communicator.rank == 2 { throw Broken(rank: 2) }
+                while true { try communicator.barrier() }
+            }
+        }
+    }
+
+    @Test func togetherThrowsOnEveryRank() throws {
+        let messages = try ThreadCommunicator.run(size: 3) { communicator in
+            do {
+                try communicator.together { if communicator.rank == 1 { throw Broken(rank: 1) } }
+                return ""
+            } catch { return "\(error)" }
+        }
+        #expect(messages == ["rank 1 failed: Broken(rank: 1)", "Broken(rank: 1)", "rank 1 failed: Broken(rank: 1)"])
+    }
+}

@@ -1,0 +1,137 @@
+import Kernels
+import Testing
+@testable import Collectives
+
+/// The sum of `vectors` along the perfect tree, written as its definition.
+private func treeSum(_ vectors: [[Float]], _ range: Range<Int>? = nil) -> [Float] {
+    var width = 1
+    while width < vectors.count { width *= 2 }
+    let range = range ?? 0 ..< width
+    if range.count == 1 { return vectors[range.lowerBound] }
+    let middle = (range.lowerBound + range.upperBound) / 2
+    let left = treeSum(vectors, range.lowerBound ..< middle)
+    if middle >= vectors.count { return left }
+    let right = treeSum(vectors, middle ..< range.upperBound)
+    return zip(left, right).map { $0 + $1 }
+}
+
+/// Values whose float32 sum depends on the order: large ones that cancel, small ones between.
+private func crafted(shard: Int, count: Int) -> [Float] {
+    (0 ..< count).map { index in
+        switch (shard + index) % 5 {
+        case 0: 16_777_216
+        case 1: 1
+        case 2: -16_777_216
+        case 3: Float(shard * 31 + index % 97) / 7
+        default: -0.1 * Float(index % 13)
+        }
+    }
+}
+
+/// Two sums in a row (the second of negated vectors), so that nothing of a first may leak into a second.
+private func sums(ranks: Int, ranksPerNode: Int?, shards: Int, count: Int, kind: GradientSum.Kind, segment: Int) throws -> [[Float]] {
+    try ThreadCommunicator.run(size: ranks, ranksPerNode: ranksPerNode) { communicator in
+        let table = try ShardTable(shards: shards, communicator: communicator)
+        let sum = try GradientSum(count: count, table: table, communicator: communicator, kind: kind, segment: segment)
+        var results: [Float] = []
+        for sign in [Float(1), -1] {
+            for shard in table.mine {
+                sum.beginShard()
+                for (index, value) in crafted(shard: shard, count: count).enumerated() { sum.slot[index] += sign * value }
+                sum.endShard()
+            }
+            results += try sum.finish(scale: 0.25).array
+        }
+        return results
+    }
+}
+
+private func bits(_ values: [Float]) -> [UInt32] { values.map { $0.bitPattern } }
+
+@Suite struct GradientSumTests {
+    /// All ranks 1 ... 8 of all shards 1 ... 16, in one node, in nodes of 1, 2 and 3 ranks, and by messages alone.
+    @Test(arguments: 1 ... 16) func sameBitsOnAnyNumberOfRanks(shards: Int) throws {
+        for count in [1, 37, 261] {
+            let expected = bits([Float(1), -1].flatMap { sign in
+                treeSum((0 ..< shards).map { crafted(shard: $0, count: count).map { 0 + sign * $0 } }).map { $0 * 0.25 }
+            })
+            for ranks in 1 ... min(8, shards) {
+                for ranksPerNode in [nil, 1, 2, 3] as [Int?] {
+                    let all = try sums(ranks: ranks, ranksPerNode: ranksPerNode, shards: shards, count: count, kind: .ordered, segment: 16)
+                    for (rank, result) in all.enumerated() {
+                        #expect(bits(result) == expected,
+                                "V \(shards), \(ranks) ranks, \(ranksPerNode ?? ranks) a node, \(count) values, rank \(rank)")
+                    }
+                }
+            }
+        }
+    }
+
+    @Test func messagesAloneGiveTheBitsOfSharedMemory() throws {
+        for ranks in 2 ... 5 {
+            let shared = try sums(ranks: ranks, ranksPerNode: nil, shards: 7, count: 1001, kind: .ordered, segment: 64)
+            let messages = try sums(ranks: ranks, ranksPerNode: nil, shards: 7, count: 1001, kind: .orderedMessages, segment: 64)
+            #expect(shared.map(bits) == messages.map(bits))
+        }
+    }
+
+    /// What must change the bits does: another order of shards, another number of them. Otherwise the tests above could not fail.
+    @Test func anotherTreeChangesTheBits() {
+        let vectors = (0 ..< 8).map { crafted(shard: $0, count: 261) }
+        let sum = bits(treeSum(vectors))
+        #expect(sum != bits(treeSum([vectors[1], vectors[2], vectors[0]] + vectors[3...])))
+        let oneByOne = vectors.dropFirst().reduce(vectors[0]) { zip($0, $1).map { $0 + $1 } }
+        #expect(sum != bits(oneByOne))
+    }
+
+    @Test func libraryOrderAgreesToRounding() throws {
+        let shards = 5, count = 100
+        let vectors = (0 ..< shards).map { shard in (0 ..< count).map { Float(shard + 1) / Float($0 + 3) } }
+        let results = try ThreadCommunicator.run(size: 3) { communicator in
+            let table = try ShardTable(shards: shards, communicator: communicator)
+            let sum = try GradientSum(count: count, table: table, communicator: communicator, kind: .mpi)
+            for shard in table.mine {
+                sum.beginShard()
+                for index in 0 ..< count { sum.slot[index] += vectors[shard][index] }
+                sum.endShard()
+            }
+            return try sum.finish().array
+        }
+        for (result, expected) in zip(results[0], treeSum(vectors)) { #expect(abs(result - expected) <= 1e-6 * abs(expected)) }
+        #expect(results[0] == results[2])
+    }
+
+    /// At a power of two of ranks the messages carry no more than an ordinary allreduce's: 2·n·(p−1)/p.
+    @Test func messagesCarryNoMoreThanAnAllreduce() throws {
+        for ranks in [2, 4, 8] {
+            for shards in [ranks, 2 * ranks] {
+                let sent = try ThreadCommunicator.run(size: ranks) { communicator in
+                    try GradientSum(count: 4096, table: ShardTable(shards: shards, communicator: communicator), communicator: communicator,
+                                    kind: .orderedMessages, segment: 128).valuesSent
+                }
+                #expect(sent == [Int](repeating: 2 * 4096 * (ranks - 1) / ranks, count: ranks))
+            }
+        }
+    }
+
+    @Test func aRankOfOneShardNeedsTheSlotAlone() {
+        for shards in 1 ... 16 {
+            let tree = SumTree(shards: shards)
+            for shard in 0 ..< shards {
+                let fold = LocalFold(tree, shards: shard ..< shard + 1)
+                #expect(fold.buffers == 1 && fold.actions == [[]])
+            }
+        }
+        #expect(LocalFold(SumTree(shards: 8), shards: 0 ..< 8).buffers == 4)
+        #expect(LocalFold(SumTree(shards: 64), shards: 0 ..< 64).buffers == 7)
+    }
+
+    @Test func rangesDecomposeIntoTheLargestNodes() {
+        let tree = SumTree(shards: 8)
+        let ranges = [0 ..< 2, 2 ..< 5, 5 ..< 8].map { tree.nodes(covering: $0).map { tree.shards(of: $0) } }
+        #expect(ranges == [[0 ..< 2], [2 ..< 4, 4 ..< 5], [5 ..< 6, 6 ..< 8]])
+        let odd = SumTree(shards: 5)
+        #expect(odd.nodes(covering: 4 ..< 5).map { odd.shards(of: $0) } == [4 ..< 5])
+        #expect(odd.nodes(covering: 0 ..< 5) == [odd.root])
+    }
+}

@@ -1,0 +1,64 @@
+import Collectives
+import Kernels
+
+/// Every method of the protocol, against values that follow from the ranks.
+func collectives(_ communicator: MPICommunicator) throws {
+    let rank = communicator.rank, size = communicator.size
+    try communicator.barrier()
+
+    try require(try communicator.gather(rank * 7) == (0 ..< size).map { $0 * 7 }, "gather of Int")
+    try require(try communicator.gather(Double(rank) / 3) == (0 ..< size).map { Double($0) / 3 }, "gather of Double")
+    let text = String(repeating: "é", count: rank * 3)
+    try require(try communicator.gather(text) == (0 ..< size).map { String(repeating: "é", count: $0 * 3) }, "gather of String")
+
+    for root in 0 ..< size {
+        let sent = "from rank \(root)"
+        try require(try communicator.broadcast(rank == root ? sent : "", from: root) == sent, "broadcast of String from \(root)")
+        try require(try communicator.broadcast(rank == root ? 42 + root : 0, from: root) == 42 + root, "broadcast of Int from \(root)")
+    }
+    try require(try communicator.maximum(rank == size - 1 ? 9 : -9) == 9, "maximum")
+    try require(try communicator.any(rank == 0) && !communicator.any(false), "any")
+    try require(try communicator.ranksOnThisHost() == size, "ranks on this host")
+
+    let values = FloatBuffer((0 ..< 1001).map { Float($0 * (rank + 1)) })
+    try communicator.sum(values.values)
+    let total = size * (size + 1) / 2
+    try require(values.values.array == (0 ..< 1001).map { Float($0 * total) }, "sum")
+
+    try exchangeWithAll(communicator)
+    try failTogether(communicator)
+}
+
+/// Two messages to every other rank, of lengths that depend on the pair; matched in their order.
+private func exchangeWithAll(_ communicator: MPICommunicator) throws {
+    let rank = communicator.rank
+    var buffers: [FloatBuffer] = [], outgoing: [Message] = [], incoming: [Message] = []
+    for peer in 0 ..< communicator.size where peer != rank {
+        for number in 1 ... 2 {
+            let sent = FloatBuffer([Float](repeating: Float(100 * rank + 10 * peer + number), count: 40_000 * number + rank))
+            let received = FloatBuffer(count: 40_000 * number + peer)
+            buffers += [sent, received]
+            outgoing.append(Message(peer: peer, values: sent.values))
+            incoming.append(Message(peer: peer, values: received.values))
+        }
+    }
+    try communicator.exchange(outgoing: outgoing, incoming: incoming)
+    for (index, message) in incoming.enumerated() {
+        let expected = Float(100 * message.peer + 10 * rank + index % 2 + 1)
+        try require(message.values.array.allSatisfy { $0 == expected }, "message \(index % 2 + 1) from rank \(message.peer)")
+    }
+    withExtendedLifetime(buffers) {}
+}
+
+/// An error on one rank is thrown on all.
+private func failTogether(_ communicator: MPICommunicator) throws {
+    let culprit = communicator.size - 1
+    do {
+        try communicator.together { if communicator.rank == culprit { throw Failed(description: "broken on purpose") } }
+        throw Failed(description: "an error on rank \(culprit) went unnoticed on rank \(communicator.rank)")
+    } catch let failure as RankFailure {
+        try require(failure.rank == culprit && failure.message == "broken on purpose", "\(failure)")
+    } catch let failure as Failed {
+        try require(failure.description == "broken on purpose" && communicator.rank == culprit, "\(failure)")
+    }
+}
