@@ -7,16 +7,22 @@ let package = Package(
         .systemLibrary(name: "CMPI", path: "CMPI", pkgConfig: "ompi-c", providers: [.apt(["libopenmpi-dev"])]),
         .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
         .systemLibrary(name: "CVector"),
+        .systemLibrary(name: "CHDF5", pkgConfig: "hdf5", providers: [.apt(["libhdf5-dev"])]),
+        .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+        .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
 
         .target(name: "Kernels", dependencies: ["COpenBLAS", "CVector"]),
         .target(name: "Nets", dependencies: ["Kernels"]),
         .systemLibrary(name: "CLinux"),
         .target(name: "Collectives", dependencies: ["CMPI", "CLinux", "Kernels"]),
+        .target(name: "Storage", dependencies: ["CHDF5", "CPNG", "CZlib", "CCrypto", "Kernels"]),
         .executableTarget(name: "mpi-tests", dependencies: ["Collectives"], path: "Tests/mpi", exclude: ["run"]),
 
         .testTarget(name: "KernelsTests", dependencies: ["Kernels"]),
         .target(name: "AllocationCount", path: "Tests/AllocationCount"),
         .testTarget(name: "NetsTests", dependencies: ["Nets", "AllocationCount"], resources: [.copy("Fixtures")]),
         .testTarget(name: "CollectivesTests", dependencies: ["Collectives"]),
+        .testTarget(name: "StorageTests", dependencies: ["Storage"], resources: [.copy("Fixtures")]),
     ]
 )

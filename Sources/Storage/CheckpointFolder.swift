@@ -1,0 +1,161 @@
+import Glibc
+
+/// The folder `checkpoints` of a run: `step-00001000.h5`, …, and `latest`, a link to the newest.
+///
+/// The step in the name gives the order; times and `latest` decide nothing.
+public final class CheckpointFolder: @unchecked Sendable {
+    public let path: String
+    /// How many of the newest good checkpoints stay.
+    public let keep: Int
+    private let calls: SystemCalls
+    private let monitor = Monitor()
+    /// Checkpoints that this process has verified, by what the file system says of them; guarded by `monitor`.
+    private var verified: [String: Fingerprint] = [:]
+
+    private struct Fingerprint: Equatable { let inode: UInt, bytes: Int, seconds: Int, nanoseconds: Int }
+
+    public convenience init(_ path: String, keep: Int) { self.init(path, keep: keep, calls: SystemCalls()) }
+
+    init(_ path: String, keep: Int, calls: SystemCalls) {
+        precondition(keep >= 1, "\(keep) checkpoints to keep")
+        (self.path, self.keep, self.calls) = (path, keep, calls)
+    }
+
+    public static func name(step: Int) -> String {
+        let digits = String(step)
+        return "step-" + String(repeating: "0", count: max(0, 8 - digits.count)) + digits + ".h5"
+    }
+
+    public func file(step: Int) -> String { path + "/" + Self.name(step: step) }
+
+    /// Makes the folder where it is missing.
+    public func create() throws(StorageError) {
+        var status = stat()
+        if mkdir(path, 0o755) == 0 || (errno == EEXIST && stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR) { return }
+        throw StorageError(.cannotCreate, "The folder \(path) cannot be made: \(errorText(errno)).",
+                           remedy: "Name another run folder, or give this user the right to write there.")
+    }
+
+    /// The steps of all files named as checkpoints, newest first; none where there is no folder.
+    public func steps() throws(StorageError) -> [Int] {
+        try entries().compactMap { name in
+            guard name.hasPrefix("step-"), name.hasSuffix(".h5"), let step = Int(name.dropFirst(5).dropLast(3)), step >= 0,
+                  name == Self.name(step: step) else { return nil }
+            return step
+        }.sorted(by: >)
+    }
+
+    private func entries() throws(StorageError) -> [String] {
+        guard let folder = opendir(path) else {
+            if errno == ENOENT { return [] }
+            throw StorageError(.missing, "The folder \(path) cannot be read: \(errorText(errno)).", remedy: "Check the run folder.")
+        }
+        defer { closedir(folder) }
+        var names: [String] = []
+        while true {
+            errno = 0
+            guard let entry = readdir(folder) else { break }
+            names.append(withUnsafePointer(to: &entry.pointee.d_name) {
+                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+            })
+        }
+        // A list cut short would have a run begin anew.
+        guard errno == 0 else {
+            throw StorageError(.inputOutput, "The folder \(path) cannot be read: \(errorText(errno)).", remedy: "Check the disk, then run again.")
+        }
+        return names
+    }
+
+    // MARK: Writing
+
+    /// Writes a checkpoint so that it survives a crash from here on, points `latest` to it, and removes the older ones beyond
+    /// `keep` good ones. Returns its path. On an error nothing that was there before is changed.
+    @discardableResult public func commit(_ image: CheckpointImage) throws(StorageError) -> String {
+        let target = file(step: image.step)
+        do {
+            try image.write(to: target, calls)
+        } catch {
+            // The folder was there when the run began: whatever fails now is a failure while running.
+            throw StorageError(.inputOutput, error.message, remedy: error.remedy)
+        }
+        remember(target)
+        pointLatest(to: Self.name(step: image.step))
+        prune(below: image.step)
+        return target
+    }
+
+    /// A convenience for people, never read by the program; some file systems have no links. So failure does not matter.
+    private func pointLatest(to name: String) {
+        let temporary = "\(path)/.latest.\(AtomicFile.host).\(getpid()).tmp"
+        unlink(temporary)
+        guard symlink(name, temporary) == 0 else { return }
+        if rename(temporary, path + "/latest") != 0 { unlink(temporary) }
+    }
+
+    /// Removes checkpoints older than the `keep` newest good ones up to `step`. Files that cannot be listed or removed stay.
+    private func prune(below step: Int) {
+        guard let steps = try? steps() else { return }
+        var good = 0
+        for candidate in steps where candidate <= step {
+            let file = file(step: candidate)
+            if good >= keep {
+                unlink(file)
+            } else if isVerified(file) {
+                good += 1
+            }
+        }
+    }
+
+    private func isVerified(_ file: String) -> Bool {
+        let known = monitor.locked { verified[file] }
+        if let known, known == fingerprint(file) { return true }
+        guard (try? CheckpointFile.verify(file)) != nil else { return false }
+        remember(file)
+        return true
+    }
+
+    private func remember(_ file: String) {
+        let fingerprint = fingerprint(file)
+        monitor.locked { verified[file] = fingerprint }
+    }
+
+    private func fingerprint(_ file: String) -> Fingerprint? {
+        var status = stat()
+        guard stat(file, &status) == 0 else { return nil }
+        return Fingerprint(inode: UInt(status.st_ino), bytes: Int(status.st_size),
+                           seconds: status.st_mtim.tv_sec, nanoseconds: status.st_mtim.tv_nsec)
+    }
+
+    /// Removes temporary files of processes that were killed. Only for the holder of the run folder.
+    public func removeLeftovers() {
+        guard let names = try? entries() else { return }
+        for name in names where name.hasSuffix(".tmp") && (name.hasPrefix(".step-") || name.hasPrefix(".latest.")) {
+            unlink(path + "/" + name)
+        }
+    }
+
+    // MARK: Reading
+
+    /// The newest good checkpoint. Bad ones are skipped with a warning each that names file and reason; nil where there is no
+    /// checkpoint at all; an error where there are only bad ones.
+    public func newestValid(warn: (String) -> Void) throws(StorageError) -> (path: String, contents: CheckpointContents)? {
+        let steps = try steps()
+        var last: StorageError?
+        for step in steps {
+            let file = file(step: step)
+            do throws(StorageError) {
+                let contents = try CheckpointFile.read(file)
+                guard contents.step == step else {
+                    throw StorageError.badData("\(file) holds step \(contents.step).", remedy: "Give it back its own name.")
+                }
+                return (file, contents)
+            } catch {
+                warn("skipping a bad checkpoint: \(error.message)")
+                last = error
+            }
+        }
+        guard let last else { return nil }
+        throw .badData("None of the \(steps.count) checkpoints in \(path) is good; the oldest: \(last.message)",
+                       remedy: "Restore one from a backup, or start again in a new run folder.")
+    }
+}

@@ -1,0 +1,158 @@
+import Kernels
+
+/// What becomes of images of another size than the network's.
+public enum ImageFit: String, Sendable, CaseIterable, Codable {
+    /// An error.
+    case refuse
+    /// Surrounded by the lowest value of the range, centred; the odd row or column is at the bottom or right.
+    case pad
+    /// Bilinear interpolation between the centres of pixels, edges repeated, no smoothing before shrinking
+    /// (PyTorch's `interpolate(mode="bilinear", align_corners=False)`).
+    case resize
+}
+
+/// An open dataset of examples in an HDF5 file: images or vectors, its type, layout and range, all checked.
+///
+/// `/images` [N, H, W, C] or [N, H, W] (or with channels first, by the attribute `layout`), else `/samples` [N, D]; uint8 or
+/// float16/32/64 of either byte order. `/labels` [N] belong to these two. Nothing of the values is read yet.
+public final class Dataset: Sendable {
+    /// How the numbers of an example lie in the file.
+    public enum Layout: String, Sendable {
+        case channelsLast = "NHWC"
+        case channelsFirst = "NCHW"
+        case vector = "ND"
+    }
+
+    public let path: String
+    /// The dataset's path in the file.
+    public let name: String
+    /// The number of examples.
+    public let count: Int
+    /// The shape of an example as the program sees it: [H, W, C] or [D].
+    public let shape: [Int]
+    public let layout: Layout
+    /// As stored: "uint8", "float32", ….
+    public let storedType: String
+    /// The values that mean black and white, where the file says so; [0, 255] for uint8 without the attribute.
+    public let declaredRange: ClosedRange<Double>?
+    public let title, source, license: String?
+    /// One label for each example, in order.
+    public let labels: [Int]?
+
+    let stored: HDF5Dataset
+    let isBytes: Bool
+
+    /// Numbers in one example.
+    public var elements: Int { shape.reduce(1, *) }
+
+    /// Opens `path` and checks everything that can be known without reading the values. `name` nil finds `/images` or `/samples`.
+    public init(_ path: String, dataset name: String? = nil) throws(StorageError) {
+        let file = try HDF5File.openToRead(path)
+        stored = try Self.find(name, in: file)
+        self.path = path
+        self.name = stored.path
+        isBytes = try Self.checkType(stored)
+        (count, shape, layout) = try Self.checkShape(stored)
+        try stored.checkStorage(elementBytes: isBytes ? 1 : 4)
+        storedType = stored.type.description
+        declaredRange = try Self.range(of: stored) ?? (isBytes ? 0 ... 255 : nil)
+        title = try Self.text("name", file)
+        source = try Self.text("source", file)
+        license = try Self.text("license", file)
+        labels = name == nil || name == "images" || name == "/images" ? try Self.labels(in: file, count: count) : nil
+    }
+
+    /// The same file, shape, type and first and last examples give the same number: for ranks to compare.
+    public func fingerprint() throws(StorageError) -> UInt64 {
+        var bytes = Array("\(name) \(stored.dimensions) \(storedType) \(layout.rawValue) \(String(describing: declaredRange))".utf8)
+        for row in Set([0, count / 2, count - 1]).sorted() {
+            bytes += Array("\(try read(row ..< row + 1))".utf8)
+        }
+        return bytes.withUnsafeBytes { SHA256.digest($0) }.prefix(8).reduce(0) { $0 << 8 | UInt64($1) }
+    }
+
+    /// The stored values of some examples, unscaled.
+    private func read(_ rows: Range<Int>) throws(StorageError) -> [Float] {
+        let target = UnsafeMutableBufferPointer<Float>.allocate(capacity: rows.count * elements)
+        defer { target.deallocate() }
+        try stored.read(rows: rows, into: target)
+        return Array(target)
+    }
+
+    // MARK: Checks at opening
+
+    private static func find(_ name: String?, in file: HDF5File) throws(StorageError) -> HDF5Dataset {
+        if let name { return try file.dataset(name.hasPrefix("/") ? name : "/" + name) }
+        for candidate in ["/images", "/samples"] {
+            if case .absent = try file.object(candidate) { continue }
+            return try file.dataset(candidate)
+        }
+        return try file.dataset("/images")
+    }
+
+    /// Whether the values are bytes; otherwise they are floating-point numbers.
+    private static func checkType(_ stored: HDF5Dataset) throws(StorageError) -> Bool {
+        switch stored.type {
+        case .integer(bytes: 1, signed: false): return true
+        case .float(let bytes) where bytes == 2 || bytes == 4 || bytes == 8: return false
+        default:
+            throw .badData("\(stored.label) is of type \(stored.type); images and samples are uint8 or float32.",
+                           remedy: "Convert it, in h5py with .astype(\"uint8\") or .astype(\"float32\").")
+        }
+    }
+
+    private static func checkShape(_ stored: HDF5Dataset) throws(StorageError) -> (Int, [Int], Layout) {
+        let sizes = stored.dimensions
+        guard (2 ... 4).contains(sizes.count) else {
+            throw .badData("\(stored.label) has the shape \(sizes); images are [N, H, W, C] or [N, H, W], vectors [N, D].",
+                           remedy: "Give it one of these shapes, or name another dataset (data.dataset).")
+        }
+        guard !sizes.contains(0) else {
+            throw .badData("\(stored.label) is empty: its shape is \(sizes).", remedy: "Write examples into it first.")
+        }
+        let elements = stored.count / sizes[0]
+        guard sizes[0] <= Int(UInt32.max), elements <= 1 << 28 else {
+            throw .badData("\(stored.label) has the shape \(sizes): at most 2^32 examples of 2^28 numbers are read.",
+                           remedy: "Check the shape, or split the file.")
+        }
+        if sizes.count == 2 { return (sizes[0], [sizes[1]], .vector) }
+        let layout = try layout(of: stored)
+        if sizes.count == 3 { return (sizes[0], [sizes[1], sizes[2], 1], layout) }
+        return (sizes[0], layout == .channelsFirst ? [sizes[2], sizes[3], sizes[1]] : [sizes[1], sizes[2], sizes[3]], layout)
+    }
+
+    private static func layout(of stored: HDF5Dataset) throws(StorageError) -> Layout {
+        guard let value = try stored.location.attribute("layout") else { return .channelsLast }
+        guard let layout = Layout(rawValue: value.description.uppercased()), layout != .vector else {
+            throw .badData("The attribute layout of \(stored.label) is \(value); it is \"NHWC\" or \"NCHW\".", remedy: "Correct it.")
+        }
+        return layout
+    }
+
+    private static func range(of stored: HDF5Dataset) throws(StorageError) -> ClosedRange<Double>? {
+        guard let value = try stored.location.attribute("range") else { return nil }
+        guard case .doubles(let ends) = value, ends.count == 2, ends[0].isFinite, ends[1].isFinite, ends[0] < ends[1] else {
+            throw .badData("The attribute range of \(stored.label) is \(value); it is two numbers, the lower first.",
+                           remedy: "Correct it, in h5py with f[\"\(stored.path)\"].attrs[\"range\"] = [0.0, 1.0].")
+        }
+        return ends[0] ... ends[1]
+    }
+
+    private static func text(_ name: String, _ file: HDF5File) throws(StorageError) -> String? {
+        if case .string(let text)? = try file.root.attribute(name) { text } else { nil }
+    }
+
+    private static func labels(in file: HDF5File, count: Int) throws(StorageError) -> [Int]? {
+        if case .absent = try file.object("/labels") { return nil }
+        let stored = try file.dataset("/labels")
+        guard case .integer = stored.type else {
+            throw .badData("\(stored.label) is of type \(stored.type); labels are whole numbers.", remedy: "Convert it to int64.")
+        }
+        guard stored.dimensions == [count] else {
+            throw .badData("\(stored.label) has the shape \(stored.dimensions), for \(count) examples.",
+                           remedy: "Write one label for each example, or none.")
+        }
+        try stored.checkStorage(elementBytes: 8)
+        return try stored.readAll(Int64.self).map { Int($0) }
+    }
+}

@@ -1,0 +1,198 @@
+import CHDF5
+
+/// An open dataset with its type and size.
+final class HDF5Dataset: @unchecked Sendable {
+    private let handle: Handle
+    private let file: HDF5File
+    let path: String
+    let dimensions: [Int]
+    let type: StoredType
+    /// The product of the dimensions, which fits an Int.
+    let count: Int
+
+    init(handle: Handle, file: HDF5File, path: String) throws(StorageError) {
+        self.handle = handle
+        self.file = file
+        self.path = path
+        let label = "\(path) in \(file.name)"
+        let type = Handle(try h5(.badData, "reading the type of \(label)") { H5Dget_type(handle.id) }, H5Tclose)
+        self.type = HDF5Library.locked { StoredType(type: type.id) }
+        (dimensions, count) = try Self.extent(of: handle.id, label: label)
+    }
+
+    var location: HDF5Location { HDF5Location(id: handle.id, file: file, path: path) }
+    var label: String { location.label }
+
+    private static func extent(of id: hid_t, label: String) throws(StorageError) -> ([Int], Int) {
+        let space = Handle(try h5(.badData, "reading the size of \(label)") { H5Dget_space(id) }, H5Sclose)
+        guard HDF5Library.locked({ H5Sget_simple_extent_type(space.id) }) != H5S_NULL else { return ([0], 0) }
+        let rank = try h5(.badData, "reading the size of \(label)") { H5Sget_simple_extent_ndims(space.id) }
+        var sizes = [hsize_t](repeating: 0, count: Int(rank))
+        _ = try h5(.badData, "reading the size of \(label)") { H5Sget_simple_extent_dims(space.id, &sizes, nil) }
+        var count = 1
+        for size in sizes {
+            guard let length = Int(exactly: size), case let (product, overflow) = count.multipliedReportingOverflow(by: length),
+                  !overflow, product < Int.max / 8
+            else {
+                throw .badData("\(label) claims the size \(sizes), more than any memory holds.", remedy: "Make the file again.")
+            }
+            count = product
+        }
+        return (sizes.map { Int($0) }, count)
+    }
+
+    /// Refuses what a file from elsewhere may hold to make the program read other files, run other code, or fill the memory.
+    func checkStorage(elementBytes: Int) throws(StorageError) {
+        let create = Handle(try h5(.badData, "reading the layout of \(label)") { H5Dget_create_plist(handle.id) }, H5Pclose)
+        guard try h5(.badData, "reading the layout of \(label)", { H5Pget_external_count(create.id) }) == 0 else {
+            throw .badData("The values of \(label) are kept in another file, which is not followed.", remedy: "Use h5repack on it.")
+        }
+        let layout = HDF5Library.locked { H5Pget_layout(create.id) }
+        guard layout == H5D_CONTIGUOUS || layout == H5D_CHUNKED || layout == H5D_COMPACT else {
+            throw .badData("\(label) is a virtual dataset made of other files.", remedy: "Copy it into one dataset with h5py.")
+        }
+        for index in 0 ..< max(0, HDF5Library.locked { H5Pget_nfilters(create.id) }) {
+            var flags: UInt32 = 0, configuration: UInt32 = 0, values = 0
+            let filter = try h5(.badData, "reading the filters of \(label)") {
+                H5Pget_filter2(create.id, UInt32(index), &flags, &values, nil, 0, nil, &configuration)
+            }
+            guard [H5Z_FILTER_DEFLATE, H5Z_FILTER_SHUFFLE, H5Z_FILTER_FLETCHER32].contains(filter) else {
+                throw .badData("\(label) is compressed by filter \(filter), which is not supported.",
+                               remedy: "Rewrite it with h5repack -f GZIP=1, or in h5py with compression=\"gzip\".")
+            }
+        }
+        try checkStoredBytes(count * elementBytes, chunked: layout == H5D_CHUNKED, create)
+    }
+
+    private func checkStoredBytes(_ bytes: Int, chunked: Bool, _ create: Handle) throws(StorageError) {
+        guard count > 0 else { return }
+        let stored = HDF5Library.locked { H5Dget_storage_size(handle.id) }
+        // Deflate shrinks by no more than 1032 to 1: beyond that most of the values were never written.
+        guard stored > 0, bytes < 1 << 24 || UInt64(bytes) / 1100 <= stored else {
+            throw .badData("\(label) claims \(bytes) bytes but stores \(stored): it was never filled.", remedy: "Make the file again.")
+        }
+        guard chunked else {
+            // In one piece it must be exactly as long as it claims: HDF5 1.10 reads past the end of a shorter one.
+            guard stored == UInt64(count * type.byteCount) else {
+                throw .badData("\(label) stores \(stored) bytes for \(count) values of \(type).", remedy: "Make or copy the file again.")
+            }
+            return
+        }
+        var chunk = [hsize_t](repeating: 1, count: dimensions.count)
+        _ = try h5(.badData, "reading the chunks of \(label)") { H5Pget_chunk(create.id, Int32(chunk.count), &chunk) }
+        let elements = chunk.reduce(1.0) { $0 * Double($1) }
+        guard elements <= Double(1 << 28) else {
+            throw .badData("\(label) has chunks \(chunk), too large to read a sample at a time.",
+                           remedy: "Rewrite it with smaller chunks (h5repack -l CHUNK=…, or chunks=True in h5py).")
+        }
+    }
+
+    // MARK: Reading
+
+    /// Reads everything, converted to `Element`.
+    func read<Element: HDF5Element>(into target: UnsafeMutableBufferPointer<Element>) throws(StorageError) {
+        precondition(target.count == count, "room for \(target.count) of the \(count) values of \(label)")
+        _ = try h5(.badData, "reading \(label)") {
+            H5Dread(handle.id, Element.memoryType, hid_t(H5S_ALL), hid_t(H5S_ALL), hid_t(H5P_DEFAULT), target.baseAddress)
+        }
+    }
+
+    func readAll<Element: HDF5Element>(_ type: Element.Type = Element.self) throws(StorageError) -> [Element] {
+        let target = UnsafeMutableBufferPointer<Element>.allocate(capacity: count)
+        defer { target.deallocate() }
+        try read(into: target)
+        return Array(target)
+    }
+
+    /// Reads the rows `rows` of the first dimension as one hyperslab.
+    func read<Element: HDF5Element>(rows: Range<Int>, into target: UnsafeMutableBufferPointer<Element>) throws(StorageError) {
+        precondition(rows.upperBound <= dimensions[0] && target.count == rows.count * (count / dimensions[0]),
+                     "room for \(target.count) values of rows \(rows) of \(label)")
+        let doing = "reading samples \(rows.lowerBound) to \(rows.upperBound - 1) of \(label)"
+        var start = [hsize_t](repeating: 0, count: dimensions.count), lengths = dimensions.map { hsize_t($0) }
+        start[0] = hsize_t(rows.lowerBound)
+        lengths[0] = hsize_t(rows.count)
+        let stored = Handle(try h5(.badData, doing) { H5Dget_space(handle.id) }, H5Sclose)
+        _ = try h5(.badData, doing) { H5Sselect_hyperslab(stored.id, H5S_SELECT_SET, start, nil, lengths, nil) }
+        let memory = Handle(try h5(.badData, doing) { H5Screate_simple(Int32(lengths.count), lengths, nil) }, H5Sclose)
+        _ = try h5(.badData, doing) {
+            H5Dread(handle.id, Element.memoryType, memory.id, stored.id, hid_t(H5P_DEFAULT), target.baseAddress)
+        }
+    }
+
+    // MARK: Writing
+
+    /// Writes rows of the first dimension from `first` on.
+    func write<Element: HDF5Element>(
+        _ values: UnsafeBufferPointer<Element>, firstRow: Int, rows: Int
+    ) throws(StorageError) {
+        precondition(values.count * dimensions[0] == rows * count, "\(values.count) values for \(rows) rows of \(label)")
+        let doing = "writing \(label)"
+        var start = [hsize_t](repeating: 0, count: dimensions.count), lengths = dimensions.map { hsize_t($0) }
+        start[0] = hsize_t(firstRow)
+        lengths[0] = hsize_t(rows)
+        let stored = Handle(try h5(.inputOutput, doing) { H5Dget_space(handle.id) }, H5Sclose)
+        _ = try h5(.inputOutput, doing) { H5Sselect_hyperslab(stored.id, H5S_SELECT_SET, start, nil, lengths, nil) }
+        let memory = Handle(try h5(.inputOutput, doing) { H5Screate_simple(Int32(lengths.count), lengths, nil) }, H5Sclose)
+        _ = try h5(.inputOutput, doing) {
+            H5Dwrite(handle.id, Element.memoryType, memory.id, stored.id, hid_t(H5P_DEFAULT), values.baseAddress)
+        }
+    }
+
+    /// Writes everything.
+    func write<Element: HDF5Element>(_ values: UnsafeBufferPointer<Element>) throws(StorageError) {
+        precondition(values.count == count, "\(values.count) values for the \(count) of \(label)")
+        _ = try h5(.inputOutput, "writing \(label)") {
+            H5Dwrite(handle.id, Element.memoryType, hid_t(H5S_ALL), hid_t(H5S_ALL), hid_t(H5P_DEFAULT), values.baseAddress)
+        }
+    }
+}
+
+extension HDF5File {
+    /// Makes a dataset, with the groups along its path. `chunkRows` nil stores it in one piece; `[]` are the dimensions of a scalar.
+    func makeDataset<Element: HDF5Element>(
+        _ path: String, _ dimensions: [Int], as type: Element.Type, chunkRows: Int? = nil
+    ) throws(StorageError) -> HDF5Dataset {
+        let doing = "making \(path) in \(name)"
+        try makeGroups(along: path)
+        let sizes = dimensions.map { hsize_t($0) }
+        let space = Handle(try h5(.inputOutput, doing) {
+            sizes.isEmpty ? H5Screate(H5S_SCALAR) : H5Screate_simple(Int32(sizes.count), sizes, nil)
+        }, H5Sclose)
+        let create = try Self.propertyList(H5P_DATASET_CREATE)
+        // The same values make the same bytes: no times inside.
+        _ = try h5(.inputOutput, doing) { H5Pset_obj_track_times(create.id, false) }
+        if let chunkRows {
+            var chunk = sizes
+            chunk[0] = hsize_t(chunkRows)
+            _ = try h5(.inputOutput, doing) { H5Pset_chunk(create.id, Int32(chunk.count), chunk) }
+        }
+        let id = try h5(.inputOutput, doing) {
+            H5Dcreate2(handle.id, path, Element.fileType, space.id, hid_t(H5P_DEFAULT), create.id, hid_t(H5P_DEFAULT))
+        }
+        return try HDF5Dataset(handle: Handle(id, H5Dclose), file: self, path: path)
+    }
+
+    func write<Element: HDF5Element>(_ path: String, _ dimensions: [Int], _ values: [Element]) throws(StorageError) {
+        let dataset = try makeDataset(path, dimensions, as: Element.self)
+        let result: Result<Void, StorageError> = values.withUnsafeBufferPointer { values in
+            Result { () throws(StorageError) in try dataset.write(values) }
+        }
+        try result.get()
+    }
+
+    private func makeGroups(along path: String) throws(StorageError) {
+        var prefix = ""
+        for part in path.split(separator: "/").dropLast() {
+            prefix += "/" + part
+            let group = prefix
+            guard HDF5Library.locked({ gan_dist_link_type(handle.id, group) }) < 0 else { continue }
+            let create = try Self.propertyList(H5P_GROUP_CREATE)
+            _ = try h5(.inputOutput, "making \(group)") { H5Pset_obj_track_times(create.id, false) }
+            let id = try h5(.inputOutput, "making the group \(group) in \(name)") {
+                H5Gcreate2(handle.id, group, hid_t(H5P_DEFAULT), create.id, hid_t(H5P_DEFAULT))
+            }
+            _ = Handle(id, H5Gclose)
+        }
+    }
+}

@@ -1,0 +1,50 @@
+import Glibc
+
+/// A regular file that is read by position. Says in a sentence why a path is not one.
+final class InputFile {
+    let path: String
+    let size: Int
+    private let descriptor: Int32
+
+    init(_ path: String) throws(StorageError) {
+        self.path = path
+        // A pipe without a writer would block an ordinary open for ever.
+        descriptor = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
+        guard descriptor >= 0 else {
+            let number = errno
+            let remedy = number == EACCES ? "Give this user the right to read it." : "Check the path; relative paths start at the working folder."
+            throw StorageError(.missing, "\(path) cannot be opened: \(errorText(number)).", remedy: remedy)
+        }
+        var status = stat()
+        guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+            let kind = status.st_mode & S_IFMT == S_IFDIR ? "a folder" : "not a regular file"
+            Glibc.close(descriptor)
+            throw .badData("\(path) is \(kind).", remedy: "Name a file.")
+        }
+        size = Int(status.st_size)
+    }
+
+    deinit { close(descriptor) }
+
+    /// Exactly `target.count` bytes from `offset` on.
+    func read(at offset: Int, into target: UnsafeMutableRawBufferPointer) throws(StorageError) {
+        var done = 0
+        while done < target.count {
+            let count = pread(descriptor, target.baseAddress! + done, target.count - done, offset + done)
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else {
+                let reason = count == 0 ? "it ends at byte \(offset + done)" : errorText(errno)
+                throw StorageError(count == 0 ? .badData : .inputOutput, "Reading \(path) failed: \(reason).",
+                                   remedy: "Check the disk and whether something else changes the file.")
+            }
+            done += count
+        }
+    }
+
+    func read(at offset: Int, count: Int) throws(StorageError) -> [UInt8] {
+        let target = UnsafeMutableRawBufferPointer.allocate(byteCount: count, alignment: 16)
+        defer { target.deallocate() }
+        try read(at: offset, into: target)
+        return Array(target)
+    }
+}

@@ -1,0 +1,83 @@
+import CPNG
+import Kernels
+
+/// Pictures side by side in one PNG, a black pixel between them.
+public enum PNGGrid {
+    /// Writes pictures to `path`, wholly or not at all; a file of that name is replaced.
+    ///
+    /// - Parameters:
+    ///   - images: [N, H, W, C], C = 1 (gray) or 3 (RGB).
+    ///   - range: the values that become 0 and 255; what lies outside is cut off.
+    ///   - columns: nil makes the grid about square.
+    public static func write(
+        _ images: Floats, shape: [Int], range: ClosedRange<Float>, columns: Int? = nil, to path: String
+    ) throws(StorageError) {
+        let png = try encode(images, shape: shape, range: range, columns: columns)
+        try png.withUnsafeBytesThrowing { (bytes) throws(StorageError) in try AtomicFile(path).write(bytes) }
+    }
+
+    /// The bytes of the PNG file.
+    public static func encode(
+        _ images: Floats, shape: [Int], range: ClosedRange<Float>, columns: Int? = nil
+    ) throws(StorageError) -> [UInt8] {
+        let (pixels, width, height) = pixels(images, shape: shape, range: range, columns: columns)
+        return try encode(pixels, width: width, height: height, channels: shape[2])
+    }
+
+    /// The grid's pixels, row by row.
+    static func pixels(
+        _ images: Floats, shape: [Int], range: ClosedRange<Float>, columns: Int?
+    ) -> (pixels: [UInt8], width: Int, height: Int) {
+        precondition(shape.count == 3 && (shape[2] == 1 || shape[2] == 3), "pictures have 1 or 3 channels; these have the shape \(shape)")
+        let elements = shape.reduce(1, *)
+        precondition(images.count > 0 && images.count % elements == 0, "\(images.count) values in pictures of \(elements)")
+        let count = images.count / elements
+        let columns = min(count, columns ?? Int(Double(count).squareRoot().rounded(.up)))
+        let rows = (count + columns - 1) / columns, channels = shape[2]
+        let width = columns * (shape[1] + 1) - 1, height = rows * (shape[0] + 1) - 1
+        var pixels = [UInt8](repeating: 0, count: width * height * channels)
+        let scale = 255 / (range.upperBound - range.lowerBound)
+        for index in 0 ..< count {
+            let left = index % columns * (shape[1] + 1), top = index / columns * (shape[0] + 1)
+            for y in 0 ..< shape[0] {
+                for x in 0 ..< shape[1] * channels {
+                    let value = images[index * elements + y * shape[1] * channels + x]
+                    pixels[((top + y) * width + left) * channels + x] = byte((value - range.lowerBound) * scale)
+                }
+            }
+        }
+        return (pixels, width, height)
+    }
+
+    /// The nearest byte; what is not a number is black.
+    private static func byte(_ value: Float) -> UInt8 { value >= 0 ? UInt8(min(value.rounded(), 255)) : 0 }
+
+    /// By libpng's simplified interface: the other reports errors by longjmp, over which Swift must not be jumped.
+    private static func encode(_ pixels: [UInt8], width: Int, height: Int, channels: Int) throws(StorageError) -> [UInt8] {
+        var image = png_image()
+        image.version = UInt32(PNG_IMAGE_VERSION)
+        (image.width, image.height) = (UInt32(width), UInt32(height))
+        image.format = channels == 1 ? 0 : UInt32(PNG_FORMAT_FLAG_COLOR)
+        defer { png_image_free(&image) }
+        // Room enough for any picture: what deflate cannot shrink grows by less than a tenth.
+        var size = pixels.count + pixels.count / 10 + height + 4096
+        var result = [UInt8](repeating: 0, count: size)
+        let written = png_image_write_to_memory(&image, &result, &size, 0, pixels, Int32(width * channels), nil)
+        guard written != 0, size <= result.count else {
+            let text = withUnsafeBytes(of: image.message) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+            throw StorageError(.inputOutput, "A picture of \(width) × \(height) pixels could not be made: \(text).",
+                               remedy: "Ask for fewer or smaller pictures.")
+        }
+        return Array(result.prefix(size))
+    }
+}
+
+extension [UInt8] {
+    /// `withUnsafeBytes` for a body of typed errors.
+    func withUnsafeBytesThrowing(_ body: (UnsafeRawBufferPointer) throws(StorageError) -> Void) throws(StorageError) {
+        let result: Result<Void, StorageError> = withUnsafeBytes { bytes in
+            Result { () throws(StorageError) in try body(bytes) }
+        }
+        try result.get()
+    }
+}

@@ -1,0 +1,214 @@
+import Kernels
+
+/// Examples by index, as the network sees them: scaled, channels last, of its size.
+///
+/// In memory where the stored values fit the limit (bytes stay bytes), else read from the file by hyperslabs. Safe to use from
+/// several threads, one at a time inside.
+public final class SampleSource: @unchecked Sendable {
+    public let count: Int
+    /// [H, W, C] or [D] of what `read` gives.
+    public let shape: [Int]
+    public var elements: Int { decoder.targetElements }
+    /// The stored values that became the ends of the target range; nil where values are not scaled.
+    public let sourceRange: ClosedRange<Double>?
+    /// Whether all values are in memory.
+    public let isResident: Bool
+
+    private enum Values {
+        case bytes(UnsafeMutableBufferPointer<UInt8>)
+        case floats(UnsafeMutableBufferPointer<Float>)
+        case byteFile(Dataset, block: UnsafeMutableBufferPointer<UInt8>)
+        case floatFile(Dataset, block: UnsafeMutableBufferPointer<Float>)
+    }
+
+    private let values: Values
+    private let decoder: ExampleDecoder
+    /// Room for one example between scaling and fitting; used under `monitor`, as the blocks are.
+    private let stage: UnsafeMutablePointer<Float>
+    private let monitor = Monitor()
+
+    /// Examples of a file. `shape` nil keeps the stored one; `range` nil leaves the values as they are (for vectors).
+    ///
+    /// Float values are checked to be finite and within the range when they are read: here, if they fit `memoryLimit` bytes.
+    public init(
+        _ dataset: Dataset, shape: [Int]? = nil, fit: ImageFit = .refuse, range: ClosedRange<Float>?, memoryLimit: Int = 1 << 30
+    ) throws(StorageError) {
+        let target = shape ?? dataset.shape
+        try Self.checkFit(dataset, target, fit)
+        let bytes = dataset.count * dataset.elements * (dataset.isBytes ? 1 : 4)
+        isResident = bytes <= memoryLimit
+        let (values, scan) = try isResident ? Self.load(dataset) : Self.openBlocks(dataset, needsRange: range != nil)
+        self.values = values
+        do {
+            sourceRange = range == nil ? nil : try dataset.range(ofValuesFrom: scan.minimum, to: scan.maximum)
+        } catch {
+            Self.free(values)
+            throw error
+        }
+        decoder = ExampleDecoder(source: dataset.shape, target: target, channelsFirst: dataset.layout == .channelsFirst,
+                                 fit: fit, from: sourceRange, to: range)
+        stage = .allocate(capacity: decoder.sourceElements)
+        (count, self.shape) = (dataset.count, target)
+    }
+
+    /// Vectors of `dimension` numbers each, one after another in `values`: the built-in mixtures.
+    public init(vectors values: [Float], dimension: Int) {
+        precondition(dimension > 0 && !values.isEmpty && values.count % dimension == 0, "\(values.count) numbers in vectors of \(dimension)")
+        let copy = UnsafeMutableBufferPointer<Float>.allocate(capacity: values.count)
+        _ = copy.initialize(from: values)
+        self.values = .floats(copy)
+        decoder = ExampleDecoder(source: [dimension], target: [dimension], channelsFirst: false, fit: .refuse, from: nil, to: nil)
+        stage = .allocate(capacity: dimension)
+        (count, shape, sourceRange, isResident) = (values.count / dimension, [dimension], nil, true)
+    }
+
+    deinit {
+        Self.free(values)
+        stage.deallocate()
+    }
+
+    private static func free(_ values: Values) {
+        switch values {
+        case .bytes(let buffer), .byteFile(_, let buffer): buffer.deallocate()
+        case .floats(let buffer), .floatFile(_, let buffer): buffer.deallocate()
+        }
+    }
+
+    private static func checkFit(_ dataset: Dataset, _ target: [Int], _ fit: ImageFit) throws(StorageError) {
+        let source = dataset.shape
+        guard source != target else { return }
+        let what = "The examples of \(dataset.name) in \(dataset.path) have the shape \(source), the network wants \(target)"
+        guard source.count == 3, target.count == 3 else {
+            throw .badData("\(what).", remedy: "Change the last layer of the generator and the input of the discriminator, or the data.")
+        }
+        guard source[2] == target[2] else {
+            let transposed = source[0] == target[2] ? " If its channels come first, set its attribute layout to \"NCHW\"." : ""
+            throw .badData("\(what): \(source[2]) channels instead of \(target[2]).",
+                           remedy: "Change the channels of the generator's last layer, or the data.\(transposed)")
+        }
+        guard fit != .refuse else {
+            throw .badData("\(what).", remedy: "Set data.fit to pad or resize, or import the data with --size.")
+        }
+        guard fit == .resize || (source[0] <= target[0] && source[1] <= target[1]) else {
+            throw .badData("\(what), which is smaller: padding cannot make them smaller.", remedy: "Set data.fit to resize.")
+        }
+    }
+
+    // MARK: Loading
+
+    private static func load(_ dataset: Dataset) throws(StorageError) -> (Values, ValueScan) {
+        var scan = ValueScan()
+        if dataset.isBytes {
+            let all = try loadAll(dataset, UInt8.self) { (values) throws(StorageError) in
+                // Bytes in their whole range have nothing to check.
+                guard dataset.declaredRange != 0 ... 255 else { return }
+                try scan.add(values, first: 0, elements: dataset.elements, of: dataset)
+            }
+            return (.bytes(all), scan)
+        }
+        let all = try loadAll(dataset, Float.self) { (values) throws(StorageError) in
+            try scan.add(values, first: 0, elements: dataset.elements, of: dataset)
+        }
+        return (.floats(all), scan)
+    }
+
+    private static func loadAll<Element: HDF5Element>(
+        _ dataset: Dataset, _ type: Element.Type, check: (UnsafeBufferPointer<Element>) throws(StorageError) -> Void
+    ) throws(StorageError) -> UnsafeMutableBufferPointer<Element> {
+        let all = UnsafeMutableBufferPointer<Element>.allocate(capacity: dataset.count * dataset.elements)
+        do {
+            try dataset.stored.read(into: all)
+            try check(UnsafeBufferPointer(all))
+        } catch {
+            all.deallocate()
+            throw error
+        }
+        return all
+    }
+
+    private static func openBlocks(_ dataset: Dataset, needsRange: Bool) throws(StorageError) -> (Values, ValueScan) {
+        // Only a range that the file does not give makes it worth to read everything first.
+        let scan = needsRange && dataset.declaredRange == nil ? try dataset.scan() : ValueScan()
+        let rows = max(1, min(64, (1 << 22) / dataset.elements))
+        return dataset.isBytes
+            ? (.byteFile(dataset, block: .allocate(capacity: rows * dataset.elements)), scan)
+            : (.floatFile(dataset, block: .allocate(capacity: rows * dataset.elements)), scan)
+    }
+
+    // MARK: Reading
+
+    /// Writes the examples `indices` into `target`, in their order. Throws what is wrong with the file.
+    public func read(_ indices: [Int], into target: Floats) throws(StorageError) {
+        precondition(target.count == indices.count * elements, "room for \(target.count) values of \(indices.count) examples of \(elements)")
+        let result: Result<Void, StorageError> = monitor.locked {
+            Result { () throws(StorageError) in try readLocked(indices, target.base) }
+        }
+        try result.get()
+    }
+
+    private func readLocked(_ indices: [Int], _ target: UnsafeMutablePointer<Float>) throws(StorageError) {
+        let stored = decoder.sourceElements, wanted = decoder.targetElements
+        switch values {
+        case .bytes(let all):
+            for (row, index) in indices.enumerated() {
+                precondition(index >= 0 && index < count, "example \(index) of \(count)")
+                decoder.decode(all.baseAddress! + index * stored, stage: stage, into: target + row * wanted)
+            }
+        case .floats(let all):
+            for (row, index) in indices.enumerated() {
+                precondition(index >= 0 && index < count, "example \(index) of \(count)")
+                decoder.decode(all.baseAddress! + index * stored, stage: stage, into: target + row * wanted)
+            }
+        case .byteFile(let dataset, let block):
+            try readRuns(indices, dataset, block) { (run, values) throws(StorageError) in
+                var scan = ValueScan()
+                if dataset.declaredRange != 0 ... 255 {
+                    try scan.add(values, first: run.lowerBound, elements: stored, of: dataset)
+                }
+            } place: { decoder.decode($1, stage: stage, into: target + $0 * wanted) }
+        case .floatFile(let dataset, let block):
+            try readRuns(indices, dataset, block) { (run, values) throws(StorageError) in
+                var scan = ValueScan()
+                try scan.add(values, first: run.lowerBound, elements: stored, of: dataset)
+            } place: { decoder.decode($1, stage: stage, into: target + $0 * wanted) }
+        }
+    }
+
+    /// Reads examples in the order of the file, neighbours together, and gives each to `place` with its row of the minibatch.
+    private func readRuns<Element: HDF5Element>(
+        _ indices: [Int], _ dataset: Dataset, _ block: UnsafeMutableBufferPointer<Element>,
+        check: (Range<Int>, UnsafeBufferPointer<Element>) throws(StorageError) -> Void,
+        place: (Int, UnsafePointer<Element>) -> Void
+    ) throws(StorageError) {
+        let stored = decoder.sourceElements, capacity = block.count / stored
+        let order = indices.indices.sorted { indices[$0] < indices[$1] }
+        var first = 0
+        while first < order.count {
+            let start = indices[order[first]]
+            var last = first
+            while last + 1 < order.count, indices[order[last + 1]] - indices[order[last]] <= 1,
+                  indices[order[last + 1]] - start < capacity { last += 1 }
+            let run = start ..< indices[order[last]] + 1
+            let values = UnsafeMutableBufferPointer(rebasing: block[..<(run.count * stored)])
+            try dataset.stored.read(rows: run, into: values)
+            try check(run, UnsafeBufferPointer(values))
+            for position in order[first ... last] { place(position, values.baseAddress! + (indices[position] - start) * stored) }
+            first = last + 1
+        }
+    }
+
+    /// The mean over all examples of each of their values, as `read` gives them: the marginals of an output bias.
+    public func means() throws(StorageError) -> [Float] {
+        var sums = [Double](repeating: 0, count: elements)
+        let rows = max(1, min(count, (1 << 20) / elements))
+        let buffer = FloatBuffer(count: rows * elements)
+        for start in stride(from: 0, to: count, by: rows) {
+            let indices = Array(start ..< min(start + rows, count))
+            try read(indices, into: buffer.values[0 ..< indices.count * elements])
+            for row in indices.indices {
+                for element in 0 ..< elements { sums[element] += Double(buffer.values[row * elements + element]) }
+            }
+        }
+        return sums.map { Float($0 / Double(count)) }
+    }
+}

@@ -1,0 +1,119 @@
+import Kernels
+import Testing
+@testable import Storage
+
+@Suite struct MinibatchTests {
+    /// Examples that are their own number.
+    private func numbers(_ count: Int) -> SampleSource {
+        SampleSource(vectors: (0 ..< count).map { Float($0) }, dimension: 1)
+    }
+
+    /// Epochs are permutations laid end to end, whatever the minibatch is cut out of them: also longer than an epoch.
+    @Test(arguments: [(10, 3), (10, 10), (7, 16), (1, 4), (64, 2)]) func everyEpochIsAPermutation(_ count: Int, _ batch: Int) {
+        let order = MinibatchOrder(count: count, batch: batch, seed: 5)
+        let stream = (0 ..< 40).flatMap { order.indices(minibatch: $0) }
+        #expect(stream.count == 40 * batch)
+        var epochs: [[Int]] = []
+        for start in stride(from: 0, through: stream.count - count, by: count) {
+            epochs.append(Array(stream[start ..< start + count]))
+            #expect(epochs.last?.sorted() == Array(0 ..< count))
+        }
+        // Ten examples have 3.6 million orders: two equal ones among these few would be no chance.
+        guard count >= 10 else { return }
+        #expect(Set(epochs).count == epochs.count, "epochs repeat")
+        #expect(MinibatchOrder(count: count, batch: batch, seed: 6).indices(minibatch: 0) != order.indices(minibatch: 0))
+    }
+
+    @Test func epochsAreCounted() {
+        let order = MinibatchOrder(count: 10, batch: 4, seed: 1)
+        #expect((0 ..< 6).map { order.epoch(minibatch: $0) } == [0, 0, 0, 1, 1, 2])
+        #expect(order.epochs(minibatch: 5) == 2)
+    }
+
+    @Test func ranksTogetherReadTheMinibatch() throws {
+        let source = numbers(23)
+        let whole = try MinibatchReader(source, batch: 9, seed: 2, rows: 0 ..< 9)
+        let parts = try [0 ..< 2, 2 ..< 5, 5 ..< 5, 5 ..< 9].map { try MinibatchReader(source, batch: 9, seed: 2, rows: $0) }
+        for number in 0 ..< 12 {
+            let expected = whole.indices(minibatch: number).map { Float($0) }
+            #expect(try whole.minibatch(number).array == expected)
+            #expect(try parts.flatMap { try $0.minibatch(number).array } == expected)
+        }
+    }
+
+    /// A resumed run asks for a later minibatch first; a test may ask for any.
+    @Test func anyOrderWorks() throws {
+        let reader = try MinibatchReader(numbers(50), batch: 8, seed: 3, rows: 2 ..< 7)
+        for number in [17, 18, 3, 3, 4, 100, 0, 99, 1_000_000] {
+            #expect(try reader.minibatch(number).array == reader.indices(minibatch: number)[2 ..< 7].map { Float($0) })
+        }
+    }
+
+    /// The thread works on the next while the caller still reads the last.
+    @Test func aMinibatchStaysUntilTheNextCall() throws {
+        let reader = try MinibatchReader(numbers(1000), batch: 100, seed: 3, rows: 0 ..< 100)
+        for number in 0 ..< 200 {
+            let view = try reader.minibatch(number)
+            let first = view.array
+            for _ in 0 ..< 3 { #expect(view.array == first) }
+            #expect(first == reader.indices(minibatch: number).map { Float($0) })
+        }
+    }
+
+    @Test func anErrorOfTheThreadReachesTheCaller() throws {
+        let source = try SampleSource(Dataset(fixture("nan.h5")), range: nil, memoryLimit: 0)
+        let reader = try MinibatchReader(source, batch: 6, seed: 1, rows: 0 ..< 6)
+        for _ in 0 ..< 2 { expectError(.badData, "nan.h5", "example 3") { _ = try reader.minibatch(0) } }
+        let file = try SampleSource(Dataset(fixture("chunked.h5")), range: 0 ... 255, memoryLimit: 0)
+        #expect(try MinibatchReader(file, batch: 6, seed: 1, rows: 0 ..< 6).minibatch(3).count == 24)
+    }
+
+    @Test func readersEndWithTheirThreads() throws {
+        for number in 0 ..< 200 {
+            let reader = try MinibatchReader(numbers(10), batch: 4, seed: 3, rows: 0 ..< 4)
+            if number % 2 == 0 { _ = try reader.minibatch(number) }
+        }
+    }
+}
+
+@Suite struct SyntheticTests {
+    @Test(arguments: SyntheticKind.allCases) func pointsLieAroundTheirModes(_ kind: SyntheticKind) {
+        let count = 200 * kind.modes.count, dimension = kind.dimension
+        let (samples, labels) = kind.points(count: count, seed: 4)
+        #expect(samples.count == count * dimension && labels.count == count)
+        #expect(Set(labels.map { label in labels.count { $0 == label } }) == [200])
+        var squares = 0.0
+        for (point, label) in labels.enumerated() {
+            for axis in 0 ..< dimension {
+                let offset = Double(samples[point * dimension + axis]) - kind.modes[label][axis]
+                #expect(abs(offset) < 7 * kind.deviation)
+                squares += offset * offset
+            }
+        }
+        let deviation = (squares / Double(count * dimension)).squareRoot()
+        // Five standard errors of a standard deviation.
+        #expect(abs(deviation / kind.deviation - 1) < 5 / (2 * Double(count * dimension)).squareRoot())
+        #expect(kind.points(count: count, seed: 4).samples == samples)
+        #expect(kind.points(count: count, seed: 5).samples != samples)
+        #expect(Array(kind.points(count: 3, seed: 4).samples) == Array(samples.prefix(3 * dimension)))
+    }
+
+    @Test func aFileHoldsThem() throws {
+        let folder = TemporaryFolder(), path = folder.file("ring.h5")
+        try SyntheticKind.ring.write(to: path, count: 100, seed: 9)
+        let dataset = try Dataset(path)
+        let (samples, labels) = SyntheticKind.ring.points(count: 100, seed: 9)
+        #expect(dataset.shape == [2] && dataset.labels == labels && dataset.name == "/samples" && dataset.title == "ring")
+        #expect(try read(SampleSource(dataset, range: nil), Array(0 ..< 100)) == samples)
+        guard case .doubles(let modes)? = try HDF5File.openToRead(path).root.attribute("modes") else {
+            Issue.record("no modes")
+            return
+        }
+        #expect(modes.count == 16 && modes[4] == SyntheticKind.ring.modes[2][0])
+        #expect(folder.names == ["ring.h5"])
+        expectError(.cannotCreate, "exists") { try SyntheticKind.ring.write(to: path, count: 10, seed: 9) }
+        try SyntheticKind.grid.write(to: path, count: 25, seed: 9, replacing: true)
+        #expect(try Dataset(path).count == 25)
+        expectError(.cannotCreate, "none/a.h5") { try SyntheticKind.ring.write(to: folder.file("none/a.h5"), count: 10, seed: 9) }
+    }
+}
