@@ -3,6 +3,11 @@ import PackageDescription
 
 let package = Package(
     name: "gan-dist",
+    products: [.executable(name: "gan-dist", targets: ["gan-dist"])],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    ],
     targets: [
         .systemLibrary(name: "CMPI", path: "CMPI", pkgConfig: "ompi-c", providers: [.apt(["libopenmpi-dev"])]),
         .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
@@ -17,6 +22,10 @@ let package = Package(
         .systemLibrary(name: "CLinux"),
         .target(name: "Collectives", dependencies: ["CMPI", "CLinux", "Kernels"]),
         .target(name: "Storage", dependencies: ["CHDF5", "CPNG", "CZlib", "CCrypto", "Kernels"]),
+        .target(name: "Adversarial", dependencies: ["CLinux", "Nets", "Collectives", "Storage", "Yams"]),
+        .executableTarget(name: "gan-dist", dependencies: [
+            "Adversarial", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        ]),
         .executableTarget(name: "mpi-tests", dependencies: ["Collectives"], path: "Tests/mpi", exclude: ["run"]),
 
         .testTarget(name: "KernelsTests", dependencies: ["Kernels"]),
@@ -24,5 +33,6 @@ let package = Package(
         .testTarget(name: "NetsTests", dependencies: ["Nets", "AllocationCount"], resources: [.copy("Fixtures")]),
         .testTarget(name: "CollectivesTests", dependencies: ["Collectives"]),
         .testTarget(name: "StorageTests", dependencies: ["Storage"], resources: [.copy("Fixtures")]),
+        .testTarget(name: "AdversarialTests", dependencies: ["Adversarial", "AllocationCount"]),
     ]
 )

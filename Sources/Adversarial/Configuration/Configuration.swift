@@ -1,0 +1,180 @@
+import Nets
+import Storage
+import Yams
+
+/// All that a run depends on, read from YAML and checked once. Names and defaults stand in the initialiser, key by key.
+public struct Configuration: Sendable {
+    public let name: String
+    public let seed: UInt64
+    public let data: DataSettings
+    public let latent: Latent
+    public let generator: [LayerSettings]
+    public let discriminator: [LayerSettings]
+    public let objective: Objective
+    public let discriminatorOptimiser: OptimiserSettings
+    public let generatorOptimiser: OptimiserSettings
+    public let training: Training
+    public let exchange: Exchange
+    public let output: Output
+    /// The whole configuration, defaults included, as YAML: what is stored beside the run and in its checkpoints.
+    public let yaml: String
+    /// Every single value as `path: value`, for comparing two configurations.
+    let leaves: [(path: String, value: String)]
+
+    public struct DataSettings: Sendable {
+        /// An HDF5 file, or nil with ``synthetic``.
+        public let file: String?
+        public let dataset: String?
+        /// What becomes of images of another size than the network's.
+        public let fit: ImageFit
+        /// A built-in mixture in place of a file, and how many points of it.
+        public let synthetic: SyntheticKind?
+        public let count: Int
+    }
+
+    public struct Latent: Sendable {
+        /// N(0, 1), or U(−√3, √3), which has the same variance.
+        public enum Distribution: String, CaseIterable, Sendable { case normal, uniform }
+        public let size: Int
+        public let distribution: Distribution
+    }
+
+    public struct Objective: Sendable {
+        public let generator: GeneratorLoss
+        public let discriminator: DiscriminatorLoss
+    }
+
+    public struct Training: Sendable {
+        /// Algorithm 1 of Goodfellow et al. 2014, or both players at once from one batch, as the paper's own code did.
+        public enum Update: String, CaseIterable, Sendable { case alternating, simultaneous }
+        /// Examples in a global minibatch, over all ranks.
+        public let batch: Int
+        /// k of Algorithm 1.
+        public let discriminatorSteps: Int
+        public let update: Update
+        public let steps: Int
+    }
+
+    public struct Exchange: Sendable {
+        /// The same bits on any number of ranks, or MPI_Allreduce.
+        public enum Kind: String, CaseIterable, Sendable { case ordered, mpi }
+        public let kind: Kind
+        /// nil: as many as the ranks that the run first starts on.
+        public let shards: Int?
+        /// Steps between two comparisons of all ranks' states; they are compared before each checkpoint too.
+        public let checkEvery: Int
+    }
+
+    public struct Output: Sendable {
+        public let logEvery: Int
+        public let sampleEvery: Int
+        public let checkpointEvery: Int
+        /// Checkpoints kept, the newest ones.
+        public let keep: Int
+    }
+
+    /// Whether a layer needs all shards of a minibatch at once.
+    var normalisesMinibatches: Bool { (generator + discriminator).contains { $0.layer is any MinibatchLayer } }
+
+    /// Reads and checks `yaml`; throws 78 with the key, the value and what to do.
+    public init(yaml: String, source: String) throws(Failure) {
+        try self.init(tree: ConfigurationTree(yaml: yaml, source: source))
+    }
+
+    public init(tree: ConfigurationTree) throws(Failure) {
+        let root = try Section(tree.root, path: "")
+        name = try root.string("name", default: "gan")
+        guard !name.isEmpty, name.allSatisfy({ $0.isLetter || $0.isNumber || "-_.".contains($0) }), name.first != "." else {
+            throw .configuration("name", "'\(name)' cannot name a folder", remedy: "Use letters, digits, '-', '_' and '.'.")
+        }
+        seed = UInt64(try root.integer("seed", default: 1, 0 ... .max))
+        data = try root.section("data", DataSettings.init)
+        latent = try root.section("latent", Latent.init)
+        generator = try LayerSettings.list(root, "generator")
+        discriminator = try LayerSettings.list(root, "discriminator")
+        objective = try root.section("objective", Objective.init)
+        var optimisers: [OptimiserSettings] = []
+        try root.section("optimizer") { (section) throws(Failure) in
+            for player in ["discriminator", "generator"] {
+                optimisers.append(try section.section(player, OptimiserSettings.init))
+            }
+        }
+        discriminatorOptimiser = optimisers[0]
+        generatorOptimiser = optimisers[1]
+        training = try root.section("training", Training.init)
+        exchange = try root.section("exchange", Exchange.init)
+        output = try root.section("output", Output.init)
+        let resolved = try root.finish()
+        yaml = ConfigurationTree.text(of: resolved)
+        leaves = ConfigurationTree.leaves(of: resolved)
+        if training.update == .simultaneous, training.discriminatorSteps != 1 {
+            throw .configuration("training.discriminator_steps", "\(training.discriminatorSteps) with a simultaneous update",
+                                 remedy: "Use 1, or update: alternating.")
+        }
+        if let shards = exchange.shards, shards > training.batch {
+            throw .configuration("exchange.shards", "\(shards) shards of a batch of \(training.batch) would leave some without an example",
+                                 remedy: "Use at most \(training.batch) shards, or a larger training.batch.")
+        }
+    }
+}
+
+extension Configuration.DataSettings {
+    init(_ section: Section) throws(Failure) {
+        file = try section.optionalString("file")
+        dataset = try section.optionalString("dataset")
+        fit = try section.choice("fit", default: ImageFit.refuse)
+        let word = try section.optionalString("synthetic", recording: false)
+        if word != nil {
+            synthetic = try section.choice("synthetic", default: SyntheticKind.ring)
+        } else {
+            synthetic = nil
+            section.record("synthetic", Section.nothing)
+        }
+        count = try section.integer("count", default: 100_000, 1 ... 1 << 31)
+        if file != nil, synthetic != nil {
+            throw .configuration("data", "it names both a file and a synthetic mixture", remedy: "Remove one of data.file and data.synthetic.")
+        }
+    }
+}
+
+extension Configuration.Latent {
+    init(_ section: Section) throws(Failure) {
+        size = try section.integer("size", default: 100, 1 ... 1 << 20)
+        distribution = try section.choice("distribution", default: .normal)
+    }
+}
+
+extension Configuration.Objective {
+    init(_ section: Section) throws(Failure) {
+        generator = try section.choice("generator", default: .nonSaturating)
+        let reduction = try section.choice("discriminator", default: DiscriminatorLoss.Reduction.sum)
+        let smoothing = try section.number("label_smoothing", default: 0, 0 ... 0.5)
+        discriminator = DiscriminatorLoss(reduction: reduction, labelSmoothing: smoothing)
+    }
+}
+
+extension Configuration.Training {
+    init(_ section: Section) throws(Failure) {
+        batch = try section.integer("batch", default: 64, 1 ... 1 << 24)
+        discriminatorSteps = try section.integer("discriminator_steps", default: 1, 1 ... 65_535)
+        update = try section.choice("update", default: .alternating)
+        steps = try section.integer("steps", default: 10_000, 0 ... 1 << 31)
+    }
+}
+
+extension Configuration.Exchange {
+    init(_ section: Section) throws(Failure) {
+        kind = try section.choice("kind", default: .ordered)
+        shards = try section.optionalInteger("shards", 1 ... 65_536)
+        checkEvery = try section.integer("check_every", default: 100, 1 ... .max)
+    }
+}
+
+extension Configuration.Output {
+    init(_ section: Section) throws(Failure) {
+        logEvery = try section.integer("log_every", default: 50, 1 ... .max)
+        sampleEvery = try section.integer("sample_every", default: 1000, 1 ... .max)
+        checkpointEvery = try section.integer("checkpoint_every", default: 1000, 1 ... .max)
+        keep = try section.integer("keep", default: 3, 1 ... 1_000_000)
+    }
+}

@@ -1,0 +1,174 @@
+import Nets
+import Yams
+
+/// One layer of a network as the configuration gives it: `relu`, or `dense: {units: 1200, weights: {uniform: 0.05}}`.
+public struct LayerSettings: Sendable {
+    public let layer: any Layer
+    /// The layer's bias starts from the data's marginals: its number in the list is needed to find it again.
+    public let biasFromMarginals: Bool
+
+    enum Kind: String, CaseIterable {
+        case dense, maxout, convolution
+        case transposedConvolution = "transposed_convolution"
+        case batchNormalisation = "batch_normalisation"
+        case dropout, reshape, flatten, relu
+        case leakyRelu = "leaky_relu"
+        case sigmoid, tanh
+    }
+
+    /// What batch normalisation takes its statistics over: each shard alone, or the whole minibatch on all ranks.
+    enum StatisticsScope: String, CaseIterable { case shard, minibatch }
+
+    /// Reads the list of layers at `key` and records it.
+    static func list(_ root: Section, _ key: String) throws(Failure) -> [LayerSettings] {
+        guard let node = root.node(key) else { throw root.missing(key) }
+        guard case .sequence(let sequence) = node else { throw root.wrong(key, node, "a list of layers") }
+        guard !sequence.isEmpty else {
+            throw .configuration(key, "it has no layers", remedy: "Give at least one layer, such as '- dense: {units: 1}'.")
+        }
+        var layers: [LayerSettings] = []
+        var resolved: [Node] = []
+        for (index, item) in sequence.enumerated() {
+            let (settings, node) = try read(item, path: "\(key).\(index)")
+            layers.append(settings)
+            resolved.append(node)
+        }
+        root.record(key, Node(resolved))
+        return layers
+    }
+
+    private static func read(_ item: Node, path: String) throws(Failure) -> (LayerSettings, Node) {
+        let word: String
+        var details: Node?
+        switch item {
+        case .scalar(let scalar): word = scalar.string
+        case .mapping(let mapping) where mapping.count == 1:
+            word = mapping[mapping.startIndex].key.string ?? ""
+            details = mapping[mapping.startIndex].value
+        default:
+            throw .configuration(path, "a layer is a name, or one name with its settings", remedy: "Write '- relu' or '- dense: {units: 100}'.")
+        }
+        guard let kind = Kind(rawValue: word) else {
+            let known = Kind.allCases.map(\.rawValue)
+            let nearest = Spelling.nearest(to: word, among: known).map { "Did you mean '\($0)'? " } ?? ""
+            throw .configuration(path, "there is no layer '\(word)'", remedy: nearest + "Layers: \(known.joined(separator: ", ")).")
+        }
+        let section = try Section(details, path: "\(path).\(word)")
+        let settings = try LayerSettings(kind, section)
+        let resolved = try section.finish()
+        return (settings, section.resolved.isEmpty ? Node(word) : Node([(Node(word), resolved)]))
+    }
+
+    private init(_ kind: Kind, _ section: Section) throws(Failure) {
+        var marginals = false
+        switch kind {
+        case .dense:
+            let units = try section.integer("units", 1 ... 1 << 24)
+            let weights = try section.initialiser("weights", default: .glorot)
+            let bias = try section.bias(&marginals)
+            layer = Dense(units: units, hasBias: bias != nil, weights: weights, biases: bias ?? .zero)
+        case .maxout:
+            let units = try section.integer("units", 1 ... 1 << 24)
+            let pieces = try section.integer("pieces", 1 ... 255)
+            let weights = try section.initialiser("weights", default: .glorot)
+            let bias = try section.initialiser("bias", default: .zero)
+            layer = Maxout(units: units, pieces: pieces, weights: weights, biases: bias)
+        case .convolution, .transposedConvolution:
+            let channels = try section.integer("channels", 1 ... 1 << 20)
+            let kernel = try section.integer("kernel", 1 ... 1024)
+            let stride = try section.integer("stride", default: 1, 1 ... 1024)
+            let padding = try section.choice("padding", default: Padding.same)
+            let weights = try section.initialiser("weights", default: .he)
+            let bias = try section.bias(&marginals)
+            layer = kind == .convolution
+                ? Convolution2D(channels: channels, kernel: kernel, stride: stride, padding: padding, hasBias: bias != nil, weights: weights, biases: bias ?? .zero)
+                : TransposedConvolution2D(channels: channels, kernel: kernel, stride: stride, padding: padding, hasBias: bias != nil, weights: weights, biases: bias ?? .zero)
+        case .batchNormalisation:
+            let epsilon = try section.number("epsilon", default: 1e-5, 1e-12 ... 1)
+            let momentum = try section.number("momentum", default: 0.1, 0 ... 1)
+            let statistics = try section.choice("statistics", default: StatisticsScope.shard)
+            layer = switch statistics {
+            case .shard: BatchNormalisation(epsilon: Float(epsilon), momentum: Float(momentum))
+            case .minibatch: SynchronisedBatchNormalisation(epsilon: Float(epsilon), momentum: Float(momentum))
+            }
+        case .dropout:
+            layer = Dropout(keepProbability: Float(try section.number("keep", default: 0.5, 0.001 ... 1)))
+        case .reshape:
+            layer = Reshape(to: try section.shape("shape"))
+        case .flatten: layer = Flatten()
+        case .relu: layer = ReLU()
+        case .leakyRelu: layer = LeakyReLU(slope: Float(try section.number("slope", default: 0.2, 0 ... 1)))
+        case .sigmoid: layer = Sigmoid()
+        case .tanh: layer = Tanh()
+        }
+        biasFromMarginals = marginals
+    }
+}
+
+extension Section {
+    /// `{uniform: 0.05}`, `{normal: 0.02}`, `{constant: 1}`, `{orthogonal: 1.4}`, `he`, `glorot`, `zero`.
+    func initialiser(_ key: String, default standard: Initialiser) throws(Failure) -> Initialiser {
+        guard let node = node(key) else {
+            record(key, Self.node(of: standard))
+            return standard
+        }
+        let known = "he, glorot, zero, {normal: σ}, {uniform: r}, {constant: c} or {orthogonal: gain}"
+        switch node.string {
+        case "he": record(key, node); return .he
+        case "glorot": record(key, node); return .glorot
+        case "zero": record(key, node); return .zero
+        default: break
+        }
+        guard case .mapping(let mapping) = node, mapping.count == 1, let word = mapping[mapping.startIndex].key.string else {
+            throw wrong(key, node, known)
+        }
+        let value = Float(try Self.number(mapping[mapping.startIndex].value, "\(name(key)).\(word)", -1e6 ... 1e6))
+        let initialiser: Initialiser
+        switch word {
+        case "normal" where value >= 0: initialiser = .normal(value)
+        case "uniform" where value >= 0: initialiser = .uniform(value)
+        case "constant": initialiser = .constant(value)
+        case "orthogonal": initialiser = .orthogonal(gain: value)
+        default: throw wrong(key, node, known)
+        }
+        record(key, node)
+        return initialiser
+    }
+
+    /// `none` for no bias, `marginals` from the data, or an initialiser; zero where absent.
+    func bias(_ fromMarginals: inout Bool) throws(Failure) -> Initialiser? {
+        switch node("bias")?.string {
+        case "none": record("bias", Node("none")); return nil
+        case "marginals":
+            record("bias", Node("marginals"))
+            fromMarginals = true
+            return .marginals
+        default: return try initialiser("bias", default: .zero)
+        }
+    }
+
+    /// `[units]` or `[height, width, channels]`.
+    func shape(_ key: String) throws(Failure) -> Shape {
+        guard let node = node(key) else { throw missing(key) }
+        let sizes = node.sequence?.compactMap(\.int) ?? []
+        guard sizes.count == node.sequence?.count, sizes.allSatisfy({ $0 > 0 && $0 < 1 << 24 }), sizes.count == 1 || sizes.count == 3 else {
+            throw wrong(key, node, "[units] or [height, width, channels]")
+        }
+        record(key, node)
+        return sizes.count == 1 ? .vector(sizes[0]) : .image(height: sizes[0], width: sizes[1], channels: sizes[2])
+    }
+
+    private static func node(of initialiser: Initialiser) -> Node {
+        func pair(_ word: String, _ value: Float) -> Node { Node([(Node(word), number(Double(value)))]) }
+        switch initialiser {
+        case .zero: return Node("zero")
+        case .he: return Node("he")
+        case .glorot: return Node("glorot")
+        case .marginals: return Node("marginals")
+        case .constant(let value): return pair("constant", value)
+        case .normal(let value): return pair("normal", value)
+        case .uniform(let value): return pair("uniform", value)
+        case .orthogonal(let gain): return pair("orthogonal", gain)
+        }
+    }
+}

@@ -1,0 +1,208 @@
+import Yams
+
+/// One mapping of the configuration, read strictly: every key is asked for by name with its default, and `finish` refuses
+/// those nobody asked for, naming the nearest right one.
+///
+/// While it is read it also records what each key came to, so that the whole configuration, defaults included, can be
+/// printed and stored without being written down a second time.
+final class Section {
+    /// `optimizer.generator`; empty for the whole file.
+    let path: String
+    private let given: Node.Mapping
+    private(set) var resolved: [(String, Node)] = []
+
+    init(_ node: Node?, path: String) throws(Failure) {
+        self.path = path
+        switch node {
+        case nil: given = Node.Mapping([])
+        case .some(let node) where node.null != nil: given = Node.Mapping([])
+        case .mapping(let mapping): given = mapping
+        case .some(let node):
+            throw .configuration(path, "is \(Section.text(node)), not a group of keys", remedy: "Write its keys indented below it, or as {key: value, …}.")
+        }
+    }
+
+    func name(_ key: String) -> String { path.isEmpty ? key : "\(path).\(key)" }
+
+    /// The node at `key` as it was given; nil where absent or null.
+    func node(_ key: String) -> Node? {
+        guard let node = given[key], node.null == nil else { return nil }
+        return node
+    }
+
+    var keys: [String] { given.keys.compactMap(\.string) }
+
+    func record(_ key: String, _ node: Node) { resolved.append((key, node)) }
+
+    func integer(_ key: String, default standard: Int? = nil, _ allowed: ClosedRange<Int>) throws(Failure) -> Int {
+        guard let node = node(key) else {
+            guard let standard else { throw missing(key) }
+            record(key, Node(String(standard), Tag(.int)))
+            return standard
+        }
+        guard let value = node.int else { throw wrong(key, node, "a whole number") }
+        guard allowed.contains(value) else {
+            throw .configuration(name(key), "\(value) is outside \(Section.text(allowed))", remedy: "Give a whole number within that range.")
+        }
+        record(key, node)
+        return value
+    }
+
+    func optionalInteger(_ key: String, _ allowed: ClosedRange<Int>) throws(Failure) -> Int? {
+        if node(key) == nil {
+            record(key, Section.nothing)
+            return nil
+        }
+        return try integer(key, allowed)
+    }
+
+    func number(_ key: String, default standard: Double? = nil, _ allowed: ClosedRange<Double>) throws(Failure) -> Double {
+        guard let node = node(key) else {
+            guard let standard else { throw missing(key) }
+            record(key, Section.number(standard))
+            return standard
+        }
+        let value = try Section.number(node, name(key), allowed)
+        record(key, node)
+        return value
+    }
+
+    static func number(_ node: Node, _ name: String, _ allowed: ClosedRange<Double>) throws(Failure) -> Double {
+        guard let value = node.float, value.isFinite else {
+            throw .configuration(name, "\(text(node)) is not a finite number", remedy: "Give a number such as 0.0002.")
+        }
+        guard allowed.contains(value) else {
+            throw .configuration(name, "\(value) is outside \(text(allowed))", remedy: "Give a number within that range.")
+        }
+        return value
+    }
+
+    func string(_ key: String, default standard: String? = nil) throws(Failure) -> String {
+        guard let value = try optionalString(key, recording: false) ?? standard else { throw missing(key) }
+        record(key, Node(value))
+        return value
+    }
+
+    func optionalString(_ key: String, recording: Bool = true) throws(Failure) -> String? {
+        guard let node = node(key) else {
+            if recording { record(key, Section.nothing) }
+            return nil
+        }
+        guard case .scalar = node, let value = node.string else { throw wrong(key, node, "a text") }
+        if recording { record(key, node) }
+        return value
+    }
+
+    func flag(_ key: String, default standard: Bool) throws(Failure) -> Bool {
+        guard let node = node(key) else {
+            record(key, Node(String(standard), Tag(.bool)))
+            return standard
+        }
+        guard let value = node.bool else { throw wrong(key, node, "true or false") }
+        record(key, node)
+        return value
+    }
+
+    func choice<Choice: RawRepresentable & CaseIterable>(_ key: String, default standard: Choice) throws(Failure) -> Choice
+    where Choice.RawValue == String {
+        let word = try string(key, default: standard.rawValue)
+        guard let choice = Choice(rawValue: word) else {
+            let known = Choice.allCases.map(\.rawValue)
+            let nearest = Spelling.nearest(to: word, among: known).map { "Did you mean '\($0)'? " } ?? ""
+            throw .configuration(name(key), "'\(word)' is not one of its values", remedy: nearest + "It may be: \(known.joined(separator: ", ")).")
+        }
+        return choice
+    }
+
+    /// Reads the group at `key` by `read` and records what it came to.
+    func section<Value>(_ key: String, _ read: (Section) throws(Failure) -> Value) throws(Failure) -> Value {
+        let section = try Section(node(key), path: name(key))
+        let value = try read(section)
+        record(key, try section.finish())
+        return value
+    }
+
+    /// The whole of what was read; throws for a key that nobody asked for.
+    func finish() throws(Failure) -> Node {
+        let known = resolved.map(\.0)
+        for (key, _) in given {
+            let word = key.string ?? Section.text(key)
+            if !known.contains(word) {
+                let nearest = Spelling.nearest(to: word, among: known).map { "Did you mean '\($0)'? " } ?? ""
+                throw .configuration(name(word), "there is no such key",
+                                     remedy: nearest + "Keys of \(path.isEmpty ? "a configuration" : "'\(path)'"): \(known.joined(separator: ", ")).")
+            }
+        }
+        return Node(resolved.map { (Node($0.0), $0.1) })
+    }
+
+    /// Where a required key is absent it may stand there misspelt.
+    func missing(_ key: String) -> Failure {
+        if let misspelt = keys.first(where: { Spelling.nearest(to: $0, among: [key]) != nil }) {
+            return .configuration(name(misspelt), "there is no such key", remedy: "Did you mean '\(key)'?")
+        }
+        return absent(key)
+    }
+
+    private func absent(_ key: String) -> Failure {
+        .configuration(name(key), "it is missing", remedy: "Add it, or start from a preset (gan-dist presets).")
+    }
+
+    func wrong(_ key: String, _ node: Node, _ wanted: String) -> Failure {
+        .configuration(name(key), "\(Section.text(node)) is not \(wanted)", remedy: "Give \(wanted).")
+    }
+
+    static var nothing: Node { Node("null", Tag(.null)) }
+
+    /// `1.0e-05`, not `1e-05`: YAML 1.1, which Python's reader follows, takes a number without a dot for a text.
+    static func number(_ value: Double) -> Node {
+        let text = String(value)
+        return Node(text.contains(".") ? text : text.replacing("e", with: ".0e"), Tag(.float))
+    }
+
+    static func text(_ range: ClosedRange<Int>) -> String {
+        range.upperBound == .max ? "\(range.lowerBound) …" : "\(range.lowerBound) … \(range.upperBound)"
+    }
+
+    static func text(_ range: ClosedRange<Double>) -> String {
+        range.upperBound == .infinity ? "\(range.lowerBound) …" : "\(range.lowerBound) … \(range.upperBound)"
+    }
+
+    /// A node as the user wrote it, in one line.
+    static func text(_ node: Node) -> String {
+        switch node {
+        case .scalar(let scalar): return "'\(scalar.string)'"
+        case .mapping: return "a group of keys"
+        case .sequence: return "a list"
+        case .alias: return "an alias"
+        }
+    }
+}
+
+/// Finding the word that somebody meant.
+enum Spelling {
+    /// The word of `words` that takes the fewest edits (Levenshtein 1966) to become `word`, if it takes few enough.
+    static func nearest(to word: String, among words: [String]) -> String? {
+        let best = words.map { ($0, distance(fold(word), fold($0))) }.min { $0.1 < $1.1 }
+        guard let best, best.1 <= max(2, word.count / 3) else { return nil }
+        return best.0
+    }
+
+    private static func fold(_ word: String) -> [Character] {
+        Array(word.lowercased().filter { $0 != "_" && $0 != "-" })
+    }
+
+    private static func distance(_ first: [Character], _ second: [Character]) -> Int {
+        var row = Array(0 ... second.count)
+        for (i, a) in first.enumerated() {
+            var diagonal = row[0]
+            row[0] = i + 1
+            for (j, b) in second.enumerated() {
+                let replaced = diagonal + (a == b ? 0 : 1)
+                diagonal = row[j + 1]
+                row[j + 1] = min(replaced, row[j] + 1, diagonal + 1)
+            }
+        }
+        return row[second.count]
+    }
+}

@@ -1,0 +1,46 @@
+import CLinux
+import Foundation
+import Kernels
+import Storage
+
+/// What the bits of a result depend on beside the program and its input: the matrix library and the kernels it chose, the
+/// processor (by which the C library chooses its functions), and the vector instructions the program was built for.
+struct Arithmetic {
+    /// By the names of the checkpoint's attributes.
+    let parts: [(name: String, value: String)]
+
+    /// This process's.
+    init() {
+        parts = [("blas", BLAS.description), ("processor", Self.processor), ("instructions", String(cString: linux_vector_instructions())),
+                 ("c_library", Self.library)]
+    }
+
+    var description: String { parts.map { "\($0.name) \($0.value)" }.joined(separator: "; ") }
+
+    /// What differs from that of the checkpoint, with both values; nothing for what it does not store.
+    func differences(from contents: CheckpointContents) -> [String] {
+        parts.compactMap { part in
+            guard let stored = contents.string(part.name), stored != part.value else { return nil }
+            return "\(part.name) is \(part.value), was \(stored)"
+        }
+    }
+
+    /// The processor's name with its family and model, which tell apart what vendors sell under one name.
+    private static var processor: String {
+        guard let text = try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8) else { return "unknown" }
+        var fields: [Substring: String] = [:]
+        for line in text.split(separator: "\n", omittingEmptySubsequences: false) {
+            if line.isEmpty { break }
+            let pair = line.split(separator: ":", maxSplits: 1)
+            if pair.count == 2 { fields[pair[0].prefix { $0 != "\t" }] = pair[1].trimmingCharacters(in: .whitespaces) }
+        }
+        if let name = fields["model name"] { return "\(name), family \(fields["cpu family"] ?? "?") model \(fields["model"] ?? "?")" }
+        return "implementer \(fields["CPU implementer"] ?? "?") part \(fields["CPU part"] ?? "?")"
+    }
+
+    private static var library: String {
+        var text = [CChar](repeating: 0, count: 64)
+        confstr(Int32(_CS_GNU_LIBC_VERSION), &text, text.count)
+        return String(decoding: text.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+    }
+}

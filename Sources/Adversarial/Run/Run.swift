@@ -1,0 +1,282 @@
+import Collectives
+import Foundation
+import Kernels
+import Nets
+import Storage
+
+/// A training run: the loop around ``Trainer/step()`` with what happens between steps (logs, samples, checkpoints, stops).
+///
+/// Rank 0 alone prints and writes. Whatever ends the loop early has been agreed by all ranks at a step boundary.
+public final class Run {
+    private let options: TrainOptions
+    private let communicator: any Communicator
+    private let console: Console
+    private let configuration: Configuration
+    private let folder: RunFolder
+    private let watchdog: Watchdog?
+    private let trainer: Trainer
+    private let images: MinibatchReader
+    private let dataset: TrainingData
+    private let started = PhaseClock.now()
+    /// Nil on ranks other than the first.
+    private var lock: RunLock?
+    private var metrics: MetricsLog?
+    private var samples: SampleSheet?
+    private var writer: CheckpointWriter?
+    /// The newest checkpoint that is known to be whole on the disk, on all ranks.
+    private var lastCheckpoint: String?
+
+    /// Trains as `options` say; returns the exit code, 0 or 75. Collective.
+    public static func train(_ options: TrainOptions, _ communicator: any Communicator) throws -> Int32 {
+        let console = Console(speaks: communicator.rank == 0, quiet: options.quiet)
+        let hold = try RunHold(options, communicator, console)
+        defer { hold.end() }
+        let run = try Run(options, hold, communicator, console)
+        if options.dryRun {
+            run.describe()
+            return 0
+        }
+        defer { run.finishWriting() }
+        return try run.loop()
+    }
+
+    // MARK: - Setting up
+
+    private init(_ options: TrainOptions, _ hold: RunHold, _ communicator: any Communicator, _ console: Console) throws {
+        self.options = options
+        self.communicator = communicator
+        self.console = console
+        configuration = hold.configuration
+        folder = hold.folder
+        lock = hold.plan?.lock
+        watchdog = hold.watchdog
+        lastCheckpoint = hold.checkpoint
+
+        let shards = try communicator.agreed { [configuration] in
+            let table = try ShardTable(shards: configuration.exchange.shards ?? communicator.size, communicator: communicator)
+            try table.check(batch: configuration.training.batch)
+            return table
+        }
+        dataset = try communicator.agreed { [configuration] in try TrainingData(configuration) }
+        try communicator.requireEqual(Program.version, "the program versions")
+        try communicator.requireEqual(dataset.fingerprint, "the datasets \(dataset.name)")
+        images = try communicator.agreed { [configuration, dataset] in
+            try dataset.reader(batch: configuration.training.batch, rows: shards.rows(batch: configuration.training.batch), seed: configuration.seed)
+        }
+        trainer = try communicator.agreed { [configuration, dataset, images] in
+            try Trainer(configuration, imageShape: dataset.shape, images: images, shards: shards, communicator: communicator)
+        }
+        if lastCheckpoint != nil {
+            try communicator.agreed { [trainer, dataset] in try hold.plan?.checkpoint.map { try trainer.restore($0, dataset) } }
+            try trainer.share(from: 0)
+        } else {
+            try communicator.agreed { [trainer, dataset] in try trainer.fillMarginals(dataset) }
+        }
+        try trainer.requireEqualReplicas()
+        try compareArithmetic(hold.plan?.checkpoint)
+        trainer.watchdog = watchdog
+        if let file = options.traceFile, !options.dryRun {
+            trainer.trace = try communicator.agreed { [trainer, configuration, options] in
+                try TraceRecorder(file: file, steps: options.traceSteps, trainer, configuration, communicator)
+            }
+        }
+        if communicator.rank == 0, !options.dryRun { try openFiles() }
+    }
+
+    private func openFiles() throws {
+        console.copyLines(to: folder.log)
+        try configuration.yaml.write(toFile: folder.configuration, atomically: true, encoding: .utf8)
+        metrics = try MetricsLog(path: folder.metrics, keepingThrough: trainer.stepsDone)
+        samples = SampleSheet(trainer.generator.network, configuration)
+        writer = CheckpointWriter(CheckpointFolder(folder.checkpoints, keep: configuration.output.keep))
+    }
+
+    /// Warns where ranks, or this job and the one that wrote the checkpoint, may give different bits for the same sums.
+    private func compareArithmetic(_ checkpoint: Checkpoint?) throws {
+        let mine = Arithmetic()
+        let all = try communicator.gather(mine.description)
+        let hosts = try communicator.gather(communicator.host)
+        if let other = all.firstIndex(where: { $0 != all[0] }) {
+            let count = all.count { $0 != all[0] }
+            console.warn("rank \(other) on \(hosts[other])\(count > 1 ? " (and \(count - 1) more ranks)" : "") computes with \(all[other]) where rank 0 on \(hosts[0]) has \(all[0]): "
+                + "on other ranks the run will not have the same bits")
+        }
+        let differences = checkpoint.map { mine.differences(from: $0.contents) } ?? []
+        if let checkpoint, !differences.isEmpty {
+            console.warn("\(checkpoint.path) was written on another machine or build, so the run will not have the bits of one never stopped: \(differences.joined(separator: "; "))")
+        }
+    }
+
+    /// What `--dry-run` prints.
+    private func describe() {
+        console.say(configuration.yaml)
+        for player in [trainer.generator, trainer.discriminator] { console.say(player.network.memoryPlan) }
+        console.say("shards of a minibatch of \(configuration.training.batch) on \(communicator.size) ranks:")
+        console.say(trainer.shards.description(batch: configuration.training.batch))
+    }
+
+    // MARK: - The loop
+
+    private func loop() throws -> Int32 {
+        announce()
+        let steps = configuration.training.steps
+        let output = configuration.output
+        var pace = Pace()
+        while trainer.stepsDone < steps {
+            let report = try trainer.step(stopVote: wantsToStop, checkpointVote: writer?.isFinished ?? false)   // all ranks
+            try check(report)                                                          // all ranks
+            pace.count(samples: samplesPerStep, clock: trainer.clock)
+            try log(report, &pace)                                                     // rank 0
+            if report.checkpointFinished { try settle() }                              // all ranks
+            let done = trainer.stepsDone
+            if done % output.sampleEvery == 0 || done == steps { try drawSamples() }   // rank 0
+            if report.stopRequested, done < steps { return try leaveEarly() }          // all ranks
+            if done % output.checkpointEvery == 0 || done == steps {
+                try save()                                                             // all ranks
+            } else if done % configuration.exchange.checkEvery == 0 {
+                try trainer.requireEqualReplicas()                                     // all ranks
+            }
+        }
+        try settle()
+        finish()
+        return 0
+    }
+
+    private var samplesPerStep: Int { configuration.training.batch * configuration.training.discriminatorSteps }
+
+    private func announce() {
+        let data = dataset.name
+        let start = trainer.stepsDone == 0 ? "from the start" : "from step \(trainer.stepsDone) (\(lastCheckpoint ?? ""))"
+        let preset = options.preset == nil && options.configurationFile == nil && trainer.stepsDone == 0 ? " (the built-in ring; gan-dist presets lists more)" : ""
+        console.say("gan-dist \(Program.version): \(configuration.name)\(preset) on \(communicator.size) rank\(communicator.size == 1 ? "" : "s"), \(trainer.shards.shards) shards of a batch of \(configuration.training.batch)")
+        console.say("data \(data); generator \(trainer.generator.network.store.parameterCount) and discriminator \(trainer.discriminator.network.store.parameterCount) parameters")
+        if let warning = trainer.discriminator.warning ?? trainer.generator.warning { console.warn(warning) }
+        console.say("training \(start) to step \(configuration.training.steps); run folder \(folder.path)")
+        if trainer.stepsDone >= configuration.training.steps { console.say("the run is finished already: give a larger --steps to go on") }
+    }
+
+    private func finish() {
+        console.clearBar()
+        console.say("done: \(trainer.stepsDone) steps in \(duration(PhaseClock.now() - started)); checkpoint \(lastCheckpoint ?? "none"), samples in \(folder.samples)")
+    }
+
+    /// This rank's vote to stop at the end of the step under way.
+    private var wantsToStop: Bool {
+        if StopRequest.isPending { return true }
+        guard communicator.rank == 0 else { return false }
+        if FileManager.default.fileExists(atPath: folder.stopRequest) { return true }
+        guard let walltime = options.walltime else { return false }
+        // Time for the step at hand and one more, and for a checkpoint twice as slow as any so far.
+        let reserve = 2 * trainer.clock.total + max(2 * (writer?.slowest ?? 0), 1)
+        return PhaseClock.now() - started + reserve > walltime
+    }
+
+    private func leaveEarly() throws -> Int32 {
+        try save()
+        try settle()
+        if communicator.rank == 0 { try? FileManager.default.removeItem(atPath: folder.stopRequest) }
+        console.say("stopped on request after step \(trainer.stepsDone); run again with --resume auto to continue")
+        return ExitCode.stoppedOnRequest.rawValue
+    }
+
+    private var lastGood: String {
+        lastCheckpoint.map { "the last good checkpoint is \($0)" } ?? "no checkpoint had been written yet"
+    }
+
+    /// All ranks have the same report, and so the same verdict.
+    private func check(_ report: StepReport) throws {
+        guard let bad = report.notFinite else { return }
+        try settle()
+        throw AgreedFailure(failure: Failure(.diverged, "training diverged: \(bad.name) is \(bad.value) at step \(report.step); \(lastGood)",
+                                             remedy: "Lower the learning rates (optimizer.….rate), or resume from an earlier checkpoint with another seed."))
+    }
+
+    private func log(_ report: StepReport, _ pace: inout Pace) throws {
+        guard communicator.rank == 0 else { return }
+        try refuseIfLost()
+        let steps = configuration.training.steps
+        if report.step % configuration.output.logEvery == 0 || report.step == steps {
+            try metrics?.append(MetricsLine(report: report, epoch: images.epochs(minibatch: trainer.minibatchesDone),
+                                            samplesSeen: trainer.stepsDone * samplesPerStep, pace: pace))
+            if !console.drawsBar { console.say("step \(report.step)/\(steps)  " + summary(report, pace)) }
+            pace.restart()
+        }
+        if console.drawsBar { console.progress(report.step, of: steps, summary(report, pace)) }
+    }
+
+    private func summary(_ report: StepReport, _ pace: Pace) -> String {
+        let left = Double(configuration.training.steps - report.step) * pace.secondsPerStep
+        return String(format: "D %.3f  G %.3f  D(x) %.2f  D(G(z)) %.2f  %.0f samples/s  ", report.lossDiscriminator, report.lossGenerator,
+                      report.dReal, report.dFake, pace.samplesPerSecond) + duration(left) + " left"
+    }
+
+    private func drawSamples() throws {
+        watchdog?.enter(.samples, step: trainer.stepsDone)
+        try samples?.draw(to: folder.sample(step: trainer.stepsDone))
+    }
+
+    // MARK: - Checkpoints
+
+    /// Rank 0 begins to write a checkpoint of a state that all ranks have; training may go on.
+    private func save() throws {
+        try trainer.requireEqualReplicas()
+        try settle()
+        watchdog?.enter(.checkpoint, step: trainer.stepsDone)
+        writer?.begin(trainer.checkpoint(dataset, ranks: communicator.size))
+    }
+
+    /// Waits for the checkpoint that is being written, if any; all ranks go on only if it is whole on the disk. Collective.
+    private func settle() throws {
+        watchdog?.enter(.checkpoint, step: trainer.stepsDone)
+        let outcome = Result { try writer?.finish() ?? "" }
+        watchdog?.enter(.exchange, step: trainer.stepsDone)
+        let written = try communicator.decidedByRoot {
+            do {
+                return try outcome.get()
+            } catch let error as StorageError {
+                throw Failure(ExitCode(rawValue: error.exitCode) ?? .inputOutput, "\(error.message) \(lastGood)", remedy: error.remedy)
+            }
+        }
+        if !written.isEmpty { lastCheckpoint = written }
+    }
+
+    /// A job that was suspended for so long that another has taken the run over must not write into it.
+    private func refuseIfLost() throws {
+        guard lock?.isLost == true else { return }
+        throw Failure(.cannotCreate, "\(folder.path): another job has taken the run over while this one stood still", remedy: "Leave it to that job.")
+    }
+
+    /// On the way out for another reason: what is being written shall be whole.
+    private func finishWriting() {
+        do { _ = try writer?.finish() } catch { console.warn("a checkpoint could not be written: \(error.message)") }
+    }
+}
+
+/// How fast the steps since the last logged line went.
+struct Pace {
+    private(set) var steps = 0
+    private var samples = 0
+    private var clock = PhaseClock()
+    private var start = PhaseClock.now()
+    private var last = PhaseClock.now()
+
+    mutating func count(samples: Int, clock: PhaseClock) {
+        steps += 1
+        self.samples += samples
+        last = PhaseClock.now()
+        for phase in PhaseClock.Phase.allCases { self.clock.add(clock[phase], to: phase) }
+    }
+
+    mutating func restart() { self = Pace(secondsBefore: secondsPerStep, samplesBefore: samplesPerSecond) }
+
+    init(secondsBefore: Double = 0, samplesBefore: Double = 0) {
+        before = (secondsBefore, samplesBefore)
+    }
+
+    /// The figures of the line before, shown until there is a step to go by.
+    private let before: (seconds: Double, samples: Double)
+
+    var secondsPerStep: Double { steps == 0 ? before.seconds : (last - start) / Double(steps) }
+    var samplesPerSecond: Double { steps == 0 || last <= start ? before.samples : Double(samples) / (last - start) }
+    func secondsPerStep(_ phase: PhaseClock.Phase) -> Double { steps == 0 ? 0 : clock[phase] / Double(steps) }
+}

@@ -1,0 +1,79 @@
+import Foundation
+import Storage
+
+/// The folder of a run: where each of its files lies. The names are the interface's.
+public struct RunFolder: Sendable {
+    public let path: String
+
+    public init(_ path: String) { self.path = path }
+
+    public var configuration: String { path + "/config.yaml" }
+    public var metrics: String { path + "/metrics.jsonl" }
+    public var log: String { path + "/log.txt" }
+    public var samples: String { path + "/samples" }
+    public var checkpoints: String { path + "/checkpoints" }
+    public var lock: String { path + "/lock" }
+    /// Each rank's last sign of life, while a job runs.
+    public var heartbeats: String { path + "/heartbeats" }
+    /// A file that somebody makes to have the run stop at its next step.
+    public var stopRequest: String { path + "/stop" }
+
+    public func sample(step: Int) -> String { samples + String(format: "/step-%08d.png", step) }
+
+    /// Whether a run has left something here that a new one would mix with.
+    public var holdsRun: Bool {
+        [configuration, metrics].contains { FileManager.default.fileExists(atPath: $0) }
+            || !((try? FileManager.default.contentsOfDirectory(atPath: checkpoints)) ?? []).isEmpty
+    }
+
+    /// Makes the folder and those in it; throws 73.
+    public func create() throws(Failure) {
+        for folder in [path, samples, checkpoints] { try Self.create(folder) }
+    }
+
+    /// Makes an empty folder for the heartbeats of a job; for the holder of the lock.
+    func createHeartbeats() throws(Failure) {
+        try? FileManager.default.removeItem(atPath: heartbeats)
+        try Self.create(heartbeats)
+    }
+
+    private static func create(_ folder: String) throws(Failure) {
+        do {
+            try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        } catch {
+            throw Failure(.cannotCreate, "\(folder): the run folder cannot be created: \(reason(error))",
+                          remedy: "Name another with --run, or mend the permissions of its parent.")
+        }
+    }
+
+    /// Removes the temporary files of a job that was killed. Only for the holder of the lock.
+    func removeLeftovers() {
+        CheckpointFolder(checkpoints, keep: 1).removeLeftovers()
+        // `.dat.nosync…` is what Foundation names a file that it writes atomically.
+        for (folder, marks) in [(path, ["lock.", ".dat.nosync"]), (samples, [".step-"])] {
+            let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+            for name in names where marks.contains(where: name.hasPrefix) { unlink(folder + "/" + name) }
+        }
+    }
+
+    /// `runs/NAME`, or the first of `runs/NAME-2`, `runs/NAME-3`, … that does not exist.
+    public static func unused(name: String) -> RunFolder {
+        var folder = RunFolder("runs/\(name)")
+        var number = 2
+        while FileManager.default.fileExists(atPath: folder.path) {
+            folder = RunFolder("runs/\(name)-\(number)")
+            number += 1
+        }
+        return folder
+    }
+}
+
+/// What went wrong with a file, in the words of the system.
+func reason(_ error: any Error) -> String {
+    let error = error as NSError
+    let underlying = error.userInfo[NSUnderlyingErrorKey] as? NSError
+    if let posix = [error, underlying].compactMap({ $0 }).first(where: { $0.domain == NSPOSIXErrorDomain }) {
+        return String(cString: strerror(Int32(posix.code)))
+    }
+    return error.localizedDescription
+}

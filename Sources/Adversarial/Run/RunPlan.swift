@@ -1,0 +1,125 @@
+import Collectives
+import Foundation
+import Storage
+
+/// What a run is to do, decided by rank 0 from the options, the run folder and the checkpoints in it, before any rank has
+/// opened a dataset.
+struct RunPlan {
+    let configuration: Configuration
+    let folder: RunFolder
+    /// Where it continues; nil: from the start.
+    let checkpoint: Checkpoint?
+    let lock: RunLock?
+
+    init(_ options: TrainOptions, ranks: Int, console: Console) throws {
+        let given = try ConfigurationTree.given(options)
+        var folder: RunFolder
+        var found: Checkpoint?
+        switch options.resume {
+        case .no:
+            let name = try Configuration(tree: given ?? .standard(options)).name
+            folder = options.runFolder.map(RunFolder.init) ?? .unused(name: name)
+            if folder.holdsRun, !options.dryRun {
+                throw Self.taken(folder)
+            }
+        case .auto:
+            guard let path = options.runFolder else {
+                throw Failure(.usage, "--resume auto needs to know the run folder", remedy: "Name it with --run DIR.")
+            }
+            folder = RunFolder(path)
+        case .file(let file):
+            folder = RunFolder(options.runFolder ?? URL(fileURLWithPath: file).deletingLastPathComponent().deletingLastPathComponent().path)
+        }
+        if options.dryRun {
+            lock = nil
+        } else {
+            try folder.create()
+            lock = try RunLock(folder, waiting: console.say)
+            // Another job may have run from start to end since the look above.
+            if case .no = options.resume, folder.holdsRun { throw Self.taken(folder) }
+            try folder.createHeartbeats()
+            folder.removeLeftovers()
+        }
+        switch options.resume {
+        case .no: found = nil
+        case .auto: found = try CheckpointFolder(folder.checkpoints, keep: 1).newestValid { console.warn($0) }.map(Checkpoint.init)
+        case .file(let file): found = try Checkpoint.read(file)
+        }
+        checkpoint = found
+        self.folder = folder
+        if let found {
+            configuration = try Self.continued(found, options, given)
+        } else {
+            configuration = try Self.fresh(try given ?? .standard(options), ranks: ranks)
+        }
+    }
+
+    private static func taken(_ folder: RunFolder) -> Failure {
+        Failure(.cannotCreate, "\(folder.path): it already holds a run", remedy: "Continue that run with --resume auto, or name another folder with --run.")
+    }
+
+    /// A new run's configuration, with its number of shards settled for good.
+    private static func fresh(_ tree: ConfigurationTree, ranks: Int) throws(Failure) -> Configuration {
+        var tree = tree
+        let configuration = try Configuration(tree: tree)
+        if configuration.exchange.shards == nil { try tree.set("exchange.shards", to: ranks) }
+        if configuration.training.batch < ranks {
+            throw .configuration("training.batch", "a batch of \(configuration.training.batch) on \(ranks) ranks leaves some without an example",
+                                 remedy: "Use at most \(configuration.training.batch) ranks, or a larger batch.")
+        }
+        return try Configuration(tree: tree)
+    }
+
+    /// What may change when a run goes on: how long, how often it reports, and where its data lie.
+    private static let changeable = ["training.steps", "output.", "data.file", "exchange.check_every"]
+
+    /// The checkpoint's configuration with the options that may change it; any other difference is refused by name.
+    private static func continued(_ checkpoint: Checkpoint, _ options: TrainOptions, _ given: ConfigurationTree?) throws -> Configuration {
+        let yaml = try checkpoint.configuration()
+        var tree = try ConfigurationTree(yaml: yaml, source: checkpoint.path)
+        let stored = try Configuration(tree: tree)
+        if given == nil {
+            for (key, value) in options.settings { try tree.set(key, to: value) }
+        }
+        let wanted = try Configuration(tree: given ?? tree)
+        let old = Dictionary(uniqueKeysWithValues: stored.leaves.map { ($0.path, $0.value) })
+        for (path, value) in wanted.leaves where old[path] != value {
+            if path == "exchange.shards", value == "null" { continue }
+            guard changeable.contains(where: { $0.hasSuffix(".") ? path.hasPrefix($0) : path == $0 }) else {
+                throw Failure(.badConfiguration, "\(path): \(value) contradicts the checkpoint \(checkpoint.path), which has \(old[path] ?? "no such key")",
+                              remedy: "Leave it out to go on as before, or start a new run with another --run.")
+            }
+            try tree.set(path, to: value)
+        }
+        return try Configuration(tree: tree)
+    }
+}
+
+extension ConfigurationTree {
+    /// The preset or file that the options name, with their settings; nil where they name none.
+    static func given(_ options: TrainOptions) throws(Failure) -> ConfigurationTree? {
+        var tree: ConfigurationTree
+        if let file = options.configurationFile {
+            guard FileManager.default.fileExists(atPath: file) else {
+                throw Failure(.missingInput, "\(file): there is no such configuration file", remedy: "Check the path given with --config.")
+            }
+            guard let text = try? String(contentsOfFile: file, encoding: .utf8) else {
+                throw Failure(.badConfiguration, "\(file): cannot be read as UTF-8 text", remedy: "Check its permissions and that it is YAML.")
+            }
+            tree = try ConfigurationTree(yaml: text, source: file)
+        } else if let name = options.preset {
+            tree = try ConfigurationTree(yaml: Preset.named(name).yaml, source: "preset \(name)")
+        } else {
+            return nil
+        }
+        for (key, value) in options.settings { try tree.set(key, to: value) }
+        return tree
+    }
+
+    /// The built-in ring, with the options' settings.
+    static func standard(_ options: TrainOptions) throws(Failure) -> ConfigurationTree {
+        var options = options
+        options.preset = Preset.standard.name
+        return try given(options)!
+    }
+}

@@ -1,0 +1,74 @@
+import Kernels
+import Nets
+import Storage
+
+/// The dataset of a run, file or built-in mixture, as its networks see it.
+public final class TrainingData: Sendable {
+    /// For messages: the file, or `the built-in ring of 100000 points`.
+    let name: String
+    /// The shape of an example as it is given to the discriminator.
+    let shape: Shape
+    /// Equal for equal data: what ranks and resumed runs are compared by.
+    let fingerprint: String
+    private let source: SampleSource
+
+    /// Opens the file, or makes the mixture, that `configuration` names; throws 65, 66 or 78.
+    init(_ configuration: Configuration) throws {
+        let settings = configuration.data
+        shape = try configuration.exampleShape()
+        if let file = settings.file {
+            let dataset = try Dataset(file, dataset: settings.dataset)
+            name = file
+            // Images are scaled to what the generator's output can reach; vectors are left as they are.
+            var range: ClosedRange<Float>?
+            if case .image = shape { range = configuration.outputRange }
+            source = try SampleSource(dataset, shape: shape.dimensions, fit: settings.fit, range: range)
+            fingerprint = "\(dataset.count) × \(dataset.shape), \(String(try dataset.fingerprint(), radix: 16))"
+            return
+        }
+        guard let mixture = settings.synthetic else {
+            throw Failure(.badConfiguration, "configuration: data.file: no dataset is named", remedy: "Give one with --data FILE.h5 (gan-dist data import makes it), or train the built-in ring.")
+        }
+        guard shape == .vector(mixture.dimension) else {
+            throw Failure(.badConfiguration, "configuration: generator: its last layer makes \(shape) where \(mixture.rawValue) has points of [\(mixture.dimension)]",
+                          remedy: "Change the generator's last layer, or name images with --data.")
+        }
+        name = "the built-in \(mixture.rawValue) of \(settings.count) points"
+        source = SampleSource(vectors: mixture.points(count: settings.count, seed: configuration.seed).samples, dimension: mixture.dimension)
+        fingerprint = "\(mixture.rawValue) \(settings.count)"
+    }
+
+    /// Standard normal values in memory, for benchmarks.
+    init(random count: Int, shape: Shape, seed: UInt64) {
+        let values = FloatBuffer(count: count * shape.count)
+        Draws(seed: seed, purpose: .synthetic, step: 0).fillNormal(values.values, samples: count)
+        name = "random values"
+        self.shape = shape
+        fingerprint = "random \(count)"
+        source = SampleSource(vectors: values.values.array, dimension: shape.count)
+    }
+
+    /// The mean over all examples of each of their values.
+    func means() throws -> [Float] { try source.means() }
+
+    func reader(batch: Int, rows: Range<Int>, seed: UInt64) throws -> MinibatchReader {
+        try MinibatchReader(source, batch: batch, seed: seed, rows: rows)
+    }
+
+    /// Epochs that so many minibatches make.
+    func epochs(minibatches: Int, batch: Int) -> Double { Double(minibatches) * Double(batch) / Double(source.count) }
+}
+
+extension Configuration {
+    /// What the generator makes; throws 78 where its layers do not fit each other.
+    public func exampleShape() throws(Failure) -> Shape {
+        do {
+            return try Network.outputShape(of: generator.map(\.layer), input: .vector(latent.size), name: "generator")
+        } catch {
+            throw Failure(.badConfiguration, "configuration: \(error)", remedy: "Change that layer or the one before it; layers are counted from 0.")
+        }
+    }
+
+    /// The range of values that the generator's output can have, and images are scaled to.
+    var outputRange: ClosedRange<Float> { generator.map(\.layer).outputRange }
+}

@@ -1,0 +1,230 @@
+import Collectives
+import Kernels
+import Nets
+import Storage
+
+/// The two players and the step that trains them: Algorithm 1 of Goodfellow et al. 2014, data-parallel over shards.
+///
+/// Every rank holds both networks whole and runs its own shards of each global minibatch of B examples. The gradient that
+/// updates a player is that of its mean cost over the *global* minibatch: each shard adds the gradient of its sum divided by
+/// B, and the shards' gradients are summed over all ranks. So every rank makes the same update and the replicas stay equal.
+public final class Trainer {
+    public let configuration: Configuration
+    public let generator: Player
+    public let discriminator: Player
+    public let shards: ShardTable
+    /// Alternation steps made so far: the number of the next one.
+    public internal(set) var stepsDone = 0
+    /// Where the time of the last step went.
+    public private(set) var clock = PhaseClock()
+    /// Told of everything random and every result of a step, where a trace is wanted.
+    public var trace: TraceRecorder?
+    /// Told of each phase, where somebody watches for a stall.
+    public var watchdog: Watchdog?
+
+    private var batch: Int { configuration.training.batch }
+    private var k: Int { configuration.training.discriminatorSteps }
+    let communicator: any Communicator
+    private let images: MinibatchReader
+    private let imageShape: Shape
+    private let latents: Latents
+    private let ledger: StepLedger
+    /// This rank's shards in the groups that go through the networks together.
+    private let groups: [ShardGroup]
+    private let logitGradient: FloatBuffer
+
+    public init(_ configuration: Configuration, imageShape: Shape, images: MinibatchReader, shards: ShardTable,
+                communicator: any Communicator) throws {
+        self.configuration = configuration
+        self.imageShape = imageShape
+        self.images = images
+        self.shards = shards
+        self.communicator = communicator
+        let capacity = shards.mostRowsOfAShard(batch: configuration.training.batch)
+        groups = ShardGroup.all(of: shards, batch: configuration.training.batch, together: configuration.normalisesMinibatches)
+        let parts = groups[0].shards.count
+        let latentShape = Shape.vector(configuration.latent.size)
+        generator = try Player(.generator, configuration.generator, input: latentShape, configuration.generatorOptimiser,
+                               capacity: capacity, parts: parts, seed: configuration.seed, shards: shards, configuration.exchange.kind, communicator)
+        discriminator = try Player(.discriminator, configuration.discriminator, input: imageShape, configuration.discriminatorOptimiser,
+                                   capacity: capacity, parts: parts, seed: configuration.seed, shards: shards, configuration.exchange.kind, communicator)
+        try Self.check(generator.network, makes: imageShape)
+        try Self.check(discriminator.network, makes: .vector(1))
+        latents = Latents(configuration.latent, capacity: parts * capacity)
+        ledger = StepLedger(discriminatorSteps: configuration.training.discriminatorSteps, generator: generator.network,
+                            discriminator: discriminator.network, table: shards, communicator)
+        logitGradient = FloatBuffer(count: parts * capacity)
+    }
+
+    // MARK: - The step
+
+    /// One alternation step; every rank calls it together and gets the same report.
+    ///
+    /// Throws 80 where a loss or gradient is not finite: the state is then not to be kept.
+    /// `stopVote`: whether this rank wants to stop, `checkpointVote`: whether it has the outcome of a checkpoint; one such vote is
+    /// enough for all (``StepReport/stopRequested``, ``StepReport/checkpointFinished``).
+    public func step(stopVote: Bool = false, checkpointVote: Bool = false) throws -> StepReport {
+        clock = PhaseClock()
+        ledger.begin()
+        switch configuration.training.update {
+        case .alternating: try alternate()
+        case .simultaneous: try stepTogether()
+        }
+        let report = try timed(.communication) {
+            try ledger.finish(step: stepsDone + 1, batch: batch, weight: configuration.objective.discriminator.weight,
+                              stopVote: stopVote, checkpointVote: checkpointVote)
+        }
+        if let trace {
+            for inner in 0 ..< k {
+                trace.losses(inner: inner, ["loss_real": ledger.cost(.discriminatorStep(inner: inner, .real)),
+                                            "loss_fake": ledger.cost(.discriminatorStep(inner: inner, .fake))])
+            }
+            trace.losses(inner: nil, ["loss": ledger.cost(.generatorStep)])
+            try trace.finishStep([generator, discriminator])
+        }
+        stepsDone += 1
+        return report
+    }
+
+    /// Algorithm 1: k updates of the discriminator, then one of the generator, each on fresh noise.
+    private func alternate() throws {
+        for inner in 0 ..< k {
+            let real = try nextReal(inner)
+            enter(.discriminator)
+            for group in groups {
+                try timed(.compute) {
+                    discriminator.beginGroup()
+                    try judge(rows(group, of: real), .real, inner, group)
+                    try judge(generate(.discriminatorNoise, inner, group), .fake, inner, group)
+                    discriminator.endGroup()
+                }
+            }
+            try update(discriminator, number: stepsDone * k + inner + 1, inner)
+        }
+        enter(.generator)
+        for group in groups {
+            try timed(.compute) {
+                generator.beginGroup()
+                let logits = try decide(generate(.generatorNoise, 0, group), .generatorStep, group)
+                try generator.backward(from: imageGradient(of: logits, group))
+                generator.endGroup()
+            }
+        }
+        try update(generator, number: stepsDone + 1, 0)
+    }
+
+    /// Both players from one batch, one noise and the same parameters, as the authors' released code does.
+    private func stepTogether() throws {
+        let real = try nextReal(0)
+        enter(.discriminator)
+        for group in groups {
+            try timed(.compute) {
+                discriminator.beginGroup()
+                generator.beginGroup()
+                try judge(rows(group, of: real), .real, 0, group)
+                let logits = try judge(generate(.discriminatorNoise, 0, group), .fake, 0, group)
+                try generator.backward(from: imageGradient(of: logits, group))
+                discriminator.endGroup()
+                generator.endGroup()
+            }
+        }
+        try update(discriminator, number: stepsDone + 1, 0)
+        try update(generator, number: stepsDone + 1, 0)
+    }
+
+    // MARK: - Its parts
+
+    /// This rank's rows of the next global minibatch of real examples.
+    private func nextReal(_ inner: Int) throws -> Floats {
+        let number = stepsDone * k + inner
+        enter(.data)
+        let real = try timed(.data) { try images.minibatch(number) }
+        trace?.real(inner, real, range: shards.rows(batch: batch), indices: images.indices(minibatch: number), shape: imageShape)
+        return real
+    }
+
+    private func rows(_ group: ShardGroup, of real: Floats) -> Batch {
+        let first = (group.rows.lowerBound - shards.rows(batch: batch).lowerBound) * imageShape.count
+        return Batch(real[first ..< first + group.rows.count * imageShape.count], count: group.rows.count, shape: imageShape)
+    }
+
+    /// G(z) for the rows of a group, with fresh noise.
+    private func generate(_ purpose: Purpose, _ inner: Int, _ group: ShardGroup) throws -> Batch {
+        let draws = Draws(seed: configuration.seed, purpose: purpose, step: stepsDone, inner: inner, firstSample: group.rows.lowerBound)
+        let noise = latents.fill(count: group.rows.count, draws)
+        let owner = purpose == .generatorNoise ? nil : inner
+        trace?.noise(noise, inner: owner, rows: group.rows)
+        return try ledger.forward(generator: noise, inner: owner, draws, group)
+    }
+
+    /// Adds the gradient of the discriminator's cost on one group of real or generated examples; returns its logits.
+    @discardableResult
+    private func judge(_ examples: Batch, _ half: Pass.Half, _ inner: Int, _ group: ShardGroup) throws -> Batch {
+        let loss = configuration.objective.discriminator
+        let weight = loss.weight / Double(batch)
+        let logits = try decide(examples, .discriminatorStep(inner: inner, half), group)
+        for (shard, rows) in zip(group.shards, group.parts) {
+            var (cost, belief, value) = (0.0, 0.0, 0.0)
+            for row in rows {
+                let logit = Double(logits.values[row])
+                cost += half == .real ? loss.valueOnReal(logit) : loss.valueOnFake(logit)
+                belief += sigmoid(logit)
+                value -= half == .real ? softplus(-logit) : softplus(logit)
+                logitGradient.values[row] = Float(weight * (half == .real ? loss.slopeOnReal(logit) : loss.slopeOnFake(logit)))
+            }
+            ledger.record(.discriminatorStep(inner: inner, half), shard: shard, cost: cost, belief: belief, value: value)
+        }
+        try discriminator.backward(from: Batch(logitGradient.values, count: examples.count, shape: .vector(1)))
+        return logits
+    }
+
+    /// The gradient of the generator's cost with respect to its images, given the logits that the discriminator has just
+    /// found for them; the discriminator is frozen.
+    private func imageGradient(of logits: Batch, _ group: ShardGroup) throws -> Batch {
+        let loss = configuration.objective.generator
+        for (shard, rows) in zip(group.shards, group.parts) {
+            var cost = 0.0
+            for row in rows {
+                let logit = Double(logits.values[row])
+                cost += loss.value(logit)
+                logitGradient.values[row] = Float(loss.slope(logit) / Double(batch))
+            }
+            ledger.record(.generatorStep, shard: shard, cost: cost, belief: 0, value: 0)
+        }
+        return try discriminator.backwardFrozen(from: Batch(logitGradient.values, count: logits.count, shape: .vector(1)))
+    }
+
+    /// D's logits in training, with the dropout of this pass.
+    private func decide(_ examples: Batch, _ pass: Pass, _ group: ShardGroup) throws -> Batch {
+        let draws = Draws(seed: configuration.seed, purpose: pass.dropout, step: stepsDone, inner: pass.inner, firstSample: group.rows.lowerBound)
+        let logits = try ledger.forward(discriminator: examples, pass, draws, group)
+        trace?.masks(of: discriminator.network, pass, rows: group.rows)
+        return logits
+    }
+
+    /// Sums the shards' gradients over all ranks and moves the player's parameters by them.
+    private func update(_ player: Player, number: Int, _ inner: Int) throws {
+        enter(.exchange)
+        let gradient = try timed(.communication) { try player.sumGradients() }
+        trace?.gradient(gradient, of: player, inner: inner)
+        let epoch = images.epoch(minibatch: stepsDone * k)
+        let squaredNorm = timed(.optimiser) { player.move(by: gradient, number: number, epoch: epoch) }
+        ledger.record(player.role, squaredNorm: squaredNorm, rate: player.rate(number: number))
+    }
+
+    /// Every rank enters the same phases in the same order, however many shards it has.
+    private func enter(_ phase: Phase) { watchdog?.enter(phase, step: stepsDone + 1) }
+
+    private func timed<Value>(_ phase: PhaseClock.Phase, _ body: () throws -> Value) rethrows -> Value {
+        let start = PhaseClock.now()
+        defer { clock.add(PhaseClock.now() - start, to: phase) }
+        return try body()
+    }
+
+    private static func check(_ network: Network, makes shape: Shape) throws(Failure) {
+        guard network.outputShape != shape else { return }
+        let wanted = shape == .vector(1) ? "one logit, [1]" : "an example of the dataset, \(shape)"
+        throw Failure(.badConfiguration, "configuration: \(network.name): its last layer makes \(network.outputShape) where it has to make \(wanted)",
+                      remedy: "Change the network's last layers, or the data (data.fit: pad or resize for images of another size).")
+    }
+}

@@ -1,0 +1,128 @@
+import Collectives
+import Foundation
+import Kernels
+import Nets
+import Storage
+
+/// A checkpoint file that has been read and verified.
+public struct Checkpoint {
+    public let path: String
+    public let contents: CheckpointContents
+
+    public init(path: String, contents: CheckpointContents) {
+        self.path = path
+        self.contents = contents
+    }
+
+    /// `path` may also be a run folder: then its newest good checkpoint. Throws 65 or 66.
+    public static func read(_ path: String, warn: (String) -> Void = { _ in }) throws -> Checkpoint {
+        var isFolder: ObjCBool = false
+        if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue {
+            let folder = CheckpointFolder(RunFolder(path).checkpoints, keep: 1)
+            guard let (file, contents) = try folder.newestValid(warn: warn) else {
+                throw Failure(.missingInput, "\(path): the folder has no checkpoints", remedy: "Name a checkpoint file or the folder of a run.")
+            }
+            return Checkpoint(path: file, contents: contents)
+        }
+        return Checkpoint(path: path, contents: try CheckpointFile.read(path))
+    }
+
+    /// The YAML of the run that wrote it.
+    public func configuration() throws(Failure) -> String {
+        guard let yaml = contents.string("config") else { throw broken("it stores no configuration") }
+        return yaml
+    }
+
+    /// Copies the stored array `name` into `values`.
+    func copy(_ name: String, to values: Floats) throws(Failure) {
+        guard let array = contents.array(name) else { throw broken("it has no array '\(name)'") }
+        guard array.count == values.count else { throw broken("'\(name)' has \(array.count) values, not \(values.count)") }
+        array.copy(to: values)
+    }
+
+    func broken(_ what: String) -> Failure {
+        Failure(.badData, "\(path): \(what)", remedy: "Use a checkpoint that this program wrote, or an older one of the run.")
+    }
+}
+
+/// All that a run is between two steps: both networks, the moments of both optimisers, and the number of steps made. Nothing
+/// else is state: random numbers and the order of the data are functions of the seed and the step.
+extension Trainer {
+    private var players: [Player] { [generator, discriminator] }
+
+    /// Every stored array with its name in a checkpoint.
+    private var arrays: [(name: String, dimensions: [Int], layout: String, values: Floats)] {
+        players.flatMap { player in
+            let store = player.network.store
+            let name = player.role.name
+            let parameters = store.entries.map { ("\(name)/\($0.name)", $0.specification.dimensions, $0.specification.layout, store.values.values[$0.range]) }
+            let statistics = store.statisticEntries.map { ("\(name)/statistics/\($0.name)", [$0.range.count], "C", store.statistics.values[$0.range]) }
+            let moments = player.optimiser.moments.flatMap { moment in
+                store.entries.map { ("optimizer/\(name)/\(moment.name)/\($0.name)", $0.specification.dimensions, $0.specification.layout, moment.values.values[$0.range]) }
+            }
+            return parameters + statistics + moments
+        }
+    }
+
+    /// The state as a checkpoint. Its arrays are views: to be written before the next step.
+    func checkpoint(_ data: TrainingData, ranks: Int) -> CheckpointContents {
+        let minibatches = minibatchesDone
+        return CheckpointContents(
+            attributes: [
+                ("step", .integer(stepsDone)), ("epoch", .double(data.epochs(minibatches: minibatches, batch: configuration.training.batch))),
+                ("samples_seen", .integer(minibatches * configuration.training.batch)), ("seed", .integer(Int(configuration.seed))),
+                ("shards", .integer(shards.shards)), ("ranks", .integer(ranks)), ("config", .string(configuration.yaml)),
+                ("dataset", .string(data.fingerprint)), ("program_version", .string(Program.version)),
+                ("created", .string(Date().formatted(.iso8601))),
+            ] + Arithmetic().parts.map { ($0.name, .string($0.value)) },
+            arrays: arrays.map { CheckpointArray(path: $0.name, dimensions: $0.dimensions, layout: $0.layout, values: $0.values) })
+    }
+
+    /// Takes the state of `checkpoint`; throws 65 where the dataset or an array is not that of this run.
+    func restore(_ checkpoint: Checkpoint, _ data: TrainingData) throws(Failure) {
+        if let stored = checkpoint.contents.string("dataset"), stored != data.fingerprint {
+            throw Failure(.badData, "\(data.name) is not the dataset that \(checkpoint.path) was trained on (\(stored), not \(data.fingerprint))",
+                          remedy: "Give the original file with --data, or start a new run with another --run.")
+        }
+        for array in arrays { try checkpoint.copy(array.name, to: array.values) }
+        stepsDone = checkpoint.contents.step
+    }
+
+    /// Gives rank `root`'s state to all ranks.
+    func share(from root: Int) throws {
+        stepsDone = try communicator.broadcast(stepsDone, from: root)
+        for player in players {
+            for buffer in [player.network.store.values, player.network.store.statistics] + player.optimiser.moments.map(\.values) {
+                try communicator.broadcast(UnsafeMutableRawBufferPointer(buffer.values.bytes), from: root)
+            }
+        }
+    }
+
+    /// A hash of all of the state, to compare ranks by.
+    var fingerprint: UInt64 {
+        arrays.reduce(UInt64(stepsDone)) { Collectives.fingerprint(of: $1.values, seed: $0) }
+    }
+
+    /// Throws on every rank the same ``Disagreement`` where a rank's state is not that of the others: it names the rank. Collective.
+    func requireEqualReplicas() throws {
+        watchdog?.enter(.exchange, step: stepsDone)
+        try communicator.requireEqual(fingerprint, "the training states at step \(stepsDone)")
+    }
+
+    /// Minibatches of real examples used so far.
+    public var minibatchesDone: Int { stepsDone * configuration.training.discriminatorSteps }
+
+    /// Fills biases that start from the data's marginals: the inverse of the output's activation at the mean of each value
+    /// (the authors' released code: `init_bias_target_marginals`).
+    func fillMarginals(_ data: TrainingData) throws {
+        guard let number = configuration.generator.lastIndex(where: \.biasFromMarginals),
+              let bias = generator.network.store.entries.first(where: { $0.layer == number && $0.specification.initialiser == .marginals }) else { return }
+        let means = try data.means()
+        guard means.count == bias.range.count else {
+            throw Failure(.badConfiguration, "configuration: generator: layer \(number) has \(bias.range.count) biases from the data's marginals, but an example has \(means.count) values",
+                          remedy: "Use marginals only in the layer that makes the output.")
+        }
+        let values = generator.network.store.values.values[bias.range]
+        for index in 0 ..< means.count { values[index] = generator.network.layers.inverseOfOutput(means[index]) }
+    }
+}

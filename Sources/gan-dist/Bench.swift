@@ -1,0 +1,62 @@
+import Adversarial
+import ArgumentParser
+import Foundation
+
+struct Bench: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "bench", abstract: "Measure this machine: training steps, the exchange of gradients.",
+        discussion: "Example:\n  mpirun -n 2 gan-dist bench step --preset dcgan-32 --batch 64 --json", subcommands: [Step.self, AllReduce.self])
+
+    struct Step: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Alternation steps of a preset on random data, by phase and by layer.",
+            discussion: "Example:\n  mpirun -n 2 gan-dist bench step --preset dcgan-32 --batch 64 --steps 10")
+        @Option(help: "A preset's name.") var preset = "dcgan-32"
+        @Option(help: "Examples in a global minibatch.") var batch: Int?
+        @Option(help: "Steps that are counted, after three that are not.") var steps = 10
+        @Option(help: ArgumentHelp("Any value of the configuration; may be repeated.", valueName: "key.path=value")) var set: [String] = []
+        @Flag(help: "As JSON.") var json = false
+
+        func validate() throws {
+            if steps < 1 { throw ValidationError("--steps must be at least 1.") }
+        }
+
+        func run() throws {
+            var tree = try ConfigurationTree(yaml: Preset.named(preset).yaml, source: "preset \(preset)")
+            for (key, value) in try set.map(ConfigurationTree.assignment) { try tree.set(key, to: value) }
+            if let batch { try tree.set("training.batch", to: batch) }
+            let configuration = try Configuration(tree: tree)
+            let asJSON = json
+            let count = steps
+            Job.run { communicator in
+                let benchmark = try StepBenchmark(configuration, steps: count, communicator: communicator)
+                if communicator.rank == 0 { print(asJSON ? try jsonText(benchmark) : benchmark.table) }
+                return 0
+            }
+        }
+    }
+
+    struct AllReduce: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "allreduce", abstract: "Sums of gradients over the ranks, by kind of exchange and size.",
+            discussion: "Example:\n  mpirun -n 2 gan-dist bench allreduce --json")
+        @Option(help: "Repetitions of each size.") var repetitions = 15
+        @Flag(help: "As JSON.") var json = false
+
+        func run() throws {
+            let asJSON = json
+            let count = repetitions
+            Job.run { communicator in
+                let benchmark = try AllReduceBenchmark(repetitions: count, communicator: communicator)
+                if communicator.rank == 0 { print(asJSON ? try jsonText(benchmark) : benchmark.table) }
+                return 0
+            }
+        }
+    }
+}
+
+private func jsonText(_ value: some Encodable) throws -> String {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
+    return String(decoding: try encoder.encode(value), as: UTF8.self)
+}

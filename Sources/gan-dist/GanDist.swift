@@ -1,0 +1,38 @@
+import Adversarial
+import ArgumentParser
+import Foundation
+
+@main
+struct GanDist: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "gan-dist",
+        abstract: "Trains generative adversarial networks on many MPI ranks.",
+        discussion: """
+            mpirun -n 8 gan-dist train          trains the built-in ring of 8 Gaussians
+            Exit codes: 0 done, 64 usage, 65 bad data, 66 missing file, 70 internal, 73 cannot create, 74 input/output,
+            75 stopped with a checkpoint, 78 bad configuration, 80 diverged.
+            """,
+        version: Program.version,
+        subcommands: [Train.self, Presets.self, DataCommand.self, Sample.self, CheckpointCommand.self, Bench.self])
+
+    /// Parses and runs; of the ranks of a job only the first says what is wrong with the command line.
+    static func main() {
+        let isFirst = (ProcessInfo.processInfo.environment["OMPI_COMM_WORLD_RANK"] ?? ProcessInfo.processInfo.environment["PMIX_RANK"] ?? "0") == "0"
+        do {
+            var command = try parseAsRoot()
+            try command.run()
+        } catch let code as ArgumentParser.ExitCode {
+            Foundation.exit(code.rawValue)
+        } catch where !isArgumentParsers(error) {
+            let failure = Failure.of(error)
+            Job.report(failure, rank: nil)
+            Foundation.exit(failure.code.rawValue)
+        } catch {
+            if isFirst { exit(withError: error) }
+            Foundation.exit(0)
+        }
+    }
+
+    /// Whether the argument parser made the error: wrong usage, or a request for help.
+    private static func isArgumentParsers(_ error: any Error) -> Bool { error is CleanExit || exitCode(for: error) != .failure }
+}

@@ -1,0 +1,27 @@
+import Adversarial
+import ArgumentParser
+
+struct Sample: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Make examples with the generator of a checkpoint: a picture, or an HDF5 dataset.",
+        discussion: "Example:\n  gan-dist sample runs/clothes --count 100 --seed 7 --out clothes.png")
+
+    @Argument(help: "A checkpoint file, or the folder of a run for its newest.") var checkpoint: String
+    @Option(help: "How many examples.") var count: Int
+    @Option(help: "What the latents follow from.") var seed: UInt64 = 1
+    @Option(help: ArgumentHelp("The picture or dataset to write.", valueName: "FILE.png|FILE.h5")) var out: String
+
+    func validate() throws {
+        guard (1 ... 100_000_000).contains(count) else { throw ValidationError("--count \(count) is not within 1 … 100000000.") }
+        guard out.hasSuffix(".png") || out.hasSuffix(".h5") || out.hasSuffix(".hdf5") else {
+            throw ValidationError("--out '\(out)' must end in .png, .h5 or .hdf5.")
+        }
+    }
+
+    func run() throws {
+        let console = Console(speaks: true)
+        let model = try GeneratorModel(Checkpoint.read(checkpoint) { console.warn($0) })
+        try model.write(count: count, seed: seed, to: out)
+        console.say("\(count) examples of step \(model.step) in \(out)")
+    }
+}

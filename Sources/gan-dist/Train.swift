@@ -1,0 +1,82 @@
+import Adversarial
+import ArgumentParser
+import Collectives
+import Foundation
+
+struct Train: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Train a GAN: on one process, or on many under mpirun or srun.",
+        discussion: """
+            Example:
+              gan-dist data import fashion-mnist --out data/fashion-mnist.h5
+              mpirun -n 8 gan-dist train --preset dcgan-32 --data data/fashion-mnist.h5 --run runs/clothes --resume auto
+            """)
+
+    @Option(help: "A published experiment by name (gan-dist presets).") var preset: String?
+    @Option(help: "A configuration file (YAML).") var config: String?
+    @Option(help: "The dataset, an HDF5 file: data.file.") var data: String?
+    @Option(name: .customLong("run"), help: "The run's folder; default runs/NAME.") var runFolder: String?
+    @Option(help: "Alternation steps in all: training.steps.") var steps: String?
+    @Option(help: "Examples in a global minibatch: training.batch.") var batch: String?
+    @Option(name: [.long, .customShort("k")], help: "Discriminator steps for each generator step: training.discriminator_steps.") var discriminatorSteps: String?
+    @Option(help: "What all random numbers follow from.") var seed: String?
+    @Option(help: "Shards of a minibatch: exchange.shards.") var shards: String?
+    @Option(help: "'auto' to continue where the run folder has a checkpoint, or a checkpoint file.") var resume: String?
+    @Option(help: ArgumentHelp("Any value of the configuration; may be repeated.", valueName: "key.path=value")) var set: [String] = []
+    @Option(help: "Steps between checkpoints.") var checkpointEvery: String?
+    @Option(help: "Steps between sample pictures.") var sampleEvery: String?
+    @Option(help: "Steps between logged lines.") var logEvery: String?
+    @Option(help: "Checkpoints to keep.") var keep: String?
+    @Option(help: ArgumentHelp("Stop with a checkpoint before this much time has passed.", valueName: "HH:MM:SS")) var walltime: String?
+    @Option(help: "Store everything random and every result of the first steps in this HDF5 file.") var trace: String?
+    @Option(help: "How many steps the trace has.") var traceSteps = 1
+    @Option(help: ArgumentHelp("Name the rank that has kept the others waiting for so long.", valueName: "seconds")) var stallWarn = 60
+    @Option(help: ArgumentHelp("End the job with code 70 when a rank has kept the others waiting for so long.", valueName: "seconds")) var stallAbort = 300
+    @Flag(help: "Print the configuration, the networks' memory and the shards; train nothing.") var dryRun = false
+    @Flag(help: "Say nothing but warnings and errors.") var quiet = false
+
+    func validate() throws {
+        if preset != nil, config != nil { throw ValidationError("--preset and --config exclude each other: a file has everything a preset has.") }
+        if let walltime, seconds(walltime) == nil { throw ValidationError("--walltime '\(walltime)' is not of the form HH:MM:SS.") }
+        if stallWarn < 3 { throw ValidationError("--stall-warn must be at least 3 seconds.") }
+        if stallAbort <= stallWarn { throw ValidationError("--stall-abort \(stallAbort) must be more than --stall-warn \(stallWarn).") }
+        if traceSteps < 1 { throw ValidationError("--trace-steps must be at least 1.") }
+    }
+
+    func run() throws {
+        let options = try options()
+        // Before MPI starts, which takes a second in which a batch system may already signal.
+        StopRequest.install()
+        Job.run { communicator in try Run.train(options, communicator) }
+    }
+
+    private func options() throws -> TrainOptions {
+        var options = TrainOptions()
+        options.preset = preset
+        options.configurationFile = config
+        options.runFolder = runFolder
+        options.resume = resume.map { $0 == "auto" ? .auto : .file($0) } ?? .no
+        options.settings = try set.map(ConfigurationTree.assignment)
+        let shorthands = [("data.file", data.map { "'" + $0.replacingOccurrences(of: "'", with: "''") + "'" }), ("training.steps", steps), ("training.batch", batch), ("training.discriminator_steps", discriminatorSteps),
+                          ("seed", seed), ("exchange.shards", shards), ("output.checkpoint_every", checkpointEvery),
+                          ("output.sample_every", sampleEvery), ("output.log_every", logEvery), ("output.keep", keep)]
+        for (key, value) in shorthands {
+            if let value { options.settings.append((key, value)) }
+        }
+        options.walltime = walltime.flatMap(seconds)
+        options.traceFile = trace
+        options.traceSteps = traceSteps
+        options.stallWarn = stallWarn
+        options.stallAbort = stallAbort
+        options.dryRun = dryRun
+        options.quiet = quiet
+        return options
+    }
+
+    /// `HH:MM:SS`, `MM:SS` or `SS`.
+    private func seconds(_ text: String) -> Double? {
+        let parts = text.split(separator: ":", omittingEmptySubsequences: false).map { Int($0) }
+        guard (1 ... 3).contains(parts.count), parts.allSatisfy({ $0 != nil && $0! >= 0 }) else { return nil }
+        return Double(parts.reduce(0) { $0 * 60 + $1! })
+    }
+}

@@ -1,0 +1,88 @@
+import Testing
+@testable import Adversarial
+
+@Suite struct ConfigurationTests {
+    static let small = """
+        data: {synthetic: ring}
+        latent: {size: 4}
+        generator: [{dense: {units: 8}}, relu, {dense: {units: 2}}]
+        discriminator: [{dense: {units: 8}}, relu, {dense: {units: 1}}]
+        """
+
+    private func refusal(_ yaml: String, _ settings: [String] = []) -> Failure? {
+        do {
+            var tree = try ConfigurationTree(yaml: yaml, source: "test")
+            for setting in settings {
+                let (key, value) = try ConfigurationTree.assignment(setting)
+                try tree.set(key, to: value)
+            }
+            _ = try Configuration(tree: tree)
+            return nil
+        } catch {
+            return error
+        }
+    }
+
+    @Test(arguments: Preset.all.map(\.name)) func presetsAreCompleteAndPrintedWhole(name: String) throws {
+        let first = try Preset.named(name).configuration()
+        let second = try Configuration(yaml: first.yaml, source: "printed")
+        #expect(first.yaml == second.yaml)
+        #expect(first.leaves.map(\.path) == second.leaves.map(\.path))
+        #expect(first.name == name)
+    }
+
+    @Test func defaultsAreWrittenOut() throws {
+        let configuration = try Configuration(yaml: Self.small, source: "test")
+        #expect(configuration.yaml.contains("beta2: 0.999"))
+        #expect(configuration.yaml.contains("label_smoothing: 0"))
+        #expect(configuration.leaves.contains { $0.path == "generator.0.dense.weights" && $0.value == "glorot" })
+    }
+
+    @Test func unknownKeysAreNamedWithTheNearest() throws {
+        let failure = try #require(refusal(Self.small, ["training.bach=3"]))
+        #expect(failure.code == .badConfiguration)
+        #expect(failure.message.contains("training.bach"))
+        #expect(failure.remedy.contains("Did you mean 'batch'?"))
+        let layer = try #require(refusal(Self.small.replacing("relu", with: "rellu")))
+        #expect(layer.message.contains("generator.1") && layer.remedy.contains("'relu'"))
+    }
+
+    @Test(arguments: [
+        ("training.batch=0", "training.batch"), ("training.batch=many", "training.batch"), ("training.batch=1.5", "training.batch"),
+        ("optimizer.generator.rate=-1", "optimizer.generator.rate"), ("optimizer.generator.rate=.nan", "optimizer.generator.rate"),
+        ("optimizer.generator.rate=1e999", "optimizer.generator.rate"), ("optimizer.generator.kind=adamm", "optimizer.generator.kind"),
+        ("exchange.shards=1000", "exchange.shards"), ("seed=-1", "seed"), ("training=5", "training"), ("generator.7.dense.units=3", "generator.7"),
+        ("training.update=simultaneous", ""), ("latent.size=99999999999999999999", "latent.size"), ("name=../x", "name"),
+    ]) func badValuesAreRefusedByName(setting: String, key: String) throws {
+        let failure = refusal(Self.small, [setting])
+        if key.isEmpty { #expect(failure == nil); return }
+        #expect(failure?.code == .badConfiguration)
+        #expect(failure?.message.contains(key) == true, "\(failure?.message ?? "accepted")")
+        #expect(failure?.remedy.isEmpty == false)
+    }
+
+    @Test func duplicateKeysAndBrokenYAMLAreRefused() {
+        #expect(refusal("seed: 1\nseed: 2\n" + Self.small)?.code == .badConfiguration)
+        #expect(refusal("generator: [")?.code == .badConfiguration)
+        #expect(refusal("")?.code == .badConfiguration)
+        #expect(refusal("42")?.code == .badConfiguration)
+    }
+
+    @Test func aChangedKindDropsTheOldKindsConstants() throws {
+        var tree = try ConfigurationTree(yaml: Preset.named("goodfellow-mnist").yaml, source: "test")
+        try tree.set("optimizer.generator.kind", to: "adam")
+        try tree.set("optimizer.generator.rate", to: "0.001")
+        let configuration = try Configuration(tree: tree)
+        #expect(configuration.generatorOptimiser.kind == .adam)
+        #expect(configuration.discriminatorOptimiser.kind == .sgd)
+        #expect(configuration.generatorOptimiser.rate.rate(at: 7) == 0.001)
+    }
+
+    @Test func schedulesAreThePapers() throws {
+        let configuration = try Preset.named("goodfellow-mnist").configuration()
+        #expect(abs(configuration.generatorOptimiser.rate.rate(at: 1000) - 0.1 / 1.004007980) < 1e-6)
+        #expect(configuration.generatorOptimiser.rate.rate(at: 100_000_000) == 1e-6)
+        #expect(configuration.generatorOptimiser.momentum.momentum(afterEpochs: 0) == 0.5)
+        #expect(configuration.generatorOptimiser.momentum.momentum(afterEpochs: 1000) == 0.7)
+    }
+}
