@@ -1,0 +1,161 @@
+"""Runs gan-dist as a user does, and the small data and configurations that the tests share."""
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import time
+
+import h5py
+import numpy
+import pytest
+
+from pictures import pictures
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+CONFIGS = ROOT / "Tests/commands/configs"
+PROGRAM = os.environ["GAN_DIST"]
+# Enough for a tiny network on a busy machine; a hang is seen within it.
+LIMIT = 60
+
+
+class Finished:
+    """A command that ended: its exit code, what it printed, and how long it took."""
+
+    def __init__(self, code, out, err, seconds):
+        self.code, self.out, self.err, self.seconds = code, out, err, seconds
+
+    def __repr__(self):
+        return f"exit code {self.code} after {self.seconds:.1f} s\n--- standard output\n{self.out}\n--- standard error\n{self.err}"
+
+    @property
+    def errors(self):
+        return [line for line in self.err.splitlines() if line.startswith("gan-dist: error: ")]
+
+    @property
+    def warnings(self):
+        return [line for line in self.err.splitlines() if line.startswith("gan-dist: warning: ")]
+
+
+class Running:
+    """gan-dist under mpirun (or alone, on one rank) in a session of its own, so that all of it can be ended."""
+
+    def __init__(self, arguments, ranks=1, cwd=None, environment=None, command=(PROGRAM,)):
+        command = [*command, *map(str, arguments)]
+        if ranks > 1:
+            command = ["mpirun", "-n", str(ranks), *command]
+        self.started = time.monotonic()
+        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                        cwd=cwd, env={**os.environ, **(environment or {})}, start_new_session=True, text=True)
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def wait(self, limit=LIMIT):
+        try:
+            out, err = self.process.communicate(timeout=limit)
+        except subprocess.TimeoutExpired:
+            self.end()
+            pytest.fail(f"not done after {limit} s: {' '.join(self.process.args)}")
+        return Finished(self.process.returncode, out, err, time.monotonic() - self.started)
+
+    def end(self):
+        """mpirun ends its ranks on TERM; what is left after three seconds is killed."""
+        if self.process.poll() is None:
+            self.signal(signal.SIGTERM)
+            try:
+                self.process.communicate(timeout=3)
+            except subprocess.TimeoutExpired:
+                os.killpg(self.process.pid, signal.SIGKILL)
+                self.process.communicate()
+
+
+@pytest.fixture
+def start():
+    """Starts gan-dist in the background; what a failed test leaves running is ended."""
+    begun = []
+
+    def begin(*arguments, ranks=1, cwd=None):
+        begun.append(Running(arguments, ranks, cwd))
+        return begun[-1]
+
+    yield begin
+    for running in begun:
+        running.end()
+
+
+def gan_dist(*arguments, ranks=1, limit=LIMIT, cwd=None):
+    """Runs gan-dist to its end."""
+    return Running(arguments, ranks, cwd).wait(limit)
+
+
+def train(config, run, *arguments, ranks=1, limit=LIMIT, code=0):
+    """Trains a configuration of `configs/` and checks the exit code."""
+    finished = gan_dist("train", "--config", CONFIGS / f"{config}.yaml", "--run", run, *arguments, ranks=ranks, limit=limit)
+    assert finished.code == code, finished
+    return finished
+
+
+def resume(run, *arguments, ranks=1, code=0):
+    """Continues the run of a folder: the configuration comes from its checkpoint."""
+    finished = gan_dist("train", "--run", run, "--resume", "auto", *arguments, ranks=ranks)
+    assert finished.code == code, finished
+    return finished
+
+
+def metrics(run):
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+def checkpoint(run, step):
+    return run / f"checkpoints/step-{step:08d}.h5"
+
+
+def assert_same(first, second):
+    """The two checkpoints hold the same training state, bit by bit."""
+    compared = gan_dist("checkpoint", "diff", first, second)
+    assert compared.code == 0, compared
+
+
+def assert_complete(run, whole):
+    """The run folder holds what one of a run never stopped holds, and no temporary file. A job killed between its last checkpoint
+    and the removal of the oldest leaves that one more."""
+    names, expected = ({str(path.relative_to(folder)) for path in folder.rglob("*")} for folder in (run, whole))
+    assert expected <= names
+    more = sorted(names - expected)
+    assert len(more) <= 1 and all(name.startswith("checkpoints/step-") for name in more), more
+
+
+def arrays(path):
+    """Every dataset of an HDF5 file by its path."""
+    found = {}
+    with h5py.File(path, "r") as file:
+        file.visititems(lambda name, item: found.__setitem__(name, item[()]) if isinstance(item, h5py.Dataset) else None)
+    return found
+
+
+def pytest_addoption(parser):
+    parser.addoption("--kills", type=int, default=50, help="how many processes test_kills.py kills at random times")
+    parser.addoption("--kill-seed", type=int, default=None, help="what its random choices follow from")
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory):
+    """100 images of 8 × 8 with labels, as h5py writes them."""
+    path = tmp_path_factory.mktemp("data") / "squares.h5"
+    with h5py.File(path, "w") as file:
+        file["images"] = pictures()
+        file["labels"] = numpy.arange(100, dtype=numpy.int64) % 3
+    return path
+
+
+@pytest.fixture
+def run(tmp_path):
+    return tmp_path / "run"
+
+
+def pytest_terminal_summary(terminalreporter):
+    counts = {kind: len(terminalreporter.stats.get(kind, [])) for kind in ("passed", "failed", "error", "skipped")}
+    terminalreporter.write_line("")
+    terminalreporter.write_line(f"{counts['passed']} passed, {counts['failed'] + counts['error']} failed, {counts['skipped']} skipped")

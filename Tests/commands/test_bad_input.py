@@ -1,0 +1,254 @@
+"""Bad input ends within seconds, on any number of ranks, with the exit code of the interface and one message that names it."""
+
+import os
+import pathlib
+import subprocess
+
+import h5py
+import numpy
+import pytest
+
+from conftest import CONFIGS, assert_same, checkpoint, gan_dist, resume, train
+from pictures import pictures
+
+SECONDS = 20
+
+both = pytest.mark.parametrize("ranks", [1, 3])
+
+
+def refused(finished, code, *names):
+    """One error line with all of `names` in it or in its remedy, the right code, no crash, in time."""
+    assert finished.code == code, finished
+    assert len(finished.errors) == 1, finished
+    for name in names:
+        assert str(name) in finished.err, finished
+    for crash in ("Fatal error", "Program crashed", "Backtrace", "Segmentation", "HDF5-DIAG"):
+        assert crash not in finished.err, finished
+    assert finished.seconds < SECONDS, finished
+    return finished
+
+
+def write(path, name="images", **contents):
+    with h5py.File(path, "w") as file:
+        file.create_dataset(name, **contents)
+    return path
+
+
+def float_pictures(bad):
+    images = pictures().astype(numpy.float32)
+    images[57, 3, 4, 0] = bad
+    return images
+
+
+# What is wrong with the file → the words that its message must hold.
+DATA = {
+    "missing": ["data.h5"],
+    "folder": ["data.h5"],
+    "empty file": ["data.h5"],
+    "not HDF5": ["data.h5"],
+    "truncated": ["data.h5"],
+    "no such dataset": ["data.h5", "images"],
+    "group instead of dataset": ["data.h5", "images"],
+    "no images": ["data.h5"],
+    "two dimensions": ["data.h5"],
+    "five dimensions": ["data.h5"],
+    "text": ["data.h5"],
+    "64-bit integers": ["data.h5"],
+    "other size": ["data.h5", "9"],
+    "NaN": ["data.h5", "57"],
+    "infinity": ["data.h5", "57"],
+    "data outside the file": ["data.h5"],
+}
+
+
+def make(kind, path):
+    images = pictures()
+    match kind:
+        case "missing": pass
+        case "folder": path.mkdir()
+        case "empty file": path.touch()
+        case "not HDF5": path.write_text("images\n" * 1000)
+        case "truncated":
+            write(path, data=images)
+            os.truncate(path, path.stat().st_size - 1000)
+        case "no such dataset": write(path, name="pictures", data=images)
+        case "group instead of dataset":
+            with h5py.File(path, "w") as file:
+                file.create_group("images")
+        case "no images": write(path, data=images[:0])
+        case "two dimensions": write(path, data=images.reshape(100, 64))
+        case "five dimensions": write(path, data=images[..., None])
+        case "text": write(path, data=numpy.array([b"a", b"b"]))
+        case "64-bit integers": write(path, data=images.astype(numpy.int64))
+        case "other size": write(path, data=pictures(size=9))
+        case "NaN": write(path, data=float_pictures(numpy.nan))
+        case "infinity": write(path, data=float_pictures(numpy.inf))
+        case "data outside the file": write(path, shape=(4, 8, 8, 1), dtype=numpy.uint8, external=[("/etc/passwd", 0, 256)])
+
+
+@both
+@pytest.mark.parametrize("kind", DATA)
+def test_dataset(kind, ranks, tmp_path, run):
+    path = tmp_path / "data.h5"
+    make(kind, path)
+    finished = gan_dist("train", "--config", CONFIGS / "dense.yaml", "--data", path, "--run", run, ranks=ranks)
+    refused(finished, 66 if kind == "missing" else 65, *DATA[kind])
+
+
+@pytest.mark.parametrize("command", ["info", "verify"])
+@pytest.mark.parametrize("kind", ["missing", "not HDF5", "truncated"])
+def test_dataset_tools(command, kind, tmp_path):
+    make(kind, tmp_path / "data.h5")
+    refused(gan_dist("data", command, tmp_path / "data.h5"), 66 if kind == "missing" else 65, "data.h5")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
+def test_unreadable_dataset(tmp_path, run):
+    write(tmp_path / "data.h5", data=pictures()).chmod(0)
+    refused(train("dense", run, "--data", tmp_path / "data.h5", code=66), 66, "data.h5")
+
+
+# Replaced text of dense.yaml, by what → the words that the message must hold: the key, and the right one where it is mistyped.
+CONFIGURATIONS = {
+    "unknown key": ("latent: {size: 5", "latnt: {size: 5", ["latnt", "latent"]),
+    "mistyped key": ("momentum: {from: 0.5, to", "momentum: {form: 0.5, to", ["form", "from"]),
+    "mistyped layer": ("- maxout:", "- maxuot:", ["maxuot", "maxout"]),
+    "mistyped layer key": ("pieces: 3", "peices: 3", ["peices", "pieces"]),
+    "mistyped value": ("nonSaturating", "nonsaturated", ["objective.generator", "nonSaturating"]),
+    "text for a number": ("batch: 20", "batch: twenty", ["training.batch", "twenty"]),
+    "negative": ("batch: 20", "batch: -20", ["training.batch", "-20"]),
+    "zero": ("size: 5", "size: 0", ["latent.size"]),
+    "infinite": ("initial: 0.1", "initial: .inf", ["rate"]),
+    "too large": ("batch: 20", "batch: 1099511627776", ["training.batch"]),
+    "keep above one": ("- flatten", "- dropout: {keep: 1.5}\n  - flatten", ["keep"]),
+    "shape that does not fit": ("units: 64", "units: 63", ["63"]),
+    "no logit": ("units: 1,", "units: 2,", ["discriminator"]),
+    "not YAML": ("name: dense", "name: [dense", ["config.yaml"]),
+    "empty": (None, "", ["generator"]),
+}
+
+
+@both
+@pytest.mark.parametrize("kind", CONFIGURATIONS)
+def test_configuration(kind, ranks, data, tmp_path, run):
+    old, new, names = CONFIGURATIONS[kind]
+    text = (CONFIGS / "dense.yaml").read_text()
+    assert old is None or old in text
+    (tmp_path / "config.yaml").write_text(new if old is None else text.replace(old, new))
+    finished = gan_dist("train", "--config", tmp_path / "config.yaml", "--data", data, "--run", run, ranks=ranks)
+    refused(finished, 78, *names)
+    # Nothing is in the way of the mended configuration.
+    if run.exists():
+        train("dense", run, "--data", data, "--steps", 1)
+
+
+@both
+def test_missing_configuration(ranks, run):
+    refused(gan_dist("train", "--config", "nowhere.yaml", "--run", run, ranks=ranks), 66, "nowhere.yaml")
+
+
+@both
+def test_mistyped_option_and_preset(ranks, run):
+    assert gan_dist("train", "--bacth", 8, ranks=ranks).code == 64
+    refused(gan_dist("train", "--preset", "rign", "--run", run, ranks=ranks), 78, "rign", "ring")
+    refused(gan_dist("train", "--set", "training.bacth=8", "--run", run, ranks=ranks), 78, "training.bacth", "batch")
+
+
+def test_batch_smaller_than_ranks(data, run):
+    refused(train("dense", run, "--data", data, "--batch", 2, ranks=3, code=78), 78, "2", "3")
+
+
+@both
+def test_existing_run_folder(ranks, data, run):
+    train("dense", run, "--data", data, "--steps", 2)
+    before = checkpoint(run, 2).read_bytes()
+    refused(train("dense", run, "--data", data, "--steps", 2, ranks=ranks, code=73), 73, run, "--resume")
+    assert checkpoint(run, 2).read_bytes() == before
+
+
+@both
+def test_run_folder_that_cannot_be_made(ranks, data, tmp_path):
+    (tmp_path / "file").touch()
+    refused(train("dense", tmp_path / "file/run", "--data", data, ranks=ranks, code=73), 73, "file/run")
+
+
+def damage(path, kind):
+    content = bytearray(path.read_bytes())
+    if kind == "flipped bit":
+        content[len(content) // 2] ^= 1
+    elif kind == "truncated":
+        del content[-100:]
+    elif kind == "zeroed page":
+        content[1024:2048] = bytes(1024)
+    else:
+        content.clear()
+    path.write_bytes(content)
+
+
+@both
+@pytest.mark.parametrize("kind", ["flipped bit", "truncated", "zeroed page", "emptied"])
+def test_corrupted_checkpoint(kind, ranks, data, tmp_path, run):
+    train("dense", run, "--data", data, ranks=ranks)
+    whole = checkpoint(run, 12).rename(tmp_path / "whole.h5")
+    checkpoint(run, 12).write_bytes(whole.read_bytes())
+    damage(checkpoint(run, 12), kind)
+    refused(gan_dist("checkpoint", "verify", checkpoint(run, 12)), 65, "step-00000012.h5")
+    refused(gan_dist("sample", checkpoint(run, 12), "--count", 4, "--out", tmp_path / "x.png"), 65, "step-00000012.h5")
+    # The one before it is used, with a warning, and the same state comes out again.
+    finished = resume(run, ranks=ranks)
+    assert len(finished.warnings) == 1 and "step-00000012.h5" in finished.warnings[0], finished
+    assert_same(checkpoint(run, 12), whole)
+    # With none left the run is never begun anew.
+    for path in (run / "checkpoints").glob("step-*.h5"):
+        damage(path, kind)
+    refused(resume(run, ranks=ranks, code=65), 65, "step-")
+
+
+@both
+def test_checkpoint_that_is_something_else(ranks, data, run, tmp_path):
+    refused(gan_dist("train", "--resume", data, "--run", run, ranks=ranks), 65, data.name)
+    refused(gan_dist("train", "--resume", tmp_path / "none.h5", "--run", run, ranks=ranks), 66, "none.h5")
+
+
+@both
+def test_full_disk(ranks, data, tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "gan-dist-test", disk], capture_output=True).returncode != 0:
+        pytest.skip("mounting a small disk takes root")
+    try:
+        finished = train("dense", disk / "run", "--data", data, "--steps", 2000, "--checkpoint-every", 1, "--keep", 50,
+                         "--sample-every", 1, ranks=ranks, code=74)
+        refused(finished, 74, "step-")
+        kept = sorted((disk / "run/checkpoints").glob("step-*.h5"))
+        assert kept and kept[-1].name in finished.err, finished
+        assert gan_dist("checkpoint", "verify", kept[-1]).code == 0
+        assert all(path.suffix == ".h5" for path in (disk / "run/checkpoints").iterdir() if path.name != "latest")
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
+@both
+def test_diverging_run(ranks, data, run):
+    finished = train("dense", run, "--data", data, "--steps", 500, "--checkpoint-every", 1, "--set", "optimizer.generator.rate=1.0e6",
+                     "--set", "optimizer.discriminator.rate=1.0e6", ranks=ranks, code=80)
+    refused(finished, 80)
+    kept = sorted((run / "checkpoints").glob("step-*.h5"))
+    assert not kept or kept[-1].name in finished.err, finished
+    for path in kept:
+        with h5py.File(path) as file:
+            file.visititems(lambda name, item: isinstance(item, h5py.Group) or numpy.isfinite(item[()]).all() or pytest.fail(name))
+
+
+@pytest.mark.parametrize("arguments", [["sample", "none.h5", "--count", "4", "--out", "x.png"], ["checkpoint", "info", "none.h5"],
+                                       ["checkpoint", "diff", "none.h5", "none.h5"], ["data", "import", "idx", "--images", "none.gz", "--out", "x.h5"]])
+def test_missing_file_of_the_other_commands(arguments, tmp_path):
+    refused(gan_dist(*arguments, cwd=tmp_path), 66, "none")
+    assert not list(pathlib.Path(tmp_path).iterdir())
+
+
+@pytest.mark.parametrize("content", [b"", b"\0\0\x08\x03", b"\0\0\x08\x03\0\0\0\x0a\0\0\0\x08\0\0\0\x08" + bytes(100), b"text\n" * 100])
+def test_damaged_idx(content, tmp_path):
+    (tmp_path / "images").write_bytes(content)
+    refused(gan_dist("data", "import", "idx", "--images", tmp_path / "images", "--out", tmp_path / "x.h5"), 65, "images")
+    assert not (tmp_path / "x.h5").exists()

@@ -1,0 +1,106 @@
+"""The same training on any number of ranks."""
+
+import numpy
+import pytest
+
+from conftest import arrays, assert_same, checkpoint, gan_dist, resume, train
+
+
+def parameters(path):
+    """The values of both networks, without optimiser moments and running statistics."""
+    return {name: values for name, values in arrays(path).items()
+            if name.startswith(("generator/", "discriminator/")) and "statistics" not in name}
+
+
+def largest_difference(first, second):
+    """The largest difference between two checkpoints' parameters, as a part of each array's largest value."""
+    first, second = parameters(first), parameters(second)
+    assert first.keys() == second.keys() and first
+    return max(numpy.abs(first[name] - second[name]).max() / max(numpy.abs(first[name]).max(), 1e-3) for name in first)
+
+
+@pytest.mark.parametrize("config", ["dense", "dropout"])
+def test_fifty_steps_agree_to_rounding(config, data, tmp_path):
+    # Each run has as many shards as ranks, so sums are taken in another order.
+    for ranks in (1, 2, 3, 4, 8):
+        train(config, tmp_path / str(ranks), "--data", data, "--steps", 50, ranks=ranks)
+    alone = checkpoint(tmp_path / "1", 50)
+    for ranks in (2, 3, 4, 8):
+        assert largest_difference(alone, checkpoint(tmp_path / str(ranks), 50)) < 1e-4
+
+
+@pytest.mark.parametrize("config", ["dropout", "convolution"])
+def test_eight_shards_give_the_same_bits_on_any_ranks(config, data, tmp_path):
+    for ranks in (1, 2, 3, 4, 8):
+        train(config, tmp_path / str(ranks), "--data", data, "--shards", 8, "--set", "exchange.kind=ordered", ranks=ranks)
+    for ranks in (2, 3, 4, 8):
+        assert_same(checkpoint(tmp_path / "1", 12), checkpoint(tmp_path / str(ranks), 12))
+
+
+# Dropout, batch normalisation, Adam for one network and momentum for the other; 8 shards of 20 examples are of unequal size.
+RING = ["--shards", 8, "-k", 2, "--steps", 12]
+
+
+@pytest.fixture(scope="module")
+def ring(tmp_path_factory):
+    """The ring on one rank."""
+    run = tmp_path_factory.mktemp("ring") / "run"
+    train("ring", run, *RING)
+    return run
+
+
+@pytest.mark.parametrize("ranks", range(2, 9))
+def test_any_ranks_give_the_same_bits(ranks, ring, run):
+    train("ring", run, *RING, ranks=ranks)
+    assert_same(checkpoint(ring, 12), checkpoint(run, 12))
+
+
+@pytest.mark.parametrize("ranks", [2, 5, 8])
+def test_messages_over_tcp_give_the_same_bits(ranks, ring, run, monkeypatch):
+    # Without windows of shared memory the ranks exchange messages, as between nodes.
+    for name, value in (("btl", "self,tcp"), ("osc", "^sm")):
+        monkeypatch.setenv(f"OMPI_MCA_{name}", value)
+    trained = train("ring", run, *RING, ranks=ranks)
+    assert any("shared memory" in warning for warning in trained.warnings), trained
+    assert_same(checkpoint(ring, 12), checkpoint(run, 12))
+
+
+def test_synchronised_batch_normalisation_gives_the_same_bits_on_any_ranks(data, tmp_path):
+    # 20 examples are not divided evenly by 6 shards, nor 6 shards by 4 ranks; two steps of D, so that its passes alternate.
+    for ranks in (1, 2, 3, 4):
+        train("synchronised", tmp_path / str(ranks), "--data", data, "--shards", 6, "--set", "training.discriminator_steps=2", ranks=ranks)
+    for ranks in (2, 3, 4):
+        assert_same(checkpoint(tmp_path / "1", 12), checkpoint(tmp_path / str(ranks), 12))
+
+
+def test_synchronised_batch_normalisation_is_that_of_one_batch(data, tmp_path):
+    for config in ("synchronised", "convolution"):
+        for shards in (1, 4):
+            train(config, tmp_path / f"{config}-{shards}", "--data", data, "--shards", shards)
+    apart = {config: largest_difference(*(checkpoint(tmp_path / f"{config}-{shards}", 12) for shards in (1, 4)))
+             for config in ("synchronised", "convolution")}
+    # By shard it is another training: the comparison can fail.
+    assert apart["synchronised"] < 1e-4 < 1e-3 < apart["convolution"]
+
+
+def test_resume_on_other_ranks_gives_the_same_bits(ring, run):
+    train("ring", run, *RING[:-1], 2, ranks=8)
+    for ranks, steps in ((3, 4), (5, 7), (1, 9), (8, 12)):
+        resume(run, "--steps", steps, ranks=ranks)
+    assert_same(checkpoint(ring, 12), checkpoint(run, 12))
+
+
+def test_other_shards_give_other_bits(data, tmp_path):
+    """The comparison of bits can fail: another number of shards adds in another order."""
+    train("dropout", tmp_path / "8", "--data", data, "--shards", 8)
+    train("dropout", tmp_path / "5", "--data", data, "--shards", 5)
+    assert gan_dist("checkpoint", "diff", checkpoint(tmp_path / "8", 12), checkpoint(tmp_path / "5", 12)).code == 1
+
+
+def test_every_sample_of_an_epoch_is_seen_once(data, run, tmp_path):
+    train("dense", run, "--data", data, "--steps", 10, "--trace", tmp_path / "trace.h5", "--trace-steps", 10, ranks=3)
+    trace = arrays(tmp_path / "trace.h5")
+    seen = [trace[f"steps/{step:06d}/discriminator/0/real_index"] for step in range(10)]
+    first, second = numpy.concatenate(seen[:5]), numpy.concatenate(seen[5:])
+    assert sorted(first) == sorted(second) == list(range(100))
+    assert not numpy.array_equal(first, second)

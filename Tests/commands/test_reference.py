@@ -1,0 +1,58 @@
+"""Whole training runs agree with PyTorch repeating them from their traces (Tests/reference/replay_trace.py).
+
+Tests/reference/*.h5 hold PyTorch's losses and parameters after each of six steps; `Tests/reference/write` makes them anew. The
+same seed and pictures give the same trace today, so no PyTorch is needed to compare with them.
+"""
+
+import subprocess
+import sys
+
+import h5py
+import numpy
+import pytest
+
+from conftest import ROOT, arrays, train
+
+REFERENCE = ROOT / "Tests/reference"
+STEPS = 6
+
+
+def trace_of(config, data, folder, ranks):
+    trace = folder / "trace.h5"
+    # Where batch normalisation is by shard: two, whoever runs them.
+    train(config, folder / "run", "--data", data, "--steps", STEPS, "--shards", 2, "--trace", trace, "--trace-steps", STEPS, ranks=ranks)
+    return trace
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+@pytest.mark.parametrize("config", ["goodfellow", "dropout", "convolution", "together", "synchronised"])
+def test_agrees_with_pytorch(config, ranks, data, tmp_path):
+    ours, theirs = arrays(trace_of(config, data, tmp_path, ranks)), arrays(REFERENCE / f"{config}.h5")
+    assert len([name for name in theirs if name.endswith("generator/loss")]) == STEPS
+    for name, expected in theirs.items():
+        if "/loss" in name:
+            assert ours[name] == pytest.approx(expected, rel=1e-5), name
+        else:
+            # Of the array's largest value; an array that is nearly zero has no digits, so at least 1e-6 apart.
+            limit = max(1e-4 * numpy.abs(expected).max(), 1e-6)
+            assert numpy.abs(ours[name] - expected).max() < limit, name
+
+
+@pytest.mark.parametrize("config", ["goodfellow", "dropout", "convolution", "together", "synchronised"])
+def test_pytorch_repeats_the_run(config, data, tmp_path):
+    pytest.importorskip("torch", reason="no PyTorch (.venv/bin/pip install torch); its committed results are compared all the same")
+    trace = trace_of(config, data, tmp_path, 1)
+    replayed = subprocess.run([sys.executable, REFERENCE / "replay_trace.py", trace], capture_output=True, text=True, timeout=120)
+    assert replayed.returncode == 0, replayed.stdout + replayed.stderr
+
+
+def test_replay_notices_a_wrong_gradient(data, tmp_path):
+    """The comparison can fail: another learning rate in the configuration is seen."""
+    pytest.importorskip("torch", reason="no PyTorch (.venv/bin/pip install torch)")
+    trace = trace_of("dropout", data, tmp_path, 1)
+    with h5py.File(trace, "r+") as file:
+        config = file.attrs["config"]
+        config = config.decode() if isinstance(config, bytes) else config
+        file.attrs["config"] = config.replace("beta1: 0.5", "beta1: 0.6")
+    replayed = subprocess.run([sys.executable, REFERENCE / "replay_trace.py", trace], capture_output=True, text=True, timeout=120)
+    assert replayed.returncode == 1, replayed.stdout + replayed.stderr

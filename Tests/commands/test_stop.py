@@ -1,0 +1,122 @@
+"""Stopping on request: all ranks agree at a step boundary, save, and leave with 75; running again loses nothing."""
+
+import os
+import pathlib
+import signal
+import time
+
+import pytest
+
+from conftest import CONFIGS, assert_same, checkpoint, gan_dist, metrics, resume, train
+
+MANY = 1_000_000
+
+
+def begin(start, data, run, ranks, *arguments):
+    """A run without end, once it has logged ten steps."""
+    running = start("train", "--config", CONFIGS / "dropout.yaml", "--data", data, "--run", run, "--steps", MANY, *arguments, ranks=ranks)
+    log = run / "metrics.jsonl"
+    deadline = time.monotonic() + 30
+    while not (log.exists() and log.read_bytes().count(b"\n") >= 10):
+        if running.process.poll() is not None or time.monotonic() > deadline:
+            pytest.fail(f"no ten steps were logged: {running.wait()}")
+        time.sleep(0.02)
+    return running
+
+
+def a_rank(mpirun):
+    """The process of a rank other than the first."""
+    ranks = []
+    for folder in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            parent = int((folder / "stat").read_text().rsplit(")", 1)[1].split()[1])
+        except (OSError, IndexError):
+            continue
+        if parent == mpirun:
+            ranks.append(int(folder.name))
+    return sorted(ranks)[-1]
+
+
+def assert_continues(run, data, tmp_path, ranks):
+    """The stopped run and one never stopped are in the same state three steps on."""
+    last = metrics(run)[-1]["step"]
+    assert checkpoint(run, last).exists()
+    resume(run, "--steps", last + 3, ranks=ranks)
+    train("dropout", tmp_path / "whole", "--data", data, "--steps", last + 3, "--checkpoint-every", MANY, ranks=ranks)
+    assert_same(checkpoint(run, last + 3), checkpoint(tmp_path / "whole", last + 3))
+    assert [line["step"] for line in metrics(run)] == list(range(1, last + 4))
+
+
+@pytest.mark.parametrize("ranks", [1, 3])
+@pytest.mark.parametrize("how", ["USR1", "USR2", "TERM", "file"])
+def test_stops_and_continues(how, ranks, start, data, run, tmp_path):
+    running = begin(start, data, run, ranks)
+    if how == "file":
+        (run / "stop").touch()
+    elif how == "TERM":
+        # mpirun forwards USR1 and USR2; on TERM it ends the ranks itself, so TERM goes to a rank.
+        os.kill(running.process.pid if ranks == 1 else a_rank(running.process.pid), signal.SIGTERM)
+    else:
+        running.signal(getattr(signal, f"SIG{how}"))
+    finished = running.wait(20)
+    assert finished.code == 75, finished
+    assert not finished.errors
+    assert not (run / "stop").exists(), "the next start would stop at once"
+    assert_continues(run, data, tmp_path, ranks)
+
+
+def test_two_signals_are_one(start, data, run):
+    running = begin(start, data, run, 3)
+    running.signal(signal.SIGUSR1)
+    running.signal(signal.SIGUSR1)
+    assert running.wait(20).code == 75
+
+
+def test_signal_before_the_first_step(start, data, run):
+    """Whenever it comes, the job ends by itself and a later one begins or continues."""
+    for delay in (0.05, 0.3, 0.6):
+        running = start("train", "--config", CONFIGS / "dense.yaml", "--data", data, "--run", run, "--steps", MANY, "--resume", "auto", ranks=2)
+        time.sleep(delay)
+        running.signal(signal.SIGUSR1)
+        time.sleep(2)
+        if running.process.poll() is None:  # mpirun forwards nothing before its ranks exist
+            running.signal(signal.SIGUSR1)
+        finished = running.wait(20)
+        # 138: the signal came before the program could ask for it.
+        assert finished.code in (75, 138, 128 + signal.SIGUSR1, -signal.SIGUSR1), finished
+    last = max((line["step"] for line in metrics(run)), default=0) if (run / "metrics.jsonl").exists() else 0
+    train("dense", run, "--data", data, "--steps", last + 2, "--resume", "auto", ranks=2)
+
+
+@pytest.mark.parametrize("ranks", [1, 3])
+def test_walltime(ranks, data, run, tmp_path):
+    finished = train("dropout", run, "--data", data, "--steps", MANY, "--walltime", "00:00:03", ranks=ranks, code=75)
+    assert finished.seconds < 15
+    assert_continues(run, data, tmp_path, ranks)
+
+
+def test_run_folder_in_use(start, data, run):
+    running = begin(start, data, run, 1, "--shards", 2)
+    for ranks in (1, 2):
+        finished = resume(run, "--steps", MANY, ranks=ranks, code=73)
+        assert len(finished.errors) == 1 and str(run) in finished.err, finished
+    running.signal(signal.SIGUSR1)
+    assert running.wait(20).code == 75
+
+
+def test_lock_of_a_killed_job_is_taken_over(start, data, run):
+    running = begin(start, data, run, 1, "--checkpoint-every", 5)
+    running.signal(signal.SIGKILL)
+    # Not waited for yet: a zombie does not hold the lock.
+    while pathlib.Path(f"/proc/{running.process.pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z":
+        time.sleep(0.01)
+    last = metrics(run)[-1]["step"]
+    resume(run, "--steps", last + 10)
+    assert [line["step"] for line in metrics(run)] == list(range(1, last + 11))
+
+
+def test_killed_rank_ends_the_job(start, data, run):
+    running = begin(start, data, run, 3)
+    os.kill(a_rank(running.process.pid), signal.SIGKILL)
+    finished = running.wait(20)
+    assert finished.code != 0, finished

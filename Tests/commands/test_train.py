@@ -1,0 +1,101 @@
+"""What a first user sees: training with nothing said, the run folder, the presets, samples."""
+
+import h5py
+import numpy
+import pytest
+import yaml
+
+from conftest import checkpoint, gan_dist, metrics, train
+
+KEYS = """step epoch samples_seen loss_discriminator loss_real loss_fake loss_generator d_real d_fake value jsd_bound
+          grad_norm_discriminator grad_norm_generator lr_discriminator lr_generator samples_per_second seconds_step
+          seconds_compute seconds_communication seconds_data time""".split()
+
+
+def test_alone_on_eight_ranks_trains_the_ring(tmp_path):
+    finished = gan_dist("train", ranks=8, limit=180, cwd=tmp_path)
+    assert finished.code == 0, finished
+    assert "ring" in finished.out + finished.err
+    folders = list(tmp_path.rglob("metrics.jsonl"))
+    assert len(folders) == 1
+    assert not finished.errors
+
+
+def test_run_folder(data, run):
+    train("dense", run, "--data", data, "--steps", 13, ranks=2)
+    lines = metrics(run)
+    assert [line["step"] for line in lines] == list(range(1, 14))
+    for line in lines:
+        assert set(KEYS) <= set(line), set(KEYS) - set(line)
+        assert all(numpy.isfinite(line[key]) for key in KEYS if isinstance(line[key], (int, float)))
+    last = lines[-1]
+    assert last["samples_seen"] == 13 * 20
+    assert last["jsd_bound"] == pytest.approx((last["value"] + numpy.log(4)) / 2, abs=1e-6)
+    assert 0 < last["d_real"] < 1 and 0 < last["d_fake"] < 1
+    assert checkpoint(run, 6).exists() and checkpoint(run, 12).exists() and checkpoint(run, 13).exists()
+    assert (run / "checkpoints/latest").resolve() == checkpoint(run, 13).resolve()
+    for step in (6, 12):
+        assert (run / f"samples/step-{step:08d}.png").read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+    assert yaml.safe_load((run / "config.yaml").read_text())["training"]["steps"] == 13
+    assert not list(run.rglob(".*")) and not list(run.rglob("*.tmp"))
+
+
+def test_keeps_the_newest_checkpoints(data, run):
+    train("dense", run, "--data", data, "--steps", 10, "--checkpoint-every", 2, "--keep", 2)
+    kept = sorted(path.name for path in (run / "checkpoints").glob("step-*.h5"))
+    assert kept == ["step-00000008.h5", "step-00000010.h5"]
+
+
+def test_dry_run_trains_nothing(data, run):
+    finished = train("dense", run, "--data", data, "--dry-run", ranks=2)
+    assert "maxout" in finished.out
+    assert not (run / "metrics.jsonl").exists()
+
+
+@pytest.mark.parametrize("name", ["ring", "goodfellow-mnist", "dcgan-32"])
+def test_preset_is_a_whole_configuration(name, tmp_path):
+    assert name in gan_dist("presets").out
+    printed = gan_dist("presets", name)
+    assert printed.code == 0, printed
+    config = yaml.safe_load(printed.out)
+    assert {"latent", "generator", "discriminator", "objective", "optimizer", "training", "output"} <= set(config)
+    (tmp_path / "preset.yaml").write_text(printed.out)
+    with h5py.File(tmp_path / "data.h5", "w") as file:
+        file["images"] = numpy.zeros((200, 28, 28, 1), numpy.uint8)
+    source = [] if name == "ring" else ["--data", tmp_path / "data.h5"]
+    again = gan_dist("train", "--config", tmp_path / "preset.yaml", "--run", tmp_path / "run", "--dry-run", *source)
+    assert again.code == 0, again
+
+
+def test_set_overrides_one_value(data, run):
+    train("dense", run, "--data", data, "--steps", 2, "--set", "optimizer.generator.rate=0.25", "--set", "training.batch=8")
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    assert config["training"]["batch"] == 8
+    assert metrics(run)[0]["lr_generator"] == pytest.approx(0.25)
+    assert metrics(run)[-1]["samples_seen"] == 16
+
+
+def test_sample_is_the_same_each_time(data, run, tmp_path):
+    train("convolution", run, "--data", data, "--steps", 2)
+    latest = run / "checkpoints/latest"
+    for name in ("a.h5", "b.h5", "a.png"):
+        finished = gan_dist("sample", latest, "--count", 9, "--seed", 5, "--out", tmp_path / name)
+        assert finished.code == 0, finished
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+    with h5py.File(tmp_path / "a.h5") as first, h5py.File(tmp_path / "b.h5") as second:
+        images = first["images"][()]
+        assert images.shape == (9, 8, 8, 1) and images.std() > 0
+        assert numpy.array_equal(images, second["images"][()])
+
+
+def test_quiet_says_nothing(data, run):
+    finished = train("dense", run, "--data", data, "--steps", 2, "--quiet", ranks=2)
+    assert finished.out == "" and finished.err == "", finished
+
+
+@pytest.mark.parametrize("command", ["", "train", "presets", "sample", "data", "data info", "data import idx", "data synthetic", "checkpoint diff"])
+def test_help_has_an_example(command):
+    finished = gan_dist(*command.split(), "--help")
+    assert finished.code == 0
+    if command not in ("", "data"):
+        assert "gan-dist " + command in finished.out.split("Example:")[-1].split("USAGE:")[0], finished.out

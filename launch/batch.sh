@@ -1,0 +1,52 @@
+# shellcheck shell=bash
+# What the batch scripts share. Source it after common.sh, once `run` names the run folder.
+#
+# gan-dist's side of the contract: USR1, USR2 or its own --walltime → the ranks agree, save, and leave with 75.
+# `--resume auto` begins where there is no checkpoint and continues where there is one. So the same script runs again and again.
+
+: "${run:?names the run folder}"
+
+# Runs the launcher and passes a warning of the scheduler on to it as USR1, which mpirun and srun forward to every rank
+# (TERM they do not). Its exit code is `code`.
+supervise() { # LAUNCHER…
+    local warned
+    "$@" &
+    local job=$!
+    trap 'warned=1; kill -USR1 "$job" 2>/dev/null || true' USR1 USR2 TERM
+    while :; do
+        # A trapped signal ends the wait but not the job: then wait again.
+        warned=0
+        code=0
+        wait "$job" || code=$?
+        if [ "$warned" -eq 0 ]; then break; fi
+    done
+    trap - USR1 USR2 TERM
+}
+
+# The step of the newest checkpoint, 0 where there is none.
+newest_step() {
+    local file step=0
+    for file in "$run"/checkpoints/step-*.h5; do
+        if [ -e "$file" ]; then step=$((10#$(basename "$file" .h5 | tr -dc 0-9))); fi
+    done
+    echo "$step"
+}
+
+# Whether the job is to run again: it was stopped before its end (75), a rank was killed (137) or a node was lost (205, mpirun's),
+# and this is not the third time without a newer checkpoint than the time before. Counts in RUN.restarts.
+again() {
+    local step before=-1 idle=0
+    case $code in
+        75 | 137 | 205) ;;
+        *) return 1 ;;
+    esac
+    step=$(newest_step)
+    if [ -r "$run.restarts" ]; then read -r before idle <"$run.restarts"; fi
+    if [ "$step" -gt "$before" ]; then idle=0; else idle=$((idle + 1)); fi
+    echo "$step $idle" >"$run.restarts"
+    if [ "$idle" -ge 3 ]; then
+        echo "not queued again: three restarts without progress beyond step $step" >&2
+        return 1
+    fi
+    echo "the newest checkpoint is of step $step: to be run again"
+}
