@@ -119,12 +119,12 @@ def assert_same(first, second):
 
 
 def assert_complete(run, whole):
-    """The run folder holds what one of a run never stopped holds, and no temporary file. A job killed between its last checkpoint
-    and the removal of the oldest leaves that one more."""
+    """The run folder holds what one of a run never stopped holds, and no temporary file. A job that is killed before it removes the
+    oldest checkpoints, or cannot list them, leaves these: none is removed that has not been seen to be superfluous."""
     names, expected = ({str(path.relative_to(folder)) for path in folder.rglob("*")} for folder in (run, whole))
     assert expected <= names
     more = sorted(names - expected)
-    assert len(more) <= 1 and all(name.startswith("checkpoints/step-") for name in more), more
+    assert all(name.startswith("checkpoints/step-") for name in more), more
 
 
 def arrays(path):
