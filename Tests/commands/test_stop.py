@@ -106,6 +106,9 @@ def test_run_folder_in_use(start, data, run):
 
 def test_lock_of_a_killed_job_is_taken_over(start, data, run):
     running = begin(start, data, run, 1, "--checkpoint-every", 5)
+    # Checkpoints are written on a thread: without one the resumed run would be a new one.
+    while not list((run / "checkpoints").glob("step-*.h5")):
+        time.sleep(0.01)
     running.signal(signal.SIGKILL)
     # Not waited for yet: a zombie does not hold the lock.
     while pathlib.Path(f"/proc/{running.process.pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z":
