@@ -1,7 +1,8 @@
 """Whole training runs agree with PyTorch repeating them from their traces (Tests/reference/replay_trace.py).
 
-Tests/reference/*.h5 hold PyTorch's losses and parameters after each of six steps; `Tests/reference/write` makes them anew. The
-same seed and pictures give the same trace today, so no PyTorch is needed to compare with them.
+Tests/reference/*.h5 hold PyTorch's losses and parameters after each of six steps, and sketches of them for the two presets of full
+width (`sketch.py`); `Tests/reference/write` makes them anew. The same seed and pictures give the same trace today, so no PyTorch is
+needed to compare with them.
 """
 
 import subprocess
@@ -11,10 +12,13 @@ import h5py
 import numpy
 import pytest
 
-from conftest import ROOT, arrays, train
+from conftest import ROOT, arrays, gan_dist, train
+from pictures import pictures
 
 REFERENCE = ROOT / "Tests/reference"
 STEPS = 6
+sys.path.append(str(REFERENCE))
+from sketch import distance, limit, sketch, vectors  # noqa: E402
 
 
 def trace_of(config, data, folder, ranks):
@@ -36,6 +40,26 @@ def test_agrees_with_pytorch(config, ranks, data, tmp_path):
             # Of the array's largest value; an array that is nearly zero has no digits, so at least 1e-6 apart.
             limit = max(1e-4 * numpy.abs(expected).max(), 1e-6)
             assert numpy.abs(ours[name] - expected).max() < limit, name
+
+
+@pytest.mark.parametrize("preset", ["goodfellow-mnist", "dcgan-32"])
+def test_presets_of_full_width_agree_with_pytorch_in_float64(preset, tmp_path):
+    with h5py.File(tmp_path / "large.h5", "w") as file:
+        file["images"] = pictures(size=28)
+    trace = tmp_path / "trace.h5"
+    finished = gan_dist("train", "--preset", preset, "--data", tmp_path / "large.h5", "--run", tmp_path / "run", "--quiet", "--batch", 64,
+                        "--steps", 3, "--shards", 2, "--trace", trace, "--trace-steps", 3, ranks=2, limit=180)
+    assert finished.code == 0, finished
+    ours = arrays(trace)
+    with h5py.File(REFERENCE / f"{preset}.h5") as reference:
+        assert len(reference) == 3
+        for step in range(3):
+            mine = vectors(ours, step)
+            assert set(mine) == set(reference[str(step)])
+            for kind, values in mine.items():
+                theirs = [reference[f"{earlier}/{kind}"].attrs["float32_distance"] for earlier in range(step + 1)]
+                apart = distance(sketch(values), reference[f"{step}/{kind}"][()])
+                assert apart <= limit(kind, theirs), f"{kind} after step {step + 1}: {apart}"
 
 
 @pytest.mark.parametrize("config", ["goodfellow", "dropout", "convolution", "together", "synchronised"])
