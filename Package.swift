@@ -21,7 +21,8 @@ let package = Package(
         .target(name: "Nets", dependencies: ["Kernels"]),
         .systemLibrary(name: "CLinux"),
         .target(name: "Collectives", dependencies: ["CMPI", "CLinux", "Kernels"]),
-        .target(name: "Storage", dependencies: ["CHDF5", "CPNG", "CZlib", "CCrypto", "Kernels"]),
+        .target(name: "CCrash"),
+        .target(name: "Storage", dependencies: ["CCrash", "CHDF5", "CPNG", "CZlib", "CCrypto", "Kernels"]),
         .target(name: "Adversarial", dependencies: ["CLinux", "Nets", "Collectives", "Storage", "Yams"]),
         .executableTarget(name: "gan-dist", dependencies: [
             "Adversarial", .product(name: "ArgumentParser", package: "swift-argument-parser"),

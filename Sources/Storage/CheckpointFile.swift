@@ -92,7 +92,7 @@ public enum CheckpointFile {
             guard dataset.type == .float(bytes: 4) else {
                 throw .badData("\(dataset.label) is of type \(dataset.type), not float32.", remedy: CheckpointTrailer.remedy)
             }
-            try dataset.checkStorage(elementBytes: 4)
+            try dataset.checkStorage()
             var layout = ""
             if case .string(let text)? = try dataset.location.attribute("layout") { layout = text }
             arrays.append(CheckpointArray(path: String(path.dropFirst()), dimensions: dataset.dimensions, layout: layout,

@@ -53,7 +53,7 @@ public final class Dataset: Sendable {
         self.name = stored.path
         isBytes = try Self.checkType(stored)
         (count, shape, layout) = try Self.checkShape(stored)
-        try stored.checkStorage(elementBytes: isBytes ? 1 : 4)
+        try stored.checkStorage()
         storedType = stored.type.description
         declaredRange = try Self.range(of: stored) ?? (isBytes ? 0 ... 255 : nil)
         title = try Self.text("name", file)
@@ -152,7 +152,7 @@ public final class Dataset: Sendable {
             throw .badData("\(stored.label) has the shape \(stored.dimensions), for \(count) examples.",
                            remedy: "Write one label for each example, or none.")
         }
-        try stored.checkStorage(elementBytes: 8)
+        try stored.checkStorage()
         return try stored.readAll(Int64.self).map { Int($0) }
     }
 }

@@ -42,7 +42,7 @@ final class HDF5Dataset: @unchecked Sendable {
     }
 
     /// Refuses what a file from elsewhere may hold to make the program read other files, run other code, or fill the memory.
-    func checkStorage(elementBytes: Int) throws(StorageError) {
+    func checkStorage() throws(StorageError) {
         let create = Handle(try h5(.badData, "reading the layout of \(label)") { H5Dget_create_plist(handle.id) }, H5Pclose)
         guard try h5(.badData, "reading the layout of \(label)", { H5Pget_external_count(create.id) }) == 0 else {
             throw .badData("The values of \(label) are kept in another file, which is not followed.", remedy: "Use h5repack on it.")
@@ -61,29 +61,39 @@ final class HDF5Dataset: @unchecked Sendable {
                                remedy: "Rewrite it with h5repack -f GZIP=1, or in h5py with compression=\"gzip\".")
             }
         }
-        try checkStoredBytes(count * elementBytes, chunked: layout == H5D_CHUNKED, create)
+        guard count > 0 else { return }
+        if layout == H5D_CHUNKED { try checkChunks(create) } else { try checkLength() }
     }
 
-    private func checkStoredBytes(_ bytes: Int, chunked: Bool, _ create: Handle) throws(StorageError) {
-        guard count > 0 else { return }
+    /// In one piece it must be exactly as long as it claims: HDF5 1.10 reads past the end of a shorter one.
+    private func checkLength() throws(StorageError) {
         let stored = HDF5Library.locked { H5Dget_storage_size(handle.id) }
-        // Deflate shrinks by no more than 1032 to 1: beyond that most of the values were never written.
-        guard stored > 0, bytes < 1 << 24 || UInt64(bytes) / 1100 <= stored else {
-            throw .badData("\(label) claims \(bytes) bytes but stores \(stored): it was never filled.", remedy: "Make the file again.")
+        guard stored == UInt64(count * type.byteCount) else {
+            throw .badData("\(label) stores \(stored) bytes for \(count) values of \(type): it was never filled, or cut.",
+                           remedy: "Make or copy the file again.")
         }
-        guard chunked else {
-            // In one piece it must be exactly as long as it claims: HDF5 1.10 reads past the end of a shorter one.
-            guard stored == UInt64(count * type.byteCount) else {
-                throw .badData("\(label) stores \(stored) bytes for \(count) values of \(type).", remedy: "Make or copy the file again.")
-            }
-            return
-        }
+    }
+
+    /// Every chunk must have been written: values that never were would read as zeros, and a size that is wrong by a flipped bit as
+    /// endless ones.
+    private func checkChunks(_ create: Handle) throws(StorageError) {
+        let doing = "reading the chunks of \(label)"
         var chunk = [hsize_t](repeating: 1, count: dimensions.count)
-        _ = try h5(.badData, "reading the chunks of \(label)") { H5Pget_chunk(create.id, Int32(chunk.count), &chunk) }
-        let elements = chunk.reduce(1.0) { $0 * Double($1) }
-        guard elements <= Double(1 << 28) else {
+        let rank = try h5(.badData, doing) { H5Pget_chunk(create.id, Int32(chunk.count), &chunk) }
+        guard rank == chunk.count else {
+            throw .badData("\(label) has chunks of \(rank) sizes for its \(chunk.count): it is damaged.", remedy: "Copy or make the file again.")
+        }
+        guard !chunk.contains(0), chunk.reduce(1.0, { $0 * Double($1) }) <= Double(1 << 28) else {
             throw .badData("\(label) has chunks \(chunk), too large to read a sample at a time.",
                            remedy: "Rewrite it with smaller chunks (h5repack -l CHUNK=…, or chunks=True in h5py).")
+        }
+        let wanted = zip(dimensions, chunk).reduce(1) { $0 * (($1.0 + Int($1.1) - 1) / Int($1.1)) }
+        let space = Handle(try h5(.badData, doing) { H5Dget_space(handle.id) }, H5Sclose)
+        var written: hsize_t = 0
+        _ = try h5(.badData, doing) { H5Dget_num_chunks(handle.id, space.id, &written) }
+        guard written == UInt64(wanted) else {
+            throw .badData("\(label) has \(written) of the \(wanted) chunks of its \(dimensions) values: it was never filled.",
+                           remedy: "Write all of it, or make or copy the file again.")
         }
     }
 

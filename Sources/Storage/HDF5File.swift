@@ -22,6 +22,7 @@ final class HDF5File: @unchecked Sendable {
     /// sentence of its own. No lock is taken: many ranks read one file, and network file systems may have no locks.
     static func openToRead(_ path: String) throws(StorageError) -> HDF5File {
         try checkSignature(path)
+        HDF5Library.willRead(path)
         let access = try propertyList(H5P_FILE_ACCESS)
         _ = try h5(.badData, "preparing to open \(path)") { H5Pset_fapl_sec2(access.id) }
         _ = try h5(.badData, "preparing to open \(path)") { H5Pset_file_locking(access.id, false, true) }

@@ -1,3 +1,4 @@
+import CCrash
 import CHDF5
 import Glibc
 
@@ -22,7 +23,7 @@ func h5<Result: SignedInteger>(
     return result
 }
 
-/// The library as a whole: its lock, its settings, its error stack.
+/// The library as a whole: its lock, its settings, its crashes, its error stack.
 enum HDF5Library {
     private static let lock: RecursiveLock = {
         let lock = RecursiveLock()
@@ -35,15 +36,28 @@ enum HDF5Library {
         // or link class is refused either way.
         _ = H5PLset_loading_state(0)
         _ = H5Lunregister(H5L_TYPE_EXTERNAL)
+        crash_catch(StorageError.Kind.badData.rawValue)
         return lock
     }()
 
     static func locked<Result>(_ body: () -> Result) -> Result {
         lock.lock()
-        defer { lock.unlock() }
+        crash_enter()
+        defer {
+            crash_leave()
+            lock.unlock()
+        }
         // Printing is a setting of the thread, not of the library.
         _ = H5Eset_auto2(hid_t(H5E_DEFAULT), nil, nil)
         return body()
+    }
+
+    /// The file to name where the library crashes from now on: no error can be thrown then.
+    static func willRead(_ path: String) {
+        locked {
+            crash_says("gan-dist: error: \(path) is damaged: HDF5 crashed while it was read.\n"
+                + "gan-dist: Copy or make the file again.\n")
+        }
     }
 
     /// The texts of this thread's error stack from the cause outwards, without repetition.

@@ -8,7 +8,7 @@ import h5py
 import numpy
 import pytest
 
-from conftest import CONFIGS, assert_same, checkpoint, gan_dist, resume, train
+from conftest import CONFIGS, ROOT, assert_same, checkpoint, gan_dist, resume, train
 from pictures import pictures
 
 SECONDS = 20
@@ -93,6 +93,29 @@ def test_dataset(kind, ranks, tmp_path, run):
     make(kind, path)
     finished = gan_dist("train", "--config", CONFIGS / "dense.yaml", "--data", path, "--run", run, ranks=ranks)
     refused(finished, 66 if kind == "missing" else 65, *DATA[kind])
+
+
+# Files with flipped bits on which HDF5 1.10.8 crashes (`crash`), and would read for ever (`endless`).
+@pytest.mark.parametrize("name", ["crash", "endless"])
+def test_damaged_dataset(name, run):
+    path = ROOT / f"Tests/commands/damaged/{name}.h5"
+    refused(gan_dist("data", "verify", path), 65, path)
+    # Where the library crashes, each rank may say so before the first has ended the job.
+    trained = gan_dist("train", "--config", CONFIGS / "dense.yaml", "--data", path, "--run", run, ranks=3)
+    assert trained.code == 65 and str(path) in trained.err and trained.seconds < SECONDS, trained
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_flipped_bits_of_a_dataset(seed, tmp_path):
+    """Whatever is flipped where the file describes itself, the command ends, with the data or with what is wrong."""
+    path = write(tmp_path / "data.h5", data=pictures(), chunks=(10, 8, 8, 1), compression="gzip")
+    damaged, random = bytearray(path.read_bytes()), numpy.random.default_rng(seed)
+    for position in random.integers(0, 3000, 1 + seed % 8):
+        damaged[position] ^= 1 << random.integers(8)
+    path.write_bytes(damaged)
+    finished = gan_dist("data", "verify", path)
+    if finished.code != 0:
+        refused(finished, 65, path)
 
 
 @pytest.mark.parametrize("command", ["info", "verify"])
