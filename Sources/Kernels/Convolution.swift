@@ -1,9 +1,9 @@
 /// A two-dimensional convolution and its two adjoints, without bias.
 ///
-/// Activations are NHWC: `batch` examples of height × width × channels. Weights are [kernel, kernel, input channels, output
-/// channels]. With x the input, w the weights, y the output, and indices of the padded image,
+/// Activations are NHWC: `batch` examples of height × width × channels. Weights are [kernel.height, kernel.width, input channels,
+/// output channels]. With x the input, w the weights, y the output, and indices of the padded image,
 ///
-///     y[n, p, q, o] = Σ over i, j, c of x[n, p·stride + i − padTop, q·stride + j − padLeft, c] · w[i, j, c, o].
+///     y[n, p, q, o] = Σ over i, j, c of x[n, p·stride.height + i − padTop, q·stride.width + j − padLeft, c] · w[i, j, c, o].
 ///
 /// A transposed convolution is `inputGradient` used as the forward pass, in the geometry of its adjoint (its output is the
 /// input here). Results depend on the arguments alone: the algorithm is chosen by
@@ -36,7 +36,7 @@ public struct Convolution: Sendable {
         if let forced { return forced }
         let g = geometry
         let onePixel = g.kernel == 1 && g.stride == 1
-        let wholeImage = g.hasNoPadding && g.kernel == g.inputHeight && g.kernel == g.inputWidth
+        let wholeImage = g.hasNoPadding && g.kernel == Extent(height: g.inputHeight, width: g.inputWidth)
         if onePixel || wholeImage { return .matrix }
         return WinogradConvolution.suits(g, batch: batch) ? .winograd : .windows
     }

@@ -19,12 +19,12 @@ struct WindowConvolution {
 
     /// Input pixels of one phase whose gradients are held at a time.
     private var gatherBlock: Int {
-        let phasePixels = ((geometry.inputHeight + geometry.stride - 1) / geometry.stride)
-            * ((geometry.inputWidth + geometry.stride - 1) / geometry.stride)
+        let phasePixels = ((geometry.inputHeight + geometry.stride.height - 1) / geometry.stride.height)
+            * ((geometry.inputWidth + geometry.stride.width - 1) / geometry.stride.width)
         return min(batch * phasePixels, max(Self.scratchLimit / (geometry.inputChannels + geometry.outputChannels), 64))
     }
 
-    /// The input gradient either gathers output pixels (each read once a tap) or scatters windows (kernel² input pixels each):
+    /// The input gradient either gathers output pixels (each read once a tap) or scatters windows (a kernel of input pixels each):
     /// whichever moves fewer values. A one-channel image scatters.
     private var gathers: Bool { geometry.inputChannels >= geometry.outputChannels }
 
@@ -54,8 +54,8 @@ struct WindowConvolution {
     func inputGradient(_ outputGradient: UnsafePointer<Float>, weight: UnsafePointer<Float>,
                        into inputGradient: UnsafeMutablePointer<Float>, scratch: UnsafeMutablePointer<Float>) {
         if gathers {
-            for rowPhase in 0 ..< geometry.stride {
-                for columnPhase in 0 ..< geometry.stride {
+            for rowPhase in 0 ..< geometry.stride.height {
+                for columnPhase in 0 ..< geometry.stride.width {
                     gatherPhase(rowPhase, columnPhase, of: outputGradient, weight: weight, into: inputGradient, scratch: scratch)
                 }
             }
@@ -78,15 +78,15 @@ struct WindowConvolution {
         for pixel in pixels {
             let window = (pixel &- pixels.lowerBound) &* windowCount
             let column = pixel % g.outputWidth, row = pixel / g.outputWidth
-            let top = row % g.outputHeight &* g.stride &- g.padTop
+            let top = row % g.outputHeight &* g.stride.height &- g.padTop
             let image = row / g.outputHeight &* g.inputHeight
-            let left = column &* g.stride &- g.padLeft
-            let firstColumn = max(-left, 0), endColumn = min(g.inputWidth &- left, g.kernel)
-            let firstRow = max(-top, 0), endRow = min(g.inputHeight &- top, g.kernel)
+            let left = column &* g.stride.width &- g.padLeft
+            let firstColumn = max(-left, 0), endColumn = min(g.inputWidth &- left, g.kernel.width)
+            let firstRow = max(-top, 0), endRow = min(g.inputHeight &- top, g.kernel.height)
             whole(window)
             guard firstColumn < endColumn, firstRow < endRow else { continue }
             for i in firstRow ..< endRow {
-                body(window &+ (i &* g.kernel &+ firstColumn) &* channels,
+                body(window &+ (i &* g.kernel.width &+ firstColumn) &* channels,
                      ((image &+ top &+ i) &* g.inputWidth &+ left &+ firstColumn) &* channels,
                      (endColumn &- firstColumn) &* channels)
             }
@@ -120,13 +120,12 @@ struct WindowConvolution {
 
     // MARK: Phases
 
-    /// The input pixels of one phase: y = stride · q + phase − pad for q in `range`. Tap a of the kernel's row phase + stride · a
-    /// brings output row q − a to it.
-    private func phase(_ phase: Int, pad: Int, size: Int) -> (range: Range<Int>, taps: Int) {
-        let stride = geometry.stride
+    /// The input rows (or columns) of one phase: y = stride · q + phase − pad for q in `range`. Tap a, the kernel's row
+    /// phase + stride · a, brings output row q − a to it.
+    private func phase(_ phase: Int, pad: Int, size: Int, kernel: Int, stride: Int) -> (range: Range<Int>, taps: Int) {
         let first = max((pad - phase + stride - 1) / stride, 0)
         let end = max((size - 1 + pad - phase + stride) / stride, first)
-        return (first ..< end, max((geometry.kernel - phase + stride - 1) / stride, 0))
+        return (first ..< end, max((kernel - phase + stride - 1) / stride, 0))
     }
 
     /// The gradient of every stride-th input pixel in both directions: a dense convolution with a part of the kernel,
@@ -135,8 +134,8 @@ struct WindowConvolution {
                              weight: UnsafePointer<Float>, into inputGradient: UnsafeMutablePointer<Float>,
                              scratch: UnsafeMutablePointer<Float>) {
         let g = geometry, inputs = g.inputChannels, outputs = g.outputChannels
-        let (rows, rowTaps) = phase(rowPhase, pad: g.padTop, size: g.inputHeight)
-        let (columns, columnTaps) = phase(columnPhase, pad: g.padLeft, size: g.inputWidth)
+        let (rows, rowTaps) = phase(rowPhase, pad: g.padTop, size: g.inputHeight, kernel: g.kernel.height, stride: g.stride.height)
+        let (columns, columnTaps) = phase(columnPhase, pad: g.padLeft, size: g.inputWidth, kernel: g.kernel.width, stride: g.stride.width)
         let gathered = scratch, sums = scratch + gatherBlock * outputs
         forEachBlock(of: batch * rows.count * columns.count, by: gatherBlock) { pixels in
             if rowTaps * columnTaps == 0 { sums.update(repeating: 0, count: pixels.count * inputs) }
@@ -144,13 +143,13 @@ struct WindowConvolution {
                 let (a, b) = (tap / columnTaps, tap % columnTaps)
                 gather(pixels, rows, columns, back: (a, b), of: outputGradient, into: gathered)
                 let tapWeight = weight
-                    + ((rowPhase + g.stride * a) * g.kernel + columnPhase + g.stride * b) * inputs * outputs
+                    + ((rowPhase + g.stride.height * a) * g.kernel.width + columnPhase + g.stride.width * b) * inputs * outputs
                 Matrix.multiply(gathered, stride: outputs, by: tapWeight, stride: outputs, secondTransposed: true,
                                 into: sums, stride: inputs, rows: pixels.count, columns: inputs, inner: outputs, adding: tap > 0)
             }
             for pixel in pixels {
                 let (image, q, r) = place(pixel, rows, columns)
-                let y = q &* g.stride &+ rowPhase &- g.padTop, x = r &* g.stride &+ columnPhase &- g.padLeft
+                let y = q &* g.stride.height &+ rowPhase &- g.padTop, x = r &* g.stride.width &+ columnPhase &- g.padLeft
                 (inputGradient + ((image &* g.inputHeight &+ y) &* g.inputWidth &+ x) &* inputs)
                     .update(from: sums + (pixel &- pixels.lowerBound) &* inputs, count: inputs)
             }

@@ -20,7 +20,7 @@ public final class ParameterStore {
         public let layerName: String
         public let specification: StatisticSpec
         public let range: Range<Int>
-        /// `1.batchNormalisation/mean`.
+        /// `1.batch_normalisation/mean`.
         public var name: String { "\(layer).\(layerName)/\(specification.name)" }
     }
 

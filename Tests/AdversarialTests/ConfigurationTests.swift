@@ -1,3 +1,5 @@
+import Kernels
+import Nets
 import Testing
 @testable import Adversarial
 
@@ -59,6 +61,25 @@ import Testing
         #expect(failure?.code == .badConfiguration)
         #expect(failure?.message.contains(key) == true, "\(failure?.message ?? "accepted")")
         #expect(failure?.remedy.isEmpty == false)
+    }
+
+    @Test func kernelsAndStridesHaveAHeightAndAWidth() throws {
+        let image = Self.small.replacing("[{dense: {units: 8}}, relu, {dense: {units: 1}}]",
+                                         with: "[{reshape: {shape: [8, 10, 2]}}, {convolution: {channels: 3, KERNEL}}, flatten, {dense: {units: 1}}]")
+        func layer(_ settings: String) throws -> Convolution2D? {
+            let configuration = try Configuration(yaml: image.replacing("KERNEL", with: settings), source: "test")
+            #expect(try Configuration(yaml: configuration.yaml, source: "printed").yaml == configuration.yaml)
+            return configuration.discriminator[1].layer as? Convolution2D
+        }
+        let rectangular = try #require(try layer("kernel: [3, 5], stride: [2, 1]"))
+        #expect(rectangular.kernel == Extent(height: 3, width: 5) && rectangular.stride == Extent(height: 2, width: 1))
+        let square = try #require(try layer("kernel: 4"))
+        #expect(square.kernel == 4 && square.stride == 1)
+        for bad in ["kernel: [3]", "kernel: [3, 0]", "kernel: [3, 4, 5]", "kernel: [3, x]", "kernel: 0", "kernel: 1.5", "kernel: {height: 3}", "kernel: [2000, 3]",
+                    "kernel: [[3], 4]"] {
+            let failure = refusal(image.replacing("KERNEL", with: bad))
+            #expect(failure?.code == .badConfiguration && failure?.message.contains("discriminator.1.convolution.kernel") == true, "\(bad): \(failure?.message ?? "accepted")")
+        }
     }
 
     @Test func duplicateKeysAndBrokenYAMLAreRefused() {

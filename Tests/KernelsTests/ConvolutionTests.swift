@@ -12,12 +12,12 @@ struct NaiveConvolution {
         let (x, w, dy) = (input.array.map(Double.init), weight.array.map(Double.init), outputGradient.array.map(Double.init))
         y.withUnsafeMutableBufferPointer { y in dx.withUnsafeMutableBufferPointer { dx in dw.withUnsafeMutableBufferPointer { dw in
             for n in 0 ..< batch { for p in 0 ..< g.outputHeight { for q in 0 ..< g.outputWidth {
-                for i in 0 ..< g.kernel { for j in 0 ..< g.kernel {
-                    let row = p * g.stride + i - g.padTop, column = q * g.stride + j - g.padLeft
+                for i in 0 ..< g.kernel.height { for j in 0 ..< g.kernel.width {
+                    let row = p * g.stride.height + i - g.padTop, column = q * g.stride.width + j - g.padLeft
                     guard row >= 0, row < g.inputHeight, column >= 0, column < g.inputWidth else { continue }
                     for c in 0 ..< g.inputChannels { for o in 0 ..< g.outputChannels {
                         let inputIndex = ((n * g.inputHeight + row) * g.inputWidth + column) * g.inputChannels + c
-                        let weightIndex = ((i * g.kernel + j) * g.inputChannels + c) * g.outputChannels + o
+                        let weightIndex = ((i * g.kernel.width + j) * g.inputChannels + c) * g.outputChannels + o
                         let outputIndex = ((n * g.outputHeight + p) * g.outputWidth + q) * g.outputChannels + o
                         y[outputIndex] += x[inputIndex] * w[weightIndex]
                         dx[inputIndex] += dy[outputIndex] * w[weightIndex]
@@ -75,9 +75,10 @@ struct ConvolutionTrial {
 
 @Suite struct ConvolutionTests {
     struct Case: CustomStringConvertible, Sendable {
-        let height, width, channels, outputChannels, kernel, stride, batch: Int
+        let height, width, channels, outputChannels, batch: Int
+        let kernel, stride: Extent
         let same: Bool
-        init(_ height: Int, _ width: Int, _ channels: Int, to outputChannels: Int, kernel: Int, stride: Int, same: Bool, batch: Int) {
+        init(_ height: Int, _ width: Int, _ channels: Int, to outputChannels: Int, kernel: Extent, stride: Extent, same: Bool, batch: Int) {
             (self.height, self.width, self.channels, self.outputChannels) = (height, width, channels, outputChannels)
             (self.kernel, self.stride, self.same, self.batch) = (kernel, stride, same, batch)
         }
@@ -86,7 +87,7 @@ struct ConvolutionTrial {
                  : .valid(height: height, width: width, channels: channels, outputChannels: outputChannels, kernel: kernel, stride: stride)
         }
         var description: String {
-            "\(height)×\(width)×\(channels) → \(outputChannels), \(kernel)×\(kernel)/\(stride) \(same ? "same" : "valid"), batch \(batch)"
+            "\(height)×\(width)×\(channels) → \(outputChannels), \(kernel) / \(stride) \(same ? "same" : "valid"), batch \(batch)"
         }
     }
 
@@ -109,6 +110,15 @@ struct ConvolutionTrial {
         Case(5, 4, 6, to: 7, kernel: 1, stride: 2, same: true, batch: 3),
         Case(1, 1, 4, to: 5, kernel: 1, stride: 1, same: false, batch: 2),
         Case(4, 4, 2, to: 3, kernel: 4, stride: 2, same: true, batch: 0),
+        Case(7, 10, 3, to: 4, kernel: Extent(height: 3, width: 5), stride: Extent(height: 2, width: 1), same: true, batch: 2),
+        Case(7, 10, 4, to: 3, kernel: Extent(height: 5, width: 2), stride: Extent(height: 1, width: 3), same: true, batch: 2),
+        Case(11, 8, 2, to: 3, kernel: Extent(height: 2, width: 6), stride: Extent(height: 3, width: 2), same: false, batch: 2),
+        Case(11, 8, 3, to: 2, kernel: Extent(height: 2, width: 6), stride: Extent(height: 3, width: 2), same: false, batch: 2),
+        Case(5, 6, 2, to: 3, kernel: Extent(height: 5, width: 6), stride: Extent(height: 2, width: 1), same: false, batch: 3),
+        Case(6, 5, 3, to: 2, kernel: Extent(height: 1, width: 3), stride: Extent(height: 1, width: 2), same: true, batch: 2),
+        Case(6, 5, 2, to: 3, kernel: 1, stride: Extent(height: 1, width: 2), same: true, batch: 2),
+        Case(8, 8, 32, to: 32, kernel: 4, stride: Extent(height: 2, width: 1), same: true, batch: 16),
+        Case(8, 8, 32, to: 32, kernel: Extent(height: 4, width: 3), stride: 2, same: true, batch: 16),
     ]
 
     @Test(arguments: cases) func agreesWithTheDefinition(_ trial: Case) throws {
@@ -122,12 +132,17 @@ struct ConvolutionTrial {
         // (4 − 1)·2 + 5 − 7 = 4 rows of padding; (3 − 1)·2 + 5 − 6 = 3 columns, one left and two right.
         let odd = try #require(ConvolutionGeometry.same(height: 7, width: 6, channels: 1, outputChannels: 8, kernel: 5, stride: 2))
         #expect((odd.outputHeight, odd.outputWidth, odd.padTop, odd.padLeft) == (4, 3, 2, 1))
+        // 0 rows of padding, as ⌈9/3⌉ windows of 3 fill the height; (8 − 1)·1 + 6 − 8 = 5 columns, two left and three right.
+        let rectangular = try #require(ConvolutionGeometry.same(height: 9, width: 8, channels: 1, outputChannels: 8, kernel: Extent(height: 3, width: 6), stride: Extent(height: 3, width: 1)))
+        #expect((rectangular.outputHeight, rectangular.outputWidth, rectangular.padTop, rectangular.padLeft) == (3, 8, 0, 2))
     }
 
     @Test func geometriesThatDoNotFitAreRefused() {
         #expect(ConvolutionGeometry.valid(height: 3, width: 8, channels: 1, outputChannels: 1, kernel: 4, stride: 1) == nil)
         #expect(ConvolutionGeometry.valid(height: 8, width: 3, channels: 1, outputChannels: 1, kernel: 4, stride: 1) == nil)
-        #expect(ConvolutionGeometry.same(height: 8, width: 3, channels: 1, outputChannels: 1, kernel: 4, stride: 0) == nil)
+        #expect(ConvolutionGeometry.valid(height: 8, width: 3, channels: 1, outputChannels: 1, kernel: Extent(height: 8, width: 4), stride: 1) == nil)
+        #expect(ConvolutionGeometry.valid(height: 8, width: 3, channels: 1, outputChannels: 1, kernel: Extent(height: 8, width: 3), stride: 1) != nil)
+        #expect(ConvolutionGeometry.same(height: 8, width: 3, channels: 1, outputChannels: 1, kernel: 4, stride: Extent(height: 1, width: 0)) == nil)
         #expect(ConvolutionGeometry.same(height: 0, width: 3, channels: 1, outputChannels: 1, kernel: 4, stride: 1) == nil)
     }
 

@@ -11,12 +11,15 @@ import Testing
         Misfit([Dense(units: 5), ReLU(), Convolution2D(channels: 2, kernel: 3)], .vector(100),
          "generator: layer 2 (convolution): its input is [5]; it wants an image (height, width, channels): put `reshape` before it"),
         Misfit([TransposedConvolution2D(channels: 2, kernel: 3)], .vector(100),
-         "generator: layer 0 (transposedConvolution): its input is [100]; it wants an image (height, width, channels): "
+         "generator: layer 0 (transposed_convolution): its input is [100]; it wants an image (height, width, channels): "
             + "put `reshape` before it"),
         Misfit([Convolution2D(channels: 2, kernel: 11, padding: .valid)], image,
          "generator: layer 0 (convolution): its input is [10, 10, 3]; with `padding: valid` it wants at least the 11 × 11 pixels "
             + "of its kernel"),
-        Misfit([Convolution2D(channels: 2, kernel: 3, stride: 0)], image,
+        Misfit([Convolution2D(channels: 2, kernel: Extent(height: 3, width: 11), padding: .valid)], image,
+         "generator: layer 0 (convolution): its input is [10, 10, 3]; with `padding: valid` it wants at least the 3 × 11 pixels "
+            + "of its kernel"),
+        Misfit([Convolution2D(channels: 2, kernel: 3, stride: Extent(height: 2, width: 0))], image,
          "generator: layer 0 (convolution): its input is [10, 10, 3]; `stride` must be at least 1, not 0"),
         Misfit([Reshape(to: .image(height: 4, width: 4, channels: 8))], .vector(100),
          "generator: layer 0 (reshape): its input is [100]; [4, 4, 8] wants 128 values, not 100"),
@@ -52,12 +55,12 @@ import Testing
             [Dense(units: 3), BatchNormalisation(), Maxout(units: 2, pieces: 5)], input: .vector(7), capacity: 4, name: "n")
         let store = network.store
         #expect(store.entries.map(\.name) == [
-            "0.dense/weight", "0.dense/bias", "1.batchNormalisation/scale", "1.batchNormalisation/shift",
+            "0.dense/weight", "0.dense/bias", "1.batch_normalisation/scale", "1.batch_normalisation/shift",
             "2.maxout/weight", "2.maxout/bias",
         ])
         #expect(store.entries.map(\.range) == [0 ..< 21, 32 ..< 35, 48 ..< 51, 64 ..< 67, 80 ..< 110, 112 ..< 122])
         #expect(store.count == 128 && store.parameterCount == 70)
-        #expect(store.statisticEntries.map(\.name) == ["1.batchNormalisation/mean", "1.batchNormalisation/variance"])
+        #expect(store.statisticEntries.map(\.name) == ["1.batch_normalisation/mean", "1.batch_normalisation/variance"])
         store.initialise(seed: 3, role: 0)
         #expect(store.values.values[48 ..< 51].array == [1, 1, 1])
         #expect(store.statistics.values[store.statisticEntries[1].range].array == [1, 1, 1])

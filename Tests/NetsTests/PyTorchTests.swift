@@ -61,19 +61,24 @@ import Testing
     }
 
     @Test(arguments: [
-        ("4x4 stride 2 same", 5, 4, 2, Padding.same), ("3x3 same", 9, 3, 1, .same), ("4x4 valid to one", 1, 4, 1, .valid),
-        ("5x5 stride 2 same", 4, 5, 2, .same), ("2x2 stride 3 valid", 6, 2, 3, .valid),
-    ])
-    func convolution(name: String, channels: Int, kernel: Int, stride: Int, padding: Padding) throws {
+        ("4x4 stride 2 same", 5, 4, 2, .same), ("3x3 same", 9, 3, 1, .same),
+        ("4x4 valid to one", 1, 4, 1, .valid), ("5x5 stride 2 same", 4, 5, 2, .same), ("2x2 stride 3 valid", 6, 2, 3, .valid),
+        ("3x5 stride 2x1 same", 4, Extent(height: 3, width: 5), Extent(height: 2, width: 1), .same),
+        ("2x5 stride 1x3 valid", 3, Extent(height: 2, width: 5), Extent(height: 1, width: 3), .valid),
+    ] as [(String, Int, Extent, Extent, Padding)])
+    func convolution(name: String, channels: Int, kernel: Extent, stride: Extent, padding: Padding) throws {
         try check("convolution " + name,
                   [Convolution2D(channels: channels, kernel: kernel, stride: stride, padding: padding)])
     }
 
     @Test(arguments: [
-        ("4x4 stride 2 same", 3, 4, 2, Padding.same), ("4x4 valid from one", 8, 4, 1, .valid),
+        ("4x4 stride 2 same", 3, 4, 2, .same), ("4x4 valid from one", 8, 4, 1, .valid),
         ("5x5 stride 3 valid", 2, 5, 3, .valid), ("5x5 stride 2 same", 4, 5, 2, .same), ("2x2 stride 3 same", 3, 2, 3, .same),
-    ])
-    func transposedConvolution(name: String, channels: Int, kernel: Int, stride: Int, padding: Padding) throws {
+        ("3x5 stride 2x1 same", 4, Extent(height: 3, width: 5), Extent(height: 2, width: 1), .same),
+        ("2x5 stride 1x3 valid", 3, Extent(height: 2, width: 5), Extent(height: 1, width: 3), .valid),
+        ("4x2 stride 2x3 same", 2, Extent(height: 4, width: 2), Extent(height: 2, width: 3), .same),
+    ] as [(String, Int, Extent, Extent, Padding)])
+    func transposedConvolution(name: String, channels: Int, kernel: Extent, stride: Extent, padding: Padding) throws {
         try check("transposed convolution " + name,
                   [TransposedConvolution2D(channels: channels, kernel: kernel, stride: stride, padding: padding)])
     }
@@ -93,7 +98,7 @@ import Testing
 
     @Test func activations() throws {
         try check("relu", [ReLU()])
-        try check("leakyRelu", [LeakyReLU(slope: 0.2)])
+        try check("leaky_relu", [LeakyReLU(slope: 0.2)])
         try check("sigmoid", [Sigmoid()])
         try check("tanh", [Tanh()])
         // The same computed in place: behind a layer that needs not its output, and before one that only renames it.

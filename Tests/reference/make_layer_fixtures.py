@@ -102,6 +102,8 @@ for name, size, kernel, channels, stride, padding in [
     ("4x4 valid to one", (4, 4), (4, 4), (8, 1), (1, 1), "valid"),
     ("5x5 stride 2 same", (7, 5), (5, 5), (3, 4), (2, 2), "same"),
     ("2x2 stride 3 valid", (9, 7), (2, 2), (1, 6), (3, 3), "valid"),
+    ("3x5 stride 2x1 same", (7, 6), (3, 5), (3, 4), (2, 1), "same"),
+    ("2x5 stride 1x3 valid", (6, 11), (2, 5), (4, 3), (1, 3), "valid"),
 ]:
     record("convolution " + name,
            lambda x, w, b, stride=stride, padding=padding: convolution(x, w, stride, padding) + b,
@@ -113,6 +115,9 @@ for name, size, kernel, channels, stride, padding in [
     ("5x5 stride 3 valid", (3, 2), (5, 5), (4, 2), (3, 3), "valid"),
     ("5x5 stride 2 same", (4, 5), (5, 5), (3, 4), (2, 2), "same"),
     ("2x2 stride 3 same", (3, 3), (2, 2), (2, 3), (3, 3), "same"),
+    ("3x5 stride 2x1 same", (4, 6), (3, 5), (3, 4), (2, 1), "same"),
+    ("2x5 stride 1x3 valid", (5, 3), (2, 5), (4, 3), (1, 3), "valid"),
+    ("4x2 stride 2x3 same", (3, 4), (4, 2), (3, 2), (2, 3), "same"),
 ]:
     record("transposed convolution " + name,
            lambda x, w, b, stride=stride, padding=padding: transposed_convolution(x, w, stride, padding) + b,
@@ -131,7 +136,7 @@ for name, shape in [("of images", (4, 3, 5, 10)), ("of vectors", (13, 21)), ("fa
     flat = x.detach().reshape(-1, shape[-1])
     case["sampled"] = F.batch_norm(flat, *running, *[p.detach() for p in parameters.values()], training=False).reshape(shape).numpy()
 
-for name, function in [("relu", F.relu), ("leakyRelu", lambda x: F.leaky_relu(x, 0.2)), ("sigmoid", torch.sigmoid), ("tanh", torch.tanh)]:
+for name, function in [("relu", F.relu), ("leaky_relu", lambda x: F.leaky_relu(x, 0.2)), ("sigmoid", torch.sigmoid), ("tanh", torch.tanh)]:
     record(name, function, draw(3, 37) * 3, {})
 
 mask = (torch.rand(5, 13) < 0.8).double()
@@ -147,7 +152,7 @@ def discriminator(x, w0, b0, w2, scale, shift, w6, b6):
 record("small discriminator", discriminator, draw(4, 8, 8, 2), {
     "0.convolution/weight": draw(4, 4, 2, 8) * 0.2, "0.convolution/bias": draw(8),
     "2.convolution/weight": draw(4, 4, 8, 12) * 0.2,
-    "3.batchNormalisation/scale": draw(12), "3.batchNormalisation/shift": draw(12),
+    "3.batch_normalisation/scale": draw(12), "3.batch_normalisation/shift": draw(12),
     "6.dense/weight": draw(2 * 2 * 12, 1) * 0.2, "6.dense/bias": draw(1)})
 
 
@@ -158,9 +163,9 @@ def generator(z, w1, scale, shift, w4, b4):
 
 
 record("small generator", generator, draw(4, 10), {
-    "1.transposedConvolution/weight": draw(4, 4, 9, 10) * 0.3,
-    "2.batchNormalisation/scale": draw(9), "2.batchNormalisation/shift": draw(9),
-    "4.transposedConvolution/weight": draw(4, 4, 1, 9) * 0.3, "4.transposedConvolution/bias": draw(1)})
+    "1.transposed_convolution/weight": draw(4, 4, 9, 10) * 0.3,
+    "2.batch_normalisation/scale": draw(9), "2.batch_normalisation/shift": draw(9),
+    "4.transposed_convolution/weight": draw(4, 4, 1, 9) * 0.3, "4.transposed_convolution/bias": draw(1)})
 
 
 def maxout_discriminator(x, w0, b0, w1, b1, w2, b2):

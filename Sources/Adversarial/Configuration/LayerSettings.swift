@@ -1,3 +1,4 @@
+import Kernels
 import Nets
 import Yams
 
@@ -75,8 +76,8 @@ public struct LayerSettings: Sendable {
             layer = Maxout(units: units, pieces: pieces, weights: weights, biases: bias)
         case .convolution, .transposedConvolution:
             let channels = try section.integer("channels", 1 ... 1 << 20)
-            let kernel = try section.integer("kernel", 1 ... 1024)
-            let stride = try section.integer("stride", default: 1, 1 ... 1024)
+            let kernel = try section.extent("kernel", 1 ... 1024)
+            let stride = try section.extent("stride", default: 1, 1 ... 1024)
             let padding = try section.choice("padding", default: Padding.same)
             let weights = try section.initialiser("weights", default: .he)
             let bias = try section.bias(&marginals)
@@ -145,6 +146,21 @@ extension Section {
             return .marginals
         default: return try initialiser("bias", default: .zero)
         }
+    }
+
+    /// `4` for a square, or `[height, width]`.
+    func extent(_ key: String, default standard: Int? = nil, _ allowed: ClosedRange<Int>) throws(Failure) -> Extent {
+        guard let node = node(key), case .sequence(let sequence) = node else {
+            let size = try integer(key, default: standard, allowed)
+            return Extent(height: size, width: size)
+        }
+        let sizes = sequence.compactMap(\.int)
+        guard sequence.count == 2, sizes.count == 2, sizes.allSatisfy(allowed.contains) else {
+            throw .configuration(name(key), "'[\(sequence.map { $0.string ?? "…" }.joined(separator: ", "))]' is no height and width",
+                                 remedy: "Give one whole number within \(Section.text(allowed)), or [height, width] of such.")
+        }
+        record(key, node)
+        return Extent(height: sizes[0], width: sizes[1])
     }
 
     /// `[units]` or `[height, width, channels]`.

@@ -27,7 +27,7 @@ public struct LeakyReLU: Layer {
     public let slope: Float
 
     public init(slope: Float) { self.slope = slope }
-    public var name: String { "leakyRelu" }
+    public var name: String { "leaky_relu" }
     public var outputMemory: OutputMemory { .overInput }
     public var backwardReadsOutput: Bool { true }
 

@@ -15,7 +15,7 @@ public struct BatchNormalisation: Layer {
         self.momentum = momentum
     }
 
-    public var name: String { "batchNormalisation" }
+    public var name: String { "batch_normalisation" }
 
     public func outputShape(for input: Shape) throws(ShapeError) -> Shape {
         guard epsilon > 0 && epsilon.isFinite else { throw ShapeError("`epsilon` must be positive, not \(epsilon)") }

@@ -9,19 +9,19 @@ public enum Padding: String, Sendable, CaseIterable {
     case valid
 }
 
-/// y[n, p, q, o] = b[o] + Σ over i, j, c of x[n, p·stride + i − top, q·stride + j − left, c] · W[i, j, c, o].
+/// y[n, p, q, o] = b[o] + Σ over i, j, c of x[n, p·s + i − top, q·t + j − left, c] · W[i, j, c, o].
 ///
-/// x [N, H, W, I], W `weight` [K, K, I, O], b `bias` [O], y [N, H′, W′, O]: see ``Padding``.
+/// Kernel K × L, stride s down and t across: x [N, H, W, I], W `weight` [K, L, I, O], b `bias` [O], y [N, H′, W′, O]: see ``Padding``.
 public struct Convolution2D: Layer {
     public let channels: Int
-    public let kernel: Int
-    public let stride: Int
+    public let kernel: Extent
+    public let stride: Extent
     public let padding: Padding
     public let hasBias: Bool
     public let weights: Initialiser
     public let biases: Initialiser
 
-    public init(channels: Int, kernel: Int, stride: Int = 1, padding: Padding = .same, hasBias: Bool = true,
+    public init(channels: Int, kernel: Extent, stride: Extent = 1, padding: Padding = .same, hasBias: Bool = true,
                 weights: Initialiser = .glorot, biases: Initialiser = .zero) {
         self.channels = channels
         self.kernel = kernel
@@ -37,8 +37,8 @@ public struct Convolution2D: Layer {
     public func outputShape(for input: Shape) throws(ShapeError) -> Shape {
         let (height, width, _) = try requireImage(input)
         try requirePositive(channels: channels, kernel: kernel, stride: stride)
-        guard padding == .same || kernel <= min(height, width) else {
-            throw ShapeError("with `padding: valid` it wants at least the \(kernel) × \(kernel) pixels of its kernel")
+        guard padding == .same || (kernel.height <= height && kernel.width <= width) else {
+            throw ShapeError("with `padding: valid` it wants at least the \(kernel) pixels of its kernel")
         }
         let geometry = convolution(for: input).geometry
         return .image(height: geometry.outputHeight, width: geometry.outputWidth, channels: channels)
@@ -80,7 +80,7 @@ public struct Convolution2D: Layer {
 
 // What convolution and transposed convolution share.
 
-func convolutionOfImage(_ image: Shape, outputChannels: Int, kernel: Int, stride: Int, padding: Padding) -> Convolution {
+func convolutionOfImage(_ image: Shape, outputChannels: Int, kernel: Extent, stride: Extent, padding: Padding) -> Convolution {
     guard case .image(let height, let width, let channels) = image else { preconditionFailure("a convolution of \(image)") }
     let geometry = switch padding {
     case .same: ConvolutionGeometry.same(height: height, width: width, channels: channels,
@@ -88,17 +88,17 @@ func convolutionOfImage(_ image: Shape, outputChannels: Int, kernel: Int, stride
     case .valid: ConvolutionGeometry.valid(height: height, width: width, channels: channels,
                                            outputChannels: outputChannels, kernel: kernel, stride: stride)
     }
-    guard let geometry else { preconditionFailure("a \(kernel) × \(kernel) convolution of \(image)") }
+    guard let geometry else { preconditionFailure("a \(kernel) convolution of \(image)") }
     return Convolution(geometry)
 }
 
-/// Fans are counted as the frameworks do, K² · channels, whatever the stride.
+/// Fans are counted as the frameworks do, K · L · channels, whatever the stride.
 func convolutionParameters(
-    kernel: Int, inputs: Int, outputs: Int, layout: String, hasBias: Bool, weights: Initialiser, biases: Initialiser
+    kernel: Extent, inputs: Int, outputs: Int, layout: String, hasBias: Bool, weights: Initialiser, biases: Initialiser
 ) -> [ParameterSpec] {
-    let fanIn = kernel * kernel * inputs, fanOut = kernel * kernel * outputs
+    let fanIn = kernel.height * kernel.width * inputs, fanOut = kernel.height * kernel.width * outputs
     let last = layout == "HWIO" ? [inputs, outputs] : [outputs, inputs]
-    let weight = ParameterSpec("weight", [kernel, kernel] + last, layout: layout, initialiser: weights, fanIn: fanIn, fanOut: fanOut)
+    let weight = ParameterSpec("weight", [kernel.height, kernel.width] + last, layout: layout, initialiser: weights, fanIn: fanIn, fanOut: fanOut)
     guard hasBias else { return [weight] }
     return [weight, ParameterSpec("bias", [outputs], layout: "C", initialiser: biases, fanIn: fanIn, fanOut: fanOut)]
 }
@@ -110,8 +110,8 @@ func requireImage(_ input: Shape) throws(ShapeError) -> (height: Int, width: Int
     return (height, width, channels)
 }
 
-func requirePositive(channels: Int, kernel: Int, stride: Int) throws(ShapeError) {
+func requirePositive(channels: Int, kernel: Extent, stride: Extent) throws(ShapeError) {
     try requireAtLeastOne(channels, "channels")
-    try requireAtLeastOne(kernel, "kernel")
-    try requireAtLeastOne(stride, "stride")
+    try requireAtLeastOne(min(kernel.height, kernel.width), "kernel")
+    try requireAtLeastOne(min(stride.height, stride.width), "stride")
 }

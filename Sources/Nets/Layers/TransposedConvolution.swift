@@ -1,21 +1,22 @@
 import Kernels
 
-/// The adjoint of a convolution as a layer of its own: each input pixel adds its kernel to the output, `stride` pixels apart.
+/// The adjoint of a convolution as a layer of its own: each input pixel adds its kernel to the output, the stride apart.
 ///
-/// y[n, p·stride + i − top, q·stride + j − left, o] = b[o] + Σ x[n, p, q, c] · W[i, j, o, c] over all p, q, i, j, c that meet there.
+/// y[n, p·s + i − top, q·t + j − left, o] = b[o] + Σ x[n, p, q, c] · W[i, j, o, c] over all p, q, i, j, c that meet there.
 ///
-/// x [N, H, W, I], W `weight` [K, K, O, I], b `bias` [O], y [N, H′, W′, O]: see ``Padding``. Forward is the input gradient of the
-/// convolution that takes y's shape to x's, whose input channels are O and whose output channels are I.
+/// Kernel K × L, stride s down and t across: x [N, H, W, I], W `weight` [K, L, O, I], b `bias` [O],
+/// y [N, H′, W′, O]: see ``Padding``. Forward is the input gradient of the convolution that takes y's shape to x's, whose input
+/// channels are O and whose output channels are I.
 public struct TransposedConvolution2D: Layer {
     public let channels: Int
-    public let kernel: Int
-    public let stride: Int
+    public let kernel: Extent
+    public let stride: Extent
     public let padding: Padding
     public let hasBias: Bool
     public let weights: Initialiser
     public let biases: Initialiser
 
-    public init(channels: Int, kernel: Int, stride: Int = 1, padding: Padding = .same, hasBias: Bool = true,
+    public init(channels: Int, kernel: Extent, stride: Extent = 1, padding: Padding = .same, hasBias: Bool = true,
                 weights: Initialiser = .glorot, biases: Initialiser = .zero) {
         self.channels = channels
         self.kernel = kernel
@@ -26,7 +27,7 @@ public struct TransposedConvolution2D: Layer {
         self.biases = biases
     }
 
-    public var name: String { "transposedConvolution" }
+    public var name: String { "transposed_convolution" }
 
     public func outputShape(for input: Shape) throws(ShapeError) -> Shape {
         _ = try requireImage(input)
@@ -66,8 +67,9 @@ public struct TransposedConvolution2D: Layer {
     private func outputImage(for input: Shape) -> Shape {
         guard case .image(let height, let width, _) = input else { preconditionFailure("a transposed convolution of \(input)") }
         return switch padding {
-        case .same: .image(height: height * stride, width: width * stride, channels: channels)
-        case .valid: .image(height: (height - 1) * stride + kernel, width: (width - 1) * stride + kernel, channels: channels)
+        case .same: .image(height: height * stride.height, width: width * stride.width, channels: channels)
+        case .valid: .image(height: (height - 1) * stride.height + kernel.height, width: (width - 1) * stride.width + kernel.width,
+                            channels: channels)
         }
     }
 
