@@ -110,6 +110,8 @@ def test_kills_at_random_times(tmp_path, request, capsys):
                 kills += 1
                 slowest = max(slowest, seconds)
                 ranks = chance.randint(1, SHARDS)
+            else:
+                longest = min(longest, finished.seconds)
         assert_same(checkpoint(run, STEPS), checkpoint(whole, STEPS))
         assert [line["step"] for line in metrics(run)] == list(range(1, STEPS + 1))
         assert_complete(run, whole)
