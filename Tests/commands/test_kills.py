@@ -3,6 +3,7 @@
 A longer trial: Tests/commands/run -k random_times --kills 1000
 """
 
+import collections
 import os
 import pathlib
 import random
@@ -17,7 +18,8 @@ import pytest
 from conftest import CONFIGS, LIMIT, Running, assert_complete, assert_same, checkpoint, metrics, train
 
 SHARDS = 6
-STEPS = 40
+# Some seconds of training: as long as it takes to start.
+STEPS = 300
 
 
 class Job:
@@ -28,8 +30,13 @@ class Job:
         self.scratch = scratch
         # Open MPI's shared memory too, which is otherwise in /dev/shm among everybody's.
         places = {name: str(scratch) for name in ("TMPDIR", "OMPI_MCA_btl_vader_backing_directory", "OMPI_MCA_osc_sm_backing_directory")}
-        self.running = Running(["train", "--config", CONFIGS / "ring.yaml", "--run", run, "--resume", "auto"],
+        self.log = run / "metrics.jsonl"
+        self.before = self.steps()
+        self.running = Running(["train", "--config", CONFIGS / "ring.yaml", "--run", run, "--resume", "auto", "--steps", STEPS],
                                ranks, environment=places)
+
+    def steps(self):
+        return self.log.read_bytes().count(b"\n") if self.log.exists() else 0
 
     def processes(self):
         """The job's living processes with their ranks; None for a launcher's."""
@@ -44,6 +51,23 @@ class Job:
                 rank = [entry.split(b"=")[1] for entry in environment if entry.startswith(b"OMPI_COMM_WORLD_RANK=")]
                 found[int(folder.name)] = int(rank[0]) if rank else None
         return found
+
+    def wait_until_random(self, chance):
+        """Until some time of the start, of the training, or of the end; which. On a busy machine a time since the beginning alone would
+        say little of how far the run has come."""
+        moment = chance.choice(["start", "training", "training", "end"]) if self.before < STEPS else "start"
+        deadline = time.monotonic() + LIMIT
+        if moment != "start":
+            # The log of the job before is cut back to its last checkpoint: a step beyond it is this job's.
+            step = chance.randint(self.before + 1, STEPS) if moment == "training" else STEPS
+            while self.running.process.poll() is None and self.steps() < step:
+                assert time.monotonic() < deadline, f"step {step} not reached after {LIMIT} s"
+                time.sleep(0.005)
+        try:
+            self.running.process.wait(chance.uniform(0, {"start": 1, "training": 0.05, "end": 0.5}[moment]))
+        except subprocess.TimeoutExpired:
+            pass
+        return moment
 
     def kill(self, what, chance):
         """Kills a rank, rank 0, the launcher (the only process of one rank) or all; returns which, or none where the job had ended."""
@@ -81,22 +105,18 @@ def test_kills_at_random_times(tmp_path, request, capsys):
     print("seed", seed)
     chance = random.Random(seed)
     whole = tmp_path / "whole"
-    longest = train("ring", whole, ranks=3).seconds
-    kills = runs = 0
-    slowest = 0.0
-    while kills < wanted:
+    train("ring", whole, "--steps", STEPS, ranks=3)
+    kills, runs, slowest = collections.Counter(), 0, 0.0
+    while kills.total() < wanted:
         runs += 1
         run = tmp_path / f"run-{runs}"
         ranks, killed = 3, True
         while killed:
             job = Job(run, tmp_path / "tmp", ranks)
-            try:
-                job.running.process.wait(chance.uniform(0, longest))
-            except subprocess.TimeoutExpired:
-                pass
+            moment = job.wait_until_random(chance)
             what = chance.choice(["rank", "rank 0", "launcher", "all"])
             killed = job.kill(what, chance)
-            print(f"run {runs} on {ranks} ranks: killed {what}, {killed}")
+            print(f"run {runs} on {ranks} ranks, step {job.steps()}: killed {what} in the {moment}, {killed}", flush=True)
             finished, seconds = job.end()
             # Open MPI's launcher removes what its ranks leave; where it was killed itself, nobody does. Of a window of shared
             # memory it knows nothing: the file of one stays where a rank is killed while it is made.
@@ -107,14 +127,13 @@ def test_kills_at_random_times(tmp_path, request, capsys):
             assert not finished.warnings, finished
             assert killed or finished.code == 0, finished
             if killed:
-                kills += 1
+                kills[moment] += 1
                 slowest = max(slowest, seconds)
                 ranks = chance.randint(1, SHARDS)
-            else:
-                longest = min(longest, finished.seconds)
         assert_same(checkpoint(run, STEPS), checkpoint(whole, STEPS))
         assert [line["step"] for line in metrics(run)] == list(range(1, STEPS + 1))
         assert_complete(run, whole)
         shutil.rmtree(run)
     with capsys.disabled():
-        print(f"\n{kills} kills at random times in {runs} runs, seed {seed}: all bits the same; a job was gone after at most {slowest:.1f} s")
+        print(f"\n{kills.total()} kills ({', '.join(f'{kills[moment]} in the {moment}' for moment in kills)}) in {runs} runs, seed {seed}: "
+              f"all {runs} ended with the same bits; a job was gone after at most {slowest:.1f} s")
