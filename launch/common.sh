@@ -19,9 +19,6 @@ export OMPI_MCA_mpi_yield_when_idle="${OMPI_MCA_mpi_yield_when_idle:-1}"
 export OMPI_MCA_hwloc_base_binding_policy="${OMPI_MCA_hwloc_base_binding_policy:-none}"
 # What Open MPI would choose by itself; asked to choose, it tries another way first, of which a kill leaves a file in /dev/shm.
 export OMPI_MCA_shmem="${OMPI_MCA_shmem:-mmap}"
-# By default ranks and launcher share a lock in memory, and a rank that is killed while it starts may take it with it: the launcher
-# then never ends (openpmix issue 1233). Ranks that keep their own copies share none.
-export PMIX_MCA_gds="${PMIX_MCA_gds:-hash}"
 # A lost node is noticed after 10 + 4 × 5 s; Open MPI's own setting is eight minutes.
 export OMPI_MCA_oob_tcp_keepalive_time="${OMPI_MCA_oob_tcp_keepalive_time:-10}"
 export OMPI_MCA_oob_tcp_keepalive_intvl="${OMPI_MCA_oob_tcp_keepalive_intvl:-5}"
