@@ -64,7 +64,7 @@ class Job:
                 assert time.monotonic() < deadline, f"step {step} not reached after {LIMIT} s"
                 time.sleep(0.005)
         try:
-            self.running.process.wait(chance.uniform(0, {"start": 1, "training": 0.05, "end": 0.5}[moment]))
+            self.running.process.wait(chance.uniform(0, {"start": 2, "training": 0.05, "end": 0.5}[moment]))
         except subprocess.TimeoutExpired:
             pass
         return moment
