@@ -6,23 +6,6 @@
 
 : "${run:?names the run folder}"
 
-# Runs the launcher and passes a warning of the scheduler on to it as USR1, which mpirun and srun forward to every rank
-# (TERM they do not). Its exit code is `code`.
-supervise() { # LAUNCHER…
-    local warned
-    "$@" &
-    local job=$!
-    trap 'warned=1; kill -USR1 "$job" 2>/dev/null || true' USR1 USR2 TERM
-    while :; do
-        # A trapped signal ends the wait but not the job: then wait again.
-        warned=0
-        code=0
-        wait "$job" || code=$?
-        if [ "$warned" -eq 0 ]; then break; fi
-    done
-    trap - USR1 USR2 TERM
-}
-
 # The step of the newest checkpoint, 0 where there is none.
 newest_step() {
     local file step=0
@@ -32,12 +15,35 @@ newest_step() {
     echo "$step"
 }
 
-# Whether the job is to run again: it was stopped before its end (75), a rank was killed (137) or a node was lost (205, mpirun's),
-# and this is not the third time without a newer checkpoint than the time before. Counts in RUN.restarts.
+# Runs the launcher and passes a warning of the scheduler on to it as USR1, which mpirun and srun forward to every rank
+# (TERM they do not). Its exit code is `code`; `ended` is 1 where the warning was TERM, by which schedulers end a job for good.
+supervise() { # LAUNCHER…
+    local warned before
+    before=$(newest_step)
+    # shellcheck disable=SC2034  # read by the scripts
+    ended=0
+    "$@" &
+    local job=$!
+    trap 'warned=1; kill -USR1 "$job" 2>/dev/null || true' USR1 USR2
+    trap 'warned=1; ended=1; kill -USR1 "$job" 2>/dev/null || true' TERM
+    while :; do
+        # A trapped signal ends the wait but not the job: then wait again.
+        warned=0
+        code=0
+        wait "$job" || code=$?
+        if [ "$warned" -eq 0 ]; then break; fi
+    done
+    trap - USR1 USR2 TERM
+    # An mpirun that is itself sent TERM or INT lets its ranks save, for two seconds, and ends with 1, whatever their code.
+    if [ "$code" -eq 1 ] && [ "$(newest_step)" -gt "$before" ]; then code=75; fi
+}
+
+# Whether the job is to run again: it was stopped before its end (75), or by a warning that came before the program could ask for it
+# (138), a rank was killed (137), or a node was lost (205, mpirun's); and this is not the third time without a newer checkpoint than the time before. Counts in RUN.restarts.
 again() {
     local step before=-1 idle=0
     case $code in
-        75 | 137 | 205) ;;
+        75 | 137 | 138 | 205) ;;
         *) return 1 ;;
     esac
     step=$(newest_step)

@@ -17,6 +17,8 @@ export OMPI_MCA_rmaps_base_oversubscribe="${OMPI_MCA_rmaps_base_oversubscribe:-1
 export OMPI_MCA_mpi_yield_when_idle="${OMPI_MCA_mpi_yield_when_idle:-1}"
 # Not bound to cores: two jobs on one machine would share the first ones.
 export OMPI_MCA_hwloc_base_binding_policy="${OMPI_MCA_hwloc_base_binding_policy:-none}"
+# What Open MPI would choose by itself; asked to choose, it tries another way first, of which a kill leaves a file in /dev/shm.
+export OMPI_MCA_shmem="${OMPI_MCA_shmem:-mmap}"
 # A lost node is noticed after 10 + 4 × 5 s; Open MPI's own setting is eight minutes.
 export OMPI_MCA_oob_tcp_keepalive_time="${OMPI_MCA_oob_tcp_keepalive_time:-10}"
 export OMPI_MCA_oob_tcp_keepalive_intvl="${OMPI_MCA_oob_tcp_keepalive_intvl:-5}"

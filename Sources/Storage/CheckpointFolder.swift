@@ -48,7 +48,8 @@ public final class CheckpointFolder: @unchecked Sendable {
     private func entries() throws(StorageError) -> [String] {
         guard let folder = opendir(path) else {
             if errno == ENOENT { return [] }
-            throw StorageError(.missing, "The folder \(path) cannot be read: \(errorText(errno)).", remedy: "Check the run folder.")
+            throw StorageError(errno == EIO ? .inputOutput : .missing, "The folder \(path) cannot be read: \(errorText(errno)).",
+                               remedy: "Check the run folder.")
         }
         defer { closedir(folder) }
         var names: [String] = []
@@ -155,7 +156,7 @@ public final class CheckpointFolder: @unchecked Sendable {
             }
         }
         guard let last else { return nil }
-        throw .badData("None of the \(steps.count) checkpoints in \(path) is good; the oldest: \(last.message)",
-                       remedy: "Restore one from a backup, or start again in a new run folder.")
+        throw StorageError(last.kind == .inputOutput ? .inputOutput : .badData, "None of the \(steps.count) checkpoints in \(path) is good; the oldest: \(last.message)",
+                           remedy: "Restore one from a backup, or start again in a new run folder.")
     }
 }

@@ -12,11 +12,20 @@ final class InputFile {
         descriptor = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
         guard descriptor >= 0 else {
             let number = errno
-            let remedy = number == EACCES ? "Give this user the right to read it." : "Check the path; relative paths start at the working folder."
-            throw StorageError(.missing, "\(path) cannot be opened: \(errorText(number)).", remedy: remedy)
+            let remedy = switch number {
+            case EACCES: "Give this user the right to read it."
+            case EIO: "Check the disk, then run again."
+            default: "Check the path; relative paths start at the working folder."
+            }
+            throw StorageError(number == EIO ? .inputOutput : .missing, "\(path) cannot be opened: \(errorText(number)).", remedy: remedy)
         }
         var status = stat()
-        guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+        guard fstat(descriptor, &status) == 0 else {
+            let number = errno
+            Glibc.close(descriptor)
+            throw StorageError(.inputOutput, "\(path) cannot be examined: \(errorText(number)).", remedy: "Check the disk, then run again.")
+        }
+        guard status.st_mode & S_IFMT == S_IFREG else {
             let kind = status.st_mode & S_IFMT == S_IFDIR ? "a folder" : "not a regular file"
             Glibc.close(descriptor)
             throw .badData("\(path) is \(kind).", remedy: "Name a file.")

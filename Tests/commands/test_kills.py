@@ -3,6 +3,7 @@
 A longer trial: Tests/commands/run -k random_times --kills 1000
 """
 
+import collections
 import os
 import pathlib
 import random
@@ -17,7 +18,8 @@ import pytest
 from conftest import CONFIGS, LIMIT, Running, assert_complete, assert_same, checkpoint, metrics, train
 
 SHARDS = 6
-STEPS = 40
+# Some seconds of training: as long as it takes to start.
+STEPS = 300
 
 
 class Job:
@@ -28,8 +30,13 @@ class Job:
         self.scratch = scratch
         # Open MPI's shared memory too, which is otherwise in /dev/shm among everybody's.
         places = {name: str(scratch) for name in ("TMPDIR", "OMPI_MCA_btl_vader_backing_directory", "OMPI_MCA_osc_sm_backing_directory")}
-        self.running = Running(["train", "--config", CONFIGS / "ring.yaml", "--run", run, "--resume", "auto"],
+        self.log = run / "metrics.jsonl"
+        self.before = self.steps()
+        self.running = Running(["train", "--config", CONFIGS / "ring.yaml", "--run", run, "--resume", "auto", "--steps", STEPS],
                                ranks, environment=places)
+
+    def steps(self):
+        return self.log.read_bytes().count(b"\n") if self.log.exists() else 0
 
     def processes(self):
         """The job's living processes with their ranks; None for a launcher's."""
@@ -44,6 +51,23 @@ class Job:
                 rank = [entry.split(b"=")[1] for entry in environment if entry.startswith(b"OMPI_COMM_WORLD_RANK=")]
                 found[int(folder.name)] = int(rank[0]) if rank else None
         return found
+
+    def wait_until_random(self, chance):
+        """Until some time of the start, of the training, or of the end; which. On a busy machine a time since the beginning alone would
+        say little of how far the run has come."""
+        moment = chance.choice(["start", "training", "training", "end"]) if self.before < STEPS else "start"
+        deadline = time.monotonic() + LIMIT
+        if moment != "start":
+            # The log of the job before is cut back to its last checkpoint: a step beyond it is this job's.
+            step = chance.randint(self.before + 1, STEPS) if moment == "training" else STEPS
+            while self.running.process.poll() is None and self.steps() < step:
+                assert time.monotonic() < deadline, f"step {step} not reached after {LIMIT} s"
+                time.sleep(0.005)
+        try:
+            self.running.process.wait(chance.uniform(0, {"start": 2, "training": 0.05, "end": 0.5}[moment]))
+        except subprocess.TimeoutExpired:
+            pass
+        return moment
 
     def kill(self, what, chance):
         """Kills a rank, rank 0, the launcher (the only process of one rank) or all; returns which, or none where the job had ended."""
@@ -65,14 +89,46 @@ class Job:
         return victims
 
     def end(self):
-        """Waits for the end of all its processes: how the job ended, and after how many seconds."""
-        started = time.monotonic()
+        """Waits for the end of all its processes: how the job ended, after how many seconds, and whether the launcher had to be killed.
+
+        mpirun of libpmix 4.2.2 (Debian 12) does not end where a rank was killed in the milliseconds in which it first speaks to it: it
+        waits for ever for a lock in PMIx_server_finalize, all ranks being gone."""
+        started = alone = time.monotonic()
+        stuck = False
         while living := self.processes():
-            if time.monotonic() - started > LIMIT:
+            now = time.monotonic()
+            if any(rank is not None for rank in living.values()):
+                alone = now
+            if now - alone > 20 and not stuck:
+                self.running.process.kill()
+                stuck = True
+            if now - started > LIMIT:
                 self.running.end()
                 pytest.fail(f"alive after {LIMIT} s, as process: rank, None for a launcher: {living}")
             time.sleep(0.01)
-        return self.running.wait(LIMIT), time.monotonic() - started
+        return self.running.wait(LIMIT), time.monotonic() - started, stuck
+
+
+def start_and_kill(run, scratch, ranks, chance, seen):
+    """Starts the run, or goes on with it, and kills something; false where the job had ended by itself before. Counts into `seen`."""
+    job = Job(run, scratch, ranks)
+    moment = job.wait_until_random(chance)
+    what = chance.choice(["rank", "rank 0", "launcher", "all"])
+    killed = job.kill(what, chance)
+    print(f"{run.name} on {ranks} ranks, step {job.steps()}: killed {what} in the {moment}, {killed}", flush=True)
+    finished, seconds, stuck = job.end()
+    assert killed or (finished.code == 0 and not stuck), finished
+    # A warning would be of a checkpoint that cannot be read.
+    assert not finished.warnings, finished
+    # Open MPI's launcher removes what its ranks leave; where it was killed itself, nobody does. Of a window of shared memory it
+    # knows nothing: the file of one stays where a rank is killed while it is made.
+    left = {path.name.split(".")[0] for path in scratch.iterdir()}
+    assert stuck or job.running.process.pid in killed or left <= {"osc_sm"}, left
+    shutil.rmtree(scratch)
+    if killed:
+        seen.update([f"in the {moment}", *(f"left {name}" for name in left), *(["launcher stuck without ranks"] if stuck else [])])
+        seen["slowest"] = max(seen["slowest"], 0 if stuck else seconds)
+    return bool(killed)
 
 
 def test_kills_at_random_times(tmp_path, request, capsys):
@@ -81,38 +137,19 @@ def test_kills_at_random_times(tmp_path, request, capsys):
     print("seed", seed)
     chance = random.Random(seed)
     whole = tmp_path / "whole"
-    longest = train("ring", whole, ranks=3).seconds
-    kills = runs = 0
-    slowest = 0.0
+    train("ring", whole, "--steps", STEPS, ranks=3)
+    kills, runs, seen = 0, 0, collections.Counter()
     while kills < wanted:
         runs += 1
-        run = tmp_path / f"run-{runs}"
-        ranks, killed = 3, True
-        while killed:
-            job = Job(run, tmp_path / "tmp", ranks)
-            try:
-                job.running.process.wait(chance.uniform(0, longest))
-            except subprocess.TimeoutExpired:
-                pass
-            what = chance.choice(["rank", "rank 0", "launcher", "all"])
-            killed = job.kill(what, chance)
-            print(f"run {runs} on {ranks} ranks: killed {what}, {killed}")
-            finished, seconds = job.end()
-            # Open MPI's launcher removes what its ranks leave; where it was killed itself, nobody does. Of a window of shared
-            # memory it knows nothing: the file of one stays where a rank is killed while it is made.
-            left = [path for path in job.scratch.iterdir() if not path.name.startswith("osc_sm.")]
-            assert job.running.process.pid in killed or not left, left
-            shutil.rmtree(job.scratch)
-            # A warning would be of a checkpoint that cannot be read.
-            assert not finished.warnings, finished
-            assert killed or finished.code == 0, finished
-            if killed:
-                kills += 1
-                slowest = max(slowest, seconds)
-                ranks = chance.randint(1, SHARDS)
+        run, ranks = tmp_path / f"run-{runs}", 3
+        while start_and_kill(run, tmp_path / "tmp", ranks, chance, seen):
+            kills += 1
+            ranks = chance.randint(1, SHARDS)
         assert_same(checkpoint(run, STEPS), checkpoint(whole, STEPS))
         assert [line["step"] for line in metrics(run)] == list(range(1, STEPS + 1))
         assert_complete(run, whole)
         shutil.rmtree(run)
+    slowest = seen.pop("slowest")
     with capsys.disabled():
-        print(f"\n{kills} kills at random times in {runs} runs, seed {seed}: all bits the same; a job was gone after at most {slowest:.1f} s")
+        print(f"\n{kills} kills in {runs} runs, seed {seed}; all {runs} ended with the same bits; a job was gone after at most {slowest:.1f} s; "
+              + ", ".join(f"{count} {what}" for what, count in sorted(seen.items())))

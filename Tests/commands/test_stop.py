@@ -48,14 +48,14 @@ def assert_continues(run, data, tmp_path, ranks):
 
 
 @pytest.mark.parametrize("ranks", [1, 3])
-@pytest.mark.parametrize("how", ["USR1", "USR2", "TERM", "file"])
+@pytest.mark.parametrize("how", ["USR1", "USR2", "TERM", "INT", "file"])
 def test_stops_and_continues(how, ranks, start, data, run, tmp_path):
     running = begin(start, data, run, ranks)
     if how == "file":
         (run / "stop").touch()
-    elif how == "TERM":
-        # mpirun forwards USR1 and USR2; on TERM it ends the ranks itself, so TERM goes to a rank.
-        os.kill(running.process.pid if ranks == 1 else a_rank(running.process.pid), signal.SIGTERM)
+    elif how in ("TERM", "INT"):
+        # mpirun forwards USR1 and USR2; on these two it ends the ranks itself, so they go to a rank.
+        os.kill(running.process.pid if ranks == 1 else a_rank(running.process.pid), getattr(signal, f"SIG{how}"))
     else:
         running.signal(getattr(signal, f"SIG{how}"))
     finished = running.wait(20)
@@ -86,6 +86,22 @@ def test_signal_before_the_first_step(start, data, run):
         assert finished.code in (75, 138, 128 + signal.SIGUSR1, -signal.SIGUSR1), finished
     last = max((line["step"] for line in metrics(run)), default=0) if (run / "metrics.jsonl").exists() else 0
     train("dense", run, "--data", data, "--steps", last + 2, "--resume", "auto", ranks=2)
+
+
+@pytest.mark.parametrize("ranks", [1, 3])
+def test_signal_at_the_end(ranks, start, data, run, tmp_path):
+    """After the last step there is nothing to stop: the job is done as if it had not come."""
+    train("dense", tmp_path / "whole", "--data", data, ranks=ranks)
+    running = start("train", "--config", CONFIGS / "dense.yaml", "--data", data, "--run", run, ranks=ranks)
+    while running.process.poll() is None and not ((run / "metrics.jsonl").exists() and len(metrics(run)) == 12):
+        time.sleep(0.001)
+    for _ in range(50):
+        if running.process.poll() is None:
+            running.signal(signal.SIGUSR1)
+        time.sleep(0.005)
+    finished = running.wait()
+    assert finished.code == 0, finished
+    assert_same(checkpoint(run, 12), checkpoint(tmp_path / "whole", 12))
 
 
 @pytest.mark.parametrize("ranks", [1, 3])

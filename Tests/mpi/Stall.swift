@@ -13,8 +13,9 @@ func stall(_ communicator: MPICommunicator) throws {
     watchdog.stop()
 }
 
-/// All ranks compute and meet until the test kills one of them, or the launcher.
+/// All ranks meet until the test kills one of them, or the launcher; rank 0 says when they do.
 func endless(_ communicator: MPICommunicator) throws {
     let memory = try communicator.sharedMemory(count: 1000, group: 0 ..< communicator.size)!
+    if communicator.rank == 0 { _ = write(STDOUT_FILENO, "running\n", 8) }
     while true { try memory.barrier() }
 }

@@ -1,0 +1,149 @@
+"""The batch scripts, each run as its scheduler would run it: warned in time they save, leave with 75, and ask to be run again.
+
+The scheduler's commands are stand-ins that note what they are asked. launch/local/slurm-trial runs two of the scripts on a real Slurm.
+"""
+
+import os
+import re
+import shlex
+import signal
+import subprocess
+import time
+
+import pytest
+
+from conftest import CONFIGS, LIMIT, ROOT, Running, metrics
+from processes import ranks as processes
+from test_stop import MANY
+
+HOST = "localhost"
+# What the scheduler sets, the signal before the limit, the exit code and what is asked of the scheduler.
+SCRIPTS = {
+    "slurm.sbatch": ({"SLURM_JOB_ID": "7"}, signal.SIGUSR1, 75, "scontrol requeue 7"),
+    "slurm-array.sbatch": ({"SLURM_JOB_ID": "9", "SLURM_ARRAY_JOB_ID": "7", "SLURM_ARRAY_TASK_ID": "2"}, signal.SIGUSR1, 75, "scontrol requeue 7_2"),
+    "pbs.sh": ({"PBS_JOBID": "7"}, None, 75, "qsub -W depend=afterany:7 launch/pbs.sh"),
+    "lsf.sh": ({"LSB_JOBID": "7", "LSB_MCPU_HOSTS": f"{HOST} 2"}, signal.SIGUSR2, 75, ""),
+    "sge.sh": ({"NSLOTS": "2"}, signal.SIGUSR2, 99, ""),
+}
+FOLDERS = ["SLURM_SUBMIT_DIR", "PBS_O_WORKDIR", "LS_SUBCWD", "SGE_O_WORKDIR"]
+
+
+class Scheduler:
+    def __init__(self, folder):
+        self.folder, self.runs, self.asked = folder, folder / "runs", folder / "asked"
+        (folder / "nodes").write_text(f"{HOST}\n{HOST}\n")
+        for name, prints in {"scontrol": "", "qsub": "", "squeue": "RUNNING"}.items():
+            command = folder / name
+            note = "" if prints else f'echo "{name} $*" >>{shlex.quote(str(self.asked))}\n'
+            command.write_text(f"#!/bin/sh\n{note}echo {prints}\n")
+            command.chmod(0o755)
+        self.asked.touch()
+
+    @property
+    def run(self):
+        """The run folder; an array's script makes one a task."""
+        return next((path.parent for path in self.runs.rglob("metrics.jsonl")), None)
+
+    def start(self, name, *options, **environment):
+        """Runs a script of launch/ whose line of training options is replaced, as a user does."""
+        words = ["--config", CONFIGS / "ring.yaml", "--shards", 4, *options]
+        text = (ROOT / "launch" / name).read_text()
+        script, count = re.subn(r"^train=.*$", lambda _: f"train=({shlex.join(map(str, words))})", text, flags=re.MULTILINE)
+        assert count == 1
+        (self.folder / name).write_text(script)
+        places = {"RUN": str(self.runs / "one"), "RUNS": str(self.runs), "PBS_NODEFILE": str(self.folder / "nodes"), **dict.fromkeys(FOLDERS, str(ROOT))}
+        path = f"{self.folder}:{os.environ['PATH']}"
+        return Running([], command=["bash", self.folder / name], environment={**places, "PATH": path, **SCRIPTS[name][0], **environment})
+
+    def wait_for_steps(self, running, number=10):
+        deadline = time.monotonic() + LIMIT
+        while self.run is None or len(metrics(self.run)) < number:
+            assert running.process.poll() is None and time.monotonic() < deadline, running.wait()
+            time.sleep(0.05)
+
+
+@pytest.fixture
+def scheduler(tmp_path):
+    return Scheduler(tmp_path)
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_warned_it_asks_to_be_run_again_and_goes_on(name, scheduler):
+    _, warning, code, asks = SCRIPTS[name]
+    running = scheduler.start(name, "--steps", MANY, *([] if warning else ["--walltime", "00:00:06"]))
+    scheduler.wait_for_steps(running)
+    if warning:
+        running.signal(warning)
+    finished = running.wait()
+    assert finished.code == code, finished
+    assert scheduler.asked.read_text().strip() == asks
+    assert "stopped on request after step" in finished.out and "to be run again" in finished.out, finished
+    last = metrics(scheduler.run)[-1]["step"]
+    finished = scheduler.start(name, "--steps", last + 2).wait()
+    assert finished.code == 0 and f"training from step {last} " in finished.out, finished
+    assert scheduler.asked.read_text().strip() == asks, "a job that is done asks for nothing"
+
+
+@pytest.mark.parametrize("name, code", [("pbs.sh", 75), ("lsf.sh", 70)])
+def test_deleted_it_saves_but_is_not_run_again(name, code, scheduler):
+    running = scheduler.start(name, "--steps", MANY)
+    scheduler.wait_for_steps(running)
+    running.signal(signal.SIGTERM)
+    finished = running.wait()
+    assert finished.code == code and "stopped on request after step" in finished.out, finished
+    assert not scheduler.asked.read_text()
+
+
+def test_cancelled_it_is_not_run_again(scheduler):
+    (scheduler.folder / "squeue").write_text("#!/bin/sh\necho COMPLETING\n")
+    running = scheduler.start("slurm.sbatch", "--steps", MANY)
+    scheduler.wait_for_steps(running)
+    running.signal(signal.SIGTERM)
+    assert running.wait().code == 75
+    assert not scheduler.asked.read_text()
+
+
+def test_failed_it_is_not_run_again(scheduler):
+    finished = scheduler.start("slurm.sbatch", "--set", "training.batch=0").wait()
+    assert finished.code == 78 and not scheduler.asked.read_text(), finished
+
+
+def mpirun(script):
+    return next(int(process) for process in os.listdir("/proc") if process.isdigit()
+                and is_child(process, script) and b"mpirun" in open(f"/proc/{process}/cmdline", "rb").read())
+
+
+def is_child(process, parent):
+    try:
+        return open(f"/proc/{process}/stat").read().rsplit(")", 1)[1].split()[1] == str(parent)
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize("number, victim", [(signal.SIGTERM, "mpirun"), (signal.SIGINT, "mpirun"), (signal.SIGKILL, "a rank")])
+def test_struck_below_the_script_it_is_run_again(number, victim, scheduler):
+    """Schedulers may signal every process of a job: mpirun's own exit code hides that the ranks have saved."""
+    running = scheduler.start("slurm.sbatch", "--steps", MANY)
+    scheduler.wait_for_steps(running)
+    launcher = mpirun(running.process.pid)
+    os.kill(launcher if victim == "mpirun" else processes(launcher)[-1], number)
+    finished = running.wait()
+    assert finished.code == (75 if victim == "mpirun" else 137), finished
+    assert scheduler.asked.read_text() == "scontrol requeue 7\n"
+
+
+def test_three_restarts_without_progress_are_the_last(tmp_path):
+    script = f"""
+set -euo pipefail
+run={shlex.quote(str(tmp_path / 'run'))}
+. {ROOT}/launch/batch.sh
+mkdir -p "$run/checkpoints"
+code=75
+try() {{ if again >/dev/null 2>&1; then echo again; else echo stop; fi; }}
+try; touch "$run/checkpoints/step-00000008.h5"; try; try; try
+touch "$run/checkpoints/step-00000010.h5"; try; try; try; try
+code=74; touch "$run/checkpoints/step-00000012.h5"; try
+"""
+    finished = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=LIMIT)
+    # 8 is new, twice nothing new, …; 10 is new, and the third time without a newer one is the last. 74 is no reason to try again.
+    assert finished.stdout.split() == ["again"] * 4 + ["again"] * 3 + ["stop"] + ["stop"], finished
