@@ -52,6 +52,9 @@ public struct ShardTable: Sendable, Equatable {
     /// The largest number of samples in a shard: what a network is built for.
     public func mostRowsOfAShard(batch: Int) -> Int { (batch + shards - 1) / shards }
 
+    /// The smallest number of samples in a shard.
+    public func fewestRowsOfAShard(batch: Int) -> Int { batch / shards }
+
     /// Who computes which rows, a line a rank, and that every row of the minibatch is in exactly one shard, counted here.
     public func description(batch: Int) -> String {
         var timesCovered = [Int](repeating: 0, count: batch)

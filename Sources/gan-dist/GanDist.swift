@@ -8,9 +8,11 @@ struct GanDist: ParsableCommand {
         commandName: "gan-dist",
         abstract: "Trains generative adversarial networks on many MPI ranks.",
         discussion: """
-            mpirun -n 8 gan-dist train          trains the built-in ring of 8 Gaussians
             Exit codes: 0 done, 64 usage, 65 bad data, 66 missing file, 70 internal, 73 cannot create, 74 input/output,
             75 stopped with a checkpoint, 78 bad configuration, 80 diverged.
+
+            Example:
+              mpirun -n 8 gan-dist train          trains the built-in ring of 8 Gaussians
             """,
         version: Program.version,
         subcommands: [Train.self, Presets.self, DataCommand.self, Sample.self, CheckpointCommand.self, Bench.self])
@@ -28,9 +30,21 @@ struct GanDist: ParsableCommand {
             Job.report(failure, rank: nil)
             Foundation.exit(failure.code.rawValue)
         } catch {
-            if isFirst { exit(withError: error) }
-            Foundation.exit(0)
+            if !isFirst { Foundation.exit(0) }
+            if exitCode(for: error) != .success { exit(withError: error) }
+            print(exampleLast(fullMessage(for: error), unwrapped: fullMessage(for: error, columns: 1000)))
         }
+    }
+
+    /// A help text with its example, which the argument parser puts before the options and wraps, at its end and as it was written.
+    private static func exampleLast(_ help: String, unwrapped: String) -> String {
+        func example(_ text: String) -> Range<String.Index>? {
+            guard let start = text.range(of: "Example:\n"), let end = text.range(of: "\n\n", range: start.upperBound ..< text.endIndex) else { return nil }
+            return start.lowerBound ..< end.upperBound
+        }
+        guard let wrapped = example(help), let written = example(unwrapped) else { return help }
+        let rest = help[..<wrapped.lowerBound] + help[wrapped.upperBound...]
+        return [String(rest), String(unwrapped[written])].map { $0.trimmingCharacters(in: .newlines) }.joined(separator: "\n\n")
     }
 
     /// Whether the argument parser made the error: wrong usage, or a request for help.

@@ -125,6 +125,15 @@ def test_dataset_tools(command, kind, tmp_path):
     refused(gan_dist("data", command, tmp_path / "data.h5"), 66 if kind == "missing" else 65, "data.h5")
 
 
+def test_batch_normalisation_of_a_single_value(run, data):
+    """A shard of one example has no variance in a dense layer."""
+    config = run.parent / "one.yaml"
+    text = (CONFIGS / "convolution.yaml").read_text()
+    config.write_text(text.replace("generator:\n", "generator:\n  - dense: {units: 5}\n  - batch_normalisation\n", 1))
+    finished = gan_dist("train", "--config", config, "--data", data, "--run", run, "--batch", 7, "--shards", 4, ranks=2)
+    refused(finished, 78, "training.batch", "layer 1", "statistics: minibatch")
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
 def test_unreadable_dataset(tmp_path, run):
     write(tmp_path / "data.h5", data=pictures()).chmod(0)

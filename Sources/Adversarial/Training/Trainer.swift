@@ -48,8 +48,9 @@ public final class Trainer {
                                capacity: capacity, parts: parts, seed: configuration.seed, shards: shards, configuration.exchange.kind, communicator)
         discriminator = try Player(.discriminator, configuration.discriminator, input: imageShape, configuration.discriminatorOptimiser,
                                    capacity: capacity, parts: parts, seed: configuration.seed, shards: shards, configuration.exchange.kind, communicator)
-        try Self.check(generator.network, makes: imageShape)
-        try Self.check(discriminator.network, makes: .vector(1))
+        let fewest = shards.fewestRowsOfAShard(batch: configuration.training.batch)
+        try Self.check(generator.network, makes: imageShape, from: fewest, of: configuration.training.batch)
+        try Self.check(discriminator.network, makes: .vector(1), from: fewest, of: configuration.training.batch)
         latents = Latents(configuration.latent, capacity: parts * capacity)
         ledger = StepLedger(discriminatorSteps: configuration.training.discriminatorSteps, generator: generator.network,
                             discriminator: discriminator.network, table: shards, communicator)
@@ -221,10 +222,16 @@ public final class Trainer {
         return try body()
     }
 
-    private static func check(_ network: Network, makes shape: Shape) throws(Failure) {
-        guard network.outputShape != shape else { return }
-        let wanted = shape == .vector(1) ? "one logit, [1]" : "an example of the dataset, \(shape)"
-        throw Failure(.badConfiguration, "configuration: \(network.name): its last layer makes \(network.outputShape) where it has to make \(wanted)",
-                      remedy: "Change the network's last layers, or the data (data.fit: pad or resize for images of another size).")
+    /// That the network makes what it has to, and can normalise shards of so few examples of a minibatch.
+    private static func check(_ network: Network, makes shape: Shape, from fewest: Int, of batch: Int) throws(Failure) {
+        guard network.outputShape == shape else {
+            let wanted = shape == .vector(1) ? "one logit, [1]" : "an example of the dataset, \(shape)"
+            throw Failure(.badConfiguration, "configuration: \(network.name): its last layer makes \(network.outputShape) where it has to make \(wanted)",
+                          remedy: "Change the network's last layers, or the data (data.fit: pad or resize for images of another size).")
+        }
+        if let layer = network.layerWithoutVariance(fewest: fewest, batch: batch) {
+            throw .configuration("training.batch", "with \(fewest) of \(batch) examples in a shard, layer \(layer) (batch_normalisation) of the \(network.name) has a single value a channel, which has no variance",
+                                 remedy: "Use a larger batch or fewer shards, or take the statistics over the minibatch (batch_normalisation: {statistics: minibatch}).")
+        }
     }
 }

@@ -111,3 +111,18 @@ public struct BatchNormalisation: Layer {
         for index in 0 ..< sums.count { quotients[index] = sums[index] / count }
     }
 }
+
+extension Network {
+    /// The first layer that would normalise a single value a channel, which has no variance, where the smallest part of a minibatch of
+    /// `batch` examples has `fewest`.
+    public func layerWithoutVariance(fewest: Int, batch: Int) -> Int? {
+        layers.indices.first { number in
+            let pixels = plans[number].input.count / plans[number].input.channels
+            return switch layers[number] {
+            case is BatchNormalisation: fewest * pixels < 2
+            case is SynchronisedBatchNormalisation: batch * pixels < 2
+            default: false
+            }
+        }
+    }
+}
