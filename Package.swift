@@ -22,7 +22,7 @@ let package = Package(
         .systemLibrary(name: "CLinux"),
         .target(name: "Collectives", dependencies: ["CMPI", "CLinux", "Kernels"]),
         .target(name: "Storage", dependencies: ["CHDF5", "CPNG", "CZlib", "CCrypto", "Kernels"]),
-        .target(name: "Adversarial", dependencies: ["CLinux", "Nets", "Collectives", "Storage", "Yams"]),
+        .target(name: "Adversarial", dependencies: ["CLinux", "Nets", "Collectives", "Storage", "Yams"], resources: [.embedInCode("Presets")]),
         .executableTarget(name: "gan-dist", dependencies: [
             "Adversarial", .product(name: "ArgumentParser", package: "swift-argument-parser"),
         ]),

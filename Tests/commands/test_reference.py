@@ -15,17 +15,19 @@ from conftest import ROOT, arrays, train
 
 REFERENCE = ROOT / "Tests/reference"
 STEPS = 6
+CONFIGS = ["goodfellow", "dropout", "convolution", "together", "synchronised", "packing", "packing-plane"]
 
 
 def trace_of(config, data, folder, ranks):
     trace = folder / "trace.h5"
     # Where batch normalisation is by shard: two, whoever runs them.
-    train(config, folder / "run", "--data", data, "--steps", STEPS, "--shards", 2, "--trace", trace, "--trace-steps", STEPS, ranks=ranks)
+    source = [] if config == "packing-plane" else ["--data", data]
+    train(config, folder / "run", *source, "--steps", STEPS, "--shards", 2, "--trace", trace, "--trace-steps", STEPS, ranks=ranks)
     return trace
 
 
 @pytest.mark.parametrize("ranks", [1, 2])
-@pytest.mark.parametrize("config", ["goodfellow", "dropout", "convolution", "together", "synchronised"])
+@pytest.mark.parametrize("config", CONFIGS)
 def test_agrees_with_pytorch(config, ranks, data, tmp_path):
     ours, theirs = arrays(trace_of(config, data, tmp_path, ranks)), arrays(REFERENCE / f"{config}.h5")
     assert len([name for name in theirs if name.endswith("generator/loss")]) == STEPS
@@ -38,7 +40,7 @@ def test_agrees_with_pytorch(config, ranks, data, tmp_path):
             assert numpy.abs(ours[name] - expected).max() < limit, name
 
 
-@pytest.mark.parametrize("config", ["goodfellow", "dropout", "convolution", "together", "synchronised"])
+@pytest.mark.parametrize("config", CONFIGS)
 def test_pytorch_repeats_the_run(config, data, tmp_path):
     pytest.importorskip("torch", reason="no PyTorch (.venv/bin/pip install torch); its committed results are compared all the same")
     trace = trace_of(config, data, tmp_path, 1)
