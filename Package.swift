@@ -14,6 +14,7 @@ let package = Package(
         .systemLibrary(name: "CVector"),
         .systemLibrary(name: "CHDF5", pkgConfig: "hdf5", providers: [.apt(["libhdf5-dev"])]),
         .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
+        .systemLibrary(name: "CJPEG", pkgConfig: "libjpeg", providers: [.apt(["libjpeg-dev"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
 
@@ -21,7 +22,7 @@ let package = Package(
         .target(name: "Nets", dependencies: ["Kernels"]),
         .systemLibrary(name: "CLinux"),
         .target(name: "Collectives", dependencies: ["CMPI", "CLinux", "Kernels"]),
-        .target(name: "Storage", dependencies: ["CHDF5", "CPNG", "CZlib", "CCrypto", "Kernels"]),
+        .target(name: "Storage", dependencies: ["CHDF5", "CPNG", "CJPEG", "CZlib", "CCrypto", "Kernels"]),
         .target(name: "Adversarial", dependencies: ["CLinux", "Nets", "Collectives", "Storage", "Yams"], resources: [.embedInCode("Presets")]),
         .executableTarget(name: "gan-dist", dependencies: [
             "Adversarial", .product(name: "ArgumentParser", package: "swift-argument-parser"),
