@@ -13,7 +13,7 @@ struct GanDist: ParsableCommand {
             75 stopped with a checkpoint, 78 bad configuration, 80 diverged.
             """,
         version: Program.version,
-        subcommands: [Train.self, Presets.self, DataCommand.self, Sample.self, CheckpointCommand.self, Bench.self])
+        subcommands: [Train.self, Presets.self, DataCommand.self, Sample.self, Interpolate.self, ReportCommand.self, CheckpointCommand.self, Bench.self])
 
     /// Parses and runs; of the ranks of a job only the first says what is wrong with the command line.
     static func main() {

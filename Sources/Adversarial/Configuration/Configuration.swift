@@ -19,7 +19,7 @@ public struct Configuration: Sendable {
     /// The whole configuration, defaults included, as YAML: what is stored beside the run and in its checkpoints.
     public let yaml: String
     /// Every single value as `path: value`, for comparing two configurations.
-    let leaves: [(path: String, value: String)]
+    public let leaves: [(path: String, value: String)]
 
     public struct DataSettings: Sendable {
         /// An HDF5 file, or nil with ``synthetic``.
