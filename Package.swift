@@ -14,6 +14,8 @@ let package = Package(
         .systemLibrary(name: "CVector"),
         .systemLibrary(name: "CHDF5", pkgConfig: "hdf5", providers: [.apt(["libhdf5-dev"])]),
         .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
+        .systemLibrary(name: "CJPEG", pkgConfig: "libjpeg", providers: [.apt(["libjpeg-dev"])]),
+        .systemLibrary(name: "CGIF", pkgConfig: "libgif", providers: [.apt(["libgif-dev"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
 
@@ -22,10 +24,11 @@ let package = Package(
         .systemLibrary(name: "CLinux"),
         .target(name: "Collectives", dependencies: ["CMPI", "CLinux", "Kernels"]),
         .target(name: "CCrash"),
-        .target(name: "Storage", dependencies: ["CCrash", "CHDF5", "CPNG", "CZlib", "CCrypto", "Kernels"]),
-        .target(name: "Adversarial", dependencies: ["CLinux", "Nets", "Collectives", "Storage", "Yams"]),
+        .target(name: "Storage", dependencies: ["CCrash", "CHDF5", "CPNG", "CJPEG", "CGIF", "CZlib", "CCrypto", "Kernels"]),
+        .target(name: "Adversarial", dependencies: ["CLinux", "Nets", "Collectives", "Storage", "Yams"], resources: [.embedInCode("Presets")]),
+        .target(name: "Report", dependencies: ["Adversarial", "Storage"]),
         .executableTarget(name: "gan-dist", dependencies: [
-            "Adversarial", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            "Adversarial", "Report", .product(name: "ArgumentParser", package: "swift-argument-parser"),
         ]),
         .executableTarget(name: "mpi-tests", dependencies: ["Collectives"], path: "Tests/mpi", exclude: ["run"]),
 

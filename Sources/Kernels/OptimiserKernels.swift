@@ -37,31 +37,67 @@ public enum OptimiserKernels {
     /// Adam: Kingma & Ba 2015, Algorithm 1, with ε outside the root as there: for update t = 1, 2, …
     ///
     ///     m ← β₁ m + (1 − β₁) g        v ← β₂ v + (1 − β₂) g²
-    ///     θ ← θ − rate / (1 − β₁ᵗ) · m / (√v / √(1 − β₂ᵗ) + ε)
+    ///     θ ← θ − s,   s = rate / (1 − β₁ᵗ) · m / (√v / √(1 − β₂ᵗ) + ε)
     public static func adam(
         _ values: Floats, gradients: Floats, first: Floats, second: Floats,
         rate: Double, beta1: Double, beta2: Double, epsilon: Double, update: Int
     ) -> Double {
-        precondition(values.count == gradients.count && values.count == first.count && values.count == second.count,
-                     "\(gradients.count) gradients, \(first.count) and \(second.count) moments for \(values.count) values")
-        precondition(update > 0, "Adam's updates are counted from 1, not \(update)")
-        let keepFirst = SIMD8(repeating: Float(beta1)), takeFirst = SIMD8(repeating: Float(1 - beta1))
-        let keepSecond = SIMD8(repeating: Float(beta2)), takeSecond = SIMD8(repeating: Float(1 - beta2))
-        let rates = Vector(repeating: Float(rate / (1 - power(beta1, update))))
-        let correction = Vector(repeating: Float(1 / (1 - power(beta2, update)).squareRoot()))
-        let epsilons = Vector(repeating: Float(epsilon))
+        precondition(values.count == gradients.count, "\(gradients.count) gradients for \(values.count) values")
+        let moments = AdamMoments(first, second, rate: rate, beta1: beta1, beta2: beta2, epsilon: epsilon, update: update)
         var norm = SquaredNorm()
         forEachEight(values.count) { index, lanes in
             let gradient = gradients.lanes(at: index, lanes)
             norm.add(gradient)
+            values.setLanes(values.lanes(at: index, lanes) - moments.step(gradient, at: index, lanes), at: index, lanes)
+        }
+        return norm.total
+    }
+
+    /// Optimistic Adam: Daskalakis et al. 2018 (arXiv:1711.00141), Algorithm 1: with s of ``adam`` and the s′ of the update before
+    /// (0 at first), θ ← θ − 2 s + s′.
+    public static func optimisticAdam(
+        _ values: Floats, gradients: Floats, first: Floats, second: Floats, previous: Floats,
+        rate: Double, beta1: Double, beta2: Double, epsilon: Double, update: Int
+    ) -> Double {
+        precondition(values.count == gradients.count && values.count == previous.count,
+                     "\(gradients.count) gradients and \(previous.count) steps for \(values.count) values")
+        let moments = AdamMoments(first, second, rate: rate, beta1: beta1, beta2: beta2, epsilon: epsilon, update: update)
+        let two = Vector(repeating: 2)
+        var norm = SquaredNorm()
+        forEachEight(values.count) { index, lanes in
+            let gradient = gradients.lanes(at: index, lanes)
+            norm.add(gradient)
+            let step = moments.step(gradient, at: index, lanes)
+            values.setLanes(values.lanes(at: index, lanes) - two * step + previous.lanes(at: index, lanes), at: index, lanes)
+            previous.setLanes(step, at: index, lanes)
+        }
+        return norm.total
+    }
+
+    /// Adam's moments of one update, and the step that follows from them.
+    private struct AdamMoments {
+        private let first, second: Floats
+        private let keepFirst, takeFirst, keepSecond, takeSecond, rates, correction, epsilons: Vector
+
+        init(_ first: Floats, _ second: Floats, rate: Double, beta1: Double, beta2: Double, epsilon: Double, update: Int) {
+            precondition(first.count == second.count, "\(first.count) and \(second.count) moments")
+            precondition(update > 0, "Adam's updates are counted from 1, not \(update)")
+            (self.first, self.second) = (first, second)
+            (keepFirst, takeFirst) = (Vector(repeating: Float(beta1)), Vector(repeating: Float(1 - beta1)))
+            (keepSecond, takeSecond) = (Vector(repeating: Float(beta2)), Vector(repeating: Float(1 - beta2)))
+            rates = Vector(repeating: Float(rate / (1 - power(beta1, update))))
+            correction = Vector(repeating: Float(1 / (1 - power(beta2, update)).squareRoot()))
+            epsilons = Vector(repeating: Float(epsilon))
+        }
+
+        @inline(__always)
+        func step(_ gradient: Vector, at index: Int, _ lanes: Int) -> Vector {
             let mean = keepFirst * first.lanes(at: index, lanes) + takeFirst * gradient
             let square = keepSecond * second.lanes(at: index, lanes) + takeSecond * (gradient * gradient)
             first.setLanes(mean, at: index, lanes)
             second.setLanes(square, at: index, lanes)
-            let step = rates * mean / (squareRoots(square) * correction + epsilons)
-            values.setLanes(values.lanes(at: index, lanes) - step, at: index, lanes)
+            return rates * mean / (squareRoots(square) * correction + epsilons)
         }
-        return norm.total
     }
 
     /// base to a whole power by squaring: the same digits on every C library.

@@ -36,6 +36,30 @@ final class GzipFile {
         return bytes
     }
 
+    /// The next `count` bytes, or nil where the file ends before them.
+    func readIfAny(_ count: Int, _ what: String) throws(StorageError) -> [UInt8]? {
+        let next = gzgetc_(file)
+        if next < 0, errorNumber == Z_OK, gzeof(file) != 0 { return nil }
+        guard next >= 0, gzungetc(next, file) == next else {
+            throw .badData("\(path) is damaged in \(what): \(reason).", remedy: "Copy or download the file again.")
+        }
+        return try read(count, what)
+    }
+
+    /// All that is left.
+    func readAll(_ what: String) throws(StorageError) -> [UInt8] {
+        var bytes: [UInt8] = []
+        var piece = [UInt8](repeating: 0, count: 1 << 20)
+        while true {
+            let got = gzread(file, &piece, UInt32(piece.count))
+            if got > 0 { bytes += piece.prefix(Int(got)) }
+            if got == 0 { break }
+            guard got > 0 else { throw .badData("\(path) is damaged in \(what): \(reason).", remedy: "Copy or download the file again.") }
+        }
+        try expectEnd()
+        return bytes
+    }
+
     /// Nothing may be left, and the checksum of a gzip file must be right.
     func expectEnd() throws(StorageError) {
         var byte: UInt8 = 0

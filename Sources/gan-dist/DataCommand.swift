@@ -13,7 +13,7 @@ struct DataCommand: ParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Turn image files of other forms into an HDF5 dataset.",
             discussion: "Example:\n  gan-dist data import idx --images train-images-idx3-ubyte.gz --labels train-labels-idx1-ubyte.gz --out mnist.h5",
-            subcommands: [IDX.self, Fashion.self])
+            subcommands: [IDX.self, CIFAR10.self, CIFAR100.self, Folder.self, Fashion.self])
     }
 
     struct IDX: ParsableCommand {

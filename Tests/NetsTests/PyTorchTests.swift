@@ -83,6 +83,17 @@ import Testing
                   [TransposedConvolution2D(channels: channels, kernel: kernel, stride: stride, padding: padding)])
     }
 
+    @Test(arguments: [("4 stride 2 partial", 4, 2, Pooling2D.Edge.partial), ("4 stride 2 whole", 4, 2, .whole), ("2", 2, 2, .whole)])
+    func pooling(name: String, size: Int, stride: Int, edge: Pooling2D.Edge) throws {
+        try check("maximum pool " + name, [Pooling2D(.maximum, size: size, stride: stride, edge: edge)])
+        try check("mean pool " + name, [Pooling2D(.mean, size: size, stride: stride, edge: edge)])
+    }
+
+    @Test func layersWithoutArithmetic() throws {
+        try check("zero padding", [ZeroPadding(pixels: 2)])
+        try check("channel maxout", [ChannelMaxout(pieces: 2)])
+    }
+
     @Test func convolutionalNetworks() throws {
         try check("small discriminator", [
             Convolution2D(channels: 8, kernel: 4, stride: 2), LeakyReLU(slope: 0.2),
@@ -153,6 +164,7 @@ import Testing
     @Test(arguments: [
         ("descent", UpdateRule.descent), ("momentum", .momentum),
         ("adam", .adam(beta1: 0.5, beta2: 0.999, epsilon: 1e-8)),
+        ("optimistic adam", .optimisticAdam(beta1: 0.5, beta2: 0.9, epsilon: 1e-8)),
     ])
     func optimisers(name: String, rule: UpdateRule) throws {
         let fixture = try Fixture(name)
@@ -160,7 +172,7 @@ import Testing
         let optimiser = Optimiser(rule, count: 37)
         for step in 0 ..< 6 {
             let gradient = gradients[step * 37 ..< (step + 1) * 37]
-            let rate = name == "adam" ? 2e-3 : 0.1
+            let rate = name.hasSuffix("adam") ? 2e-3 : 0.1
             let square: Double
             if step == 3 {
                 // In two ranges: the update knows no neighbours.

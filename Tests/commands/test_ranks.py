@@ -65,6 +65,19 @@ def test_messages_over_tcp_give_the_same_bits(ranks, ring, run, monkeypatch):
     assert_same(checkpoint(ring, 12), checkpoint(run, 12))
 
 
+def test_packing_gives_the_same_bits_on_any_ranks(data, tmp_path):
+    for ranks in (1, 2, 3, 8):
+        train("packing", tmp_path / str(ranks), "--data", data, "--shards", 8, ranks=ranks)
+    for ranks in (2, 3, 8):
+        assert_same(checkpoint(tmp_path / "1", 12), checkpoint(tmp_path / str(ranks), 12))
+
+
+def test_packs_do_not_cross_shards(data, run):
+    for arguments, remedy in ((["--shards", 5], "multiple of 10"), (["--set", "training.packing=3"], "multiple of 3")):
+        refused = train("packing", run, "--data", data, *arguments, ranks=2, code=78)
+        assert len(refused.errors) == 1 and "training.packing" in refused.errors[0] and remedy in refused.err, refused
+
+
 def test_synchronised_batch_normalisation_gives_the_same_bits_on_any_ranks(data, tmp_path):
     # 20 examples are not divided evenly by 6 shards, nor 6 shards by 4 ranks; two steps of D, so that its passes alternate.
     for ranks in (1, 2, 3, 4):

@@ -19,17 +19,19 @@ REFERENCE = ROOT / "Tests/reference"
 STEPS = 6
 sys.path.append(str(REFERENCE))
 from sketch import distance, limit, sketch, vectors  # noqa: E402
+CONFIGS = ["goodfellow", "dropout", "convolution", "together", "synchronised", "packing", "packing-plane"]
 
 
 def trace_of(config, data, folder, ranks):
     trace = folder / "trace.h5"
     # Where batch normalisation is by shard: two, whoever runs them.
-    train(config, folder / "run", "--data", data, "--steps", STEPS, "--shards", 2, "--trace", trace, "--trace-steps", STEPS, ranks=ranks)
+    source = [] if config == "packing-plane" else ["--data", data]
+    train(config, folder / "run", *source, "--steps", STEPS, "--shards", 2, "--trace", trace, "--trace-steps", STEPS, ranks=ranks)
     return trace
 
 
 @pytest.mark.parametrize("ranks", [1, 2])
-@pytest.mark.parametrize("config", ["goodfellow", "dropout", "convolution", "together", "synchronised"])
+@pytest.mark.parametrize("config", CONFIGS)
 def test_agrees_with_pytorch(config, ranks, data, tmp_path):
     ours, theirs = arrays(trace_of(config, data, tmp_path, ranks)), arrays(REFERENCE / f"{config}.h5")
     assert len([name for name in theirs if name.endswith("generator/loss")]) == STEPS
@@ -62,7 +64,7 @@ def test_presets_of_full_width_agree_with_pytorch_in_float64(preset, tmp_path):
                 assert apart <= limit(kind, theirs), f"{kind} after step {step + 1}: {apart}"
 
 
-@pytest.mark.parametrize("config", ["goodfellow", "dropout", "convolution", "together", "synchronised"])
+@pytest.mark.parametrize("config", CONFIGS)
 def test_pytorch_repeats_the_run(config, data, tmp_path):
     pytest.importorskip("torch", reason="no PyTorch (.venv/bin/pip install torch); its committed results are compared all the same")
     trace = trace_of(config, data, tmp_path, 1)

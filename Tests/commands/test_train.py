@@ -52,19 +52,39 @@ def test_dry_run_trains_nothing(data, run):
     assert not (run / "metrics.jsonl").exists()
 
 
-@pytest.mark.parametrize("name", ["ring", "goodfellow-mnist", "dcgan-32"])
+# The shape of the images that each is for; None: it makes its data.
+PRESETS = {"ring": None, "goodfellow-mnist": (28, 28, 1), "goodfellow-cifar10-dense": (32, 32, 3), "goodfellow-cifar10-conv": (32, 32, 3),
+           "dcgan-32": (28, 28, 1), "dcgan-32-colour": (32, 32, 3), "fluxgan-mnist": (28, 28, 1), "fluxgan-cifar10-dense": (32, 32, 3),
+           "fluxgan-cifar10-conv": (32, 32, 3), "pacgan-ring": None, "pacgan-grid": None, "unrolled-ring": None, "gaussian1d": None}
+
+
+def test_all_presets_are_listed():
+    assert [line.split()[0] for line in gan_dist("presets").out.splitlines()] == list(PRESETS)
+
+
+@pytest.mark.parametrize("name", PRESETS)
 def test_preset_is_a_whole_configuration(name, tmp_path):
-    assert name in gan_dist("presets").out
     printed = gan_dist("presets", name)
     assert printed.code == 0, printed
     config = yaml.safe_load(printed.out)
     assert {"latent", "generator", "discriminator", "objective", "optimizer", "training", "output"} <= set(config)
     (tmp_path / "preset.yaml").write_text(printed.out)
     with h5py.File(tmp_path / "data.h5", "w") as file:
-        file["images"] = numpy.zeros((200, 28, 28, 1), numpy.uint8)
-    source = [] if name == "ring" else ["--data", tmp_path / "data.h5"]
+        file["images"] = numpy.zeros((200, *(PRESETS[name] or (1, 1, 1))), numpy.uint8)
+    source = [] if PRESETS[name] is None else ["--data", tmp_path / "data.h5"]
     again = gan_dist("train", "--config", tmp_path / "preset.yaml", "--run", tmp_path / "run", "--dry-run", *source)
     assert again.code == 0, again
+
+
+@pytest.mark.parametrize("name, counts", [
+    # Of pylearn2's: 2,503,984 and 1,231,441. Of FluxGAN.jl's convolutional networks: its reshape to 3072 values fits.
+    ("goodfellow-mnist", ("2503984", "1231441")), ("fluxgan-cifar10-conv", ("64822003", "8134073")), ("pacgan-ring", ("484802", "407201"))])
+def test_presets_have_the_sources_sizes(name, counts, tmp_path):
+    with h5py.File(tmp_path / "data.h5", "w") as file:
+        file["images"] = numpy.zeros((200, *(PRESETS[name] or (1, 1, 1))), numpy.uint8)
+    source = [] if PRESETS[name] is None else ["--data", tmp_path / "data.h5"]
+    finished = gan_dist("train", "--preset", name, "--run", tmp_path / "run", "--steps", 0, *source)
+    assert finished.code == 0 and all(count in finished.out for count in counts), finished
 
 
 def test_set_overrides_one_value(data, run):
@@ -93,7 +113,7 @@ def test_quiet_says_nothing(data, run):
     assert finished.out == "" and finished.err == "", finished
 
 
-@pytest.mark.parametrize("command", ["", "train", "presets", "sample", "data", "data info", "data import idx", "data synthetic", "checkpoint diff"])
+@pytest.mark.parametrize("command", ["", "train", "presets", "sample", "interpolate", "data", "data info", "data import idx", "data import cifar10", "data import cifar100", "data import folder", "data synthetic", "checkpoint diff"])
 def test_help_ends_with_an_example(command):
     finished = gan_dist(*command.split(), "--help")
     assert finished.code == 0

@@ -194,6 +194,41 @@ optimise("descent", lambda p: torch.optim.SGD(p, lr=0.1))
 optimise("momentum", lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.7))
 optimise("adam", lambda p: torch.optim.Adam(p, lr=2e-3, betas=(0.5, 0.999), eps=1e-8))
 
+
+
+def pool(function, size, stride, edge):
+    """Over NHWC; `edge`: PyTorch's ceil_mode keeps windows that the edge cuts, and its mean can count the pixels that are there."""
+    return lambda x: to_nhwc(function(to_nchw(x), size, stride, ceil_mode=edge == "partial"))
+
+
+def mean_pool(x, size, stride, ceil_mode):
+    return F.avg_pool2d(x, size, stride, ceil_mode=ceil_mode, count_include_pad=False)
+
+
+for name, function in [("maximum", F.max_pool2d), ("mean", mean_pool)]:
+    record(f"{name} pool 4 stride 2 partial", pool(function, 4, 2, "partial"), draw(2, 9, 7, 10), {})
+    record(f"{name} pool 4 stride 2 whole", pool(function, 4, 2, "whole"), draw(2, 9, 7, 3), {})
+    record(f"{name} pool 2", pool(function, 2, 2, "whole"), draw(3, 4, 6, 8), {})
+record("zero padding", lambda x: F.pad(x, (0, 0, 2, 2, 2, 2)), draw(2, 3, 5, 4), {})
+record("channel maxout", lambda x: x.view(*x.shape[:3], -1, 2).amax(-1), draw(2, 4, 3, 12), {})
+
+
+def optimistic_adam(start, gradients, rate, beta1, beta2, epsilon):
+    """Daskalakis et al. 2018, Algorithm 1, in NumPy: x ← x − 2 s_t + s_(t−1), with Adam's corrected step s."""
+    first, second, previous, value, after = 0, 0, 0, start.copy(), []
+    for t, gradient in enumerate(gradients, 1):
+        first = beta1 * first + (1 - beta1) * gradient
+        second = beta2 * second + (1 - beta2) * gradient**2
+        step = rate * (first / (1 - beta1**t)) / (np.sqrt(second / (1 - beta2**t)) + epsilon)
+        value = value - 2 * step + previous
+        previous = step
+        after.append(value)
+    return np.stack(after)
+
+
+start, gradients = draw(37).numpy(), draw(6, 37).numpy()
+cases["optimistic adam"] = {"start": start, "gradients": gradients, "after": optimistic_adam(start, gradients, 2e-3, 0.5, 0.9, 1e-8)}
+
 folder = pathlib.Path(__file__).parent.parent / "NetsTests" / "Fixtures"
 index, values, count = {}, [], 0
 for case, arrays in cases.items():

@@ -97,6 +97,14 @@ class Network:
                                      training=True, eps=options.get("epsilon", 1e-5)).movedim(1, last)
                 case "dropout":
                     x = x * masks[index].reshape(x.shape) / options["keep"]
+                case "channel_maxout":
+                    x = x.reshape(*x.shape[:-1], -1, options["pieces"]).max(-1).values
+                case "max_pool" | "mean_pool":
+                    pool, more = (F.max_pool2d, {}) if kind == "max_pool" else (F.avg_pool2d, {"count_include_pad": False})
+                    x = pool(x.permute(0, 3, 1, 2), options["size"], options.get("stride", options["size"]),
+                             ceil_mode=options.get("edge", "whole") == "partial", **more).permute(0, 2, 3, 1)
+                case "zero_padding":
+                    x = F.pad(x, (0, 0, *[options["pixels"]] * 4))
                 case "reshape":
                     x = x.reshape(len(x), *options["shape"])
                 case "flatten":
@@ -155,12 +163,14 @@ def transposed_convolution(x, weight, bias, options):
 
 
 class Optimiser:
-    """SGD with momentum (v ← μv − λg, p ← p + v) or Adam (Kingma & Ba 2015, Algorithm 1), as torch.optim has them."""
+    """SGD with momentum (v ← μv − λg, p ← p + v) or Adam (Kingma & Ba 2015, Algorithm 1), as torch.optim has them, or
+    optimistic Adam around that."""
 
     def __init__(self, settings, network):
         self.settings, self.network = settings, network
         parameters = list(network.parameters.values())
-        if settings["kind"] == "adam":
+        self.previous = {name: 0 for name in network.parameters}
+        if settings["kind"] in ("adam", "optimisticAdam"):
             self.inner = torch.optim.Adam(parameters, betas=(settings.get("beta1", 0.5), settings.get("beta2", 0.999)),
                                           eps=settings.get("epsilon", 1e-8))
         else:
@@ -182,11 +192,19 @@ class Optimiser:
         return momentum["from"] + (momentum["to"] - momentum["from"]) * min(epoch / momentum["epochs"], 1)
 
     def step(self, gradients, update, epoch):
-        if self.settings["kind"] == "adam":
+        if self.settings["kind"] in ("adam", "optimisticAdam"):
+            before = {name: value.detach().clone() for name, value in self.network.parameters.items()}
             for name, value in self.network.parameters.items():
                 value.grad = gradients[name]
             self.inner.param_groups[0]["lr"] = self.rate(update)
             self.inner.step()
+            if self.settings["kind"] == "optimisticAdam":
+                # Daskalakis et al. 2018: Adam's step twice, and the step of the update before taken back.
+                with torch.no_grad():
+                    for name, value in self.network.parameters.items():
+                        step = before[name] - value
+                        value.copy_(before[name] - 2 * step + self.previous[name])
+                        self.previous[name] = step
             return
         with torch.no_grad():
             for name, value in self.network.parameters.items():
@@ -213,6 +231,8 @@ class Replay:
         self.config = numbers(yaml.safe_load(trace.attrs["config"]))
         self.batch = self.config["training"]["batch"]
         self.k = self.config["training"]["discriminator_steps"]
+        self.packing = self.config["training"].get("packing", 1)
+        self.packs = self.batch // self.packing
         shards = self.config["exchange"].get("shards") or int(trace.attrs.get("shards", 1))
         # What is normalised together: each shard, or the whole minibatch.
         parts = 1 if self.statistics() == "minibatch" else shards
@@ -244,7 +264,8 @@ class Replay:
         return tensor(self.trace[path][()])
 
     def masks(self, path, rows, half=None):
-        """Keep masks of the discriminator by the layer's number."""
+        """Keep masks of the discriminator by the layer's number, for the packs of `rows`."""
+        rows = slice(rows.start // self.packing, rows.stop // self.packing)
         if path not in self.trace:
             return {}
         group = self.trace[path]
@@ -260,9 +281,14 @@ class Replay:
         passes.append((label, self.generator, rows, seen))
         return images
 
+    def pack(self, examples):
+        """Examples m·p ..< m·(p + 1) as pack p: vectors one after another, images with their channels side by side."""
+        packs = examples.reshape(-1, self.packing, *examples.shape[1:]).movedim(1, -2)
+        return packs.reshape(*packs.shape[:-2], -1)
+
     def logits(self, images, masks, label, rows, passes):
         seen = {}
-        logits = self.discriminator.forward(images, masks, seen)
+        logits = self.discriminator.forward(self.pack(images), masks, seen)
         passes.append((label, self.discriminator, rows, seen))
         return logits.flatten()
 
@@ -273,10 +299,10 @@ class Replay:
         on_real, on_fake, fakes = 0, 0, []
         for rows in self.rows:
             logits = self.logits(real[rows].reshape(-1, *real.shape[1:]), self.masks(f"{path}/dropout", rows, "real"), f"{path} real", rows, passes)
-            on_real = on_real + ((1 - smoothing) * F.softplus(-logits) + smoothing * F.softplus(logits)).sum() / self.batch
+            on_real = on_real + ((1 - smoothing) * F.softplus(-logits) + smoothing * F.softplus(logits)).sum() / self.packs
             images = self.fake(noise, path, rows, passes)
             logits = self.logits(images if keep_images else images.detach(), self.masks(f"{path}/dropout", rows, "fake"), f"{path} fake", rows, passes)
-            on_fake = on_fake + F.softplus(logits).sum() / self.batch
+            on_fake = on_fake + F.softplus(logits).sum() / self.packs
             fakes.append(logits)
         self.save(path, {"loss_real": on_real, "loss_fake": on_fake})
         halves = on_real + on_fake
@@ -321,7 +347,7 @@ class Replay:
             for rows in self.rows:
                 images = self.fake(noise, "generator", rows, passes)
                 logits = self.logits(images, self.masks(f"{path}/generator/dropout", rows), "generator", rows, passes)
-                mine = mine + generator_cost(cost, logits).sum() / self.batch
+                mine = mine + generator_cost(cost, logits).sum() / self.packs
             self.save(f"{path}/generator", {"loss": mine})
             self.move(self.generator, self.generator.gradients(mine), f"{path}/generator")
         self.follow(passes)

@@ -19,7 +19,7 @@ public struct Configuration: Sendable {
     /// The whole configuration, defaults included, as YAML: what is stored beside the run and in its checkpoints.
     public let yaml: String
     /// Every single value as `path: value`, for comparing two configurations.
-    let leaves: [(path: String, value: String)]
+    public let leaves: [(path: String, value: String)]
 
     public struct DataSettings: Sendable {
         /// An HDF5 file, or nil with ``synthetic``.
@@ -52,7 +52,12 @@ public struct Configuration: Sendable {
         /// k of Algorithm 1.
         public let discriminatorSteps: Int
         public let update: Update
+        /// Examples that the discriminator judges as one pack: Lin et al. 2018, "PacGAN".
+        public let packing: Int
         public let steps: Int
+
+        /// Packs in a global minibatch: what the discriminator decides on.
+        var packs: Int { batch / packing }
     }
 
     public struct Exchange: Sendable {
@@ -158,6 +163,11 @@ extension Configuration.Training {
         batch = try section.integer("batch", default: 64, 1 ... 1 << 24)
         discriminatorSteps = try section.integer("discriminator_steps", default: 1, 1 ... 65_535)
         update = try section.choice("update", default: .alternating)
+        packing = try section.integer("packing", default: 1, 1 ... 255)
+        if batch % packing != 0 {
+            throw .configuration("training.packing", "a batch of \(batch) is not a number of packs of \(packing)",
+                                 remedy: "Use a training.batch that is a multiple of \(packing).")
+        }
         steps = try section.integer("steps", default: 10_000, 0 ... 1 << 31)
     }
 }

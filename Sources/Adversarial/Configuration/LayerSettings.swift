@@ -15,6 +15,10 @@ public struct LayerSettings: Sendable {
         case dropout, reshape, flatten, relu
         case leakyRelu = "leaky_relu"
         case sigmoid, tanh
+        case channelMaxout = "channel_maxout"
+        case maxPool = "max_pool"
+        case meanPool = "mean_pool"
+        case zeroPadding = "zero_padding"
     }
 
     /// What batch normalisation takes its statistics over: each shard alone, or the whole minibatch on all ranks.
@@ -101,6 +105,13 @@ public struct LayerSettings: Sendable {
         case .leakyRelu: layer = LeakyReLU(slope: Float(try section.number("slope", default: 0.2, 0 ... 1)))
         case .sigmoid: layer = Sigmoid()
         case .tanh: layer = Tanh()
+        case .channelMaxout: layer = ChannelMaxout(pieces: try section.integer("pieces", 1 ... 255))
+        case .maxPool, .meanPool:
+            let size = try section.integer("size", 1 ... 1024)
+            let stride = try section.integer("stride", default: size, 1 ... 1024)
+            let edge = try section.choice("edge", default: Pooling2D.Edge.whole)
+            layer = Pooling2D(kind == .maxPool ? .maximum : .mean, size: size, stride: stride, edge: edge)
+        case .zeroPadding: layer = ZeroPadding(pixels: try section.integer("pixels", 1 ... 1024))
         }
         biasFromMarginals = marginals
     }

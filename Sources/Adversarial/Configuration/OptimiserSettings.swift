@@ -3,7 +3,7 @@ import Yams
 
 /// How one player's parameters move: the kind with its constants, the rate as a function of the update, the momentum of the epoch.
 public struct OptimiserSettings: Sendable {
-    public enum Kind: String, CaseIterable, Sendable { case sgd, adam }
+    public enum Kind: String, CaseIterable, Sendable { case sgd, adam, optimisticAdam }
     public let kind: Kind
     public let rate: RateSchedule
     public let momentum: MomentumRamp
@@ -14,6 +14,7 @@ public struct OptimiserSettings: Sendable {
     var rule: UpdateRule {
         switch kind {
         case .adam: .adam(beta1: beta1, beta2: beta2, epsilon: epsilon)
+        case .optimisticAdam: .optimisticAdam(beta1: beta1, beta2: beta2, epsilon: epsilon)
         case .sgd: momentum.from == 0 && momentum.to == 0 ? .descent : .momentum
         }
     }
@@ -22,7 +23,7 @@ public struct OptimiserSettings: Sendable {
         kind = try section.choice("kind", default: .adam)
         rate = try section.rate("rate", default: 2e-4)
         switch kind {
-        case .adam:
+        case .adam, .optimisticAdam:
             beta1 = try section.number("beta1", default: 0.5, 0 ... 0.999_999)
             beta2 = try section.number("beta2", default: 0.999, 0 ... 0.999_999_9)
             epsilon = try section.number("epsilon", default: 1e-8, 0 ... 1)

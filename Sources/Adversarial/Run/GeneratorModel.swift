@@ -27,7 +27,8 @@ public final class GeneratorModel {
     public func write(count: Int, seed: UInt64, to path: String) throws {
         let samples = try sampler.samples(count: count, Draws(seed: seed, purpose: .sample, step: 0))
         if path.hasSuffix(".png") {
-            try Picture.write(samples, count: count, shape: network.outputShape, range: sampler.range, to: path)
+            let scene = Scene(mixture: configuration.data.synthetic, around: samples.values.array, dimension: sampler.shape.count)
+            try Picture.of(samples, count: count, shape: sampler.shape, range: sampler.range, scene: scene).write(to: path)
         } else {
             let shape = network.outputShape
             var range: [Double]?

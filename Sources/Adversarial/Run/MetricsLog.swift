@@ -47,8 +47,9 @@ struct MetricsLine {
     let samplesSeen: Int
     let pace: Pace
 
-    var json: String {
-        let fields: [(String, Double)] = [
+    /// Every figure but the step, under its name.
+    var figures: [(name: String, value: Double)] {
+        [
             ("epoch", epoch), ("samples_seen", Double(samplesSeen)),
             ("loss_discriminator", report.lossDiscriminator), ("loss_real", report.lossReal), ("loss_fake", report.lossFake),
             ("loss_generator", report.lossGenerator), ("d_real", report.dReal), ("d_fake", report.dFake),
@@ -59,7 +60,10 @@ struct MetricsLine {
             ("seconds_compute", pace.secondsPerStep(.compute) + pace.secondsPerStep(.optimiser)),
             ("seconds_communication", pace.secondsPerStep(.communication)), ("seconds_data", pace.secondsPerStep(.data)), ("time", Date().timeIntervalSince1970),
         ]
-        return "{\"step\": \(report.step), " + fields.map { "\"\($0)\": \(Self.text($1))" }.joined(separator: ", ") + "}"
+    }
+
+    var json: String {
+        "{\"step\": \(report.step), " + figures.map { "\"\($0)\": \(Self.text($1))" }.joined(separator: ", ") + "}"
     }
 
     /// Whole numbers without a fraction; everything else with the digits that give the same Double back.

@@ -21,6 +21,7 @@ public final class Run {
     /// Nil on ranks other than the first.
     private var lock: RunLock?
     private var metrics: MetricsLog?
+    private var events: EventFile?
     private var samples: SampleSheet?
     private var writer: CheckpointWriter?
     /// The newest checkpoint that is known to be whole on the disk, on all ranks.
@@ -87,7 +88,8 @@ public final class Run {
         console.copyLines(to: folder.log)
         try configuration.yaml.write(toFile: folder.configuration, atomically: true, encoding: .utf8)
         metrics = try MetricsLog(path: folder.metrics, keepingThrough: trainer.stepsDone)
-        samples = SampleSheet(trainer.generator.network, configuration)
+        events = try EventFile(folder: folder.path, keepingThrough: trainer.stepsDone)
+        samples = try SampleSheet(trainer, dataset, folder)
         writer = CheckpointWriter(CheckpointFolder(folder.checkpoints, keep: configuration.output.keep))
     }
 
@@ -138,6 +140,7 @@ public final class Run {
             }
         }
         try settle()
+        try animate()                                                                  // rank 0
         finish()
         return 0
     }
@@ -174,6 +177,7 @@ public final class Run {
     private func leaveEarly() throws -> Int32 {
         try save()
         try settle()
+        try animate()
         if communicator.rank == 0 { try? FileManager.default.removeItem(atPath: folder.stopRequest) }
         console.say("stopped on request after step \(trainer.stepsDone); run again with --resume auto to continue")
         return ExitCode.stoppedOnRequest.rawValue
@@ -196,8 +200,10 @@ public final class Run {
         try refuseIfLost()
         let steps = configuration.training.steps
         if report.step % configuration.output.logEvery == 0 || report.step == steps {
-            try metrics?.append(MetricsLine(report: report, epoch: images.epochs(minibatch: trainer.minibatchesDone),
-                                            samplesSeen: trainer.stepsDone * samplesPerStep, pace: pace))
+            let line = MetricsLine(report: report, epoch: images.epochs(minibatch: trainer.minibatchesDone),
+                                   samplesSeen: trainer.stepsDone * samplesPerStep, pace: pace)
+            try metrics?.append(line)
+            try events?.append(step: report.step, scalars: line.figures)
             if !console.drawsBar { console.say("step \(report.step)/\(steps)  " + summary(report, pace)) }
             pace.restart()
         }
@@ -212,7 +218,14 @@ public final class Run {
 
     private func drawSamples() throws {
         watchdog?.enter(.samples, step: trainer.stepsDone)
-        try samples?.draw(to: folder.sample(step: trainer.stepsDone))
+        guard let picture = try samples?.draw(step: trainer.stepsDone) else { return }
+        try events?.append(step: trainer.stepsDone, name: "samples", picture: picture)
+    }
+
+    /// The pictures so far as an animation: what the run leaves when it ends or stops. Rank 0.
+    private func animate() throws {
+        watchdog?.enter(.samples, step: trainer.stepsDone)
+        try samples?.animate(through: trainer.stepsDone)
     }
 
     // MARK: - Checkpoints

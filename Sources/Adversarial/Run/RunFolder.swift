@@ -18,6 +18,20 @@ public struct RunFolder: Sendable {
     /// A file that somebody makes to have the run stop at its next step.
     public var stopRequest: String { path + "/stop" }
 
+    /// What `report` makes.
+    public var report: String { path + "/report.html" }
+    /// What `evaluate --json` printed and `nearest` drew, where somebody keeps it here: the report shows it.
+    public var evaluation: String { path + "/evaluation.json" }
+    public var nearest: String { path + "/nearest.png" }
+    /// The fixed latents over the run.
+    public var animation: String { samples + "/fixed-latents.gif" }
+
+    /// The steps of which there are pictures, in order.
+    public var sampleSteps: [Int] {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: samples)) ?? []
+        return names.filter { $0.hasPrefix("step-") && $0.hasSuffix(".png") }.compactMap { Int($0.dropFirst(5).dropLast(4)) }.sorted()
+    }
+
     public func sample(step: Int) -> String { samples + String(format: "/step-%08d.png", step) }
 
     /// Whether a run has left something here that a new one would mix with.
@@ -50,7 +64,7 @@ public struct RunFolder: Sendable {
     func removeLeftovers() {
         CheckpointFolder(checkpoints, keep: 1).removeLeftovers()
         // `.dat.nosync…` is what Foundation names a file that it writes atomically.
-        for (folder, marks) in [(path, ["lock.", ".dat.nosync"]), (samples, [".step-"])] {
+        for (folder, marks) in [(path, ["lock.", ".dat.nosync"]), (samples, [".step-", ".fixed-latents."])] {
             let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
             for name in names where marks.contains(where: name.hasPrefix) { unlink(folder + "/" + name) }
         }

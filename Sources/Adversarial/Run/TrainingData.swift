@@ -48,6 +48,14 @@ public final class TrainingData: Sendable {
         source = SampleSource(vectors: values.values.array, dimension: shape.count)
     }
 
+    /// The values of the first `count` examples, or of as many as there are.
+    func firstValues(count: Int) throws -> [Float] {
+        let indices = Array(0 ..< min(count, source.count))
+        let values = FloatBuffer(count: indices.count * shape.count)
+        try source.read(indices, into: values.values)
+        return values.values.array
+    }
+
     /// The mean over all examples of each of their values.
     func means() throws -> [Float] { try source.means() }
 

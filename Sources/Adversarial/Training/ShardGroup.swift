@@ -11,19 +11,24 @@ struct ShardGroup {
     let rows: Range<Int>
     /// The rows of each shard, counted from the group's first.
     let parts: [Range<Int>]
+    /// The same of the packs that the rows make for the discriminator.
+    let packs: Range<Int>
+    let packParts: [Range<Int>]
 
-    private init(_ shards: Range<Int>, of table: ShardTable, batch: Int) {
+    private init(_ shards: Range<Int>, of table: ShardTable, batch: Int, packing: Int) {
         let each = shards.map { table.rows(of: $0, batch: batch) }
         let first = each[0].lowerBound
         self.shards = shards
         rows = first ..< each.last!.upperBound
         parts = each.map { $0.lowerBound - first ..< $0.upperBound - first }
+        packs = rows.lowerBound / packing ..< rows.upperBound / packing
+        packParts = parts.map { $0.lowerBound / packing ..< $0.upperBound / packing }
     }
 
     /// The groups that this rank computes, in the order of shards; all of one size.
-    static func all(of table: ShardTable, batch: Int, together: Bool) -> [ShardGroup] {
-        if together { return [ShardGroup(table.mine, of: table, batch: batch)] }
-        return table.mine.map { ShardGroup($0 ..< $0 + 1, of: table, batch: batch) }
+    static func all(of table: ShardTable, batch: Int, packing: Int = 1, together: Bool) -> [ShardGroup] {
+        if together { return [ShardGroup(table.mine, of: table, batch: batch, packing: packing)] }
+        return table.mine.map { ShardGroup($0 ..< $0 + 1, of: table, batch: batch, packing: packing) }
     }
 }
 

@@ -40,7 +40,8 @@ final class StepLedger {
     private var generatorRan: [Bool]
     private var discriminatorRan: [Bool]
     private var report = StepReport()
-    private var batch = 1
+    /// Decisions of D in a pass over the minibatch.
+    private var packs = 1
 
     init(discriminatorSteps: Int, generator: Network, discriminator: Network, table: ShardTable, _ communicator: any Communicator) {
         k = discriminatorSteps
@@ -87,18 +88,18 @@ final class StepLedger {
     /// Runs a forward of the generator, the one of inner step `inner` or of its own step, with its batch statistics put down.
     func forward(generator input: Batch, inner: Int?, _ draws: Draws, _ group: ShardGroup) throws -> Batch {
         generatorRan[inner ?? k] = true
-        return try forward(generator, input, draws, generatorStatistics.values, group, column: generatorColumn(inner ?? k))
+        return try forward(generator, input, draws, generatorStatistics.values, group, group.parts, column: generatorColumn(inner ?? k))
     }
 
-    /// Runs a forward of the discriminator with its batch statistics put down.
+    /// Runs a forward of the discriminator, on packs, with its batch statistics put down.
     func forward(discriminator input: Batch, _ pass: Pass, _ draws: Draws, _ group: ShardGroup) throws -> Batch {
         discriminatorRan[number(pass)] = true
-        return try forward(discriminator, input, draws, discriminatorStatistics.values, group, column: discriminatorColumn(number(pass)))
+        return try forward(discriminator, input, draws, discriminatorStatistics.values, group, group.packParts, column: discriminatorColumn(number(pass)))
     }
 
-    private func forward(_ network: Network, _ input: Batch, _ draws: Draws, _ statistics: Floats, _ group: ShardGroup, column: Int) throws -> Batch {
+    private func forward(_ network: Network, _ input: Batch, _ draws: Draws, _ statistics: Floats, _ group: ShardGroup, _ parts: [Range<Int>], column: Int) throws -> Batch {
         statistics.fill(0)
-        let output = try network.forward(input, mode: .training(draws), parts: group.parts, batchStatistics: statistics)
+        let output = try network.forward(input, mode: .training(draws), parts: parts, batchStatistics: statistics)
         let count = network.store.statistics.count
         for (part, shard) in group.shards.enumerated() {
             for index in 0 ..< count { sums[shard: shard, column + index] += Double(statistics[part * count + index]) }
@@ -124,8 +125,8 @@ final class StepLedger {
 
     // MARK: - Closing
 
-    /// Sums over all shards, moves the running statistics pass by pass, and returns the means over a minibatch of `batch`.
-    func finish(step: Int, batch: Int, weight: Double, stopVote: Bool, checkpointVote: Bool) throws -> StepReport {
+    /// Sums over all shards, moves the running statistics pass by pass, and returns the means over a minibatch of `batch` examples in `packs`.
+    func finish(step: Int, batch: Int, packs: Int, weight: Double, stopVote: Bool, checkpointVote: Bool) throws -> StepReport {
         if stopVote { sums[shard: table.mine.lowerBound, Vote.stop.rawValue] += 1 }
         if checkpointVote { sums[shard: table.mine.lowerBound, Vote.checkpoint.rawValue] += 1 }
         try sums.sum()
@@ -133,9 +134,9 @@ final class StepLedger {
             apply(generator, generatorStatistics.values, from: generatorColumn(forward), batch)
         }
         for pass in 0 ..< passes where discriminatorRan[pass] {
-            apply(discriminator, discriminatorStatistics.values, from: discriminatorColumn(pass), batch)
+            apply(discriminator, discriminatorStatistics.values, from: discriminatorColumn(pass), packs)
         }
-        self.batch = batch
+        self.packs = packs
         let real = Pass.discriminatorStep(inner: k - 1, .real), fake = Pass.discriminatorStep(inner: k - 1, .fake)
         report.step = step
         report.lossReal = mean(real, .cost)
@@ -153,11 +154,11 @@ final class StepLedger {
     /// The mean cost of a pass over the minibatch of the step that was last finished.
     func cost(_ pass: Pass) -> Double { mean(pass, .cost) }
 
-    private func mean(_ pass: Pass, _ figure: Figure) -> Double { sums.totals[column(pass, figure)] / Double(batch) }
+    private func mean(_ pass: Pass, _ figure: Figure) -> Double { sums.totals[column(pass, figure)] / Double(packs) }
 
-    private func apply(_ network: Network, _ statistics: Floats, from column: Int, _ batch: Int) {
+    private func apply(_ network: Network, _ statistics: Floats, from column: Int, _ samples: Int) {
         let statistics = statistics[0 ..< network.store.statistics.count]
         for index in 0 ..< statistics.count { statistics[index] = Float(sums.totals[column + index]) }
-        network.store.applyStatistics(statistics, samples: batch)
+        network.store.applyStatistics(statistics, samples: samples)
     }
 }

@@ -11,6 +11,7 @@ import Storage
 public final class TraceRecorder {
     private let steps: Int
     private let batch: Int
+    private let packsInBatch: Int
     private let communicator: any Communicator
     /// Nil on ranks other than the first.
     private var file: TraceWriter?
@@ -23,6 +24,7 @@ public final class TraceRecorder {
         self.steps = trainer.stepsDone + steps
         self.communicator = communicator
         batch = configuration.training.batch
+        packsInBatch = configuration.training.packs
         step = trainer.stepsDone
         guard communicator.rank == 0 else { return }
         let file = try TraceWriter(path, attributes: [("config", .string(configuration.yaml)), ("program_version", .string(Program.version))])
@@ -50,14 +52,14 @@ public final class TraceRecorder {
         fill(path(inner) + "/noise", noise.shape.dimensions, noise.values, rows)
     }
 
-    func masks(of network: Network, _ pass: Pass, rows: Range<Int>) {
+    func masks(of network: Network, _ pass: Pass, packs: Range<Int>) {
         guard !isOver else { return }
         for (name, part, mask) in network.dropoutMasks {
             let place = switch pass {
             case .discriminatorStep(let inner, let half): path(inner) + "/dropout/\(name)/\(half == .real ? "real" : "fake")"
             case .generatorStep: path(nil) + "/dropout/\(name)"
             }
-            fill(place, [mask.count / part.count], mask, rows.lowerBound + part.lowerBound ..< rows.lowerBound + part.upperBound)
+            fill(place, [mask.count / part.count], mask, packs.lowerBound + part.lowerBound ..< packs.lowerBound + part.upperBound, of: packsInBatch)
         }
     }
 
@@ -92,13 +94,14 @@ public final class TraceRecorder {
         step += 1
     }
 
-    private func fill(_ path: String, _ dimensions: [Int], _ values: Floats, _ rows: Range<Int>) {
-        let count = dimensions.reduce(1, *)
+    /// `count`: rows of the whole array, nil for the examples of a minibatch.
+    private func fill(_ path: String, _ dimensions: [Int], _ values: Floats, _ rows: Range<Int>, of count: Int? = nil) {
+        let elements = dimensions.reduce(1, *), count = count ?? batch
         if !shared.contains(where: { $0.path == path }) {
-            shared.append((path, [batch] + dimensions, FloatBuffer(count: batch * count)))
+            shared.append((path, [count] + dimensions, FloatBuffer(count: count * elements)))
         }
         let target = shared.first { $0.path == path }!.values.values
-        target[rows.lowerBound * count ..< rows.upperBound * count].copy(from: values)
+        target[rows.lowerBound * elements ..< rows.upperBound * elements].copy(from: values)
     }
 }
 

@@ -28,6 +28,7 @@ public final class Trainer {
     private let images: MinibatchReader
     private let imageShape: Shape
     private let latents: Latents
+    private let packing: Packing
     private let ledger: StepLedger
     /// This rank's shards in the groups that go through the networks together.
     private let groups: [ShardGroup]
@@ -41,16 +42,19 @@ public final class Trainer {
         self.shards = shards
         self.communicator = communicator
         let capacity = shards.mostRowsOfAShard(batch: configuration.training.batch)
-        groups = ShardGroup.all(of: shards, batch: configuration.training.batch, together: configuration.normalisesMinibatches)
+        let packs = configuration.training.packing
+        try Self.check(shards, batch: configuration.training.batch, packing: packs)
+        packing = Packing(size: packs, example: imageShape, capacity: shards.rows(batch: configuration.training.batch).count)
+        groups = ShardGroup.all(of: shards, batch: configuration.training.batch, packing: packs, together: configuration.normalisesMinibatches)
         let parts = groups[0].shards.count
         let latentShape = Shape.vector(configuration.latent.size)
         generator = try Player(.generator, configuration.generator, input: latentShape, configuration.generatorOptimiser,
                                capacity: capacity, parts: parts, seed: configuration.seed, shards: shards, configuration.exchange.kind, communicator)
-        discriminator = try Player(.discriminator, configuration.discriminator, input: imageShape, configuration.discriminatorOptimiser,
-                                   capacity: capacity, parts: parts, seed: configuration.seed, shards: shards, configuration.exchange.kind, communicator)
+        discriminator = try Player(.discriminator, configuration.discriminator, input: packing.shape, configuration.discriminatorOptimiser,
+                                   capacity: capacity / packs, parts: parts, seed: configuration.seed, shards: shards, configuration.exchange.kind, communicator)
         let fewest = shards.fewestRowsOfAShard(batch: configuration.training.batch)
         try Self.check(generator.network, makes: imageShape, from: fewest, of: configuration.training.batch)
-        try Self.check(discriminator.network, makes: .vector(1), from: fewest, of: configuration.training.batch)
+        try Self.check(discriminator.network, makes: .vector(1), from: fewest / packs, of: configuration.training.batch / packs)
         latents = Latents(configuration.latent, capacity: parts * capacity)
         ledger = StepLedger(discriminatorSteps: configuration.training.discriminatorSteps, generator: generator.network,
                             discriminator: discriminator.network, table: shards, communicator)
@@ -72,7 +76,7 @@ public final class Trainer {
         case .simultaneous: try stepTogether()
         }
         let report = try timed(.communication) {
-            try ledger.finish(step: stepsDone + 1, batch: batch, weight: configuration.objective.discriminator.weight,
+            try ledger.finish(step: stepsDone + 1, batch: batch, packs: configuration.training.packs, weight: configuration.objective.discriminator.weight,
                               stopVote: stopVote, checkpointVote: checkpointVote)
         }
         if let trace {
@@ -158,13 +162,13 @@ public final class Trainer {
         return try ledger.forward(generator: noise, inner: owner, draws, group)
     }
 
-    /// Adds the gradient of the discriminator's cost on one group of real or generated examples; returns its logits.
+    /// Adds the gradient of the discriminator's cost on one group of real or generated examples; returns its logits, one a pack.
     @discardableResult
     private func judge(_ examples: Batch, _ half: Pass.Half, _ inner: Int, _ group: ShardGroup) throws -> Batch {
         let loss = configuration.objective.discriminator
-        let weight = loss.weight / Double(batch)
+        let weight = loss.weight / Double(configuration.training.packs)
         let logits = try decide(examples, .discriminatorStep(inner: inner, half), group)
-        for (shard, rows) in zip(group.shards, group.parts) {
+        for (shard, rows) in zip(group.shards, group.packParts) {
             var (cost, belief, value) = (0.0, 0.0, 0.0)
             for row in rows {
                 let logit = Double(logits.values[row])
@@ -175,7 +179,7 @@ public final class Trainer {
             }
             ledger.record(.discriminatorStep(inner: inner, half), shard: shard, cost: cost, belief: belief, value: value)
         }
-        try discriminator.backward(from: Batch(logitGradient.values, count: examples.count, shape: .vector(1)))
+        try discriminator.backward(from: Batch(logitGradient.values, count: logits.count, shape: .vector(1)))
         return logits
     }
 
@@ -183,23 +187,23 @@ public final class Trainer {
     /// found for them; the discriminator is frozen.
     private func imageGradient(of logits: Batch, _ group: ShardGroup) throws -> Batch {
         let loss = configuration.objective.generator
-        for (shard, rows) in zip(group.shards, group.parts) {
+        for (shard, rows) in zip(group.shards, group.packParts) {
             var cost = 0.0
             for row in rows {
                 let logit = Double(logits.values[row])
                 cost += loss.value(logit)
-                logitGradient.values[row] = Float(loss.slope(logit) / Double(batch))
+                logitGradient.values[row] = Float(loss.slope(logit) / Double(configuration.training.packs))
             }
             ledger.record(.generatorStep, shard: shard, cost: cost, belief: 0, value: 0)
         }
-        return try discriminator.backwardFrozen(from: Batch(logitGradient.values, count: logits.count, shape: .vector(1)))
+        return packing.split(try discriminator.backwardFrozen(from: Batch(logitGradient.values, count: logits.count, shape: .vector(1))))
     }
 
-    /// D's logits in training, with the dropout of this pass.
+    /// D's logits of the packs in training, with the dropout of this pass.
     private func decide(_ examples: Batch, _ pass: Pass, _ group: ShardGroup) throws -> Batch {
-        let draws = Draws(seed: configuration.seed, purpose: pass.dropout, step: stepsDone, inner: pass.inner, firstSample: group.rows.lowerBound)
-        let logits = try ledger.forward(discriminator: examples, pass, draws, group)
-        trace?.masks(of: discriminator.network, pass, rows: group.rows)
+        let draws = Draws(seed: configuration.seed, purpose: pass.dropout, step: stepsDone, inner: pass.inner, firstSample: group.packs.lowerBound)
+        let logits = try ledger.forward(discriminator: packing.join(examples), pass, draws, group)
+        trace?.masks(of: discriminator.network, pass, packs: group.packs)
         return logits
     }
 
@@ -220,6 +224,14 @@ public final class Trainer {
         let start = PhaseClock.now()
         defer { clock.add(PhaseClock.now() - start, to: phase) }
         return try body()
+    }
+
+    /// A pack that lay in two shards would belong to two ranks.
+    private static func check(_ shards: ShardTable, batch: Int, packing: Int) throws(Failure) {
+        guard !(0 ..< shards.shards).contains(where: { shards.rows(of: $0, batch: batch).lowerBound % packing != 0 }) else {
+            throw .configuration("training.packing", "packs of \(packing) do not fit into \(shards.shards) shards of a batch of \(batch)",
+                                 remedy: "Use a training.batch that is a multiple of \(packing * shards.shards), or other exchange.shards.")
+        }
     }
 
     /// That the network makes what it has to, and can normalise shards of so few examples of a minibatch.

@@ -20,14 +20,11 @@ public enum PNGGrid {
     public static func encode(
         _ images: Floats, shape: [Int], range: ClosedRange<Float>, columns: Int? = nil
     ) throws(StorageError) -> [UInt8] {
-        let (pixels, width, height) = pixels(images, shape: shape, range: range, columns: columns)
-        return try encode(pixels, width: width, height: height, channels: shape[2])
+        try pixels(images, shape: shape, range: range, columns: columns).png()
     }
 
-    /// The grid's pixels, row by row.
-    static func pixels(
-        _ images: Floats, shape: [Int], range: ClosedRange<Float>, columns: Int?
-    ) -> (pixels: [UInt8], width: Int, height: Int) {
+    /// The grid as a picture.
+    public static func pixels(_ images: Floats, shape: [Int], range: ClosedRange<Float>, columns: Int? = nil) -> Pixels {
         precondition(shape.count == 3 && (shape[2] == 1 || shape[2] == 3), "pictures have 1 or 3 channels; these have the shape \(shape)")
         let elements = shape.reduce(1, *)
         precondition(images.count > 0 && images.count % elements == 0, "\(images.count) values in pictures of \(elements)")
@@ -46,23 +43,25 @@ public enum PNGGrid {
                 }
             }
         }
-        return (pixels, width, height)
+        return Pixels(width: width, height: height, channels: channels, values: pixels)
     }
 
     /// The nearest byte; what is not a number is black.
     private static func byte(_ value: Float) -> UInt8 { value >= 0 ? UInt8(min(value.rounded(), 255)) : 0 }
+}
 
-    /// By libpng's simplified interface: the other reports errors by longjmp, over which Swift must not be jumped.
-    private static func encode(_ pixels: [UInt8], width: Int, height: Int, channels: Int) throws(StorageError) -> [UInt8] {
+extension Pixels {
+    /// The bytes of a PNG file. By libpng's simplified interface: the other reports errors by longjmp, over which Swift must not be jumped.
+    public func png() throws(StorageError) -> [UInt8] {
         var image = png_image()
         image.version = UInt32(PNG_IMAGE_VERSION)
         (image.width, image.height) = (UInt32(width), UInt32(height))
         image.format = channels == 1 ? 0 : UInt32(PNG_FORMAT_FLAG_COLOR)
         defer { png_image_free(&image) }
         // Room enough for any picture: what deflate cannot shrink grows by less than a tenth.
-        var size = pixels.count + pixels.count / 10 + height + 4096
+        var size = values.count + values.count / 10 + height + 4096
         var result = [UInt8](repeating: 0, count: size)
-        let written = png_image_write_to_memory(&image, &result, &size, 0, pixels, Int32(width * channels), nil)
+        let written = png_image_write_to_memory(&image, &result, &size, 0, values, Int32(width * channels), nil)
         guard written != 0, size <= result.count else {
             let text = withUnsafeBytes(of: image.message) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
             throw StorageError(.inputOutput, "A picture of \(width) × \(height) pixels could not be made: \(text).",

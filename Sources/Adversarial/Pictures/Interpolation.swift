@@ -1,0 +1,63 @@
+import Foundation
+import Kernels
+import Nets
+import Storage
+
+/// Walks between pairs of latents: how smoothly a generator's answers change.
+public struct Interpolation: Sendable {
+    public enum Path: String, CaseIterable, Sendable {
+        /// (1 − t) a + t b.
+        case linear
+        /// sin((1 − t) Ω) / sin Ω · a + sin(t Ω) / sin Ω · b with Ω the angle between a and b: Shoemake 1985, for latents by White 2016
+        /// (arXiv:1609.04468). The points between are as far from the origin as normal latents are.
+        case spherical
+
+        /// The shares of a and b at t.
+        func shares(_ t: Double, angle: Double) -> (Double, Double) {
+            // Of vectors along one line there is no arc to follow.
+            guard self == .spherical, sin(angle) > 1e-6 else { return (1 - t, t) }
+            return (sin((1 - t) * angle) / sin(angle), sin(t * angle) / sin(angle))
+        }
+    }
+
+    public let rows: Int
+    public let columns: Int
+    public let path: Path
+    public let seed: UInt64
+
+    /// `rows` pairs of latents, `columns` points from the first to the second of each.
+    public init(rows: Int, columns: Int, path: Path, seed: UInt64) {
+        precondition(rows >= 1 && columns >= 2, "a walk of \(rows) rows and \(columns) columns")
+        (self.rows, self.columns, self.path, self.seed) = (rows, columns, path, seed)
+    }
+
+    /// The walks as a picture; a walk among points is drawn as they lie. Throws 78 for examples that cannot be drawn.
+    public func picture(_ model: GeneratorModel) throws -> Pixels {
+        let samples = try model.sampler.samples(of: latents(model))
+        let scene = Scene(mixture: model.configuration.data.synthetic, around: samples.values.array, dimension: model.sampler.shape.count)
+        return try Picture.of(samples, count: rows * columns, shape: model.sampler.shape, range: model.sampler.range, columns: columns, scene: scene)
+    }
+
+    /// The latents of all points, row by row.
+    func latents(_ model: GeneratorModel) -> FloatBuffer {
+        let size = model.configuration.latent.size
+        let ends = model.sampler.latents(count: 2 * rows, Draws(seed: seed, purpose: .sample, step: 0))
+        let points = FloatBuffer(count: rows * columns * size)
+        for row in 0 ..< rows {
+            let (a, b) = (ends[2 * row], ends[2 * row + 1])
+            let angle = Self.angle(a, b)
+            for column in 0 ..< columns {
+                let (first, second) = path.shares(Double(column) / Double(columns - 1), angle: angle)
+                for index in 0 ..< size {
+                    points.values[(row * columns + column) * size + index] = Float(first * Double(a[index]) + second * Double(b[index]))
+                }
+            }
+        }
+        return points
+    }
+
+    private static func angle(_ a: [Float], _ b: [Float]) -> Double {
+        func dot(_ x: [Float], _ y: [Float]) -> Double { zip(x, y).reduce(0) { $0 + Double($1.0) * Double($1.1) } }
+        return acos(min(max(dot(a, b) / (dot(a, a) * dot(b, b)).squareRoot(), -1), 1))
+    }
+}

@@ -1,0 +1,105 @@
+/// Square windows of `size` pixels, `stride` apart, over images [N, H, W, C]; a window at the lower or right edge may lie only
+/// partly within the image.
+public struct PoolingGeometry: Sendable {
+    public let height: Int
+    public let width: Int
+    public let channels: Int
+    public let size: Int
+    public let stride: Int
+    public let outputHeight: Int
+    public let outputWidth: Int
+
+    /// `partial`: also windows that the edge cuts, so that every pixel is in one.
+    public init(height: Int, width: Int, channels: Int, size: Int, stride: Int, partial: Bool) {
+        precondition(size >= 1 && stride >= 1 && size <= min(height, width), "windows of \(size) in \(height) × \(width) pixels")
+        (self.height, self.width, self.channels, self.size, self.stride) = (height, width, channels, size, stride)
+        func windows(_ length: Int) -> Int { (length - size + (partial ? stride - 1 : 0)) / stride + 1 }
+        (outputHeight, outputWidth) = (windows(height), windows(width))
+    }
+
+    /// Calls `body` with each window: the first value of its output, and the first values and the size of its part of the image.
+    @inline(__always)
+    fileprivate func forEachWindow(batch: Int, _ body: (_ output: Int, _ input: Int, _ rows: Int, _ columns: Int) -> Void) {
+        var output = 0
+        for image in 0 ..< batch {
+            for y in 0 ..< outputHeight {
+                let rows = min(size, height - y * stride)
+                for x in 0 ..< outputWidth {
+                    body(output, ((image * height + y * stride) * width + x * stride) * channels, rows, min(size, width - x * stride))
+                    output += channels
+                }
+            }
+        }
+    }
+}
+
+/// The largest or the mean value of each window, channel by channel.
+public enum Pooling {
+    /// y = max over the window, and which pixel it came from: y · size + x within the window, the first of equals.
+    public static func maximum(_ input: Floats, _ geometry: PoolingGeometry, batch: Int, into output: Floats, winners: Floats) {
+        let (values, maxima, places) = (input.base, output.base, winners.base)
+        let (channels, row) = (geometry.channels, geometry.width * geometry.channels)
+        geometry.forEachWindow(batch: batch) { target, source, rows, columns in
+            for channel in 0 ..< channels {
+                maxima[target + channel] = values[source + channel]
+                places[target + channel] = 0
+            }
+            for place in 1 ..< rows * columns {
+                let (y, x) = place.quotientAndRemainder(dividingBy: columns)
+                let pixel = values + source + y * row + x * channels
+                let number = Float(y * geometry.size + x)
+                // A NaN wins and stays, as in maxout.
+                for channel in 0 ..< channels where pixel[channel] > maxima[target + channel] || pixel[channel].isNaN {
+                    maxima[target + channel] = pixel[channel]
+                    places[target + channel] = number
+                }
+            }
+        }
+    }
+
+    /// dx += dy for the pixel that won; windows overlap, so dx is zeroed first.
+    public static func maximumGradient(_ gradient: Floats, winners: Floats, _ geometry: PoolingGeometry, batch: Int, into inputGradient: Floats) {
+        inputGradient.fill(0)
+        let (given, places, result) = (gradient.base, winners.base, inputGradient.base)
+        let (channels, row) = (geometry.channels, geometry.width * geometry.channels)
+        geometry.forEachWindow(batch: batch) { source, target, _, _ in
+            for channel in 0 ..< channels {
+                let (y, x) = Int(places[source + channel]).quotientAndRemainder(dividingBy: geometry.size)
+                result[target + y * row + x * channels + channel] += given[source + channel]
+            }
+        }
+    }
+
+    /// y = the sum of the window's pixels within the image, divided by their number.
+    public static func mean(_ input: Floats, _ geometry: PoolingGeometry, batch: Int, into output: Floats) {
+        let (values, means) = (input.base, output.base)
+        let (channels, row) = (geometry.channels, geometry.width * geometry.channels)
+        geometry.forEachWindow(batch: batch) { target, source, rows, columns in
+            for channel in 0 ..< channels { means[target + channel] = 0 }
+            for y in 0 ..< rows {
+                for x in 0 ..< columns {
+                    let pixel = values + source + y * row + x * channels
+                    for channel in 0 ..< channels { means[target + channel] += pixel[channel] }
+                }
+            }
+            let share = 1 / Float(rows * columns)
+            for channel in 0 ..< channels { means[target + channel] *= share }
+        }
+    }
+
+    /// dx += dy / the number of the window's pixels, for each of them.
+    public static func meanGradient(_ gradient: Floats, _ geometry: PoolingGeometry, batch: Int, into inputGradient: Floats) {
+        inputGradient.fill(0)
+        let (given, result) = (gradient.base, inputGradient.base)
+        let (channels, row) = (geometry.channels, geometry.width * geometry.channels)
+        geometry.forEachWindow(batch: batch) { source, target, rows, columns in
+            let share = 1 / Float(rows * columns)
+            for y in 0 ..< rows {
+                for x in 0 ..< columns {
+                    let pixel = result + target + y * row + x * channels
+                    for channel in 0 ..< channels { pixel[channel] += given[source + channel] * share }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,72 @@
+import Kernels
+
+/// y[n, p, q, c] = the largest or the mean of x[n, p·stride + i, q·stride + j, c], 0 ≤ i, j < size.
+///
+/// x [N, H, W, C], y [N, H′, W′, C]: see ``Edge``. No parameters.
+public struct Pooling2D: Layer {
+    public enum Reduction: Sendable { case maximum, mean }
+
+    /// What becomes of windows that the lower or right edge cuts.
+    public enum Edge: String, Sendable, CaseIterable {
+        /// Left out: H′ = ⌊(H − size) / stride⌋ + 1, as in Flux and PyTorch.
+        case whole
+        /// Kept, over the pixels that are there: H′ = ⌈(H − size) / stride⌉ + 1, as in pylearn2.
+        case partial
+    }
+
+    public let reduction: Reduction
+    public let size: Int
+    public let stride: Int
+    public let edge: Edge
+
+    public init(_ reduction: Reduction, size: Int, stride: Int, edge: Edge = .whole) {
+        self.reduction = reduction
+        self.size = size
+        self.stride = stride
+        self.edge = edge
+    }
+
+    public var name: String { reduction == .maximum ? "maxPool" : "meanPool" }
+
+    public func outputShape(for input: Shape) throws(ShapeError) -> Shape {
+        let (height, width, channels) = try requireImage(input)
+        try requireAtLeastOne(size, "size")
+        try requireAtLeastOne(stride, "stride")
+        guard size <= min(height, width) else { throw ShapeError("it wants at least the \(size) × \(size) pixels of its window") }
+        // A window that begins beyond the edge would hold nothing.
+        guard edge == .whole || stride <= size else { throw ShapeError("with `edge: partial` its stride may not exceed its size") }
+        let geometry = geometry(for: input)
+        return .image(height: geometry.outputHeight, width: geometry.outputWidth, channels: channels)
+    }
+
+    /// Which pixel of its window each maximum came from.
+    public func savedCount(for input: Shape, batch: Int) -> Int {
+        let geometry = geometry(for: input)
+        return reduction == .maximum ? batch * geometry.outputHeight * geometry.outputWidth * geometry.channels : 0
+    }
+
+    public func forward(_ input: Batch, into output: Batch, _ memory: LayerMemory, mode: Mode) {
+        switch reduction {
+        case .maximum:
+            Pooling.maximum(input.values, geometry(for: input.shape), batch: input.count, into: output.values, winners: memory.saved)
+        case .mean:
+            Pooling.mean(input.values, geometry(for: input.shape), batch: input.count, into: output.values)
+        }
+    }
+
+    public func backward(_ outputGradient: Batch, input: Batch, output: Batch,
+                         into inputGradient: Batch?, _ memory: LayerMemory, parameterGradients: Bool) {
+        guard let inputGradient else { return }
+        switch reduction {
+        case .maximum:
+            Pooling.maximumGradient(outputGradient.values, winners: memory.saved, geometry(for: input.shape), batch: input.count, into: inputGradient.values)
+        case .mean:
+            Pooling.meanGradient(outputGradient.values, geometry(for: input.shape), batch: input.count, into: inputGradient.values)
+        }
+    }
+
+    private func geometry(for input: Shape) -> PoolingGeometry {
+        guard case .image(let height, let width, let channels) = input else { preconditionFailure("pooling of \(input)") }
+        return PoolingGeometry(height: height, width: width, channels: channels, size: size, stride: stride, partial: edge == .partial)
+    }
+}

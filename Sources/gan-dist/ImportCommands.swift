@@ -1,0 +1,75 @@
+import Adversarial
+import ArgumentParser
+import Storage
+
+/// What the commands for CIFAR-10 and CIFAR-100 share.
+struct CIFAROptions: ParsableArguments {
+    @Option(parsing: .upToNextOption, help: "The .bin files, in the order of the images.") var files: [String] = []
+    @Option(help: ArgumentHelp("All of them as they are downloaded.", valueName: "F.tar.gz")) var archive: String?
+    @Option(help: "Which images of the archive: train or test.") var part = CIFAR.Part.train
+    @Option(help: ArgumentHelp("Only the images of these labels.", valueName: "2,3,…")) var keep: String?
+    @Option(help: "The HDF5 file to write.") var out: String
+
+    func validate() throws {
+        if files.isEmpty == (archive == nil) { throw ValidationError("Name either --files or --archive.") }
+        if keep != nil, labels == nil { throw ValidationError("--keep '\(keep ?? "")' is not a list of labels, such as 2,3,4.") }
+    }
+
+    private var labels: Set<Int>? {
+        guard let words = keep?.split(separator: ",", omittingEmptySubsequences: false).map({ Int($0) }), !words.contains(nil) else { return nil }
+        return Set(words.compactMap { $0 })
+    }
+
+    func run(_ dataset: CIFAR) throws {
+        if let archive {
+            try dataset.run(archive: archive, part: part, keep: labels, to: out)
+        } else {
+            try dataset.run(files: files, keep: labels, to: out)
+        }
+        print(try DatasetInfo(out).summary)
+    }
+}
+
+extension DataCommand {
+    struct CIFAR10: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "cifar10", abstract: "CIFAR-10, binary version: its .bin files or its archive.",
+            discussion: "Example:\n  gan-dist data import cifar10 --archive cifar-10-binary.tar.gz --out data/cifar10.h5")
+        @OptionGroup var options: CIFAROptions
+        func run() throws { try options.run(.cifar10) }
+    }
+
+    struct CIFAR100: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "cifar100", abstract: "CIFAR-100, binary version, with its fine labels.",
+            discussion: "Example:\n  gan-dist data import cifar100 --archive cifar-100-binary.tar.gz --out data/cifar100.h5")
+        @OptionGroup var options: CIFAROptions
+        func run() throws { try options.run(.cifar100) }
+    }
+
+    struct Folder: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "folder", abstract: "PNG and JPEG files of a folder; its sub-folders are labels.",
+            discussion: "Example:\n  gan-dist data import folder photographs --size 32 --fit crop --skip-broken --out data/photographs.h5")
+        @Argument(help: "The folder.") var folder: String
+        @Option(help: "Pixels on a side.") var size: Int
+        @Option(help: "Pictures of another size: refuse, or crop (the largest square in the middle, scaled).") var fit = FolderImport.Fit.refuse
+        @Option(help: "1 or 3; default 3 where any picture has colour.") var channels: Int?
+        @Flag(help: "Name broken pictures and leave them out; without it the first one is an error.") var skipBroken = false
+        @Option(help: "The HDF5 file to write.") var out: String
+
+        func validate() throws {
+            guard (1 ... 4096).contains(size) else { throw ValidationError("--size \(size) is not within 1 … 4096.") }
+            if let channels, channels != 1, channels != 3 { throw ValidationError("--channels is 1 or 3, not \(channels).") }
+        }
+
+        func run() throws {
+            let console = Console(speaks: true)
+            try FolderImport(size: size, fit: fit, channels: channels, skipBroken: skipBroken).run(folder, to: out) { console.warn("left out: \($0)") }
+            print(try DatasetInfo(out).summary)
+        }
+    }
+}
+
+extension CIFAR.Part: ExpressibleByArgument {}
+extension FolderImport.Fit: ExpressibleByArgument {}

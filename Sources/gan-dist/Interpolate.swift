@@ -1,0 +1,30 @@
+import Adversarial
+import ArgumentParser
+
+struct Interpolate: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Draw what a generator makes on the way from one latent to another, a pair a row.",
+        discussion: "Example:\n  gan-dist interpolate runs/clothes --rows 6 --columns 10 --path linear --out walks.png")
+
+    @Argument(help: "A checkpoint file, or the folder of a run for its newest.") var checkpoint: String
+    @Option(help: "Pairs of latents.") var rows = 8
+    @Option(help: "Points from the first latent of a pair to the second.") var columns = 9
+    @Option(help: "spherical, at an even distance from the origin, or linear.") var path = Interpolation.Path.spherical
+    @Option(help: "What the latents follow from.") var seed: UInt64 = 1
+    @Option(help: ArgumentHelp("The picture to write.", valueName: "FILE.png")) var out: String
+
+    func validate() throws {
+        guard (1 ... 1000).contains(rows) else { throw ValidationError("--rows \(rows) is not within 1 … 1000.") }
+        guard (2 ... 1000).contains(columns) else { throw ValidationError("--columns \(columns) is not within 2 … 1000.") }
+        guard out.hasSuffix(".png") else { throw ValidationError("--out '\(out)' must end in .png.") }
+    }
+
+    func run() throws {
+        let console = Console(speaks: true)
+        let model = try GeneratorModel(Checkpoint.read(checkpoint) { console.warn($0) })
+        try Interpolation(rows: rows, columns: columns, path: path, seed: seed).picture(model).write(to: out)
+        console.say("\(rows) \(path.rawValue) walks of \(columns) points at step \(model.step) in \(out)")
+    }
+}
+
+extension Interpolation.Path: ExpressibleByArgument {}
