@@ -4,8 +4,8 @@ import Foundation
 
 struct Bench: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "bench", abstract: "Measure this machine: training steps, the exchange of gradients.",
-        discussion: "Example:\n  mpirun -n 2 gan-dist bench step --preset dcgan-32 --batch 64 --json", subcommands: [Step.self, AllReduce.self])
+        commandName: "bench", abstract: "Measure this machine: training steps, the exchange of gradients, the reader.",
+        discussion: "Example:\n  mpirun -n 2 gan-dist bench step --preset dcgan-32 --batch 64 --json", subcommands: [Step.self, AllReduce.self, Data.self])
 
     struct Step: ParsableCommand {
         static let configuration = CommandConfiguration(
@@ -48,6 +48,30 @@ struct Bench: ParsableCommand {
             let count = repetitions
             Job.run { communicator in
                 let benchmark = try AllReduceBenchmark(repetitions: count, communicator: communicator)
+                if communicator.rank == 0 { print(asJSON ? try jsonText(benchmark) : benchmark.table) }
+                return 0
+            }
+        }
+    }
+
+    struct Data: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Minibatches from a dataset, out of memory and out of the file.",
+            discussion: "Example:\n  mpirun -n 2 gan-dist bench data data/fashion-mnist.h5 --batch 64 --json")
+        @Argument(help: "The dataset, an HDF5 file.") var file: String
+        @Option(help: "Examples in a global minibatch.") var batch = 64
+        @Option(help: "Minibatches that are counted, after two that are not.") var minibatches = 200
+        @Flag(help: "As JSON.") var json = false
+
+        func validate() throws {
+            if batch < 1 { throw ValidationError("--batch must be at least 1.") }
+            if minibatches < 1 { throw ValidationError("--minibatches must be at least 1.") }
+        }
+
+        func run() throws {
+            let (path, examples, count, asJSON) = (file, batch, minibatches, json)
+            Job.run { communicator in
+                let benchmark = try DataBenchmark(file: path, batch: examples, minibatches: count, communicator: communicator)
                 if communicator.rank == 0 { print(asJSON ? try jsonText(benchmark) : benchmark.table) }
                 return 0
             }
