@@ -95,6 +95,22 @@ def test_deleted_it_saves_but_is_not_run_again(name, code, scheduler):
     assert not scheduler.asked.read_text()
 
 
+def test_pod_that_is_evicted_saves_and_goes_on_in_the_next(run):
+    def pod(*options):
+        words = ["bash", ROOT / "launch/k8s/launcher", run, 2, "--config", CONFIGS / "ring.yaml", *options]
+        return Running([], command=list(map(str, words)))
+
+    running = pod("--steps", MANY)
+    while not (run / "metrics.jsonl").exists() or len(metrics(run)) < 10:
+        assert running.process.poll() is None, running.wait()
+        time.sleep(0.05)
+    running.signal(signal.SIGTERM)
+    assert running.wait().code == 75
+    last = metrics(run)[-1]["step"]
+    finished = pod("--steps", last + 2).wait()
+    assert finished.code == 0 and f"training from step {last} " in finished.out, finished
+
+
 def test_cancelled_it_is_not_run_again(scheduler):
     (scheduler.folder / "squeue").write_text("#!/bin/sh\necho COMPLETING\n")
     running = scheduler.start("slurm.sbatch", "--steps", MANY)
