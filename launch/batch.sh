@@ -15,10 +15,24 @@ newest_step() {
     echo "$step"
 }
 
+# Removes what Open MPI's jobs of this user left on this node where their launcher was killed: shared memory that no living process has
+# had for ten minutes, and folders of launchers that are no more.
+sweep() {
+    local file
+    find "${OMPI_MCA_btl_vader_backing_directory:-/dev/shm}" -maxdepth 1 -user "$(id -u)" -mmin +10 \( -name 'vader_segment.*' -o -name 'osc_sm.*' \) 2>/dev/null |
+        while read -r file; do
+            if ! grep -qsF "$file" /proc/[0-9]*/maps; then rm -f "$file"; fi
+        done
+    for file in "${TMPDIR:-/tmp}/ompi.$(hostname).$(id -u)"/pid.*; do
+        if [ -d "$file" ] && ! kill -0 "${file##*.}" 2>/dev/null; then rm -rf "$file"; fi
+    done
+}
+
 # Runs the launcher and passes a warning of the scheduler on to it as USR1, which mpirun and srun forward to every rank
 # (TERM they do not). Its exit code is `code`; `ended` is 1 where the warning was TERM, by which schedulers end a job for good.
 supervise() { # LAUNCHER…
     local warned before
+    sweep
     before=$(newest_step)
     # shellcheck disable=SC2034  # read by the scripts
     ended=0

@@ -37,7 +37,7 @@ public final class MPISession {
     /// MPI_Init_thread with MPI_THREAD_FUNNELED: from here on only the calling thread may use MPI.
     public init() throws {
         MPISession.yieldWhereRanksOutnumberProcessors()
-        if MPISession.hasLauncher { try MPISession.endWithLauncher() }
+        if MPISession.hasLauncher { try MPISession.endWithLauncher() } else { MPISession.startAlone() }
         let funnelled = Int32(MPI_THREAD_FUNNELED)
         var provided: Int32 = 0
         try mpi("MPI_Init_thread", MPI_Init_thread(nil, nil, funnelled, &provided), "starting MPI")
@@ -67,6 +67,10 @@ public final class MPISession {
         // The launcher may have ended before the request: then this process has been given another parent.
         if code == 0, getppid() != parent { _exit(1) }
     }
+
+    /// A rank without a launcher would start Open MPI's daemon for itself, in case it wants to start others: the daemon has to be
+    /// installed then, costs a tenth of a second, and is left behind where the rank is killed in its start.
+    private static func startAlone() { setenv("OMPI_MCA_ess_singleton_isolated", "1", 0) }
 
     /// With more ranks than processors a rank that waits inside MPI must give its processor away. Open MPI does so only if it knows
     /// of the lack, which it does not where a scheduler promises more processors than there are. (A rank bound to a processor of its

@@ -3,6 +3,7 @@
 The scheduler's commands are stand-ins that note what they are asked. launch/local/slurm-trial runs two of the scripts on a real Slurm.
 """
 
+import mmap
 import os
 import re
 import shlex
@@ -94,6 +95,22 @@ def test_deleted_it_saves_but_is_not_run_again(name, code, scheduler):
     assert not scheduler.asked.read_text()
 
 
+def test_pod_that_is_evicted_saves_and_goes_on_in_the_next(run):
+    def pod(*options):
+        words = ["bash", ROOT / "launch/k8s/launcher", run, 2, "--config", CONFIGS / "ring.yaml", *options]
+        return Running([], command=list(map(str, words)))
+
+    running = pod("--steps", MANY)
+    while not (run / "metrics.jsonl").exists() or len(metrics(run)) < 10:
+        assert running.process.poll() is None, running.wait()
+        time.sleep(0.05)
+    running.signal(signal.SIGTERM)
+    assert running.wait().code == 75
+    last = metrics(run)[-1]["step"]
+    finished = pod("--steps", last + 2).wait()
+    assert finished.code == 0 and f"training from step {last} " in finished.out, finished
+
+
 def test_cancelled_it_is_not_run_again(scheduler):
     (scheduler.folder / "squeue").write_text("#!/bin/sh\necho COMPLETING\n")
     running = scheduler.start("slurm.sbatch", "--steps", MANY)
@@ -147,3 +164,22 @@ code=74; touch "$run/checkpoints/step-00000012.h5"; try
     finished = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=LIMIT)
     # 8 is new, twice nothing new, …; 10 is new, and the third time without a newer one is the last. 74 is no reason to try again.
     assert finished.stdout.split() == ["again"] * 4 + ["again"] * 3 + ["stop"] + ["stop"], finished
+
+
+def test_what_dead_jobs_left_is_removed_and_nothing_else(tmp_path):
+    names = ["vader_segment.host.0.1.0", "osc_sm.host.0.1.0", "vader_segment.host.0.2.0", "vader_segment.host.0.3.0", "somebody-else"]
+    dead, dead_window, mapped, young, other = files = [tmp_path / name for name in names]
+    launchers = tmp_path / f"ompi.{os.uname().nodename}.{os.getuid()}"
+    gone, alive = launchers / "pid.2000000000", launchers / f"pid.{os.getpid()}"
+    for folder in (gone, alive):
+        folder.mkdir(parents=True)
+    for file in files:
+        file.write_bytes(bytes(4096))
+        if file != young:
+            os.utime(file, (0, 0))
+    with open(mapped, "r+b") as file, mmap.mmap(file.fileno(), 0):
+        os.utime(mapped, (0, 0))
+        environment = {**os.environ, "TMPDIR": str(tmp_path), "OMPI_MCA_btl_vader_backing_directory": str(tmp_path)}
+        subprocess.run(["bash", "-c", f"set -euo pipefail; run=x; . {ROOT}/launch/batch.sh; sweep"], env=environment, check=True, timeout=LIMIT)
+    assert sorted(path for path in tmp_path.iterdir()) == sorted([mapped, young, other, launchers])
+    assert list(launchers.iterdir()) == [alive]
