@@ -26,9 +26,10 @@ let package = Package(
         .target(name: "CCrash"),
         .target(name: "Storage", dependencies: ["CCrash", "CHDF5", "CPNG", "CJPEG", "CGIF", "CZlib", "CCrypto", "Kernels"]),
         .target(name: "Adversarial", dependencies: ["CLinux", "Nets", "Collectives", "Storage", "Yams"], resources: [.embedInCode("Presets")]),
+        .target(name: "Export", dependencies: ["Adversarial", "Nets", "Kernels", "Storage"]),
         .target(name: "Report", dependencies: ["Adversarial", "Storage"]),
         .executableTarget(name: "gan-dist", dependencies: [
-            "Adversarial", "Report", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            "Adversarial", "Report", "Export", "Storage", .product(name: "ArgumentParser", package: "swift-argument-parser"),
         ]),
         .executableTarget(name: "mpi-tests", dependencies: ["Collectives"], path: "Tests/mpi", exclude: ["run"]),
 

@@ -31,6 +31,9 @@ public final class Network {
     private var lastParts: [Range<Int>] = []
     private var lastCount = 0
 
+    /// The shape of each layer's output.
+    public var outputShapes: [Shape] { plans.map(\.output) }
+
     /// Throws where a layer cannot take the output of the one before: `generator: layer 3 (dense): its input is …`.
     ///
     /// `sums` makes the sums of so many numbers over all parts of a minibatch for each ``MinibatchLayer``; a network without

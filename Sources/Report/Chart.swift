@@ -19,7 +19,7 @@ struct Chart {
     var isLogarithmic = false
 
     private let width = 640.0, height = 280.0
-    private let left = 56.0, right = 12.0, top = 10.0, bottom = 34.0
+    private let left = 56.0, right = 20.0, top = 10.0, bottom = 28.0
     /// Points of a curve, at most: of more, the means of neighbours, with the band from the least to the largest behind.
     private static let bins = 220
 
@@ -111,7 +111,7 @@ struct Chart {
             lines.append("<text x=\"\(place(x: value, area))\" y=\"\(number(height - bottom + 18))\" text-anchor=\"middle\">\(Self.label(value))</text>")
         }
         lines.append("<line class=\"axis\" x1=\"\(number(left))\" x2=\"\(number(width - right))\" y1=\"\(number(height - bottom))\" y2=\"\(number(height - bottom))\"/>")
-        lines.append("<text x=\"\(number(width - right))\" y=\"\(number(height - 2))\" text-anchor=\"end\">step</text>")
+        lines.append("<text x=\"\(number(left - 6))\" y=\"\(number(height - bottom + 18))\" text-anchor=\"end\">step</text>")
         return lines
     }
 

@@ -74,11 +74,11 @@ struct Page {
         figure { margin: 0 } .charts figure { background: var(--panel); border-radius: 8px; padding: .7rem .8rem }
         figcaption small { display: block; color: var(--soft); font-size: .8rem }
         svg { width: 100%; height: auto; display: block } svg text { font: 12px system-ui, sans-serif; fill: var(--soft) }
-        .grid { stroke: var(--grid) } .axis { stroke: var(--soft) } line.reference { stroke: var(--soft); stroke-dasharray: 5 4 }
+        .grid { stroke: var(--grid) } .axis { stroke: var(--soft) } text.reference { paint-order: stroke; stroke: var(--panel); stroke-width: 4px } line.reference { stroke: var(--soft); stroke-dasharray: 5 4 }
         .line { fill: none; stroke-width: 1.8; stroke-linejoin: round } .band { opacity: .18; stroke: none }
         .key { font-size: .85rem; margin-left: .5rem; white-space: nowrap }
         .key::before { content: ""; display: inline-block; width: 1.1em; height: 3px; margin-right: .35em; vertical-align: middle; background: currentColor }
-        .pictures { display: flex; flex-wrap: wrap; gap: 1rem } .picture { flex: 0 1 300px }
+        .pictures { display: flex; flex-wrap: wrap; gap: 1rem } .picture { flex: 0 1 410px }
         .picture img { width: 100%; image-rendering: pixelated; border-radius: 4px; display: block } .picture figcaption { color: var(--soft); font-size: .85rem }
         .wide { overflow-x: auto } table { border-collapse: collapse; font-size: .92rem } th, td { text-align: left; padding: .25rem .9rem .25rem 0; border-bottom: 1px solid var(--grid); vertical-align: top }
         th { color: var(--soft); font-weight: 600 } td { font-variant-numeric: tabular-nums }

@@ -49,7 +49,7 @@ public struct Report {
     private func summary(_ run: RunHistory) -> String {
         let training = run.configuration.training
         var parts = ["\(Int(run.steps.last ?? 0)) of \(training.steps) steps of \(training.batch) examples", "k = \(training.discriminatorSteps)", "seed \(run.configuration.seed)"]
-        if let shards = run.configuration.exchange.shards { parts.append("\(shards) shards") }
+        if let shards = run.configuration.exchange.shards { parts.append(shards == 1 ? "1 shard" : "\(shards) shards") }
         if let epoch = run.values("epoch").last { parts.append(String(format: "%.1f epochs", epoch)) }
         if let pace = run.lately("samples_per_second") { parts.append(String(format: "%.0f samples/s", pace)) }
         if let data = run.configuration.data.file ?? run.configuration.data.synthetic.map({ "the built-in \($0.rawValue)" }) { parts.append("data \(data)") }

@@ -141,3 +141,12 @@ struct AtomicFile {
         return text.isEmpty ? "host" : text
     }()
 }
+
+/// A new file of given bytes, wholly or not at all.
+public enum WholeFile {
+    /// A file of that name is refused.
+    public static func write(_ bytes: [UInt8], to path: String) throws(StorageError) {
+        try AtomicFile.refuseExisting(path, replacing: false)
+        try bytes.withUnsafeBytesThrowing { (bytes) throws(StorageError) in try AtomicFile(path).write(bytes) }
+    }
+}

@@ -28,6 +28,8 @@ public struct DatasetDescription: Sendable {
 public final class DatasetWriter {
     /// One for each example, set before the end; nil for none.
     public var labels: [Int]?
+    /// What each example was made from, `size` numbers each: `/latents`.
+    public var latents: (size: Int, values: [Float])?
 
     private let dataset: HDF5Dataset
     private let elements: Int
@@ -75,6 +77,7 @@ public final class DatasetWriter {
             precondition(labels.count == sizes[0], "\(labels.count) labels for \(sizes[0]) examples")
             try file.write("/labels", [labels.count], labels.map { Int64($0) })
         }
+        if let latents = writer.latents { try file.write("/latents", [sizes[0], latents.size], latents.values) }
     }
 
     /// The next examples, [rows, H, W, C] or [rows, D].

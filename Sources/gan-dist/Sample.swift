@@ -9,6 +9,7 @@ struct Sample: ParsableCommand {
     @Argument(help: "A checkpoint file, or the folder of a run for its newest.") var checkpoint: String
     @Option(help: "How many examples.") var count: Int
     @Option(help: "What the latents follow from.") var seed: UInt64 = 1
+    @Flag(help: "Store the latents beside the examples, as /latents of the HDF5 file.") var latents = false
     @Option(help: ArgumentHelp("The picture or dataset to write.", valueName: "FILE.png|FILE.h5")) var out: String
 
     func validate() throws {
@@ -16,12 +17,13 @@ struct Sample: ParsableCommand {
         guard out.hasSuffix(".png") || out.hasSuffix(".h5") || out.hasSuffix(".hdf5") else {
             throw ValidationError("--out '\(out)' must end in .png, .h5 or .hdf5.")
         }
+        if latents, out.hasSuffix(".png") { throw ValidationError("--latents needs an HDF5 file, not \(out).") }
     }
 
     func run() throws {
         let console = Console(speaks: true)
         let model = try GeneratorModel(Checkpoint.read(checkpoint) { console.warn($0) })
-        try model.write(count: count, seed: seed, to: out)
+        try model.write(count: count, seed: seed, latents: latents, to: out)
         console.say("\(count) examples of step \(model.step) in \(out)")
     }
 }

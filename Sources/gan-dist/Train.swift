@@ -21,6 +21,7 @@ struct Train: ParsableCommand {
     @Option(name: [.long, .customShort("k")], help: "Discriminator steps for each generator step: training.discriminator_steps.") var discriminatorSteps: String?
     @Option(help: "What all random numbers follow from.") var seed: String?
     @Option(help: "Shards of a minibatch: exchange.shards.") var shards: String?
+    @Option(help: ArgumentHelp("Parameters that a new run starts from, as gan-dist export --format safetensors writes them.", valueName: "FILE.safetensors")) var initial: String?
     @Option(help: "'auto' to continue where the run folder has a checkpoint, or a checkpoint file.") var resume: String?
     @Option(help: ArgumentHelp("Any value of the configuration; may be repeated.", valueName: "key.path=value")) var set: [String] = []
     @Option(help: "Steps between checkpoints.") var checkpointEvery: String?
@@ -64,6 +65,7 @@ struct Train: ParsableCommand {
             if let value { options.settings.append((key, value)) }
         }
         options.walltime = walltime.flatMap(seconds)
+        options.initialValues = initial
         options.traceFile = trace
         options.traceSteps = traceSteps
         options.stallWarn = stallWarn

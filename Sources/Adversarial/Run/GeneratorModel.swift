@@ -23,9 +23,11 @@ public final class GeneratorModel {
         sampler = Sampler(network, configuration.latent)
     }
 
-    /// Writes `count` examples as a PNG grid or, where `path` does not end in `.png`, as an HDF5 dataset of the program's own form.
-    public func write(count: Int, seed: UInt64, to path: String) throws {
-        let samples = try sampler.samples(count: count, Draws(seed: seed, purpose: .sample, step: 0))
+    /// Writes `count` examples as a PNG grid or, where `path` does not end in `.png`, as an HDF5 dataset of the program's own form, with
+    /// their latents if wanted.
+    public func write(count: Int, seed: UInt64, latents: Bool, to path: String) throws {
+        let draws = Draws(seed: seed, purpose: .sample, step: 0)
+        let samples = try sampler.samples(count: count, draws)
         if path.hasSuffix(".png") {
             let scene = Scene(mixture: configuration.data.synthetic, around: samples.values.array, dimension: sampler.shape.count)
             try Picture.of(samples, count: count, shape: sampler.shape, range: sampler.range, scene: scene).write(to: path)
@@ -36,7 +38,10 @@ public final class GeneratorModel {
             let description = DatasetDescription(
                 name: "samples of \(configuration.name) at step \(step)", source: "gan-dist sample, seed \(seed)", license: "that of the training data",
                 dimensions: [count] + shape.dimensions, element: .float32, range: range)
-            try DatasetWriter.write(path, description) { (writer) throws(StorageError) in try writer.append(samples.values.array) }
+            try DatasetWriter.write(path, description) { (writer) throws(StorageError) in
+                try writer.append(samples.values.array)
+                if latents { writer.latents = (configuration.latent.size, sampler.latents(count: count, draws).flatMap { $0 }) }
+            }
         }
     }
 }

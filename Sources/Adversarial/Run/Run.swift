@@ -72,6 +72,10 @@ public final class Run {
             try trainer.share(from: 0)
         } else {
             try communicator.agreed { [trainer, dataset] in try trainer.fillMarginals(dataset) }
+            if let file = options.initialValues {
+                try communicator.agreed { [trainer, communicator] in if communicator.rank == 0 { console.say(try trainer.start(from: file)) } }
+                try trainer.share(from: 0)
+            }
         }
         try trainer.requireEqualReplicas()
         try compareArithmetic(hold.plan?.checkpoint)

@@ -15,6 +15,8 @@ public struct TrainOptions: Sendable {
     public var settings: [(key: String, value: String)] = []
     /// Seconds that the job may run.
     public var walltime: Double?
+    /// A safetensors file of parameters that a new run starts from.
+    public var initialValues: String?
     public var traceFile: String?
     public var traceSteps = 1
     /// Seconds without progress after which the rank behind is named, and after which the job is ended.

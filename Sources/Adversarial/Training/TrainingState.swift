@@ -88,6 +88,24 @@ extension Trainer {
         stepsDone = checkpoint.contents.step
     }
 
+    /// Takes the parameters and running statistics of a safetensors file; those that it does not have stay as they are. Returns what was taken.
+    ///
+    /// Throws 65 for an array that neither network has, or that has another shape, and 66 where the file cannot be read.
+    func start(from file: String) throws -> String {
+        let known = Dictionary(uniqueKeysWithValues: arrays.filter { !$0.name.hasPrefix("optimizer/") }.map { ($0.name, $0) })
+        let given = try SafeTensors.read(file)
+        for array in given {
+            guard let own = known[array.path] else {
+                throw Failure(.badData, "\(file): neither network has an array '\(array.path)'", remedy: "Its names are those of a checkpoint, such as \(known.keys.sorted().first ?? "").")
+            }
+            guard own.dimensions == array.dimensions else {
+                throw Failure(.badData, "\(file): '\(array.path)' has the shape \(array.dimensions), here it has \(own.dimensions)", remedy: "Change the networks of the configuration, or the file.")
+            }
+            array.copy(to: own.values)
+        }
+        return "\(given.count) of \(known.count) arrays of the networks start as in \(file)"
+    }
+
     /// Gives rank `root`'s state to all ranks.
     func share(from root: Int) throws {
         stepsDone = try communicator.broadcast(stepsDone, from: root)

@@ -1,0 +1,37 @@
+import Adversarial
+import ArgumentParser
+import Export
+import Foundation
+import Storage
+
+struct Export: ParsableCommand {
+    enum Format: String, CaseIterable, ExpressibleByArgument {
+        /// The generator as a model that other programs run.
+        case onnx
+        /// The parameters and running statistics of both networks.
+        case safetensors
+    }
+
+    static let configuration = CommandConfiguration(
+        abstract: "Write a checkpoint's generator, or the parameters of both networks, for other programs.",
+        discussion: """
+            onnx: the generator; its input is `latents` [N, Z], its output examples as `sample` writes them.
+            safetensors: the arrays of both networks under their names in the checkpoint, their dimensions named in the metadata; train --initial reads them.
+            Example:
+              gan-dist export runs/clothes --format onnx --out clothes.onnx
+            """)
+
+    @Argument(help: "A checkpoint file, or the folder of a run for its newest.") var checkpoint: String
+    @Option(help: "onnx or safetensors.") var format: Format
+    @Option(help: "The file to write.") var out: String
+
+    func run() throws {
+        let console = Console(speaks: true)
+        let checkpoint = try Checkpoint.read(checkpoint) { console.warn($0) }
+        switch format {
+        case .onnx: try WholeFile.write(ONNXExport.model(of: GeneratorModel(checkpoint)), to: out)
+        case .safetensors: try SafeTensors.write(out, checkpoint.contents.arrays.filter { !$0.path.hasPrefix("optimizer/") })
+        }
+        console.say("step \(checkpoint.contents.step) in \(out)")
+    }
+}

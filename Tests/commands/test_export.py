@@ -1,0 +1,124 @@
+"""What other programs make of a checkpoint: ONNX in onnxruntime, safetensors in NumPy and PyTorch."""
+
+import sys
+
+import h5py
+import numpy
+import onnxruntime
+import pytest
+import safetensors
+import safetensors.numpy
+
+from conftest import ROOT, arrays, checkpoint, gan_dist, train
+
+
+def exported(run, kind, out, code=0):
+    finished = gan_dist("export", run, "--format", kind, "--out", out)
+    assert finished.code == code, finished
+    return finished
+
+
+def sampled(run, folder, count=70):
+    """Latents and the examples that `sample` makes of them: more than one batch of the program's."""
+    finished = gan_dist("sample", run, "--count", count, "--seed", 3, "--latents", "--out", folder / "samples.h5")
+    assert finished.code == 0, finished
+    with h5py.File(folder / "samples.h5") as file:
+        return file["latents"][()], file["images" if "images" in file else "samples"][()]
+
+
+@pytest.mark.parametrize("config", ["dense", "convolution", "packing", "ring", "every-layer"])
+def test_onnxruntime_makes_the_same_examples(config, data, run, tmp_path):
+    train(config, run, *([] if config == "ring" else ["--data", data]), "--steps", 6)
+    exported(run, "onnx", tmp_path / "generator.onnx")
+    latents, expected = sampled(run, tmp_path)
+    session = onnxruntime.InferenceSession(tmp_path / "generator.onnx")
+    assert [value.name for value in session.get_inputs()] == ["latents"] and session.get_inputs()[0].shape == ["batch", latents.shape[1]]
+    examples = session.run(None, {"latents": latents})[0]
+    assert examples.shape == expected.shape and expected.std() > 1e-3
+    assert numpy.abs(examples - expected).max() < 1e-5
+    # One by one it is the same, so nothing of the batch is in the model.
+    assert numpy.abs(session.run(None, {"latents": latents[5:6]})[0] - expected[5:6]).max() < 1e-5
+
+
+def test_onnx_refuses_what_it_has_no_form_of(data, run, tmp_path):
+    train("every-layer", run, "--data", data, "--steps", 1, "--set", "generator.10.mean_pool.edge=partial")
+    refused = exported(run, "onnx", tmp_path / "generator.onnx", code=78)
+    assert "layer 10" in refused.errors[0] and not (tmp_path / "generator.onnx").exists()
+    exported(run, "safetensors", tmp_path / "all.safetensors")
+    exported(run, "safetensors", tmp_path / "all.safetensors", code=73)
+
+
+def test_safetensors_are_the_checkpoint(data, run, tmp_path):
+    train("convolution", run, "--data", data, "--steps", 3)
+    exported(run, "safetensors", tmp_path / "all.safetensors")
+    stored = {name: values for name, values in arrays(checkpoint(run, 3)).items() if not name.startswith("optimizer/")}
+    found = safetensors.numpy.load_file(tmp_path / "all.safetensors")
+    assert found.keys() == stored.keys()
+    assert all(numpy.array_equal(found[name], stored[name]) and found[name].dtype == numpy.float32 for name in stored)
+    with safetensors.safe_open(tmp_path / "all.safetensors", "np") as file, h5py.File(checkpoint(run, 3)) as original:
+        for name in stored:
+            if "statistics" not in name:
+                assert file.metadata()[name] == original[name].attrs["layout"], name
+
+
+def test_numpy_runs_the_generator(data, run, tmp_path):
+    train("dense", run, "--data", data, "--steps", 3)
+    exported(run, "safetensors", tmp_path / "all.safetensors")
+    found = safetensors.numpy.load_file(tmp_path / "all.safetensors")
+    latents, expected = sampled(run, tmp_path)
+    hidden = numpy.maximum(latents @ found["generator/0.dense/weight"] + found["generator/0.dense/bias"], 0)
+    images = 1 / (1 + numpy.exp(-(hidden @ found["generator/2.dense/weight"] + found["generator/2.dense/bias"])))
+    assert numpy.abs(images.reshape(expected.shape) - expected).max() < 1e-5
+
+
+def test_pytorch_loads_the_generator(data, run, tmp_path):
+    torch = pytest.importorskip("torch", reason="no PyTorch (.venv/bin/pip install torch)")
+    sys.path.insert(0, str(ROOT / "Tests/reference"))
+    from load_into_pytorch import state
+
+    train("convolution", run, "--data", data, "--steps", 3)
+    exported(run, "safetensors", tmp_path / "all.safetensors")
+    nn = torch.nn
+    generator = nn.Sequential(
+        nn.Unflatten(1, (5, 1, 1)), nn.ConvTranspose2d(5, 8, 2, bias=False), nn.BatchNorm2d(8), nn.LeakyReLU(0.2),
+        nn.ConvTranspose2d(8, 6, 4, 2, 1, bias=False), nn.BatchNorm2d(6), nn.LeakyReLU(0.2), nn.ConvTranspose2d(6, 1, 4, 2, 1), nn.Sigmoid()).eval()
+    missing, unexpected = generator.load_state_dict(state(tmp_path / "all.safetensors", "generator"), strict=False)
+    assert not unexpected and all(name.endswith("num_batches_tracked") for name in missing)
+    latents, expected = sampled(run, tmp_path)
+    with torch.no_grad():
+        images = generator(torch.tensor(latents)).permute(0, 2, 3, 1).numpy()
+    assert numpy.abs(images - expected).max() < 1e-5
+
+
+def test_a_run_starts_from_safetensors(data, tmp_path):
+    train("dense", tmp_path / "first", "--data", data, "--steps", 3)
+    exported(tmp_path / "first", "safetensors", tmp_path / "all.safetensors")
+    found = safetensors.numpy.load_file(tmp_path / "all.safetensors")
+    # The generator alone, as PyTorch's users would save it; the discriminator starts afresh.
+    safetensors.numpy.save_file({name: values for name, values in found.items() if name.startswith("generator/")}, tmp_path / "half.safetensors")
+    for file in ("all", "half"):
+        started = train("dense", tmp_path / file, "--data", data, "--steps", 1, "--initial", tmp_path / f"{file}.safetensors",
+                        "--trace", tmp_path / f"{file}.h5", ranks=2)
+        assert "start as in" in started.out
+        trace = arrays(tmp_path / f"{file}.h5")
+        for name, values in found.items():
+            same = numpy.array_equal(trace["initial/" + name], values)
+            assert same if file == "all" or name.startswith("generator/") else not same or "bias" in name, name
+
+
+def test_bad_safetensors_are_refused(data, tmp_path):
+    train("dense", tmp_path / "first", "--data", data, "--steps", 1)
+    exported(tmp_path / "first", "safetensors", tmp_path / "all.safetensors")
+    whole = (tmp_path / "all.safetensors").read_bytes()
+    found = safetensors.numpy.load_file(tmp_path / "all.safetensors")
+    bad = {"cut": whole[:-4], "short": whole[:5], "header": b"\xff" * 8 + whole[8:], "text": b"no safetensors here at all"}
+    for name, content in bad.items():
+        (tmp_path / f"{name}.safetensors").write_bytes(content)
+    safetensors.numpy.save_file({"generator/9.dense/weight": numpy.zeros((2, 2), numpy.float32)}, tmp_path / "name.safetensors")
+    safetensors.numpy.save_file({"generator/0.dense/weight": found["generator/0.dense/weight"].T.copy()}, tmp_path / "shape.safetensors")
+    safetensors.numpy.save_file({"generator/0.dense/weight": found["generator/0.dense/weight"].astype(numpy.float64)}, tmp_path / "type.safetensors")
+    words = {"name": "generator/9.dense/weight", "shape": "[16, 5]", "type": "F64"}
+    for name in [*bad, *words]:
+        refused = train("dense", tmp_path / name, "--data", data, "--initial", tmp_path / f"{name}.safetensors", ranks=2, code=65)
+        assert len(refused.errors) == 1 and name + ".safetensors" in refused.errors[0] and words.get(name, "") in refused.errors[0], refused
+    train("dense", tmp_path / "missing", "--data", data, "--initial", tmp_path / "none.safetensors", code=66)
