@@ -9,7 +9,9 @@
 ///
 ///     Y = X U,  X = Z Uᵀ,  U = Xᵀ Z    with X: tiles × 4·in, U: 4·in × out, Y, Z: tiles × out.
 ///
-/// Tiles and channels are taken a block at a time, so that the transformed values stay in the cache.
+/// The transforms write their matrices as ``Panels``. Those of the images are kept for a block of tiles. Weights and results are
+/// made and used a few panels at a time, while they are in the cache: transforming the weights anew in each pass costs less than
+/// reading transformed ones, which are six times larger, from memory.
 struct WinogradConvolution {
     typealias Source = UnsafePointer<Float>
     typealias Target = UnsafeMutablePointer<Float>
@@ -17,93 +19,107 @@ struct WinogradConvolution {
 
     let geometry: ConvolutionGeometry
     let batch: Int
-    private let tileRows: Int
-    private let tileColumns: Int
-    /// Tiles, input and output channels of a block.
-    private let tiles: Int
-    private let inputs: Int
-    private let outputs: Int
+    let tileRows: Int
+    let tileColumns: Int
+    /// Tiles of a block, and the rows of its matrices.
+    private let blockTiles: Int
+    let rows: Int
+    /// Panels of weights and results that are made at a time.
+    private let panelsAtATime: Int
+    /// Terms of a sum for which weights are transformed at a time: they stay in the smallest cache, a panel and point at a time.
+    private static let chunk = 64
 
-    /// Whether it can be used, and pays: below about 32 tiles the weights' transforms cost more than the products save.
+    /// Whether it can be used, and pays.
     static func suits(_ g: ConvolutionGeometry, batch: Int) -> Bool {
         g.kernel == 4 && g.stride == 2 && g.inputChannels % 16 == 0 && g.outputChannels % 16 == 0
             && min(g.inputChannels, g.outputChannels) >= 32 && min(g.outputHeight, g.outputWidth) >= 3
-            && batch * ((g.outputHeight + 3) / 4) * ((g.outputWidth + 3) / 4) >= 32
+            && batch * ((g.outputHeight + 3) / 4) * ((g.outputWidth + 3) / 4) >= 8
     }
 
-    /// `weightLimit` and `activationLimit`: most values of transformed weights (8 MB) and of transformed input (32 MB) at a time.
-    init(geometry: ConvolutionGeometry, batch: Int, weightLimit: Int = 2 << 20, activationLimit: Int = 8 << 20) {
+    /// `imageLimit` and `resultLimit`: about how many values of a transformed image (16 MB) and of results (0.5 MB) there may be.
+    init(geometry: ConvolutionGeometry, batch: Int, imageLimit: Int = 4 << 20, resultLimit: Int = 1 << 17) {
         precondition(geometry.kernel == 4 && geometry.stride == 2 && geometry.inputChannels % 16 == 0
             && geometry.outputChannels % 16 == 0, "the Winograd form is of 4 × 4 kernels, stride 2 and multiples of 16 channels")
         self.geometry = geometry
         self.batch = batch
         tileRows = (geometry.outputHeight + 3) / 4
         tileColumns = (geometry.outputWidth + 3) / 4
-        let activations = max(4 * geometry.inputChannels, geometry.outputChannels)
-        tiles = min(batch * tileRows * tileColumns, max(activationLimit / (25 * activations), 1))
-        inputs = min(geometry.inputChannels, max(weightLimit / (25 * 4 * geometry.outputChannels) / 16 * 16, 16))
-        outputs = min(geometry.outputChannels, max(weightLimit / (25 * 4 * geometry.inputChannels) / 16 * 16, 16))
+        let tiles = batch * tileRows * tileColumns
+        let most = max(imageLimit / (25 * max(4 * geometry.inputChannels, geometry.outputChannels)), 1)
+        let blocks = max((tiles + most - 1) / most, 1)
+        blockTiles = (tiles + blocks - 1) / blocks
+        rows = Panels.rounded(rows: blockTiles)
+        panelsAtATime = min(max(resultLimit / (25 * 16 * max(rows, 1)), 1), 4)
     }
 
     var scratchCount: Int {
-        let forward = points(tiles, 4 * geometry.inputChannels) + points(4 * geometry.inputChannels, outputs) + points(tiles, outputs)
-        let adjoint = points(tiles, geometry.outputChannels) + points(4 * inputs, geometry.outputChannels) + points(tiles, 4 * inputs)
-        return max(forward, adjoint) + Transform.workCount
+        let images = imagePoint(4 * geometry.inputChannels) + imagePoint(geometry.outputChannels)
+        let weights = (5 + 4 * panelsAtATime) * Self.chunkPoint
+        return 25 * (images + resultPoint(rows) + resultPoint(16)) + weights + Transform.workCount
     }
 
     func forward(_ input: Source, weight: Source, into output: Target, scratch: Target) {
         let width = 4 * geometry.inputChannels
-        let work = scratch, x = work + Transform.workCount, u = x + points(tiles, width), y = u + points(width, outputs)
-        forEachBlock(of: batch * tileRows * tileColumns, by: tiles) { tiles in
-            transformInput(input, tiles, channels: 0 ..< geometry.inputChannels, into: x, work)
-            forEachBlock(of: geometry.outputChannels, by: outputs) { channels in
-                transformWeight(weight, inputs: 0 ..< geometry.inputChannels, outputs: channels, into: u, work)
-                for point in 0 ..< 25 {
-                    Matrix.multiply(x + point * pointStride(tiles.count, width), stride: width,
-                                    by: u + point * pointStride(width, channels.count), stride: channels.count,
-                                    into: y + point * pointStride(tiles.count, channels.count), stride: channels.count,
-                                    rows: tiles.count, columns: channels.count, inner: width, adding: false)
+        let x = scratch, y = x + 25 * imagePoint(width), room = WeightRoom(y + 25 * resultPoint(rows), panels: panelsAtATime)
+        forEachBlock(of: batch * tileRows * tileColumns, by: blockTiles) { tiles in
+            transformInput(input, tiles, into: x, room.work)
+            forEachBlock(of: geometry.outputChannels / 16, by: panelsAtATime) { panels in
+                for parity in 0 ..< 4 {
+                    forEachBlock(of: geometry.inputChannels, by: Self.chunk) { inputs in
+                        let terms = x + (parity * geometry.inputChannels + inputs.lowerBound) * rows
+                        for panel in panels { copyTaps(weight, parity, inputs, panel: panel, into: room.taps(panel - panels.lowerBound)) }
+                        addProducts(of: terms, imagePoint(width), count: inputs.count, panels: panels.count, room, into: y,
+                                    adding: parity > 0 || inputs.lowerBound > 0)
+                    }
                 }
-                writeOutput(y, tiles, channels: channels, into: output, work)
+                writeOutput(y, tiles, panels: panels, into: output, room.work)
             }
         }
     }
 
     func inputGradient(_ outputGradient: Source, weight: Source, into inputGradient: Target, scratch: Target) {
         let width = geometry.outputChannels
-        let work = scratch, z = work + Transform.workCount, u = z + points(tiles, width), x = u + points(4 * inputs, width)
+        let z = scratch, x = z + 25 * imagePoint(width), room = WeightRoom(x + 25 * resultPoint(rows), panels: panelsAtATime)
         inputGradient.update(repeating: 0, count: batch * geometry.inputCount)
-        forEachBlock(of: batch * tileRows * tileColumns, by: tiles) { tiles in
-            transformOutputGradient(outputGradient, tiles, into: z, work)
-            forEachBlock(of: geometry.inputChannels, by: inputs) { channels in
-                transformWeight(weight, inputs: channels, outputs: 0 ..< width, into: u, work)
-                let columns = 4 * channels.count
-                for point in 0 ..< 25 {
-                    Matrix.multiply(z + point * pointStride(tiles.count, width), stride: width,
-                                    by: u + point * pointStride(columns, width), stride: width, secondTransposed: true,
-                                    into: x + point * pointStride(tiles.count, columns), stride: columns,
-                                    rows: tiles.count, columns: columns, inner: width, adding: false)
+        forEachBlock(of: batch * tileRows * tileColumns, by: blockTiles) { tiles in
+            transformOutputGradient(outputGradient, tiles, into: z, room.work)
+            for parity in 0 ..< 4 {
+                forEachBlock(of: geometry.inputChannels / 16, by: panelsAtATime) { panels in
+                    forEachBlock(of: width, by: Self.chunk) { outputs in
+                        for panel in panels {
+                            transposeTaps(weight, parity, panel: panel, outputs, into: room.taps(panel - panels.lowerBound), room.work)
+                        }
+                        addProducts(of: z + outputs.lowerBound * rows, imagePoint(width), count: outputs.count, panels: panels.count, room,
+                                    into: x, adding: outputs.lowerBound > 0)
+                    }
+                    addInputGradient(x, tiles, parity, panels: panels, into: inputGradient, room.work)
                 }
-                addInputGradient(x, tiles, channels: channels, into: inputGradient, work)
             }
         }
     }
 
     func weightGradient(input: Source, outputGradient: Source, addingTo weightGradient: Target, scratch: Target) {
-        let width = geometry.outputChannels
-        let work = scratch, z = work + Transform.workCount, u = z + points(tiles, width), x = u + points(4 * inputs, width)
-        forEachBlock(of: batch * tileRows * tileColumns, by: tiles) { tiles in
+        let width = 4 * geometry.inputChannels, inputPanels = geometry.inputChannels / 16
+        let x = scratch, z = x + 25 * imagePoint(width), u = z + 25 * imagePoint(geometry.outputChannels)
+        let work = u + 25 * resultPoint(16)
+        forEachBlock(of: batch * tileRows * tileColumns, by: blockTiles) { tiles in
+            transformInput(input, tiles, into: x, work)
             transformOutputGradient(outputGradient, tiles, into: z, work)
-            forEachBlock(of: geometry.inputChannels, by: inputs) { channels in
-                transformInput(input, tiles, channels: channels, into: x, work)
-                let rows = 4 * channels.count
-                for point in 0 ..< 25 {
-                    Matrix.multiply(x + point * pointStride(tiles.count, rows), stride: rows, transposed: true,
-                                    by: z + point * pointStride(tiles.count, width), stride: width,
-                                    into: u + point * pointStride(rows, width), stride: width,
-                                    rows: rows, columns: width, inner: tiles.count, adding: false)
+            forEachBlock(of: geometry.outputChannels / 16, by: panelsAtATime) { panels in
+                for parity in 0 ..< 4 {
+                    for inputPanel in 0 ..< inputPanels {
+                        prefetchWeights(weightGradient, parity, inputPanel: inputPanel, panels: panels)
+                        let left = x + (parity * inputPanels + inputPanel) * 16 * rows, right = z + panels.lowerBound * 16 * rows
+                        for point in 0 ..< 25 {
+                            for panel in 0 ..< panels.count {
+                                Panels.multiplyTransposed(left + point * imagePoint(width),
+                                                          by: right + (point * imagePoint(geometry.outputChannels) + panel * 16 * rows),
+                                                          count: rows, into: u + (point * resultPoint(16) + panel * 256), ahead: imagePoint(width))
+                            }
+                        }
+                        addWeightGradient(u, parity, inputPanel: inputPanel, panels: panels, into: weightGradient, work)
+                    }
                 }
-                addWeightGradient(u, inputs: channels, into: weightGradient, work)
             }
         }
     }
@@ -112,169 +128,41 @@ struct WinogradConvolution {
         for start in stride(from: 0, to: count, by: max(size, 1)) { body(start ..< min(start + size, count)) }
     }
 
-    /// The matrices of the 25 points lie a cache line more apart than they are large, lest all their rows meet in one cache set.
-    private func pointStride(_ rows: Int, _ columns: Int) -> Int { rows * columns + 16 }
-    private func points(_ rows: Int, _ columns: Int) -> Int { 25 * pointStride(rows, columns) }
-}
+    /// Values from one point's matrix to the next's, for images, results and chunks of weights. A cache line more than it is large, lest the 25 meet in one cache set.
+    func imagePoint(_ columns: Int) -> Int { columns * rows + 16 }
+    func resultPoint(_ rows: Int) -> Int { panelsAtATime * 16 * rows + 16 }
+    static let chunkPoint = chunk * 16 + 16
 
-// MARK: Transforms of images and weights
+    /// Memory for the weights of a few panels.
+    private struct WeightRoom {
+        /// Those of one panel transformed, for the five points of a row.
+        let transformed: Target
+        let work: Target
+        private let taps: Target
 
-extension WinogradConvolution {
-    /// Where tile `index` starts: its image, first output row and first output column.
+        init(_ memory: Target, panels: Int) {
+            transformed = memory
+            taps = transformed + 5 * chunkPoint
+            work = taps + 4 * panels * chunkPoint
+        }
+
+        /// A panel's four taps of one parity, one after the other.
+        func taps(_ panel: Int) -> Target { taps + panel * 4 * chunkPoint }
+    }
+
+    /// result[point] (+)= image[point] · weights[point] for all points: `count` terms from `image` on, into a few panels. The weights of
+    /// five points are used at once; the image's stay near for the next panel.
     @inline(__always)
-    private func place(_ index: Int) -> (image: Int, row: Int, column: Int) {
-        let row = index / tileColumns
-        return (row / tileRows, row % tileRows &* 4, index % tileColumns &* 4)
-    }
-
-    /// The 5 × 5 pixels of parity (r, s) under a tile: the offset of the first, which may be outside the image, and which rows and
-    /// columns are inside.
-    @inline(__always)
-    private func window(_ tile: (image: Int, row: Int, column: Int), _ parity: Int) -> (offset: Int, rows: Range<Int>, columns: Range<Int>) {
-        let g = geometry
-        let top = 2 &* tile.row &+ parity / 2 &- g.padTop, left = 2 &* tile.column &+ parity % 2 &- g.padLeft
-        return (((tile.image &* g.inputHeight &+ top) &* g.inputWidth &+ left) &* g.inputChannels,
-                inside(top, g.inputHeight), inside(left, g.inputWidth))
-    }
-
-    /// The i in 0 ..< 5 with 0 ≤ first + 2i < size.
-    @inline(__always)
-    private func inside(_ first: Int, _ size: Int) -> Range<Int> {
-        let start = max((1 &- first) >> 1, 0)
-        return start ..< max(min((size &- first &+ 1) >> 1, 5), start)
-    }
-
-    private func transformInput(_ input: Source, _ tiles: Range<Int>, channels: Range<Int>, into x: Target, _ work: Target) {
-        let width = 4 * channels.count, point = pointStride(tiles.count, width)
-        let pixelStep = 2 * geometry.inputChannels, rowStep = 2 * geometry.inputWidth * geometry.inputChannels
-        for tile in tiles {
-            for parity in 0 ..< 4 {
-                let (offset, rows, columns) = window(place(tile), parity)
-                let matrixOffset: Int = (tile &- tiles.lowerBound) &* width &+ parity &* channels.count
-                let target = x + matrixOffset
-                for channel in stride(from: 0, to: channels.count, by: 16) {
-                    let source = offset &+ channels.lowerBound &+ channel
-                    for i in 0 ..< 5 {
-                        for j in 0 ..< 5 {
-                            let pixel: Int = source &+ i &* rowStep &+ j &* pixelStep
-                            let isInside = rows.contains(i) && columns.contains(j)
-                            let values: Transform.Wide = isInside ? Transform.load(input + pixel) : .zero
-                            Transform.store(values, work + (i &* 5 &+ j) &* 16)
-                        }
-                    }
-                    Transform.square(work, from: 5, to: 5) { Transform.input($0, $1, into: $2, $3) }
-                    for k in 0 ..< 25 { Transform.store(Transform.load(work + k &* 16), target + (k &* point &+ channel)) }
-                }
-            }
-        }
-    }
-
-    private func addInputGradient(_ x: Source, _ tiles: Range<Int>, channels: Range<Int>, into inputGradient: Target, _ work: Target) {
-        let width = 4 * channels.count, point = pointStride(tiles.count, width)
-        let pixelStep = 2 * geometry.inputChannels, rowStep = 2 * geometry.inputWidth * geometry.inputChannels
-        for tile in tiles {
-            for parity in 0 ..< 4 {
-                let (offset, rows, columns) = window(place(tile), parity)
-                let matrixOffset: Int = (tile &- tiles.lowerBound) &* width &+ parity &* channels.count
-                let source = x + matrixOffset
-                for channel in stride(from: 0, to: channels.count, by: 16) {
-                    for k in 0 ..< 25 { Transform.store(Transform.load(source + (k &* point &+ channel)), work + k &* 16) }
-                    Transform.square(work, from: 5, to: 5) { Transform.inputAdjoint($0, $1, into: $2, $3) }
-                    let target = offset &+ channels.lowerBound &+ channel
-                    for i in rows {
-                        for j in columns {
-                            let offset: Int = target &+ i &* rowStep &+ j &* pixelStep
-                            let pixel = inputGradient + offset
-                            Transform.store(Transform.load(pixel) + Transform.load(work + (i &* 5 &+ j) &* 16), pixel)
-                        }
-                    }
-                }
-            }
-        }
-    }
-
-    private func writeOutput(_ y: Source, _ tiles: Range<Int>, channels: Range<Int>, into output: Target, _ work: Target) {
-        let g = geometry, point = pointStride(tiles.count, channels.count)
-        for tile in tiles {
-            let (image, row, column) = place(tile)
-            let rows = min(g.outputHeight &- row, 4), columns = min(g.outputWidth &- column, 4)
-            let source = y + (tile &- tiles.lowerBound) &* channels.count
-            let target = output
-                + (((image &* g.outputHeight &+ row) &* g.outputWidth &+ column) &* g.outputChannels &+ channels.lowerBound)
-            for channel in stride(from: 0, to: channels.count, by: 16) {
-                for k in 0 ..< 25 { Transform.store(Transform.load(source + (k &* point &+ channel)), work + k &* 16) }
-                Transform.square(work, from: 5, to: 4) { Transform.output($0, $1, into: $2, $3) }
-                for i in 0 ..< rows {
-                    for j in 0 ..< columns {
-                        Transform.store(Transform.load(work + (i &* 4 &+ j) &* 16),
-                                        target + ((i &* g.outputWidth &+ j) &* g.outputChannels &+ channel))
-                    }
-                }
-            }
-        }
-    }
-
-    private func transformOutputGradient(_ outputGradient: Source, _ tiles: Range<Int>, into z: Target, _ work: Target) {
-        let g = geometry, channels = g.outputChannels, point = pointStride(tiles.count, channels)
-        for tile in tiles {
-            let (image, row, column) = place(tile)
-            let rows = g.outputHeight &- row, columns = g.outputWidth &- column
-            let source = outputGradient + ((image &* g.outputHeight &+ row) &* g.outputWidth &+ column) &* channels
-            let target = z + (tile &- tiles.lowerBound) &* channels
-            for channel in stride(from: 0, to: channels, by: 16) {
-                for i in 0 ..< 4 {
-                    for j in 0 ..< 4 {
-                        let pixel: Int = (i &* g.outputWidth &+ j) &* channels &+ channel
-                        let isInside = i < rows && j < columns
-                        let values: Transform.Wide = isInside ? Transform.load(source + pixel) : .zero
-                        Transform.store(values, work + (i &* 4 &+ j) &* 16)
-                    }
-                }
-                Transform.square(work, from: 4, to: 5) { Transform.outputAdjoint($0, $1, into: $2, $3) }
-                for k in 0 ..< 25 { Transform.store(Transform.load(work + k &* 16), target + (k &* point &+ channel)) }
-            }
-        }
-    }
-
-    /// The offset of weight [r + 2a, s + 2b, input, 0], parity = 2r + s, tap = 2a + b.
-    @inline(__always)
-    private func weightOffset(_ parity: Int, _ tap: Int, _ input: Int) -> Int {
-        let row = parity / 2 &+ tap / 2 &* 2, column = parity % 2 &+ tap % 2 &* 2
-        return ((row &* 4 &+ column) &* geometry.inputChannels &+ input) &* geometry.outputChannels
-    }
-
-    private func transformWeight(_ weight: Source, inputs: Range<Int>, outputs: Range<Int>, into u: Target, _ work: Target) {
-        let point = pointStride(4 * inputs.count, outputs.count)
-        for parity in 0 ..< 4 {
-            for input in inputs {
-                let target = u + (parity &* inputs.count &+ input &- inputs.lowerBound) &* outputs.count
-                let source = weight + outputs.lowerBound
-                let taps = (weightOffset(parity, 0, input), weightOffset(parity, 1, input),
-                            weightOffset(parity, 2, input), weightOffset(parity, 3, input))
-                for channel in stride(from: 0, to: outputs.count, by: 16) {
-                    Transform.store(Transform.load(source + (taps.0 &+ channel)), work)
-                    Transform.store(Transform.load(source + (taps.1 &+ channel)), work + 16)
-                    Transform.store(Transform.load(source + (taps.2 &+ channel)), work + 32)
-                    Transform.store(Transform.load(source + (taps.3 &+ channel)), work + 48)
-                    Transform.square(work, from: 2, to: 5) { Transform.weight($0, $1, into: $2, $3) }
-                    for k in 0 ..< 25 { Transform.store(Transform.load(work + k &* 16), target + (k &* point &+ channel)) }
-                }
-            }
-        }
-    }
-
-    private func addWeightGradient(_ u: Source, inputs: Range<Int>, into weightGradient: Target, _ work: Target) {
-        let outputs = geometry.outputChannels, point = pointStride(4 * inputs.count, outputs)
-        for parity in 0 ..< 4 {
-            for input in inputs {
-                let source = u + (parity &* inputs.count &+ input &- inputs.lowerBound) &* outputs
-                for channel in stride(from: 0, to: outputs, by: 16) {
-                    for k in 0 ..< 25 { Transform.store(Transform.load(source + (k &* point &+ channel)), work + k &* 16) }
-                    Transform.square(work, from: 5, to: 2) { Transform.weightAdjoint($0, $1, into: $2, $3) }
-                    for tap in 0 ..< 4 {
-                        let target = weightGradient + (weightOffset(parity, tap, input) &+ channel)
-                        Transform.store(Transform.load(target) + Transform.load(work + tap &* 16), target)
-                    }
+    private func addProducts(of image: Source, _ imagePoint: Int, count: Int, panels: Int, _ room: WeightRoom, into result: Target,
+                             adding: Bool) {
+        let weights = room.transformed
+        for row in 0 ..< 5 {
+            for panel in 0 ..< panels {
+                transformWeight(room.taps(panel), row: row, count: count, into: weights)
+                for column in 0 ..< 5 {
+                    let point = 5 * row + column
+                    Panels.multiply(image + point * imagePoint, panelStep: 16 * rows, panels: count / 16, by: weights + column * Self.chunkPoint,
+                                    into: result + (point * resultPoint(rows) + panel * 16 * rows), rows: rows, adding: adding)
                 }
             }
         }

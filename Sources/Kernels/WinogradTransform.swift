@@ -10,99 +10,114 @@
 ///          ⎢ 0 −1  0  1  0 ⎥        ⎢  ⅙   ⅓ ⎥          ⎣ 0  1 −1  8  1 ⎦
 ///          ⎣ 0  2 −1 −2  1 ⎦        ⎣  0   1 ⎦
 ///
-/// Being bilinear it also gives both gradients, by the transposed matrices. Each function here is one of the six maps, on
-/// vectors that lie `step` values apart.
+/// Being bilinear it also gives both gradients, by the transposed matrices. Each function here is one of the six maps, on columns of
+/// vectors.
 enum WinogradTransform {
     typealias Wide = SIMD16<Float>
-    typealias Source = UnsafePointer<Float>
-    typealias Target = UnsafeMutablePointer<Float>
 
-    /// Room for two 5 × 5 arrays of vectors.
-    static let workCount = 2 * 25 * 16
+    /// Room for a 5 × 5 array of vectors.
+    static let workCount = 25 * 16
 
-    /// Applies `map` from `before` to `after` values to the rows, then to the columns of the square array of vectors at `work`; the
-    /// result is left there.
+    /// Applies `map` to the rows, then to the columns of a square array of vectors.
     @inline(__always)
-    static func square(_ work: Target, from before: Int, to after: Int, _ map: (Source, Int, Target, Int) -> Void) {
-        let half = work + 25 * 16
-        for row in 0 ..< before { map(work + row &* before &* 16, 16, half + row &* after &* 16, 16) }
-        for column in 0 ..< after { map(half + column &* 16, after &* 16, work + column &* 16, after &* 16) }
+    static func square<From: WinogradColumn, To: WinogradColumn>(
+        _ work: UnsafeMutablePointer<Float>, _ map: (From) -> To, from load: (_ row: Int, _ column: Int) -> Wide,
+        to store: (_ row: Int, _ column: Int, Wide) -> Void
+    ) {
+        for row in 0 ..< From.count {
+            map(From { load(row, $0) }).forEach { column, value in Panels.store(value, work + (row &* To.count &+ column) &* 16) }
+        }
+        for column in 0 ..< To.count {
+            map(From { Panels.load(work + ($0 &* To.count &+ column) &* 16) }).forEach { row, value in store(row, column, value) }
+        }
     }
 
     /// Bᵀ, of the input.
     @inline(__always)
-    static func input(_ d: Source, _ step: Int, into t: Target, _ tStep: Int) {
-        let (d0, d1, d2, d3, d4) = five(d, step)
-        let d31 = d3 - d1
-        store(d31 + 2 * (d0 - d2), t)
-        store(d3 - d2 - 2 * d1, t + tStep)
-        store(d3 - 3 * d2 + 2 * d1, t + 2 &* tStep)
-        store(d31, t + 3 &* tStep)
-        store(d4 - d2 - 2 * d31, t + 4 &* tStep)
+    static func input(_ d: Five) -> Five {
+        let d31 = d.v3 - d.v1
+        return Five(d31 + 2 * (d.v0 - d.v2), d.v3 - d.v2 - 2 * d.v1, d.v3 - 3 * d.v2 + 2 * d.v1, d31, d.v4 - d.v2 - 2 * d31)
     }
 
     /// B, of the input's gradient.
     @inline(__always)
-    static func inputAdjoint(_ t: Source, _ step: Int, into d: Target, _ dStep: Int) {
-        let (t0, t1, t2, t3, t4) = five(t, step)
-        store(2 * t0, d)
-        store(2 * (t2 - t1 + t4) - t0 - t3, d + dStep)
-        store(-2 * t0 - t1 - 3 * t2 - t4, d + 2 &* dStep)
-        store(t0 + t1 + t2 + t3 - 2 * t4, d + 3 &* dStep)
-        store(t4, d + 4 &* dStep)
+    static func inputAdjoint(_ t: Five) -> Five {
+        Five(2 * t.v0, 2 * (t.v2 - t.v1 + t.v4) - t.v0 - t.v3, -2 * t.v0 - t.v1 - 3 * t.v2 - t.v4,
+             t.v0 + t.v1 + t.v2 + t.v3 - 2 * t.v4, t.v4)
     }
 
     /// G, of the weights.
     @inline(__always)
-    static func weight(_ g: Source, _ step: Int, into t: Target, _ tStep: Int) {
-        let g0 = load(g), g1 = load(g + step)
+    static func weight(_ g: Two) -> Five {
         let sixth: Float = 1 / 6, third: Float = 1 / 3
-        store(0.5 * g0, t)
-        store(-0.5 * (g0 + g1), t + tStep)
-        store(sixth * (g1 - g0), t + 2 &* tStep)
-        store(sixth * g0 + third * g1, t + 3 &* tStep)
-        store(g1, t + 4 &* tStep)
+        return Five(0.5 * g.v0, -0.5 * (g.v0 + g.v1), sixth * (g.v1 - g.v0), sixth * g.v0 + third * g.v1, g.v1)
+    }
+
+    /// A row of G.
+    static func weightRow(_ point: Int) -> (Float, Float) {
+        switch point {
+        case 0: (0.5, 0)
+        case 1: (-0.5, -0.5)
+        case 2: (-1 / 6, 1 / 6)
+        case 3: (1 / 6, 1 / 3)
+        default: (0, 1)
+        }
     }
 
     /// Gᵀ, of the weights' gradient.
     @inline(__always)
-    static func weightAdjoint(_ t: Source, _ step: Int, into g: Target, _ gStep: Int) {
-        let (t0, t1, t2, t3, t4) = five(t, step)
+    static func weightAdjoint(_ t: Five) -> Two {
         let sixth: Float = 1 / 6, third: Float = 1 / 3
-        store(0.5 * (t0 - t1) + sixth * (t3 - t2), g)
-        store(sixth * t2 - 0.5 * t1 + third * t3 + t4, g + gStep)
+        return Two(0.5 * (t.v0 - t.v1) + sixth * (t.v3 - t.v2), sixth * t.v2 - 0.5 * t.v1 + third * t.v3 + t.v4)
     }
 
     /// Aᵀ, to the output.
     @inline(__always)
-    static func output(_ t: Source, _ step: Int, into y: Target, _ yStep: Int) {
-        let (t0, t1, t2, t3, t4) = five(t, step)
-        let sum = t1 + t2, difference = t1 - t2
-        store(t0 + sum + t3, y)
-        store(difference + 2 * t3, y + yStep)
-        store(sum + 4 * t3, y + 2 &* yStep)
-        store(difference + 8 * t3 + t4, y + 3 &* yStep)
+    static func output(_ t: Five) -> Four {
+        let sum = t.v1 + t.v2, difference = t.v1 - t.v2
+        return Four(t.v0 + sum + t.v3, difference + 2 * t.v3, sum + 4 * t.v3, difference + 8 * t.v3 + t.v4)
     }
 
     /// A, of the output's gradient.
     @inline(__always)
-    static func outputAdjoint(_ y: Source, _ step: Int, into t: Target, _ tStep: Int) {
-        let y0 = load(y), y1 = load(y + step), y2 = load(y + 2 &* step), y3 = load(y + 3 &* step)
-        let even = y0 + y2, odd = y1 + y3
-        store(y0, t)
-        store(even + odd, t + tStep)
-        store(even - odd, t + 2 &* tStep)
-        store(y0 + 2 * y1 + 4 * y2 + 8 * y3, t + 3 &* tStep)
-        store(y3, t + 4 &* tStep)
+    static func outputAdjoint(_ y: Four) -> Five {
+        let even = y.v0 + y.v2, odd = y.v1 + y.v3
+        return Five(y.v0, even + odd, even - odd, y.v0 + 2 * y.v1 + 4 * y.v2 + 8 * y.v3, y.v3)
     }
+}
 
-    @inline(__always) static func load(_ source: Source) -> Wide { UnsafeRawPointer(source).loadUnaligned(as: Wide.self) }
+/// A few vectors in registers.
+protocol WinogradColumn {
+    static var count: Int { get }
+    init(_ value: (Int) -> SIMD16<Float>)
+    func forEach(_ body: (Int, SIMD16<Float>) -> Void)
+}
 
-    @inline(__always) static func store(_ vector: Wide, _ target: Target) {
-        UnsafeMutableRawPointer(target).storeBytes(of: vector, as: Wide.self)
+struct Two: WinogradColumn {
+    let v0, v1: SIMD16<Float>
+    static var count: Int { 2 }
+    @inline(__always) init(_ v0: SIMD16<Float>, _ v1: SIMD16<Float>) { (self.v0, self.v1) = (v0, v1) }
+    @inline(__always) init(_ value: (Int) -> SIMD16<Float>) { self.init(value(0), value(1)) }
+    @inline(__always) func forEach(_ body: (Int, SIMD16<Float>) -> Void) { body(0, v0); body(1, v1) }
+}
+
+struct Four: WinogradColumn {
+    let v0, v1, v2, v3: SIMD16<Float>
+    static var count: Int { 4 }
+    @inline(__always) init(_ v0: SIMD16<Float>, _ v1: SIMD16<Float>, _ v2: SIMD16<Float>, _ v3: SIMD16<Float>) {
+        (self.v0, self.v1, self.v2, self.v3) = (v0, v1, v2, v3)
     }
+    @inline(__always) init(_ value: (Int) -> SIMD16<Float>) { self.init(value(0), value(1), value(2), value(3)) }
+    @inline(__always) func forEach(_ body: (Int, SIMD16<Float>) -> Void) { body(0, v0); body(1, v1); body(2, v2); body(3, v3) }
+}
 
-    @inline(__always) private static func five(_ s: Source, _ step: Int) -> (Wide, Wide, Wide, Wide, Wide) {
-        (load(s), load(s + step), load(s + 2 &* step), load(s + 3 &* step), load(s + 4 &* step))
+struct Five: WinogradColumn {
+    let v0, v1, v2, v3, v4: SIMD16<Float>
+    static var count: Int { 5 }
+    @inline(__always)
+    init(_ v0: SIMD16<Float>, _ v1: SIMD16<Float>, _ v2: SIMD16<Float>, _ v3: SIMD16<Float>, _ v4: SIMD16<Float>) {
+        (self.v0, self.v1, self.v2, self.v3, self.v4) = (v0, v1, v2, v3, v4)
     }
+    @inline(__always) init(_ value: (Int) -> SIMD16<Float>) { self.init(value(0), value(1), value(2), value(3), value(4)) }
+    @inline(__always) func forEach(_ body: (Int, SIMD16<Float>) -> Void) { body(0, v0); body(1, v1); body(2, v2); body(3, v3); body(4, v4) }
 }

@@ -190,8 +190,8 @@ struct ConvolutionTrial {
         let x = randomBuffer(batch * geometry.inputCount, seed: 1), w = randomBuffer(geometry.weightCount, seed: 2)
         let dy = randomBuffer(batch * geometry.outputCount, seed: 3)
         var results: [[FloatBuffer]] = []
-        for limit in [1 << 24, 25 * 4 * 80 * 35] {
-            let winograd = WinogradConvolution(geometry: geometry, batch: batch, weightLimit: limit, activationLimit: limit / 10)
+        for (imageLimit, resultLimit) in [(1 << 24, 1 << 17), (25 * 4 * 48 * 9, 1)] {
+            let winograd = WinogradConvolution(geometry: geometry, batch: batch, imageLimit: imageLimit, resultLimit: resultLimit)
             let y = FloatBuffer(count: dy.count), dx = FloatBuffer(count: x.count), dw = FloatBuffer(count: w.count)
             let memory = FloatBuffer(count: winograd.scratchCount)
             memory.values.fill(.nan)
@@ -212,7 +212,8 @@ struct ConvolutionTrial {
     @Test func theAlgorithmFollowsFromTheShape() throws {
         let layer = try #require(ConvolutionGeometry.same(height: 8, width: 8, channels: 256, outputChannels: 512, kernel: 4, stride: 2))
         #expect(Convolution(layer).algorithm(batch: 64) == .winograd)
-        #expect(Convolution(layer).algorithm(batch: 8) == .windows)
+        #expect(Convolution(layer).algorithm(batch: 8) == .winograd)
+        #expect(Convolution(layer).algorithm(batch: 7) == .windows)
         let logit = try #require(ConvolutionGeometry.valid(height: 4, width: 4, channels: 512, outputChannels: 1, kernel: 4, stride: 1))
         #expect(Convolution(logit).algorithm(batch: 64) == .matrix)
         let first = try #require(ConvolutionGeometry.same(height: 32, width: 32, channels: 1, outputChannels: 128, kernel: 4, stride: 2))

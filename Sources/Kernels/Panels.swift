@@ -1,0 +1,59 @@
+import CVector
+
+/// Products of matrices stored in panels of 16 columns: panel after panel, each by rows, so that [rows, columns] lies in memory as
+/// [columns / 16][rows][16].
+///
+/// For matrices that the caller makes itself, and can make in this order at once: where BLAS would first copy them into an order of
+/// its own, a product of few rows costs little more than its multiplications. The order of each sum is that of its terms, the
+/// multiplication fused with the addition where the build's processor has that.
+enum Panels {
+    typealias Source = UnsafePointer<Float>
+    typealias Target = UnsafeMutablePointer<Float>
+    typealias Wide = SIMD16<Float>
+
+    static let width = 16
+
+    /// Rows are computed several at a time: the memory of a matrix has room for as many as this.
+    static func rounded(rows: Int) -> Int { (rows + Int(rowsAtATime) - 1) / Int(rowsAtATime) * Int(rowsAtATime) }
+
+    /// One panel of C (+)= A B, given `panels` panels of A, `panelStep` values apart, and as many times 16 rows of a panel of B.
+    /// `rows` is a multiple of what ``rounded(rows:)`` gives.
+    @inline(__always)
+    static func multiply(_ a: Source, panelStep: Int, panels: Int, by b: Source, into c: Target, rows: Int, adding: Bool) {
+        var row = 0
+        while row < rows {
+            multiplyRows(a + 16 &* row, panelStep, panels, b, c + 16 &* row, adding)
+            row &+= Int(rowsAtATime)
+        }
+    }
+
+    /// C = Aᵀ B of one panel each, both of `count` rows; C has 16. The A of the next product lies `ahead` values
+    /// further: it is fetched meanwhile.
+    @inline(__always)
+    static func multiplyTransposed(_ a: Source, by b: Source, count: Int, into c: Target, ahead: Int) {
+        for row in stride(from: 0, to: 16, by: Int(rowsAtATime)) { multiplyColumns(a + row, b, count, c + 16 &* row, ahead) }
+    }
+
+    /// Transposes 16 × 16 values whose rows lie `step` apart into a panel, by way of `work` (256 values).
+    static func transpose(_ source: Source, step: Int, into panel: Target, work: Target) {
+        // The place of a value has eight bits, four of the row and four of the column. Sorting two rows by the parity of the column
+        // rotates them by one.
+        func rotate(from rows: Source, _ step: Int, into result: Target) {
+            for pair in 0 ..< 8 {
+                let (a, b) = (load(rows + 2 &* pair &* step), load(rows + (2 &* pair &+ 1) &* step))
+                store(evenPlaces(a, b), result + 16 &* pair)
+                store(oddPlaces(a, b), result + 16 &* (pair &+ 8))
+            }
+        }
+        rotate(from: source, step, into: work)
+        rotate(from: work, 16, into: panel)
+        rotate(from: panel, 16, into: work)
+        rotate(from: work, 16, into: panel)
+    }
+
+    @inline(__always) static func load(_ source: Source) -> Wide { UnsafeRawPointer(source).loadUnaligned(as: Wide.self) }
+
+    @inline(__always) static func store(_ vector: Wide, _ target: Target) {
+        UnsafeMutableRawPointer(target).storeBytes(of: vector, as: Wide.self)
+    }
+}
