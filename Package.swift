@@ -28,8 +28,9 @@ let package = Package(
         .target(name: "Adversarial", dependencies: ["CLinux", "Nets", "Collectives", "Storage", "Yams"], resources: [.embedInCode("Presets")]),
         .target(name: "Export", dependencies: ["Adversarial", "Nets", "Kernels", "Storage"]),
         .target(name: "Report", dependencies: ["Adversarial", "Storage"]),
+        .target(name: "Evaluation", dependencies: ["Adversarial"]),
         .executableTarget(name: "gan-dist", dependencies: [
-            "Adversarial", "Report", "Export", "Storage", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            "Adversarial", "Evaluation", "Report", "Export", "Storage", .product(name: "ArgumentParser", package: "swift-argument-parser"),
         ]),
         .executableTarget(name: "mpi-tests", dependencies: ["Collectives"], path: "Tests/mpi", exclude: ["run"]),
 
@@ -39,5 +40,6 @@ let package = Package(
         .testTarget(name: "CollectivesTests", dependencies: ["Collectives"]),
         .testTarget(name: "StorageTests", dependencies: ["Storage"], resources: [.copy("Fixtures")]),
         .testTarget(name: "AdversarialTests", dependencies: ["Adversarial", "AllocationCount"]),
+        .testTarget(name: "EvaluationTests", dependencies: ["Evaluation"], resources: [.copy("Fixtures")]),
     ]
 )

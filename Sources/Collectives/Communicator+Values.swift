@@ -23,6 +23,16 @@ extension Communicator {
         return lengths.enumerated().map { rank, length in Array(all[rank * longest ..< rank * longest + length]) }
     }
 
+    /// Every rank's values, of any number each, in the order of ranks.
+    public func gather<Value: BitwiseCopyable>(values: [Value]) throws -> [[Value]] {
+        try gather(bytes: values.withUnsafeBytes(Array.init)).map { bytes in
+            Array(unsafeUninitializedCapacity: bytes.count / MemoryLayout<Value>.stride) { room, count in
+                count = bytes.count / MemoryLayout<Value>.stride
+                UnsafeMutableRawBufferPointer(room).copyBytes(from: bytes)
+            }
+        }
+    }
+
     /// Every rank's text, in the order of ranks.
     public func gather(_ text: String) throws -> [String] {
         try gather(bytes: Array(text.utf8)).map { String(decoding: $0, as: UTF8.self) }

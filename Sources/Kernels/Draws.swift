@@ -4,6 +4,7 @@ public enum Purpose: UInt32, Sendable {
     case discriminatorNoise, generatorNoise
     case dropoutReal, dropoutFake, dropoutGenerator
     case fixedLatents
+    case evaluation
 }
 
 /// The random numbers of one pass over a minibatch: a pure function of their key, with no state to keep or to restore.

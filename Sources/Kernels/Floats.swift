@@ -93,4 +93,7 @@ public final class FloatBuffer: @unchecked Sendable {
     deinit { free(values.base) }
 
     public var count: Int { values.count }
+
+    /// The values copied into an array; safe on a buffer that nobody else holds, where a view would outlive it.
+    public var array: [Float] { withExtendedLifetime(self) { values.array } }
 }

@@ -36,6 +36,8 @@ public final class Dataset: Sendable {
     /// The values that mean black and white, where the file says so; [0, 255] for uint8 without the attribute.
     public let declaredRange: ClosedRange<Double>?
     public let title, source, license: String?
+    /// What the points were drawn from, where the file says so: its attributes `modes` and `deviation`.
+    public let mixture: Mixture?
     /// One label for each example, in order.
     public let labels: [Int]?
 
@@ -59,6 +61,7 @@ public final class Dataset: Sendable {
         title = try Self.text("name", file)
         source = try Self.text("source", file)
         license = try Self.text("license", file)
+        mixture = try Self.mixture(in: file, dimension: shape.count == 1 ? shape[0] : 0)
         labels = name == nil || name == "images" || name == "/images" ? try Self.labels(in: file, count: count) : nil
     }
 
@@ -140,6 +143,12 @@ public final class Dataset: Sendable {
 
     private static func text(_ name: String, _ file: HDF5File) throws(StorageError) -> String? {
         if case .string(let text)? = try file.root.attribute(name) { text } else { nil }
+    }
+
+    private static func mixture(in file: HDF5File, dimension: Int) throws(StorageError) -> Mixture? {
+        guard dimension > 0, case .doubles(let modes)? = try file.root.attribute("modes"), !modes.isEmpty, modes.count % dimension == 0,
+              case .double(let deviation)? = try file.root.attribute("deviation"), deviation > 0 else { return nil }
+        return Mixture(modes: stride(from: 0, to: modes.count, by: dimension).map { Array(modes[$0 ..< $0 + dimension]) }, deviation: deviation)
     }
 
     private static func labels(in file: HDF5File, count: Int) throws(StorageError) -> [Int]? {

@@ -1,6 +1,21 @@
 import Foundation
 import Kernels
 
+/// Gaussians of one deviation around known modes: what a generator's coverage is counted by.
+public struct Mixture: Sendable, Equatable {
+    /// The centre of each mode.
+    public let modes: [[Double]]
+    /// The standard deviation of each coordinate.
+    public let deviation: Double
+
+    public init(modes: [[Double]], deviation: Double) {
+        (self.modes, self.deviation) = (modes, deviation)
+    }
+
+    /// Numbers in a point.
+    public var dimension: Int { modes[0].count }
+}
+
 /// Points around known modes, with which a generator's coverage can be counted.
 public enum SyntheticKind: String, Sendable, CaseIterable {
     /// 8 modes (cos 2πi/8, sin 2πi/8), deviation 0.01 (the "2D ring" of Srivastava et al. 2017, VEEGAN, with the
@@ -30,6 +45,8 @@ public enum SyntheticKind: String, Sendable, CaseIterable {
     }
 
     public var dimension: Int { modes[0].count }
+
+    public var mixture: Mixture { Mixture(modes: modes, deviation: deviation) }
 
     /// `count` points, one after another; point i belongs to mode i mod the number of modes, so that all are equally frequent.
     public func points(count: Int, seed: UInt64) -> (samples: [Float], labels: [Int]) {

@@ -15,7 +15,7 @@ struct GanDist: ParsableCommand {
               mpirun -n 8 gan-dist train          trains the built-in ring of 8 Gaussians
             """,
         version: Program.version,
-        subcommands: [Train.self, Presets.self, DataCommand.self, Sample.self, Interpolate.self, ReportCommand.self, Export.self, CheckpointCommand.self, Bench.self])
+        subcommands: [Train.self, Presets.self, DataCommand.self, Sample.self, Interpolate.self, Evaluate.self, Nearest.self, ClassifierCommand.self, ReportCommand.self, Export.self, CheckpointCommand.self, Bench.self])
 
     /// Parses and runs; of the ranks of a job only the first says what is wrong with the command line.
     static func main() {

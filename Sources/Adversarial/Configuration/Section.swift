@@ -180,9 +180,9 @@ final class Section {
 }
 
 /// Finding the word that somebody meant.
-enum Spelling {
+public enum Spelling {
     /// The word of `words` that takes the fewest edits (Levenshtein 1966) to become `word`, if it takes few enough.
-    static func nearest(to word: String, among words: [String]) -> String? {
+    public static func nearest(to word: String, among words: [String]) -> String? {
         let best = words.map { ($0, distance(fold(word), fold($0))) }.min { $0.1 < $1.1 }
         guard let best, best.1 <= max(2, word.count / 3) else { return nil }
         return best.0

@@ -13,13 +13,7 @@ public final class GeneratorModel {
     public init(_ checkpoint: Checkpoint) throws {
         configuration = try Configuration(yaml: checkpoint.configuration(), source: checkpoint.path)
         step = checkpoint.contents.step
-        do {
-            network = try Network(configuration.generator.map(\.layer), input: .vector(configuration.latent.size), capacity: 64, name: "generator")
-        } catch {
-            throw checkpoint.broken("its configuration does not make a network: \(error)")
-        }
-        for array in network.store.named(network.store.values.values) { try checkpoint.copy("generator/\(array.name)", to: array.values) }
-        for entry in network.store.statisticEntries { try checkpoint.copy("generator/statistics/\(entry.name)", to: network.store.statistics.values[entry.range]) }
+        network = try checkpoint.network(configuration.generator.map(\.layer), input: .vector(configuration.latent.size), capacity: 64, name: "generator")
         sampler = Sampler(network, configuration.latent)
     }
 
@@ -43,5 +37,58 @@ public final class GeneratorModel {
                 if latents { writer.latents = (configuration.latent.size, sampler.latents(count: count, draws).flatMap { $0 }) }
             }
         }
+    }
+}
+
+/// The discriminator of a checkpoint, to be asked about examples.
+public final class DiscriminatorModel {
+    /// Examples that it judges as one.
+    public let packing: Int
+    /// What it was trained on: the range of the generator's output.
+    public let range: ClosedRange<Float>
+    private let network: Network
+    private let packs: Packing
+    private let exampleShape: Shape
+    /// Packs that go through the network at once.
+    private static let capacity = 64
+
+    public init(_ checkpoint: Checkpoint) throws {
+        let configuration = try Configuration(yaml: checkpoint.configuration(), source: checkpoint.path)
+        range = configuration.outputRange
+        packing = configuration.training.packing
+        exampleShape = try configuration.exampleShape()
+        packs = Packing(size: packing, example: exampleShape, capacity: Self.capacity * packing)
+        network = try checkpoint.network(configuration.discriminator.map(\.layer), input: packs.shape, capacity: Self.capacity, name: "discriminator")
+    }
+
+    /// D's logit of each pack of examples, one after another, scaled as its training data were; without dropout, with running
+    /// statistics.
+    public func logits(_ examples: FloatBuffer) throws -> [Float] {
+        let length = exampleShape.count * packing
+        precondition(examples.count % length == 0, "\(examples.count) values in packs of \(packing) examples of \(exampleShape)")
+        var logits: [Float] = []
+        for start in stride(from: 0, to: examples.count, by: Self.capacity * length) {
+            let part = examples.values[start ..< min(start + Self.capacity * length, examples.count)]
+            let joined = packs.join(Batch(part, count: part.count / exampleShape.count, shape: exampleShape))
+            logits += try network.forward(joined, mode: .sampling).values.array
+        }
+        return logits
+    }
+}
+
+extension Checkpoint {
+    /// The network of `layers` with the arrays stored under `name`; throws 65 where they do not fit each other.
+    public func network(_ layers: [any Layer], input: Shape, capacity: Int, name: String) throws(Failure) -> Network {
+        let network: Network
+        do {
+            network = try Network(layers, input: input, capacity: capacity, name: name)
+        } catch {
+            throw broken("its configuration does not make a network: \(error)")
+        }
+        for array in network.store.named(network.store.values.values) { try copy("\(name)/\(array.name)", to: array.values) }
+        for entry in network.store.statisticEntries {
+            try copy("\(name)/statistics/\(entry.name)", to: network.store.statistics.values[entry.range])
+        }
+        return network
     }
 }

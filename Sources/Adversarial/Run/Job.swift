@@ -6,6 +6,8 @@ import Storage
 /// A failure that every rank has agreed on: all leave in order, and rank 0 alone says why.
 public struct AgreedFailure: Error {
     public let failure: Failure
+
+    public init(failure: Failure) { self.failure = failure }
 }
 
 /// The life of one rank: its MPI session, and the one place where errors become messages and exit codes.
@@ -72,7 +74,7 @@ extension Failure {
 extension Communicator {
     /// Runs `body` on every rank and goes on only if it succeeded on all; else every rank throws the failure of the lowest
     /// rank that has one, which is named unless all have the same or `namingRank` is false.
-    func agreed<Value>(namingRank: Bool = true, _ body: () throws -> Value) throws -> Value {
+    public func agreed<Value>(namingRank: Bool = true, _ body: () throws -> Value) throws -> Value {
         let outcome = Result { try body() }
         var mine = ""
         if case .failure(let error) = outcome {
@@ -87,7 +89,7 @@ extension Communicator {
     }
 
     /// Runs `body` on rank 0 and gives its text to all; if it fails, all fail.
-    func decidedByRoot(_ body: () throws -> String) throws -> String {
+    public func decidedByRoot(_ body: () throws -> String) throws -> String {
         try broadcast(try agreed(namingRank: false) { rank == 0 ? try body() : "" })
     }
 }

@@ -1,0 +1,81 @@
+import Foundation
+import Kernels
+
+/// The Fréchet distance of two sets of features, each taken for normal (Dowson & Landau 1982; on a network's features Heusel et al. 2017):
+///
+///     d² = |μ₁ − μ₂|² + tr C₁ + tr C₂ − 2 tr (C₁^½ C₂ C₁^½)^½
+///
+/// The last trace is Σ √λ over the eigenvalues of that symmetric matrix, in double: no square root of an unsymmetric one, whose
+/// rounding can be complex. Biased upwards by about (features)/samples, so compare equal numbers only.
+public enum FrechetDistance {
+    /// Mean and covariance (divisor n − 1).
+    struct Moments {
+        let count: Int
+        let mean: [Double]
+        /// [D, D]
+        let covariance: [Double]
+
+        init(_ features: Examples) {
+            let (count, size) = (features.count, features.shape.count), values = features.values
+            precondition(count > 1, "the covariance of \(count) examples")
+            var mean = [Double](repeating: 0, count: size)
+            for row in 0 ..< count { for index in 0 ..< size { mean[index] += Double(values[row * size + index]) / Double(count) } }
+            var sums = [Double](repeating: 0, count: size * size), centred = mean
+            for row in 0 ..< count {
+                for index in 0 ..< size { centred[index] = Double(values[row * size + index]) - mean[index] }
+                for first in 0 ..< size where centred[first] != 0 {
+                    let factor = centred[first]
+                    for second in 0 ... first { sums[first * size + second] += factor * centred[second] }
+                }
+            }
+            for first in 0 ..< size {
+                for second in 0 ... first {
+                    sums[first * size + second] /= Double(count - 1)
+                    sums[second * size + first] = sums[first * size + second]
+                }
+            }
+            (self.count, self.mean, covariance) = (count, mean, sums)
+        }
+    }
+
+    /// d².
+    static func squared(_ first: Moments, _ second: Moments) -> Double {
+        let size = first.mean.count
+        let root = squareRoot(first.covariance, size)
+        let product = multiply(multiply(root, second.covariance, size), root, size)
+        let values = SymmetricEigenvalues.decompose(product, order: size).values
+        let trace = (0 ..< size).reduce(0.0) { $0 + first.covariance[$1 * size + $1] + second.covariance[$1 * size + $1] }
+        let difference = zip(first.mean, second.mean).reduce(0.0) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) }
+        // What is zero may come out as negative by rounding.
+        return difference + trace - 2 * values.reduce(0) { $0 + max($1, 0).squareRoot() }
+    }
+
+    /// V diag(√λ) Vᵀ of a symmetric matrix without negative eigenvalues.
+    private static func squareRoot(_ matrix: [Double], _ size: Int) -> [Double] {
+        let (values, vectors) = SymmetricEigenvalues.decompose(matrix, order: size)
+        var scaled = vectors, transposed = vectors
+        for row in 0 ..< size {
+            for column in 0 ..< size {
+                scaled[row * size + column] = max(values[row], 0).squareRoot() * vectors[row * size + column]
+                transposed[column * size + row] = vectors[row * size + column]
+            }
+        }
+        return multiply(transposed, scaled, size)
+    }
+
+    private static func multiply(_ a: [Double], _ b: [Double], _ size: Int) -> [Double] {
+        var result = [Double](repeating: 0, count: size * size)
+        for row in 0 ..< size {
+            for inner in 0 ..< size {
+                let factor = a[row * size + inner]
+                for column in 0 ..< size { result[row * size + column] += factor * b[inner * size + column] }
+            }
+        }
+        return result
+    }
+
+    static func measure(_ samples: Examples, _ reference: Examples, _ settings: [Outcome.Entry]) -> Outcome {
+        Outcome("frechet-classifier-distance", squared(Moments(samples), Moments(reference)),
+                settings: [("samples", .count(samples.count)), ("reference", .count(reference.count)), ("features", .count(samples.shape.count))] + settings)
+    }
+}

@@ -1,0 +1,142 @@
+import Adversarial
+import Collectives
+import Foundation
+import Kernels
+import Nets
+import Storage
+
+/// What `evaluate` and `nearest` are asked for.
+public struct EvaluationRequest: Sendable {
+    /// A checkpoint, or the folder of a run for its newest; or nil with ``samples``.
+    public var checkpoint: String?
+    /// A dataset of examples that are judged in place of a generator's.
+    public var samples: String?
+    /// The training data; nil: what the checkpoint's configuration names.
+    public var data: String?
+    /// Examples of the same kind that the generator was not trained on.
+    public var heldOut: String?
+    /// A classifier file, for the measures made of its answers.
+    public var classifier: String?
+    /// Nil: all that fit.
+    public var metrics: [Metric]?
+    /// Examples to judge; nil: as the protocols have it.
+    public var count: Int?
+    public var seed: UInt64 = 1
+    /// Where to draw the optimal discriminator of one-dimensional data.
+    public var figure: String?
+
+    public init() {}
+}
+
+/// What the measures work on: a generator, or a file of samples, with the data it is judged by.
+final class Material {
+    static let standardCount = 10_000
+
+    let model: GeneratorModel?
+    let discriminator: DiscriminatorModel?
+    /// What samples and data have in common.
+    let shape: Shape
+    let data: SampleSource
+    let dataName: String
+    let heldOut: SampleSource?
+    let mixture: Mixture?
+    let classifier: Classifier?
+    private let request: EvaluationRequest
+    private let sampleFile: SampleSource?
+
+    var isImages: Bool { if case .image = shape { true } else { false } }
+
+    /// Opens all files; throws alike on every rank. Collective.
+    convenience init(_ request: EvaluationRequest, _ team: Team) throws {
+        self.init(try team.communicator.agreed { try Files(request) { team.console.warn($0) } }, request)
+    }
+
+    private init(_ files: Files, _ request: EvaluationRequest) {
+        (model, discriminator, shape, data, dataName) = (files.model, files.discriminator, files.shape, files.data, files.dataName)
+        (heldOut, mixture, sampleFile, classifier, self.request) = (files.heldOut, files.mixture, files.sampleFile, files.classifier, request)
+    }
+
+    /// The examples that are judged: `request.count` of them, else the usual number; a file of samples has no more than it has. Of a
+    /// generator those that `gan-dist sample` with the same seed makes. Collective.
+    func samples(_ team: Team) throws -> Examples {
+        let wanted = request.count ?? Self.standardCount
+        if let sampleFile {
+            return try team.communicator.agreed { try Examples(sampleFile, Array(0 ..< min(wanted, sampleFile.count)), shape: shape) }
+        }
+        let sampler = model!.sampler
+        let low = sampler.range.lowerBound, width = sampler.range.upperBound - low
+        let values = try team.map(wanted, block: 256, width: shape.count, "sampling") { [isImages, request] rows in
+            let made = try sampler.samples(count: rows.count, Draws(seed: request.seed, purpose: .sample, step: 0, firstSample: rows.lowerBound))
+            return isImages ? made.array.map { ($0 - low) / width } : made.array
+        }
+        return Examples(FloatBuffer(values), shape: shape)
+    }
+
+    /// As many examples of the data, drawn without repetition.
+    func reference(_ count: Int) throws -> Examples {
+        let order = Draws(seed: request.seed, purpose: .evaluation, step: 1).permutation(count: data.count)
+        return try Examples(data, order.prefix(count).map(Int.init), shape: shape)
+    }
+
+    /// Held-out examples, at most as many.
+    func heldOut(_ count: Int) throws -> Examples? {
+        try heldOut.map { try Examples($0, Array(0 ..< min(count, $0.count)), shape: shape) }
+    }
+}
+
+/// Finds and opens what a request names.
+private struct Files {
+    var model: GeneratorModel?
+    var discriminator: DiscriminatorModel?
+    var sampleFile: SampleSource?
+    var heldOut: SampleSource?
+    var mixture: Mixture?
+    var classifier: Classifier?
+    let shape: Shape
+    let data: SampleSource
+    let dataName: String
+
+    init(_ request: EvaluationRequest, warn: (String) -> Void) throws {
+        var fit = ImageFit.refuse, configured: Configuration.DataSettings?, seed = request.seed
+        if let path = request.samples {
+            let dataset = try Dataset(path)
+            shape = Self.shape(dataset.shape)
+            sampleFile = try Self.open(dataset, shape, fit)
+        } else {
+            let checkpoint = try Checkpoint.read(request.checkpoint ?? "") { warn($0) }
+            let model = try GeneratorModel(checkpoint)
+            (self.model, discriminator, shape) = (model, try DiscriminatorModel(checkpoint), model.network.outputShape)
+            (fit, configured, seed) = (model.configuration.data.fit, model.configuration.data, model.configuration.seed)
+        }
+        if let path = request.data ?? configured?.file {
+            let dataset = try Dataset(path, dataset: request.data == nil ? configured?.dataset : nil)
+            (data, dataName, mixture) = (try Self.open(dataset, shape, fit), path, dataset.mixture)
+        } else if let kind = configured?.synthetic, let count = configured?.count {
+            let points = kind.points(count: count, seed: seed).samples, fresh = kind.points(count: Material.standardCount, seed: seed &+ 1).samples
+            data = SampleSource(vectors: points, dimension: kind.dimension)
+            heldOut = SampleSource(vectors: fresh, dimension: kind.dimension)
+            (dataName, mixture) = ("the built-in \(kind.rawValue)", kind.mixture)
+        } else {
+            throw Failure(.usage, "no data are named to judge by", remedy: "Name the training data with --data FILE.h5.")
+        }
+        if let path = request.heldOut { heldOut = try Self.open(Dataset(path), shape, fit) }
+        if let path = request.classifier {
+            let classifier = try Classifier(path)
+            guard classifier.shape == shape else {
+                throw Failure(.badConfiguration, "\(path) classifies images of \(classifier.shape), the samples are of \(shape)",
+                              remedy: "Train a classifier on images of that size (gan-dist data import … --size makes them).")
+            }
+            self.classifier = classifier
+        }
+    }
+
+    private static func open(_ dataset: Dataset, _ shape: Shape, _ fit: ImageFit) throws -> SampleSource {
+        var range: ClosedRange<Float>?
+        if case .image = shape { range = 0 ... 1 }
+        return try SampleSource(dataset, shape: shape.dimensions, fit: fit, range: range)
+    }
+
+    private static func shape(_ dimensions: [Int]) -> Shape {
+        dimensions.count == 3 ? .image(height: dimensions[0], width: dimensions[1], channels: dimensions[2]) : .vector(dimensions[0])
+    }
+}

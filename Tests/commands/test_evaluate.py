@@ -1,0 +1,155 @@
+"""evaluate, nearest and classifier as a user calls them; what the measures compute is tested beside their code."""
+
+import json
+
+import h5py
+import numpy
+import pytest
+
+from conftest import gan_dist, train
+from pictures import pictures
+
+
+def evaluated(*arguments, ranks=1):
+    finished = gan_dist("evaluate", *arguments, "--json", ranks=ranks)
+    assert finished.code == 0, finished
+    return json.loads(finished.out)
+
+
+def refused(finished, code, *words):
+    assert finished.code == code and len(finished.errors) == 1, finished
+    for word in words:
+        assert word in finished.err, finished
+
+
+@pytest.fixture(scope="module")
+def ring(tmp_path_factory):
+    run = tmp_path_factory.mktemp("evaluate") / "ring"
+    train("ring", run)
+    return run
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory, data):
+    run = tmp_path_factory.mktemp("evaluate") / "dense"
+    train("dense", run, "--data", data)
+    return run
+
+
+@pytest.fixture(scope="module")
+def held_out(tmp_path_factory):
+    path = tmp_path_factory.mktemp("evaluate") / "held-out.h5"
+    with h5py.File(path, "w") as file:
+        file["images"] = pictures(160)[100:]
+        file["labels"] = numpy.arange(60) % 3
+    return path
+
+
+@pytest.fixture(scope="module")
+def classifier(tmp_path_factory, data, held_out):
+    path = tmp_path_factory.mktemp("evaluate") / "classifier.h5"
+    finished = gan_dist("classifier", "train", "--data", data, "--held-out", held_out, "--epochs", 2, "--out", path, ranks=2)
+    assert finished.code == 0, finished
+    assert "of the 60 images" in finished.out, finished
+    return path
+
+
+def test_a_mixture_is_measured_against_itself(ring):
+    found = evaluated(ring)
+    assert set(found) == {"modes", "swd", "mmd", "memorisation", "game"}
+    assert found["modes"]["settings"]["samples"] == 2500 and found["modes"]["modes"] == 8
+    assert 0 <= found["modes"]["high_quality"] <= 1
+    assert found["mmd"]["standard_error"] > 0 and found["swd"]["value"] > 0
+    assert found["game"]["jsd_bound"] == pytest.approx((found["game"]["value"] + numpy.log(4)) / 2)
+
+
+def test_the_figures_do_not_depend_on_the_ranks(images, data, held_out, classifier):
+    arguments = (images, "--data", data, "--held-out", held_out, "--classifier", classifier, "--count", 100)
+    one = evaluated(*arguments)
+    assert one == evaluated(*arguments, ranks=3)
+    assert set(one) == {"parzen", "modes", "swd", "mmd", "classifier-score", "frechet-classifier-distance", "kernel-distance", "precision", "recall",
+                        "density", "coverage", "labels", "memorisation", "game"}
+    for outcome in one.values():
+        assert numpy.isfinite(outcome["value"]) and outcome["settings"]
+
+
+def test_samples_of_a_file_are_judged(data, held_out, classifier):
+    """Real against real: the training images themselves."""
+    found = evaluated("--samples", data, "--data", data, "--held-out", held_out, "--classifier", classifier,
+                      "--metrics", "memorisation,frechet-classifier-distance,precision-recall,swd")
+    assert found["memorisation"]["copies"] == 100 and found["memorisation"]["value"] <= 0.5
+    assert abs(found["frechet-classifier-distance"]["value"]) < 1e-6
+    assert found["precision"]["value"] == found["recall"]["value"] == 1
+    assert found["swd"]["raw"] < 1e-6
+
+
+def test_the_table_has_a_line_a_measure(ring):
+    finished = gan_dist("evaluate", ring, "--metrics", "modes,game")
+    assert finished.code == 0, finished
+    lines = finished.out.splitlines()
+    assert any(line.startswith("modes ") for line in lines) and any(line.startswith("game ") for line in lines)
+
+
+def test_one_dimension_is_drawn_against_the_optimum(tmp_path):
+    config = tmp_path / "line.yaml"
+    config.write_text("""
+name: line
+data: {synthetic: gaussian1d, count: 2000}
+latent: {size: 1}
+generator: [{dense: {units: 8}}, tanh, {dense: {units: 1}}]
+discriminator: [{dense: {units: 8}}, tanh, {dense: {units: 1}}]
+training: {batch: 64, steps: 20}
+""")
+    assert gan_dist("train", "--config", config, "--run", tmp_path / "run").code == 0
+    found = evaluated(tmp_path / "run", "--metrics", "game", "--figure", tmp_path / "game.svg")
+    assert 0 < found["game"]["distance_from_optimal_d"] < 1
+    svg = (tmp_path / "game.svg").read_text()
+    assert svg.count("<polyline") == 4 and svg.count("<line") == 21 and "NaN" not in svg and "nan" not in svg
+
+
+def test_a_discriminator_of_packs_is_asked_about_packs(tmp_path):
+    finished = gan_dist("train", "--preset", "pacgan-ring", "--run", tmp_path / "run", "--steps", 3, "--set", "data.count=1000")
+    assert finished.code == 0, finished
+    found = evaluated(tmp_path / "run", "--metrics", "game,modes")
+    assert found["game"]["settings"]["packing"] == 2 and numpy.isfinite(found["game"]["value"])
+
+
+def test_nearest_draws_samples_beside_training_images(images, data, tmp_path):
+    """A row a sample: itself and five images; a pixel between."""
+    finished = gan_dist("nearest", images, "--data", data, "--count", 4, "--out", tmp_path / "nearest.png", ranks=2)
+    assert finished.code == 0, finished
+    content = (tmp_path / "nearest.png").read_bytes()
+    assert content[:8] == b"\x89PNG\r\n\x1a\n"
+    assert (int.from_bytes(content[16:20]), int.from_bytes(content[20:24])) == (6 * 9 - 1, 4 * 9 - 1)
+
+
+@pytest.mark.parametrize("ranks", [1, 3])
+def test_what_cannot_be_measured_is_refused(ring, images, data, held_out, ranks):
+    refused(gan_dist("evaluate", ring, "--metrics", "parsen"), 64, "'parsen'", "'parzen'")
+    refused(gan_dist("evaluate", images, "--data", data, "--metrics", "parzen", ranks=ranks), 78, "parzen", "--held-out")
+    refused(gan_dist("evaluate", images, "--data", data, "--metrics", "modes", ranks=ranks), 78, "modes", "--classifier")
+    refused(gan_dist("evaluate", ring, "--metrics", "labels", ranks=ranks), 78, "labels", "points")
+    refused(gan_dist("evaluate", "--samples", data, "--data", data, "--metrics", "game", ranks=ranks), 78, "game", "checkpoint")
+    refused(gan_dist("evaluate", ring, "--data", held_out, ranks=ranks), 65, "held-out.h5")
+    refused(gan_dist("evaluate", ring / "nothing.h5", ranks=ranks), 66, "nothing.h5")
+    refused(gan_dist("nearest", ring, "--out", "nearest.png", ranks=ranks), 78, "[2]")
+
+
+def test_a_classifier_that_cannot_be_used_is_refused(images, data, held_out, classifier, tmp_path):
+    refused(gan_dist("classifier", "train", "--data", data, "--out", classifier), 73, "exists")
+    unlabelled = tmp_path / "unlabelled.h5"
+    with h5py.File(unlabelled, "w") as file:
+        file["images"] = pictures()
+    refused(gan_dist("classifier", "train", "--data", unlabelled, "--out", tmp_path / "c.h5", ranks=3), 65, "labels")
+    checkpoint = next((images / "checkpoints").glob("step-*.h5"))
+    refused(gan_dist("evaluate", images, "--data", data, "--classifier", checkpoint), 65, "not a classifier")
+    damaged = tmp_path / "damaged.h5"
+    content = bytearray(classifier.read_bytes())
+    content[len(content) // 2] ^= 1
+    damaged.write_bytes(content)
+    refused(gan_dist("evaluate", images, "--data", data, "--classifier", damaged, ranks=3), 65, "damaged")
+
+
+def test_few_samples_are_warned_of(images, data, classifier):
+    finished = gan_dist("evaluate", images, "--data", data, "--classifier", classifier, "--count", 100, "--metrics", "frechet-classifier-distance")
+    assert finished.code == 0 and any("100 examples" in line for line in finished.warnings), finished
