@@ -75,25 +75,29 @@ public struct ONNXExport {
 
     /// HWIO becomes OIHW.
     private mutating func convolution(_ layer: Convolution2D, _ number: Int, _ x: String, _ input: Shape) -> String {
-        let margins = layer.padding == .valid ? [0, 0, 0, 0] : Self.margins(pixels(input).map { size in
-            max(((size + layer.stride - 1) / layer.stride - 1) * layer.stride + layer.kernel - size, 0)
-        })
+        func missing(_ size: Int, _ kernel: Int, _ stride: Int) -> Int {
+            layer.padding == .valid ? 0 : max(((size + stride - 1) / stride - 1) * stride + kernel - size, 0)
+        }
+        let size = pixels(input)
+        let margins = Self.margins([missing(size[0], layer.kernel.height, layer.stride.height), missing(size[1], layer.kernel.width, layer.stride.width)])
         return graph.node("Conv", [x, parameter("weight", number, order: [3, 2, 0, 1])!] + [parameter("bias", number)].compactMap { $0 }, [
-            "kernel_shape": .integers([layer.kernel, layer.kernel]), "strides": .integers([layer.stride, layer.stride]), "pads": .integers(margins),
+            "kernel_shape": .integers(Self.sizes(layer.kernel)), "strides": .integers(Self.sizes(layer.stride)), "pads": .integers(margins),
         ])
     }
 
     /// HWOI becomes IOHW. Of `same`, what a kernel larger than its stride adds at the edges is cut off, and what a smaller one lacks is added.
     private mutating func transposedConvolution(_ layer: TransposedConvolution2D, _ number: Int, _ x: String) -> String {
-        let more = layer.padding == .valid ? 0 : layer.kernel - layer.stride
+        let more = layer.padding == .valid ? [0, 0] : [layer.kernel.height - layer.stride.height, layer.kernel.width - layer.stride.width]
         return graph.node("ConvTranspose", [x, parameter("weight", number, order: [3, 2, 0, 1])!] + [parameter("bias", number)].compactMap { $0 }, [
-            "kernel_shape": .integers([layer.kernel, layer.kernel]), "strides": .integers([layer.stride, layer.stride]),
-            "pads": .integers(Self.margins([max(more, 0), max(more, 0)])), "output_padding": .integers([max(-more, 0), max(-more, 0)]),
+            "kernel_shape": .integers(Self.sizes(layer.kernel)), "strides": .integers(Self.sizes(layer.stride)),
+            "pads": .integers(Self.margins(more.map { max($0, 0) })), "output_padding": .integers(more.map { max(-$0, 0) }),
         ])
     }
 
     /// Above, left, below, right of so many rows and columns; the odd one is below or right.
     private static func margins(_ totals: [Int]) -> [Int] { totals.map { $0 / 2 } + totals.map { $0 - $0 / 2 } }
+
+    private static func sizes(_ extent: Extent) -> [Int] { [extent.height, extent.width] }
 
     private mutating func normalisation(_ layer: BatchNormalisation, _ number: Int, _ x: String) -> String {
         let statistics = network.store.statisticEntries.filter { $0.layer == number }.map { entry in

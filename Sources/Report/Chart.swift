@@ -21,7 +21,7 @@ struct Chart {
     private let width = 640.0, height = 280.0
     private let left = 56.0, right = 20.0, top = 10.0, bottom = 28.0
     /// Points of a curve, at most: of more, the means of neighbours, with the band from the least to the largest behind.
-    private static let bins = 220
+    private var bins: Int { series.count > 2 ? 60 : 100 }
 
     private struct Bin {
         let x, mean, low, high: Double
@@ -55,7 +55,7 @@ struct Chart {
     private func binned(_ series: Series) -> [Bin] {
         let points = zip(series.x, series.y).filter { $1.isFinite && (!isLogarithmic || $1 > 0) }.map { ($0, scaled($1)) }
         guard !points.isEmpty else { return [] }
-        let count = min(points.count, Self.bins)
+        let count = min(points.count, bins)
         return (0 ..< count).map { bin in
             let part = points[bin * points.count / count ..< (bin + 1) * points.count / count]
             let values = part.map(\.1)

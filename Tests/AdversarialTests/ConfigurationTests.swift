@@ -99,6 +99,17 @@ import Testing
         #expect(configuration.generatorOptimiser.rate.rate(at: 7) == 0.001)
     }
 
+    /// Unrolling is of one game only; packs must fill the batch.
+    @Test(arguments: [
+        ("unrolled-ring", "objective.generator=nonSaturating", "minimax"), ("unrolled-ring", "training.update=alternating", "simultaneous"),
+        ("unrolled-ring", "objective.discriminator=mean", "sum"), ("unrolled-ring", "optimizer.discriminator.kind=sgd", "adam"),
+        ("pacgan-ring", "training.packing=3", "multiple of 3"),
+    ]) func whatDoesNotFitTogetherIsRefused(preset: String, setting: String, word: String) throws {
+        let failure = try #require(refusal(Preset.named(preset).yaml, [setting]))
+        #expect(failure.code == .badConfiguration)
+        #expect((failure.message + failure.remedy).contains(word), "\(failure.message)")
+    }
+
     @Test func schedulesAreThePapers() throws {
         let configuration = try Preset.named("goodfellow-mnist").configuration()
         #expect(abs(configuration.generatorOptimiser.rate.rate(at: 1000) - 0.1 / 1.004007980) < 1e-6)

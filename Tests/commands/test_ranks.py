@@ -72,6 +72,16 @@ def test_packing_gives_the_same_bits_on_any_ranks(data, tmp_path):
         assert_same(checkpoint(tmp_path / "1", 12), checkpoint(tmp_path / str(ranks), 12))
 
 
+def test_unrolling_gives_the_same_bits_on_any_ranks(tmp_path):
+    for ranks in (1, 2, 3):
+        train("unrolled", tmp_path / str(ranks), "--shards", 4, ranks=ranks)
+    for ranks in (2, 3):
+        assert_same(checkpoint(tmp_path / "1", 12), checkpoint(tmp_path / str(ranks), 12))
+    train("unrolled", tmp_path / "stopped", "--shards", 4, "--steps", 6)
+    resume(tmp_path / "stopped", "--steps", 12, ranks=2)
+    assert_same(checkpoint(tmp_path / "1", 12), checkpoint(tmp_path / "stopped", 12))
+
+
 def test_packs_do_not_cross_shards(data, run):
     for arguments, remedy in ((["--shards", 5], "multiple of 10"), (["--set", "training.packing=3"], "multiple of 3")):
         refused = train("packing", run, "--data", data, *arguments, ranks=2, code=78)

@@ -308,6 +308,32 @@ class Replay:
         halves = on_real + on_fake
         return (halves if self.config["objective"]["discriminator"] == "sum" else halves / 2), torch.cat(fakes)
 
+    def unrolled_step(self, path, passes):
+        """Metz et al. 2017: the generator's gradient through the discriminator's steps of Adam, by autograd."""
+        player, settings = self.discriminator, self.config["optimizer"]["discriminator"]
+        loss, _ = self.discriminator_cost(f"{path}/discriminator/0", passes, keep_images=True)
+        kept, adam = player.parameters, self.optimisers[player]
+        beta1, beta2, epsilon = settings["beta1"], settings["beta2"], settings["epsilon"]
+        state = {name: adam.inner.state.get(value, {}) for name, value in kept.items()}
+        first = {name: state[name].get("exp_avg", torch.zeros_like(value)).clone() for name, value in kept.items()}
+        second = {name: state[name].get("exp_avg_sq", torch.zeros_like(value)).clone() for name, value in kept.items()}
+        results, gradients = dict(self.results), None
+        for t in range(self.updates[player] + 1, self.updates[player] + 1 + self.config["training"]["unrolling_steps"]):
+            step = dict(zip(player.parameters, torch.autograd.grad(loss, list(player.parameters.values()), create_graph=True)))
+            gradients = gradients or {name: value.detach() for name, value in step.items()}
+            first = {name: beta1 * first[name] + (1 - beta1) * step[name] for name in step}
+            second = {name: beta2 * second[name] + (1 - beta2) * step[name] ** 2 for name in step}
+            # A tiny number under the root: a gradient that is zero must not make its slope infinite.
+            player.parameters = {name: value - adam.rate(t - 1) / (1 - beta1**t) * first[name]
+                                 / (torch.sqrt(second[name] / (1 - beta2**t) + 1e-30) + epsilon) for name, value in player.parameters.items()}
+            player.by_place = {place(key): value for key, value in player.parameters.items()}
+            loss, _ = self.discriminator_cost(f"{path}/discriminator/0", [], keep_images=True)
+        mine = self.generator.gradients(-loss)
+        player.parameters, player.by_place, self.results = kept, {place(key): value for key, value in kept.items()}, results
+        self.save(f"{path}/generator", {"loss": -loss})
+        self.move(player, gradients, f"{path}/discriminator/0")
+        self.move(self.generator, mine, f"{path}/generator")
+
     def move(self, network, gradients, path):
         self.save(f"{path}/gradients", gradients)
         self.optimisers[network].step(gradients, self.updates[network], self.epoch)
@@ -332,7 +358,9 @@ class Replay:
         self.results = {}
         path, passes = f"steps/{number:06d}", []
         cost = self.config["objective"]["generator"]
-        if self.config["training"]["update"] == "simultaneous":
+        if self.config["training"].get("unrolling_steps", 0):
+            self.unrolled_step(path, passes)
+        elif self.config["training"]["update"] == "simultaneous":
             loss, logits = self.discriminator_cost(f"{path}/discriminator/0", passes, keep_images=True)
             mine = generator_cost(cost, logits).mean()
             gradients = self.discriminator.gradients(loss, keep=True), self.generator.gradients(mine)

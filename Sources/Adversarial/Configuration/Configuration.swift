@@ -56,6 +56,9 @@ public struct Configuration: Sendable {
         public let packing: Int
         public let steps: Int
 
+        /// Steps of the discriminator that the generator's gradient goes through: Metz et al. 2017, "Unrolled GANs"; 0 for none.
+        public let unrollingSteps: Int
+
         /// Packs in a global minibatch: what the discriminator decides on.
         var packs: Int { batch / packing }
     }
@@ -116,9 +119,29 @@ public struct Configuration: Sendable {
             throw .configuration("training.discriminator_steps", "\(training.discriminatorSteps) with a simultaneous update",
                                  remedy: "Use 1, or update: alternating.")
         }
+        if training.unrollingSteps > 0 { try checkUnrolling() }
         if let shards = exchange.shards, shards > training.batch {
             throw .configuration("exchange.shards", "\(shards) shards of a batch of \(training.batch) would leave some without an example",
                                  remedy: "Use at most \(training.batch) shards, or a larger training.batch.")
+        }
+    }
+}
+
+extension Configuration {
+    /// Unrolling is of the authors' game: the saddle objective, Adam, both players at once.
+    private func checkUnrolling() throws(Failure) {
+        let needs: [(key: String, isMet: Bool, value: String)] = [
+            ("training.update", training.update == .simultaneous, "simultaneous"),
+            ("objective.generator", objective.generator == .minimax, "minimax"),
+            ("objective.discriminator", objective.discriminator.reduction == .sum, "sum"),
+            ("optimizer.discriminator.kind", discriminatorOptimiser.kind == .adam, "adam"),
+        ]
+        for need in needs where !need.isMet {
+            throw .configuration("training.unrolling_steps", "unrolling needs \(need.key): \(need.value)", remedy: "Set that, or unrolling_steps: 0.")
+        }
+        guard !normalisesMinibatches, !discriminator.contains(where: { $0.layer is BatchNormalisation }) else {
+            throw .configuration("training.unrolling_steps", "the discriminator's batch normalisation, or one over the whole minibatch, cannot be unrolled",
+                                 remedy: "Leave it out, or set unrolling_steps: 0.")
         }
     }
 }
@@ -164,6 +187,7 @@ extension Configuration.Training {
         discriminatorSteps = try section.integer("discriminator_steps", default: 1, 1 ... 65_535)
         update = try section.choice("update", default: .alternating)
         packing = try section.integer("packing", default: 1, 1 ... 255)
+        unrollingSteps = try section.integer("unrolling_steps", default: 0, 0 ... 1000)
         if batch % packing != 0 {
             throw .configuration("training.packing", "a batch of \(batch) is not a number of packs of \(packing)",
                                  remedy: "Use a training.batch that is a multiple of \(packing).")

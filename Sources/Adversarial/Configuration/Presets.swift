@@ -26,7 +26,7 @@ public struct Preset: Sendable {
         Preset("fluxgan-cifar10-conv", PackageResources.fluxgan_cifar10_conv_yaml, "FluxGAN.jl's convolutional networks for CIFAR-10's animals"),
         Preset("pacgan-ring", PackageResources.pacgan_ring_yaml, "PacGAN's ring of 8 Gaussians, packs of 2; needs no data"),
         Preset("pacgan-grid", PackageResources.pacgan_grid_yaml, "PacGAN's grid of 25 Gaussians, packs of 2; needs no data"),
-        Preset("unrolled-ring", PackageResources.unrolled_ring_yaml, "the unrolled GAN's notebook with 0 unrolling steps; needs no data"),
+        Preset("unrolled-ring", PackageResources.unrolled_ring_yaml, "the unrolled GAN's notebook: G through 5 steps of D; needs no data"),
         Preset("gaussian1d", PackageResources.gaussian1d_yaml, "one Gaussian on the line, as in Figure 1 of the original paper; needs no data"),
     ]
 

@@ -22,17 +22,19 @@ public final class Trainer {
     /// Told of each phase, where somebody watches for a stall.
     public var watchdog: Watchdog?
 
-    private var batch: Int { configuration.training.batch }
-    private var k: Int { configuration.training.discriminatorSteps }
+    var batch: Int { configuration.training.batch }
+    var k: Int { configuration.training.discriminatorSteps }
     let communicator: any Communicator
     private let images: MinibatchReader
     private let imageShape: Shape
-    private let latents: Latents
-    private let packing: Packing
-    private let ledger: StepLedger
+    let latents: Latents
+    let packing: Packing
+    let ledger: StepLedger
     /// This rank's shards in the groups that go through the networks together.
-    private let groups: [ShardGroup]
-    private let logitGradient: FloatBuffer
+    let groups: [ShardGroup]
+    let logitGradient: FloatBuffer
+    /// Where the generator's gradient goes through steps of the discriminator.
+    private let unrolling: Unrolling?
 
     public init(_ configuration: Configuration, imageShape: Shape, images: MinibatchReader, shards: ShardTable,
                 communicator: any Communicator) throws {
@@ -59,6 +61,9 @@ public final class Trainer {
         ledger = StepLedger(discriminatorSteps: configuration.training.discriminatorSteps, generator: generator.network,
                             discriminator: discriminator.network, table: shards, communicator)
         logitGradient = FloatBuffer(count: parts * capacity)
+        let answers = configuration.training.unrollingSteps
+        unrolling = answers == 0 ? nil
+            : Unrolling(steps: answers, discriminator, imageValues: shards.rows(batch: configuration.training.batch).count * imageShape.count)
     }
 
     // MARK: - The step
@@ -73,7 +78,7 @@ public final class Trainer {
         ledger.begin()
         switch configuration.training.update {
         case .alternating: try alternate()
-        case .simultaneous: try stepTogether()
+        case .simultaneous: if let unrolling { try stepUnrolled(unrolling) } else { try stepTogether() }
         }
         let report = try timed(.communication) {
             try ledger.finish(step: stepsDone + 1, batch: batch, packs: configuration.training.packs, weight: configuration.objective.discriminator.weight,
@@ -140,7 +145,7 @@ public final class Trainer {
     // MARK: - Its parts
 
     /// This rank's rows of the next global minibatch of real examples.
-    private func nextReal(_ inner: Int) throws -> Floats {
+    func nextReal(_ inner: Int) throws -> Floats {
         let number = stepsDone * k + inner
         enter(.data)
         let real = try timed(.data) { try images.minibatch(number) }
@@ -148,13 +153,13 @@ public final class Trainer {
         return real
     }
 
-    private func rows(_ group: ShardGroup, of real: Floats) -> Batch {
+    func rows(_ group: ShardGroup, of real: Floats) -> Batch {
         let first = (group.rows.lowerBound - shards.rows(batch: batch).lowerBound) * imageShape.count
         return Batch(real[first ..< first + group.rows.count * imageShape.count], count: group.rows.count, shape: imageShape)
     }
 
     /// G(z) for the rows of a group, with fresh noise.
-    private func generate(_ purpose: Purpose, _ inner: Int, _ group: ShardGroup) throws -> Batch {
+    func generate(_ purpose: Purpose, _ inner: Int, _ group: ShardGroup) throws -> Batch {
         let draws = Draws(seed: configuration.seed, purpose: purpose, step: stepsDone, inner: inner, firstSample: group.rows.lowerBound)
         let noise = latents.fill(count: group.rows.count, draws)
         let owner = purpose == .generatorNoise ? nil : inner
@@ -164,7 +169,7 @@ public final class Trainer {
 
     /// Adds the gradient of the discriminator's cost on one group of real or generated examples; returns its logits, one a pack.
     @discardableResult
-    private func judge(_ examples: Batch, _ half: Pass.Half, _ inner: Int, _ group: ShardGroup) throws -> Batch {
+    func judge(_ examples: Batch, _ half: Pass.Half, _ inner: Int, _ group: ShardGroup) throws -> Batch {
         let loss = configuration.objective.discriminator
         let weight = loss.weight / Double(configuration.training.packs)
         let logits = try decide(examples, .discriminatorStep(inner: inner, half), group)
@@ -208,19 +213,24 @@ public final class Trainer {
     }
 
     /// Sums the shards' gradients over all ranks and moves the player's parameters by them.
-    private func update(_ player: Player, number: Int, _ inner: Int) throws {
+    func update(_ player: Player, number: Int, _ inner: Int) throws {
         enter(.exchange)
         let gradient = try timed(.communication) { try player.sumGradients() }
         trace?.gradient(gradient, of: player, inner: inner)
-        let epoch = images.epoch(minibatch: stepsDone * k)
-        let squaredNorm = timed(.optimiser) { player.move(by: gradient, number: number, epoch: epoch) }
+        let squaredNorm = move(player, by: gradient, number: number)
         ledger.record(player.role, squaredNorm: squaredNorm, rate: player.rate(number: number))
     }
 
-    /// Every rank enters the same phases in the same order, however many shards it has.
-    private func enter(_ phase: Phase) { watchdog?.enter(phase, step: stepsDone + 1) }
+    /// Moves the player's parameters; returns the squared norm of the gradient.
+    func move(_ player: Player, by gradient: Floats, number: Int) -> Double {
+        let epoch = images.epoch(minibatch: stepsDone * k)
+        return timed(.optimiser) { player.move(by: gradient, number: number, epoch: epoch) }
+    }
 
-    private func timed<Value>(_ phase: PhaseClock.Phase, _ body: () throws -> Value) rethrows -> Value {
+    /// Every rank enters the same phases in the same order, however many shards it has.
+    func enter(_ phase: Phase) { watchdog?.enter(phase, step: stepsDone + 1) }
+
+    func timed<Value>(_ phase: PhaseClock.Phase, _ body: () throws -> Value) rethrows -> Value {
         let start = PhaseClock.now()
         defer { clock.add(PhaseClock.now() - start, to: phase) }
         return try body()

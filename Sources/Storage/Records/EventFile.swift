@@ -10,11 +10,11 @@ public final class EventFile {
 
     /// Opens the run's events, or begins them; they are cut back to those up to `step`, so that no step appears twice after a resume.
     public init(folder: String, keepingThrough step: Int) throws(StorageError) {
-        let names = (try? FileManager.default.contentsOfDirectory(atPath: folder))?.filter { $0.hasPrefix(Self.prefix) }.sorted() ?? []
-        let isNew = names.isEmpty
-        path = folder + "/" + (names.last ?? "\(Self.prefix)\(Int(Date().timeIntervalSince1970)).\(AtomicFile.host)")
+        path = folder + "/events.out.tfevents.gan-dist"
         do {
-            if isNew, !FileManager.default.createFile(atPath: path, contents: nil) { throw CocoaError(.fileWriteUnknown) }
+            if !FileManager.default.fileExists(atPath: path), !FileManager.default.createFile(atPath: path, contents: nil) {
+                throw CocoaError(.fileWriteUnknown)
+            }
             handle = try FileHandle(forUpdating: URL(fileURLWithPath: path))
             let kept = Self.length(of: try handle.readToEnd().map { [UInt8]($0) } ?? [], through: step)
             try handle.truncate(atOffset: UInt64(kept))
@@ -26,8 +26,6 @@ public final class EventFile {
             throw StorageError(.cannotCreate, "\(path) cannot be opened for writing: \(error.localizedDescription).", remedy: "Check the folder's permissions and space.")
         }
     }
-
-    private static let prefix = "events.out.tfevents."
 
     /// The figures of a step under their names.
     public func append(step: Int, scalars: [(name: String, value: Double)]) throws(StorageError) {
