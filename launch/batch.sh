@@ -53,11 +53,12 @@ supervise() { # LAUNCHER…
 }
 
 # Whether the job is to run again: it was stopped before its end (75), or by a warning that came before the program could ask for it
-# (138), a rank was killed (137), or a node was lost (205, mpirun's); and this is not the third time without a newer checkpoint than the time before. Counts in RUN.restarts.
+# (138), a rank was killed (137; 141 where the pipe to it ended mpirun), or a node was lost (205, mpirun's); and this is not the third
+# time without a newer checkpoint than the time before. Counts in RUN.restarts.
 again() {
     local step before=-1 idle=0
     case $code in
-        75 | 137 | 138 | 205) ;;
+        75 | 137 | 138 | 141 | 205) ;;
         *) return 1 ;;
     esac
     step=$(newest_step)

@@ -120,13 +120,14 @@ def start_and_kill(run, scratch, ranks, chance, seen):
     assert killed or (finished.code == 0 and not stuck), finished
     # A warning would be of a checkpoint that cannot be read.
     assert not finished.warnings, finished
-    # Open MPI's launcher removes what its ranks leave; where it was killed itself, nobody does. Of a window of shared memory it
-    # knows nothing: the file of one stays where a rank is killed while it is made.
+    # Open MPI's launcher removes what its ranks leave; where it was killed itself, if only by the pipe to a rank, nobody does. Of a
+    # window of shared memory it knows nothing: the file of one stays where a rank is killed while it is made.
     left = {path.name.split(".")[0] for path in scratch.iterdir()}
-    assert stuck or job.running.process.pid in killed or left <= {"osc_sm"}, left
+    assert finished.code < 0 or left <= {"osc_sm"}, (finished, left)
     shutil.rmtree(scratch)
     if killed:
-        seen.update([f"in the {moment}", *(f"left {name}" for name in left), *(["launcher stuck without ranks"] if stuck else [])])
+        seen.update([f"in the {moment}", *(f"left {name}" for name in left), *(["launcher stuck without ranks"] if stuck else []),
+                     *(["launcher ended by SIGPIPE"] if finished.code == -signal.SIGPIPE else [])])
         seen["slowest"] = max(seen["slowest"], 0 if stuck else seconds)
     return bool(killed)
 
