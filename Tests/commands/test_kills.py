@@ -61,7 +61,9 @@ class Job:
             # The log of the job before is cut back to its last checkpoint: a step beyond it is this job's.
             step = chance.randint(self.before + 1, STEPS) if moment == "training" else STEPS
             while self.running.process.poll() is None and self.steps() < step:
-                assert time.monotonic() < deadline, f"step {step} not reached after {LIMIT} s"
+                if time.monotonic() > deadline:
+                    self.running.process.kill()
+                    pytest.fail(f"step {step} not reached after {LIMIT} s: {self.running.wait()}")
                 time.sleep(0.005)
         try:
             self.running.process.wait(chance.uniform(0, {"start": 2, "training": 0.05, "end": 0.5}[moment]))
