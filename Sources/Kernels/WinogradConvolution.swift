@@ -87,7 +87,7 @@ struct WinogradConvolution {
                 forEachBlock(of: geometry.inputChannels / 16, by: panelsAtATime) { panels in
                     forEachBlock(of: width, by: Self.chunk) { outputs in
                         for panel in panels {
-                            transposeTaps(weight, parity, panel: panel, outputs, into: room.taps(panel - panels.lowerBound), room.work)
+                            transposeTaps(weight, parity, panel: panel, outputs, into: room.taps(panel - panels.lowerBound))
                         }
                         addProducts(of: z + outputs.lowerBound * rows, imagePoint(width), count: outputs.count, panels: panels.count, room,
                                     into: x, adding: outputs.lowerBound > 0)
