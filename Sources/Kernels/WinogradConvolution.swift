@@ -80,7 +80,7 @@ struct WinogradConvolution {
     func inputGradient(_ outputGradient: Source, weight: Source, into inputGradient: Target, scratch: Target) {
         let width = geometry.outputChannels
         let z = scratch, x = z + 25 * imagePoint(width), room = WeightRoom(x + 25 * resultPoint(rows), panels: panelsAtATime)
-        inputGradient.update(repeating: 0, count: batch * geometry.inputCount)
+        if !geometry.everyInputIsRead { inputGradient.update(repeating: 0, count: batch * geometry.inputCount) }
         forEachBlock(of: batch * tileRows * tileColumns, by: blockTiles) { tiles in
             transformOutputGradient(outputGradient, tiles, into: z, room.work)
             for parity in 0 ..< 4 {
