@@ -62,6 +62,12 @@ public struct ConvolutionGeometry: Hashable, Sendable {
     /// Weights that feed one output value.
     var windowCount: Int { kernel.count * inputChannels }
     var outputPixels: Int { outputHeight * outputWidth }
+    /// No row or column at the bottom or the right is left over, and no stride steps over one.
+    var everyInputIsRead: Bool {
+        kernel.height >= stride.height && kernel.width >= stride.width
+            && (outputHeight - 1) * stride.height + kernel.height - padTop >= inputHeight
+            && (outputWidth - 1) * stride.width + kernel.width - padLeft >= inputWidth
+    }
     var hasNoPadding: Bool {
         padTop == 0 && padLeft == 0 && (outputHeight - 1) * stride.height + kernel.height <= inputHeight
             && (outputWidth - 1) * stride.width + kernel.width <= inputWidth

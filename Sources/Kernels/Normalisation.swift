@@ -22,6 +22,33 @@ public enum Normalisation {
         }
     }
 
+    /// mean[c] and squares[c] = Σ_r (x[r, c] − mean[c])² in one pass through memory: both are taken of a few rows that stay in the
+    /// cache, and joined as in Chan, Golub & LeVeque 1983, eq. 1.5. `partial` has room for two values a channel.
+    public static func moments(of input: Floats, mean: Floats, squares: Floats, partial: Floats) {
+        let channels = mean.count, rows = input.count / channels
+        precondition(input.count % channels == 0 && squares.count == channels && partial.count >= 2 * channels,
+                     "\(input.count) values of \(channels) channels into \(squares.count) sums by way of \(partial.count)")
+        let newMean = partial[0 ..< channels], newSquares = partial[channels ..< 2 * channels]
+        mean.fill(0)
+        squares.fill(0)
+        let block = max(valuesAtATime / channels, 1)
+        for first in stride(from: 0, to: rows, by: block) {
+            let end = min(first + block, rows), part = input[first * channels ..< end * channels]
+            sum(part, channels: channels, into: newMean)
+            for channel in 0 ..< channels { newMean[channel] /= Float(end - first) }
+            sumSquares(part, around: newMean, into: newSquares)
+            let share = Float(end - first) / Float(end)
+            for channel in 0 ..< channels {
+                let difference = newMean[channel] - mean[channel]
+                mean[channel] += difference * share
+                squares[channel] += newSquares[channel] + difference * difference * (share * Float(first))
+            }
+        }
+    }
+
+    /// Of a block of rows that is read more than once: 256 KB.
+    private static let valuesAtATime = 1 << 16
+
     /// inverse[c] = 1 / √(variance[c] + ε).
     public static func inverseDeviation(variance: Floats, epsilon: Float, into inverse: Floats) {
         precondition(variance.count == inverse.count, "\(variance.count) variances into \(inverse.count)")
@@ -30,9 +57,9 @@ public enum Normalisation {
         }
     }
 
-    /// y = (x − mean) · inverse · scale + shift.
+    /// y = f(x̂ · scale + shift), x̂ = (x − mean) · inverse, f(z) = z where z > 0, slope · z elsewhere.
     public static func normalise(
-        _ input: Floats, mean: Floats, inverse: Floats, scale: Floats, shift: Floats, into output: Floats
+        _ input: Floats, mean: Floats, inverse: Floats, scale: Floats, shift: Floats, slope: Float, into output: Floats
     ) {
         let channels = mean.count
         precondition(input.count == output.count && input.count % channels == 0,
@@ -40,29 +67,35 @@ public enum Normalisation {
         forEachEight(rows: input.count / channels, columns: channels) { offset, column, lanes in
             let factor = inverse.lanes(at: column, lanes) * scale.lanes(at: column, lanes)
             let deviation = input.lanes(at: offset, lanes) - mean.lanes(at: column, lanes)
-            output.setLanes(deviation * factor + shift.lanes(at: column, lanes), at: offset, lanes)
+            let value = deviation * factor + shift.lanes(at: column, lanes)
+            output.setLanes(value.replacing(with: value * slope, where: value .< 0), at: offset, lanes)
         }
     }
 
-    /// shiftSums[c] = Σ_r dy, scaleSums[c] = Σ_r dy · x̂ with x̂ = (x − mean) · inverse: the gradients of shift and scale.
+    /// shiftSums[c] = Σ_r dz, scaleSums[c] = Σ_r dz · x̂: the gradients of shift and scale, given that of y = f(z).
     public static func sumGradients(
-        _ gradient: Floats, input: Floats, mean: Floats, inverse: Floats, shiftSums: Floats, scaleSums: Floats
+        _ gradient: Floats, input: Floats, mean: Floats, inverse: Floats, scale: Floats, shift: Floats, slope: Float,
+        shiftSums: Floats, scaleSums: Floats
     ) {
         let channels = mean.count
         precondition(gradient.count == input.count && input.count % channels == 0,
                      "\(gradient.count) gradients of \(input.count) values of \(channels) channels")
         shiftSums.fill(0)
         scaleSums.fill(0)
-        Reductions.addColumnSums(of: gradient, columns: channels, to: shiftSums)
-        Reductions.addColumnSums(rows: input.count / channels, columns: channels, to: scaleSums) { offset, column, lanes in
+        Reductions.addColumnSums(rows: input.count / channels, columns: channels, to: shiftSums, and: scaleSums) { offset, column, lanes in
+            let inverse = inverse.lanes(at: column, lanes)
             let deviation = input.lanes(at: offset, lanes) - mean.lanes(at: column, lanes)
-            return gradient.lanes(at: offset, lanes) * (deviation * inverse.lanes(at: column, lanes))
+            // As in `normalise`, to the bit: the sign must be the same.
+            let value = deviation * (inverse * scale.lanes(at: column, lanes)) + shift.lanes(at: column, lanes)
+            let gradient = gradient.lanes(at: offset, lanes)
+            let inner = (gradient * slope).replacing(with: gradient, where: value .> 0)
+            return (inner, inner * (deviation * inverse))
         }
     }
 
-    /// dx = scale · inverse · (dy − shiftSums / n − x̂ · scaleSums / n), n the rows over which mean and sums were taken.
+    /// dx = scale · inverse · (dz − shiftSums / n − x̂ · scaleSums / n), n the rows over which mean and sums were taken.
     public static func inputGradient(
-        _ gradient: Floats, input: Floats, mean: Floats, inverse: Floats, scale: Floats,
+        _ gradient: Floats, input: Floats, mean: Floats, inverse: Floats, scale: Floats, shift: Floats, slope: Float,
         shiftSums: Floats, scaleSums: Floats, rows: Int, into inputGradient: Floats
     ) {
         let channels = mean.count
@@ -70,12 +103,14 @@ public enum Normalisation {
                      "\(gradient.count) gradients of \(input.count) values into \(inputGradient.count)")
         let share = 1 / Float(rows)
         forEachEight(rows: input.count / channels, columns: channels) { offset, column, lanes in
-            let inverse = inverse.lanes(at: column, lanes)
-            let normalised = (input.lanes(at: offset, lanes) - mean.lanes(at: column, lanes)) * inverse
+            let inverse = inverse.lanes(at: column, lanes), factor = inverse * scale.lanes(at: column, lanes)
+            let deviation = input.lanes(at: offset, lanes) - mean.lanes(at: column, lanes)
+            let value = deviation * factor + shift.lanes(at: column, lanes)
+            let gradient = gradient.lanes(at: offset, lanes)
+            let inner = (gradient * slope).replacing(with: gradient, where: value .> 0)
             let common = shiftSums.lanes(at: column, lanes) * share
-            let along = normalised * (scaleSums.lanes(at: column, lanes) * share)
-            let centred = gradient.lanes(at: offset, lanes) - common - along
-            inputGradient.setLanes(scale.lanes(at: column, lanes) * inverse * centred, at: offset, lanes)
+            let along = deviation * inverse * (scaleSums.lanes(at: column, lanes) * share)
+            inputGradient.setLanes(factor * (inner - common - along), at: offset, lanes)
         }
     }
 }

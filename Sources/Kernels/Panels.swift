@@ -34,23 +34,6 @@ enum Panels {
         for row in stride(from: 0, to: 16, by: Int(rowsAtATime)) { multiplyColumns(a + row, b, count, c + 16 &* row, ahead) }
     }
 
-    /// Transposes 16 × 16 values whose rows lie `step` apart into a panel, by way of `work` (256 values).
-    static func transpose(_ source: Source, step: Int, into panel: Target, work: Target) {
-        // The place of a value has eight bits, four of the row and four of the column. Sorting two rows by the parity of the column
-        // rotates them by one.
-        func rotate(from rows: Source, _ step: Int, into result: Target) {
-            for pair in 0 ..< 8 {
-                let (a, b) = (load(rows + 2 &* pair &* step), load(rows + (2 &* pair &+ 1) &* step))
-                store(evenPlaces(a, b), result + 16 &* pair)
-                store(oddPlaces(a, b), result + 16 &* (pair &+ 8))
-            }
-        }
-        rotate(from: source, step, into: work)
-        rotate(from: work, 16, into: panel)
-        rotate(from: panel, 16, into: work)
-        rotate(from: work, 16, into: panel)
-    }
-
     @inline(__always) static func load(_ source: Source) -> Wide { UnsafeRawPointer(source).loadUnaligned(as: Wide.self) }
 
     @inline(__always) static func store(_ vector: Wide, _ target: Target) {

@@ -72,6 +72,29 @@ public enum Reductions {
         }
     }
 
+    /// The same for two sums of terms that have much in common.
+    @inline(__always)
+    static func addColumnSums(
+        rows: Int, columns: Int, to first: Floats, and second: Floats,
+        _ terms: (_ offset: Int, _ column: Int, _ lanes: Int) -> (Vector, Vector)
+    ) {
+        for start in stride(from: 0, to: rows, by: rowsPerPartialSum) {
+            let end = min(start + rowsPerPartialSum, rows)
+            forEachEight(columns) { column, lanes in
+                var sums = (Vector.zero, Vector.zero)
+                var offset = start * columns + column
+                for _ in start ..< end {
+                    let (a, b) = terms(offset, column, lanes)
+                    sums.0 += a
+                    sums.1 += b
+                    offset += columns
+                }
+                first.setLanes(first.lanes(at: column, lanes) + sums.0, at: column, lanes)
+                second.setLanes(second.lanes(at: column, lanes) + sums.1, at: column, lanes)
+            }
+        }
+    }
+
     /// Every row of the matrix becomes `row`: the bias, onto which a product is then added.
     public static func setRows(of matrix: Floats, to row: Floats) {
         precondition(row.count > 0 && matrix.count % row.count == 0, "\(matrix.count) values are no rows of \(row.count)")

@@ -80,14 +80,14 @@ struct WinogradConvolution {
     func inputGradient(_ outputGradient: Source, weight: Source, into inputGradient: Target, scratch: Target) {
         let width = geometry.outputChannels
         let z = scratch, x = z + 25 * imagePoint(width), room = WeightRoom(x + 25 * resultPoint(rows), panels: panelsAtATime)
-        inputGradient.update(repeating: 0, count: batch * geometry.inputCount)
+        if !geometry.everyInputIsRead { inputGradient.update(repeating: 0, count: batch * geometry.inputCount) }
         forEachBlock(of: batch * tileRows * tileColumns, by: blockTiles) { tiles in
             transformOutputGradient(outputGradient, tiles, into: z, room.work)
             for parity in 0 ..< 4 {
                 forEachBlock(of: geometry.inputChannels / 16, by: panelsAtATime) { panels in
                     forEachBlock(of: width, by: Self.chunk) { outputs in
                         for panel in panels {
-                            transposeTaps(weight, parity, panel: panel, outputs, into: room.taps(panel - panels.lowerBound), room.work)
+                            transposeTaps(weight, parity, panel: panel, outputs, into: room.taps(panel - panels.lowerBound))
                         }
                         addProducts(of: z + outputs.lowerBound * rows, imagePoint(width), count: outputs.count, panels: panels.count, room,
                                     into: x, adding: outputs.lowerBound > 0)

@@ -94,12 +94,14 @@ extension WinogradConvolution {
         }
     }
 
-    /// Adds a few panels of one parity of X to the gradient of the input under some tiles.
+    /// Writes a few panels of one parity of X to the gradient of the input under some tiles, which come in their order: what a tile
+    /// shares with those above and to its left is added.
     func addInputGradient(_ x: Source, _ tiles: Range<Int>, _ parity: Int, panels: Range<Int>, into inputGradient: Target, _ work: Target) {
         let channels = geometry.inputChannels, point = resultPoint(rows), rows = rows
         let pixelStep = 2 * channels, rowStep = 2 * geometry.inputWidth * channels
         for tile in tiles {
-            let (offset, insideRows, insideColumns) = window(place(tile), parity)
+            let place = place(tile)
+            let (offset, insideRows, insideColumns) = window(place, parity)
             for panel in panels {
                 let source = x + ((panel &- panels.lowerBound) &* rows &+ tile &- tiles.lowerBound) &* 16
                 let target = offset &+ panel &* 16
@@ -108,7 +110,8 @@ extension WinogradConvolution {
                 } to: { i, j, value in
                     if insideRows.contains(i) && insideColumns.contains(j) {
                         let pixel = inputGradient + (target &+ i &* rowStep &+ j &* pixelStep)
-                        Panels.store(Panels.load(pixel) + value, pixel)
+                        let isShared = (i == 0 && place.row > 0) || (j == 0 && place.column > 0)
+                        Panels.store(isShared ? Panels.load(pixel) + value : value, pixel)
                     }
                 }
             }

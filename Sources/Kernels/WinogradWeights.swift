@@ -20,12 +20,12 @@ extension WinogradConvolution {
     }
 
     /// The weights of some outputs and the 16 inputs of a panel: the four taps, each [outputs, 16].
-    func transposeTaps(_ weight: Source, _ parity: Int, panel: Int, _ outputs: Range<Int>, into taps: Target, _ work: Target) {
+    func transposeTaps(_ weight: Source, _ parity: Int, panel: Int, _ outputs: Range<Int>, into taps: Target) {
         for tap in 0 ..< 4 {
             let source = weight + (weightOffset(parity, tap) + panel * 16 * geometry.outputChannels + outputs.lowerBound)
             let target = taps + tap * Self.chunkPoint
             for output in stride(from: 0, to: outputs.count, by: 16) {
-                Panels.transpose(source + output, step: geometry.outputChannels, into: target + output * 16, work: work)
+                transpose16(source + output, geometry.outputChannels, target + output * 16)
             }
         }
     }

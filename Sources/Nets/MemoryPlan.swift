@@ -37,6 +37,18 @@ extension Network {
         return shapes
     }
 
+    /// The layers with each that the one before applies put into that one; in its own place nothing remains to be done.
+    static func joined(_ layers: [any Layer]) -> [any Layer] {
+        var computed = layers
+        for number in layers.indices.dropLast() {
+            if let both = layers[number].applying(layers[number + 1]) {
+                computed[number] = both
+                computed[number + 1] = AppliedBefore(name: layers[number + 1].name)
+            }
+        }
+        return computed
+    }
+
     static func plan(_ layers: [any Layer], shapes: [Shape], capacity: Int, parts: Int, store: ParameterStore,
                      sums: ((Int) -> any SharedSums)?) -> [LayerPlan] {
         // The network's input belongs to the caller: nothing is written over it.

@@ -18,6 +18,8 @@ public final class Network {
     public let parts: Int
     public let store: ParameterStore
 
+    /// The layers as they are computed: a layer that the one before can apply is part of that one.
+    private let computed: [any Layer]
     let plans: [LayerPlan]
     let scratch: FloatBuffer
     /// Backward goes to and fro between these two.
@@ -51,11 +53,12 @@ public final class Network {
         let shapes = try Self.shapes(of: layers, input: input, name: name)
         outputShape = shapes[layers.count]
         store = ParameterStore(layers: layers, inputs: Array(shapes.dropLast()))
-        plans = Self.plan(layers, shapes: shapes, capacity: capacity, parts: parts, store: store, sums: sums)
+        computed = Self.joined(layers)
+        plans = Self.plan(computed, shapes: shapes, capacity: capacity, parts: parts, store: store, sums: sums)
         lowestWithParameters = store.entries.first?.layer ?? layers.count
         inputs = Array(repeating: .none, count: layers.count)
         lastParts.reserveCapacity(parts)
-        scratch = FloatBuffer(count: zip(layers, shapes).map { $0.scratchCount(for: $1, batch: capacity) }.max()!)
+        scratch = FloatBuffer(count: zip(computed, shapes).map { $0.scratchCount(for: $1, batch: capacity) }.max()!)
         let largest = capacity * parts * shapes.map(\.count).max()!
         gradients = [FloatBuffer(count: largest), FloatBuffer(count: largest)]
     }
@@ -86,7 +89,7 @@ public final class Network {
             }
             for part in lastParts.indices {
                 let rows = lastParts[part]
-                layers[number].forward(current[rows], into: output[rows], memory(number, part, batchStatistics: batchStatistics),
+                computed[number].forward(current[rows], into: output[rows], memory(number, part, batchStatistics: batchStatistics),
                                        mode: mode.from(sample: rows.lowerBound))
             }
             current = output
@@ -126,7 +129,7 @@ public final class Network {
             number -= 1
             let plan = plans[number]
             let wanted = number > lowest || inputGradient
-            let memory = layers[number].outputMemory
+            let memory = computed[number].outputMemory
             let inPlace = memory == .input || (memory == .overInput && side >= 0)
             var next: Batch?
             if wanted {
@@ -158,7 +161,7 @@ public final class Network {
         }
         for part in lastParts.indices {
             let rows = lastParts[part]
-            layers[number].backward(gradient[rows], input: input[rows], output: output[rows], into: inputGradient?[rows],
+            computed[number].backward(gradient[rows], input: input[rows], output: output[rows], into: inputGradient?[rows],
                                     memory(number, part, gradients: target), parameterGradients: target != nil)
         }
     }

@@ -1,3 +1,4 @@
+import CVector
 import Testing
 @testable import Kernels
 
@@ -35,8 +36,8 @@ import Testing
     }
 
     @Test func transposes() {
-        let source = randomBuffer(16 * 21, seed: 1), panel = FloatBuffer(count: 256), work = FloatBuffer(count: 256)
-        Panels.transpose(source.values.base, step: 21, into: panel.values.base, work: work.values.base)
+        let source = randomBuffer(16 * 21, seed: 1), panel = FloatBuffer(count: 256)
+        transpose16(source.values.base, 21, panel.values.base)
         for row in 0 ..< 16 { for column in 0 ..< 16 { #expect(panel.values[row * 16 + column] == source.values[column * 21 + row]) } }
     }
 }

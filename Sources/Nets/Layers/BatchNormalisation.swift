@@ -10,9 +10,25 @@ public struct BatchNormalisation: Layer {
     /// The share of a step's statistics in the running ones.
     public let momentum: Float
 
+    /// Of the (leaky) ReLU that is applied to y in the same pass through memory; 1: none.
+    let slope: Float
+
     public init(epsilon: Float = 1e-5, momentum: Float = 0.1) {
+        self.init(epsilon: epsilon, momentum: momentum, slope: 1)
+    }
+
+    private init(epsilon: Float, momentum: Float, slope: Float) {
         self.epsilon = epsilon
         self.momentum = momentum
+        self.slope = slope
+    }
+
+    public func applying(_ next: any Layer) -> (any Layer)? {
+        switch next {
+        case is ReLU: Self(epsilon: epsilon, momentum: momentum, slope: 0)
+        case let next as LeakyReLU: Self(epsilon: epsilon, momentum: momentum, slope: next.slope)
+        default: nil
+        }
     }
 
     public var name: String { "batch_normalisation" }
@@ -41,8 +57,8 @@ public struct BatchNormalisation: Layer {
     /// The batch's mean and 1/√(variance + ε).
     public func savedCount(for input: Shape, batch: Int) -> Int { 2 * input.channels }
 
-    /// Two sums a channel, in forward and in backward.
-    public func scratchCount(for input: Shape, batch: Int) -> Int { 2 * input.channels }
+    /// Two sums a channel in backward, and what they are made of in forward.
+    public func scratchCount(for input: Shape, batch: Int) -> Int { 3 * input.channels }
 
     public func forward(_ input: Batch, into output: Batch, _ memory: LayerMemory, mode: Mode) {
         let channels = input.shape.channels
@@ -51,18 +67,16 @@ public struct BatchNormalisation: Layer {
         switch mode {
         case .training:
             let rows = input.values.count / channels
-            Normalisation.sum(input.values, channels: channels, into: sums)
-            Self.divide(sums, by: Float(rows), into: mean)
-            Normalisation.sumSquares(input.values, around: mean, into: sums)
+            Normalisation.moments(of: input.values, mean: mean, squares: sums, partial: memory.scratch[channels ..< 3 * channels])
             Self.addStatistics(mean: mean, squares: sums, rows: rows, examples: input.count, to: memory.batchStatistics)
-            Self.divide(sums, by: Float(rows), into: sums)
+            for channel in 0 ..< channels { sums[channel] /= Float(rows) }
             Normalisation.inverseDeviation(variance: sums, epsilon: epsilon, into: inverse)
         case .sampling:
             mean.copy(from: memory.statistics[0])
             Normalisation.inverseDeviation(variance: memory.statistics[1], epsilon: epsilon, into: inverse)
         }
         Normalisation.normalise(input.values, mean: mean, inverse: inverse,
-                                scale: memory.parameters[0], shift: memory.parameters[1], into: output.values)
+                                scale: memory.parameters[0], shift: memory.parameters[1], slope: slope, into: output.values)
     }
 
     public func backward(_ outputGradient: Batch, input: Batch, output: Batch,
@@ -79,7 +93,8 @@ public struct BatchNormalisation: Layer {
         let channels = input.shape.channels
         let shiftSums = memory.scratch[0 ..< channels], scaleSums = memory.scratch[channels ..< 2 * channels]
         Normalisation.sumGradients(outputGradient.values, input: input.values, mean: memory.saved[0 ..< channels],
-                                   inverse: memory.saved[channels ..< 2 * channels], shiftSums: shiftSums, scaleSums: scaleSums)
+                                   inverse: memory.saved[channels ..< 2 * channels], scale: memory.parameters[0],
+                                   shift: memory.parameters[1], slope: slope, shiftSums: shiftSums, scaleSums: scaleSums)
         if parameterGradients {
             Reductions.add(scaleSums, to: memory.gradients[0])
             Reductions.add(shiftSums, to: memory.gradients[1])
@@ -94,7 +109,7 @@ public struct BatchNormalisation: Layer {
         Normalisation.inputGradient(
             outputGradient.values, input: input.values, mean: memory.saved[0 ..< channels],
             inverse: memory.saved[channels ..< 2 * channels], scale: memory.parameters[0],
-            shiftSums: shiftSums, scaleSums: scaleSums, rows: rows, into: inputGradient.values)
+            shift: memory.parameters[1], slope: slope, shiftSums: shiftSums, scaleSums: scaleSums, rows: rows, into: inputGradient.values)
     }
 
     /// sums += examples · (mean, unbiased variance), given Σ (x − mean)² over `rows` rows.
@@ -105,10 +120,6 @@ public struct BatchNormalisation: Layer {
             means[channel] += Float(examples) * mean[channel]
             variances[channel] += Float(examples) * (squares[channel] / Float(max(rows - 1, 1)))
         }
-    }
-
-    private static func divide(_ sums: Floats, by count: Float, into quotients: Floats) {
-        for index in 0 ..< sums.count { quotients[index] = sums[index] / count }
     }
 }
 

@@ -43,6 +43,22 @@ public struct Flatten: Layer {
     }
 }
 
+/// What is left of a layer that the one before has applied already.
+struct AppliedBefore: Layer {
+    let name: String
+    var outputMemory: OutputMemory { .input }
+    func outputShape(for input: Shape) throws(ShapeError) -> Shape { input }
+
+    func forward(_ input: Batch, into output: Batch, _ memory: LayerMemory, mode: Mode) {
+        copyIfElsewhere(input.values, to: output.values)
+    }
+
+    func backward(_ outputGradient: Batch, input: Batch, output: Batch,
+                  into inputGradient: Batch?, _ memory: LayerMemory, parameterGradients: Bool) {
+        if let inputGradient { copyIfElsewhere(outputGradient.values, to: inputGradient.values) }
+    }
+}
+
 /// Layers that pass values on are usually lent the same memory on both sides.
 func copyIfElsewhere(_ source: Floats, to target: Floats) {
     if source.base != target.base { target.copy(from: source) }

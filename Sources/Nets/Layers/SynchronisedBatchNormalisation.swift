@@ -53,7 +53,7 @@ public struct SynchronisedBatchNormalisation: MinibatchLayer {
         BatchNormalisation.addStatistics(mean: mean, squares: squares, rows: Int(rows), examples: input.count, to: memory.batchStatistics)
         Normalisation.inverseDeviation(variance: variance, epsilon: single.epsilon, into: inverse)
         Normalisation.normalise(input.values, mean: mean, inverse: inverse,
-                                scale: memory.parameters[0], shift: memory.parameters[1], into: output.values)
+                                scale: memory.parameters[0], shift: memory.parameters[1], slope: single.slope, into: output.values)
     }
 
     public func prepareBackward(_ outputGradient: Batch, input: Batch, _ memory: LayerMemory, parameterGradients: Bool) {

@@ -1,0 +1,27 @@
+#pragma once
+
+// Products of matrices that lie in panels of 16 columns, a few rows at a time: see Panels.swift.
+
+#include "vectors.h"
+
+/// c[r] (+)= Σ_k A[r, k] · b[k] for `rowsAtATime` rows, b and c of 16 columns; the columns of A lie in panels of 16, `panelStep` apart.
+static inline void multiplyRows(const float *a, ptrdiff_t panelStep, ptrdiff_t panels, const float *b, float *c, bool adding) {
+    float16 sums[rowsAtATime];
+#pragma unroll
+    for (int r = 0; r < rowsAtATime; r++) sums[r] = adding ? *(const unalignedFloat16 *)(c + 16 * r) : (float16)0;
+    for (ptrdiff_t panel = 0; panel < panels; panel++) {
+        addToRows(sums, a + panel * panelStep, 16, 1, 16, b + panel * 256, 0);
+    }
+#pragma unroll
+    for (int r = 0; r < rowsAtATime; r++) *(unalignedFloat16 *)(c + 16 * r) = sums[r];
+}
+
+/// c[r] = Σ_k A[k, r] · b[k] over `count` rows of A and b, for `rowsAtATime` of the 16 columns of A. The next A lies `ahead`.
+static inline void multiplyColumns(const float *a, const float *b, ptrdiff_t count, float *c, ptrdiff_t ahead) {
+    float16 sums[rowsAtATime];
+#pragma unroll
+    for (int r = 0; r < rowsAtATime; r++) sums[r] = (float16)0;
+    addToRows(sums, a, 1, 16, count, b, ahead);
+#pragma unroll
+    for (int r = 0; r < rowsAtATime; r++) *(unalignedFloat16 *)(c + 16 * r) = sums[r];
+}
