@@ -20,7 +20,7 @@ public enum Memorisation {
                    ("quantiles", .numbers(quantiles)), ("distances_samples", .numbers(quantiles.map(ofSamples.quantile))),
                    ("distances_held_out", .numbers(quantiles.map(ofHeldOut.quantile)))],
             settings: [("samples", .count(samples.count)), ("held_out", .count(heldOut.count)), ("training", .count(training.count)),
-                       ("distance", .text("Euclidean, of values in [0, 1]")), ("test", .text("Mann-Whitney, one-sided, normal approximation"))])
+                       ("distance", .text("Euclidean")), ("test", .text("Mann-Whitney, one-sided, normal approximation"))])
     }
 }
 

@@ -6,7 +6,7 @@ import Kernels
 ///     d² = |μ₁ − μ₂|² + tr C₁ + tr C₂ − 2 tr (C₁^½ C₂ C₁^½)^½
 ///
 /// The last trace is Σ √λ over the eigenvalues of that symmetric matrix, in double: no square root of an unsymmetric one, whose
-/// rounding can be complex. Biased upwards by about (features)/samples, so compare equal numbers only.
+/// rounding can be complex. Biased upwards, the more the fewer the samples (Bińkowski et al. 2018, §3): compare equal numbers only.
 public enum FrechetDistance {
     /// Mean and covariance (divisor n − 1).
     struct Moments {
