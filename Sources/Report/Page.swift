@@ -81,7 +81,7 @@ struct Page {
         .pictures { display: flex; flex-wrap: wrap; gap: 1rem } .picture { flex: 0 1 410px }
         .picture img { width: 100%; image-rendering: pixelated; border-radius: 4px; display: block } .picture figcaption { color: var(--soft); font-size: .85rem }
         .wide { overflow-x: auto } table { border-collapse: collapse; font-size: .92rem } th, td { text-align: left; padding: .25rem .9rem .25rem 0; border-bottom: 1px solid var(--grid); vertical-align: top }
-        th { color: var(--soft); font-weight: 600 } td { font-variant-numeric: tabular-nums }
+        th { color: var(--soft); font-weight: 600 } td { font-variant-numeric: tabular-nums } td:not(:last-child) { white-space: nowrap }
         pre { background: var(--panel); border-radius: 8px; padding: .8rem; overflow-x: auto; font-size: .85rem } summary { cursor: pointer; color: var(--soft) }
         """ + (0 ..< 8).map { "\npath.line.s\($0) { stroke: var(--c\($0)) } path.band.s\($0) { fill: var(--c\($0)) } .key.s\($0) { color: var(--c\($0)) }" }.joined() + "\n"
 }

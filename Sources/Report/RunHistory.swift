@@ -56,7 +56,7 @@ struct RunHistory {
             throw Failure(.badData, "\(path): it is not what gan-dist evaluate --json prints", remedy: "Make it again, or remove it.")
         }
         return object.sorted { $0.key < $1.key }.map { name, found in
-            let settings = (found["settings"] as? [String: Any] ?? [:]).sorted { $0.key < $1.key }.map { "\($0.key) \(text($0.value))" }
+            let settings = (found["settings"] as? [String: Any] ?? [:]).sorted { $0.key < $1.key }.map { "\($0.key.replacing("_", with: " ")) \(text($0.value))" }
             let rest = found.filter { !["value", "standard_error", "settings"].contains($0.key) && !($0.value is [Any]) }
                 .sorted { $0.key < $1.key }.map { "\($0.key.replacing("_", with: " ")) \(text($0.value))" }
             return Measure(name: name, value: found["value"].map(text) ?? "?", standardError: found["standard_error"].map(text),
@@ -64,5 +64,5 @@ struct RunHistory {
         }
     }
 
-    private static func text(_ value: Any) -> String { (value as? NSNumber).map { String(format: "%.5g", $0.doubleValue) } ?? "\(value)" }
+    private static func text(_ value: Any) -> String { (value as? NSNumber).map { String(format: "%.6g", $0.doubleValue) } ?? "\(value)" }
 }

@@ -65,8 +65,9 @@ extension DataCommand {
 
         func run() throws {
             let console = Console(speaks: true)
-            try FolderImport(size: size, fit: fit, channels: channels, skipBroken: skipBroken).run(folder, to: out) { console.warn("left out: \($0)") }
-            print(try DatasetInfo(out).summary)
+            try FolderImport(size: size, fit: fit, channels: channels, skipBroken: skipBroken).run(
+                folder, to: out, skipped: { console.warn("left out: \($0)") }, progress: { console.progress($0, of: $1, "files read") })
+            console.say(try DatasetInfo(out).summary)
         }
     }
 }

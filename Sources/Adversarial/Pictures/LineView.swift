@@ -12,7 +12,7 @@ struct LineView {
 
     init(_ scene: Scene) { self.scene = scene }
 
-    func draw(_ points: FloatBuffer, count: Int) -> Pixels {
+    func draw(_ points: FloatBuffer, count: Int) throws -> Pixels {
         var canvas = Canvas(width: width, height: height, background: Canvas.paper)
         let truth = (0 ..< width).map { density(at: value(at: Double($0) + 0.5)) }
         var histogram = [Double](repeating: 0, count: bins)
@@ -29,7 +29,7 @@ struct LineView {
         }
         if scene.mixture != nil { canvas.curve(truth.map { floor - $0 / top * floor }, Canvas.ink) }
         let grid = FloatBuffer((0 ..< width).map { Float(value(at: Double($0) + 0.5)) })
-        if let beliefs = try? scene.belief?(grid) { canvas.curve(beliefs.map { floor - $0 * floor }, Canvas.real) }
+        if let belief = scene.belief { canvas.curve(try belief(grid).map { floor - $0 * floor }, Canvas.real) }
         return canvas.picture
     }
 

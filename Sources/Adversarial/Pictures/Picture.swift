@@ -9,8 +9,8 @@ public enum Picture {
         switch shape {
         case .image(let height, let width, let channels) where channels == 1 || channels == 3:
             return PNGGrid.pixels(samples.values[0 ..< count * shape.count], shape: [height, width, channels], range: range, columns: columns)
-        case .vector(2): return PlaneView(scene).draw(samples, count: count)
-        case .vector(1): return LineView(scene).draw(samples, count: count)
+        case .vector(2): return try PlaneView(scene).draw(samples, count: count)
+        case .vector(1): return try LineView(scene).draw(samples, count: count)
         default:
             throw Failure(.badConfiguration, "examples of shape \(shape) cannot be drawn: only images of 1 or 3 channels and points of the plane or the line can",
                           remedy: "Write them to an HDF5 file with --out FILE.h5.")

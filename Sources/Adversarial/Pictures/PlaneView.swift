@@ -11,9 +11,9 @@ struct PlaneView {
 
     init(_ scene: Scene) { self.scene = scene }
 
-    func draw(_ points: FloatBuffer, count: Int) -> Pixels {
+    func draw(_ points: FloatBuffer, count: Int) throws -> Pixels {
         var canvas = Canvas(width: side, height: side, background: Canvas.paper)
-        drawBelief(on: &canvas)
+        try drawBelief(on: &canvas)
         for mode in scene.mixture?.modes ?? [] {
             let radius = max(3 * (scene.mixture?.deviation ?? 0) * scale, 5)
             canvas.circle(x: x(mode[0]), y: y(mode[1]), radius: radius, Canvas.ink, 0.8, hollow: true)
@@ -29,7 +29,8 @@ struct PlaneView {
     private func x(_ value: Double) -> Double { (value - low) * scale }
     private func y(_ value: Double) -> Double { Double(side) - (value - low) * scale }
 
-    private func drawBelief(on canvas: inout Canvas) {
+    private func drawBelief(on canvas: inout Canvas) throws {
+        guard let belief = scene.belief else { return }
         let cells = side / square
         let grid = FloatBuffer(count: 2 * cells * cells)
         for cell in 0 ..< cells * cells {
@@ -37,7 +38,7 @@ struct PlaneView {
             grid.values[2 * cell] = Float(low + (Double(column) + 0.5) * Double(square) / scale)
             grid.values[2 * cell + 1] = Float(low + (Double(cells - 1 - row) + 0.5) * Double(square) / scale)
         }
-        guard let beliefs = try? scene.belief?(grid) else { return }
+        let beliefs = try belief(grid)
         for row in 0 ..< side {
             for column in 0 ..< side {
                 let belief = beliefs[row / square * cells + column / square]

@@ -27,13 +27,15 @@ public struct FolderImport {
     /// Writes `/images` [N, S, S, C] uint8, in the order of the files' names, to `output`; where the pictures are in sub-folders these are
     /// the labels, numbered in the order of their names, which stand in the attribute `label_names`.
     ///
-    /// `skipped` is told of each broken picture that is left out. Every file is read twice: what is broken is known before anything is written.
-    public func run(_ folder: String, to output: String, skipped: (String) -> Void) throws(StorageError) {
+    /// `skipped` is told of each broken picture that is left out, `progress` of the files read and to be read. Every file is read twice: what is
+    /// broken is known before anything is written.
+    public func run(_ folder: String, to output: String, skipped: (String) -> Void, progress: (Int, Int) -> Void) throws(StorageError) {
         try AtomicFile.refuseExisting(output, replacing: false)
         let (files, names) = try Self.files(in: folder)
         var good: [(path: String, label: Int)] = []
         var anyColour = false
-        for file in files {
+        for (number, file) in files.enumerated() {
+            progress(number, 2 * files.count)
             do throws(StorageError) {
                 let picture = try PictureFile(file.path)
                 _ = try picture.pixels(channels: 1)
@@ -53,7 +55,10 @@ public struct FolderImport {
             dimensions: [good.count, size, size, channels], element: .uint8, range: [0, 255],
             attributes: names.isEmpty ? [] : [("label_names", .string(names.joined(separator: "\n")))])
         try DatasetWriter.write(output, description) { (writer) throws(StorageError) in
-            for file in good { try writer.append(fitted(try PictureFile(file.path), channels)) }
+            for (number, file) in good.enumerated() {
+                progress(files.count + number, 2 * files.count)
+                try writer.append(fitted(try PictureFile(file.path), channels))
+            }
             if !names.isEmpty { writer.labels = good.map(\.label) }
         }
     }

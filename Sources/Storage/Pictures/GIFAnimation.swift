@@ -75,6 +75,15 @@ public enum GIFAnimation {
             var count: Int32 = 256
             let done = GifQuantizeBuffer(UInt32(width), UInt32(height), &count, &red, &green, &blue, &indices, &colours)
             guard done == GIF_OK else { throw Self.failure(path, 0) }
+            // giflib looks at five bits of each channel: the colours become the means of the pixels that have them.
+            var sums = [SIMD4<Int>](repeating: .zero, count: 256)
+            for (pixel, index) in indices.enumerated() {
+                sums[Int(index)] &+= SIMD4(Int(picture.values[3 * pixel]), Int(picture.values[3 * pixel + 1]), Int(picture.values[3 * pixel + 2]), 1)
+            }
+            for (index, sum) in sums.enumerated() where sum[3] > 0 {
+                let mean = (sum &+ sum[3] / 2) / sum[3]
+                colours[index] = GifColorType(Red: UInt8(mean[0]), Green: UInt8(mean[1]), Blue: UInt8(mean[2]))
+            }
             return (indices, GifMakeMapObject(256, colours))
         }
 
