@@ -113,7 +113,7 @@ def test_quiet_says_nothing(data, run):
     assert finished.out == "" and finished.err == "", finished
 
 
-@pytest.mark.parametrize("command", ["", "train", "presets", "sample", "interpolate", "data", "data info", "data import idx", "data import cifar10", "data import cifar100", "data import folder", "data synthetic", "checkpoint diff"])
+@pytest.mark.parametrize("command", ["", "train", "presets", "sample", "interpolate", "report", "export", "data", "data info", "data import idx", "data import cifar10", "data import cifar100", "data import folder", "data synthetic", "checkpoint diff"])
 def test_help_ends_with_an_example(command):
     finished = gan_dist(*command.split(), "--help")
     assert finished.code == 0
