@@ -69,8 +69,12 @@ public final class MPISession {
     }
 
     /// A rank without a launcher would start Open MPI's daemon for itself, in case it wants to start others: the daemon has to be
-    /// installed then, costs a tenth of a second, and is left behind where the rank is killed in its start.
-    private static func startAlone() { setenv("OMPI_MCA_ess_singleton_isolated", "1", 0) }
+    /// installed then, costs a tenth of a second, and is left behind where the rank is killed in its start. Nor does it need a folder
+    /// for files shared with others, which a killed rank would leave too.
+    private static func startAlone() {
+        setenv("OMPI_MCA_ess_singleton_isolated", "1", 0)
+        setenv("OMPI_MCA_orte_create_session_dirs", "0", 0)
+    }
 
     /// With more ranks than processors a rank that waits inside MPI must give its processor away. Open MPI does so only if it knows
     /// of the lack, which it does not where a scheduler promises more processors than there are. (A rank bound to a processor of its

@@ -139,7 +139,7 @@ def strike(kind, index, before, whole, folder):
         harmless = index >= committed or (sequence[index][0] == "close" and "O_RDONLY" in opened[-1] and kind == "one error")
         assert code == (0 if harmless else 74), what
         assert len(errors) == (code != 0), what
-        assert code == 0 or f"the last good checkpoint is {checkpoint(run, BEFORE)}" in errors[0], what
+        assert code == 0 or f"The last good checkpoint is {checkpoint(run, BEFORE)}" in errors[0], what
     good = []
     for file in (run / "checkpoints").glob("step-*.h5"):
         verified = gan_dist("checkpoint", "verify", file)

@@ -132,10 +132,10 @@ public final class Run {
             let report = try trainer.step(stopVote: wantsToStop, checkpointVote: writer?.isFinished ?? false)   // all ranks
             try check(report)                                                          // all ranks
             pace.count(samples: samplesPerStep, clock: trainer.clock)
-            try log(report, &pace)                                                     // rank 0
+            try writing { try log(report, &pace) }                                     // rank 0
             if report.checkpointFinished { try settle() }                              // all ranks
             let done = trainer.stepsDone
-            if done % output.sampleEvery == 0 || done == steps { try drawSamples() }   // rank 0
+            if done % output.sampleEvery == 0 || done == steps { try writing(drawSamples) }   // rank 0
             if report.stopRequested, done < steps { return try leaveEarly() }          // all ranks
             if done % output.checkpointEvery == 0 || done == steps {
                 try save()                                                             // all ranks
@@ -144,7 +144,7 @@ public final class Run {
             }
         }
         try settle()
-        try animate()                                                                  // rank 0
+        try writing(animate)                                                           // rank 0
         finish()
         return 0
     }
@@ -181,22 +181,30 @@ public final class Run {
     private func leaveEarly() throws -> Int32 {
         try save()
         try settle()
-        try animate()
+        try writing(animate)
         if communicator.rank == 0 { try? FileManager.default.removeItem(atPath: folder.stopRequest) }
         console.say("stopped on request after step \(trainer.stepsDone); run again with --resume auto to continue")
         return ExitCode.stoppedOnRequest.rawValue
     }
 
     private var lastGood: String {
-        lastCheckpoint.map { "the last good checkpoint is \($0)" } ?? "no checkpoint had been written yet"
+        lastCheckpoint.map { "The last good checkpoint is \($0)" } ?? "No checkpoint had been written yet"
     }
 
     /// All ranks have the same report, and so the same verdict.
     private func check(_ report: StepReport) throws {
         guard let bad = report.notFinite else { return }
         try settle()
-        throw AgreedFailure(failure: Failure(.diverged, "training diverged: \(bad.name) is \(bad.value) at step \(report.step); \(lastGood)",
+        throw AgreedFailure(failure: Failure(.diverged, "training diverged: \(bad.name) is \(bad.value) at step \(report.step). \(lastGood)",
                                              remedy: "Lower the learning rates (optimizer.….rate), or resume from an earlier checkpoint with another seed."))
+    }
+
+    /// Runs what writes logs and pictures on rank 0: where that fails, the last good checkpoint is named.
+    private func writing(_ body: () throws -> Void) throws {
+        do { try body() } catch let error as StorageError where error.kind == .inputOutput {
+            finishWriting()
+            throw Failure(.inputOutput, "\(error.message) \(lastGood)", remedy: error.remedy)
+        }
     }
 
     private func log(_ report: StepReport, _ pace: inout Pace) throws {
@@ -265,7 +273,7 @@ public final class Run {
 
     /// On the way out for another reason: what is being written shall be whole.
     private func finishWriting() {
-        do { _ = try writer?.finish() } catch { console.warn("a checkpoint could not be written: \(error.message)") }
+        do { if let written = try writer?.finish() { lastCheckpoint = written } } catch { console.warn("a checkpoint could not be written: \(error.message)") }
     }
 }
 
