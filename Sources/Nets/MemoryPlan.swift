@@ -24,6 +24,17 @@ extension Network {
         try shapes(of: layers, input: input, name: name).last!
     }
 
+    /// Values that training surely keeps, before any memory is taken: each parameter `copies` times (its value, its gradient, its moments)
+    /// and the layers' outputs for `rows` examples. A Double, for a mistyped configuration may ask for more than an Int counts.
+    public static func leastValues(of layers: [any Layer], input: Shape, name: String, rows: Int, copies: Int) throws(ShapeError) -> Double {
+        let shapes = try shapes(of: layers, input: input, name: name)
+        return layers.indices.reduce(0) { sum, number in
+            let parameters = layers[number].parameters(for: shapes[number]).reduce(0) { $0 + $1.dimensions.reduce(1) { $0 * Double($1) } }
+            let outputs = layers[number].outputMemory == .own ? Double(rows) * Double(shapes[number + 1].count) : 0
+            return sum + Double(copies) * parameters + outputs
+        }
+    }
+
     /// The shape of the input and of each layer's output.
     static func shapes(of layers: [any Layer], input: Shape, name: String) throws(ShapeError) -> [Shape] {
         var shapes = [input]

@@ -152,6 +152,8 @@ CONFIGURATIONS = {
     "zero": ("size: 5", "size: 0", ["latent.size"]),
     "infinite": ("initial: 0.1", "initial: .inf", ["rate"]),
     "too large": ("batch: 20", "batch: 1099511627776", ["training.batch"]),
+    "more than the memory": ("  - dense: {units: 16,", "  - dense: {units: 3000000}\n  - dense: {units: 3000000}\n  - dense: {units: 16,", ["GB", "units"]),
+    "discriminator larger than the memory": ("units: 12, pieces", "units: 3000000, pieces: 3}\n  - maxout: {units: 3000000, pieces", ["GB", "units"]),
     "keep above one": ("- flatten", "- dropout: {keep: 1.5}\n  - flatten", ["keep"]),
     "shape that does not fit": ("units: 64", "units: 63", ["63"]),
     "no logit": ("units: 1,", "units: 2,", ["discriminator"]),

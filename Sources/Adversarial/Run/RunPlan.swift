@@ -1,5 +1,6 @@
 import Collectives
 import Foundation
+import Nets
 import Storage
 
 /// What a run is to do, decided by rank 0 from the options, the run folder and the checkpoints in it, before any rank has
@@ -67,7 +68,29 @@ struct RunPlan {
             throw .configuration("training.batch", "a batch of \(configuration.training.batch) on \(ranks) ranks leaves some without an example",
                                  remedy: "Use at most \(configuration.training.batch) ranks, or a larger batch.")
         }
+        try requireMemory(for: configuration, ranks: ranks)
         return try Configuration(tree: tree)
+    }
+
+    /// Refuses what no rank of this machine could hold, rather than end for want of memory half-way through the start.
+    private static func requireMemory(for configuration: Configuration, ranks: Int) throws(Failure) {
+        let rows = configuration.training.batch / max(configuration.exchange.shards ?? ranks, ranks)
+        let copies = { (settings: OptimiserSettings) in 2 + Optimiser(settings.rule, count: 1).moments.count }
+        let example = try configuration.exampleShape(), packing = configuration.training.packing
+        let values: Double
+        do {
+            values = try Network.leastValues(of: configuration.generator.map(\.layer), input: .vector(configuration.latent.size), name: "generator",
+                                             rows: rows, copies: copies(configuration.generatorOptimiser))
+                + Network.leastValues(of: configuration.discriminator.map(\.layer), input: Packing(size: packing, example: example, capacity: packing).shape,
+                                      name: "discriminator", rows: rows / packing, copies: copies(configuration.discriminatorOptimiser))
+        } catch {
+            throw Failure(.badConfiguration, "configuration: \(error)", remedy: "Change that layer or the one before it; layers are counted from 0.")
+        }
+        let (gigabytes, there) = (4e-9 * values, 1e-9 * Double(ProcessInfo.processInfo.physicalMemory))
+        guard gigabytes <= there else {
+            throw Failure(.badConfiguration, String(format: "configuration: the networks and a batch of \(configuration.training.batch) take at least %.0f GB a rank, and this machine has %.0f GB", gigabytes, there),
+                          remedy: "Check the layers' units and channels, and training.batch.")
+        }
     }
 
     /// What may change when a run goes on: how long, how often it reports, and where its data lie.
