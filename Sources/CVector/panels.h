@@ -25,3 +25,29 @@ static inline void multiplyColumns(const float *a, const float *b, ptrdiff_t cou
 #pragma unroll
     for (int r = 0; r < rowsAtATime; r++) *(unalignedFloat16 *)(c + 16 * r) = sums[r];
 }
+
+/// c[r] (+)= Σ_k a[r · rowStep + k · step] · b[k] over `count` rows of b, for `rowsAtATime` rows of c, both of 16 columns; with `ahead`
+/// the values so far from a's are fetched.
+static inline void multiplyStrided(const float *a, ptrdiff_t rowStep, ptrdiff_t step, ptrdiff_t count, const float *b, float *c, bool adding,
+                                   ptrdiff_t ahead) {
+    float16 sums[rowsAtATime];
+#pragma unroll
+    for (int r = 0; r < rowsAtATime; r++) sums[r] = adding ? *(const unalignedFloat16 *)(c + 16 * r) : (float16)0;
+    addToRows(sums, a, rowStep, step, count, b, ahead);
+#pragma unroll
+    for (int r = 0; r < rowsAtATime; r++) *(unalignedFloat16 *)(c + 16 * r) = sums[r];
+}
+
+/// The same with b and c of 8 columns.
+static inline void multiplyStridedNarrow(const float *a, ptrdiff_t rowStep, ptrdiff_t step, ptrdiff_t count, const float *b, float *c, bool adding) {
+    float8 sums[rowsAtATime];
+#pragma unroll
+    for (int r = 0; r < rowsAtATime; r++) sums[r] = adding ? *(const unalignedFloat8 *)(c + 8 * r) : (float8)0;
+    for (ptrdiff_t k = 0; k < count; k++) {
+        const float8 row = *(const unalignedFloat8 *)(b + 8 * k);
+#pragma unroll
+        for (int r = 0; r < rowsAtATime; r++) sums[r] = multiplyAdd8(a[r * rowStep + k * step], row, sums[r]);
+    }
+#pragma unroll
+    for (int r = 0; r < rowsAtATime; r++) *(unalignedFloat8 *)(c + 8 * r) = sums[r];
+}

@@ -7,6 +7,7 @@
 
 typedef float float8 __attribute__((ext_vector_type(8)));
 typedef float float16 __attribute__((ext_vector_type(16)));
+typedef float unalignedFloat8 __attribute__((ext_vector_type(8), aligned(4)));
 typedef float unalignedFloat16 __attribute__((ext_vector_type(16), aligned(4)));
 
 /// √x of eight values, each correctly rounded. (SIMD8.squareRoot() takes each lane by itself, through the C library where errno is
@@ -46,8 +47,22 @@ enum { rowsAtATime = 8 };
 enum { rowsAtATime = 4 };
 #endif
 
+/// Whether a sum of products is one instruction a term: without, BLAS, which chooses its kernels as it runs, is faster.
+#if defined(__FMA__) || defined(__aarch64__)
+enum { hasFusedProducts = 1 };
+#else
+enum { hasFusedProducts = 0 };
+#endif
+
+/// factor · row + sum, fused where the build's processor has that.
+static inline __attribute__((always_inline)) float16 multiplyAdd16(float factor, float16 row, float16 sum) {
+    return hasFusedProducts ? __builtin_elementwise_fma((float16)factor, row, sum) : (float16)factor * row + sum;
+}
+static inline __attribute__((always_inline)) float8 multiplyAdd8(float factor, float8 row, float8 sum) {
+    return hasFusedProducts ? __builtin_elementwise_fma((float8)factor, row, sum) : (float8)factor * row + sum;
+}
+
 /// sums[r] += Σ a[r · rowStep + k · step] · b[16k ..< 16k + 16] over k < count; with `ahead` the values so far from a's are fetched.
-/// The multiplication is fused with the addition where the build's processor has that.
 static inline __attribute__((always_inline)) void addToRows(
     float16 sums[rowsAtATime], const float *a, ptrdiff_t rowStep, ptrdiff_t step, ptrdiff_t count, const float *b,
     ptrdiff_t ahead) {
@@ -56,12 +71,7 @@ static inline __attribute__((always_inline)) void addToRows(
         const float16 row = *(const unalignedFloat16 *)(b + 16 * k);
 #pragma unroll
         for (int r = 0; r < rowsAtATime; r++) {
-            const float16 factor = a[r * rowStep + k * step];
-#ifdef __FMA__
-            sums[r] = __builtin_elementwise_fma(factor, row, sums[r]);
-#else
-            sums[r] += factor * row;
-#endif
+            sums[r] = multiplyAdd16(a[r * rowStep + k * step], row, sums[r]);
         }
     }
 }

@@ -1,11 +1,11 @@
 import Kernels
 
-/// Sums a vector over all shards of a step: each rank's backward passes add into ``slot``, shard after shard; ``finish(scale:)``
+/// Sums a vector over all shards of a step: each rank's backward passes write ``slot``, shard after shard; ``finish(scale:)``
 /// gives every rank the sum over all shards of all ranks.
 ///
 ///     for shard in table.mine {
-///         gradients.beginShard()      // the slot is zero
-///         …                           // backward adds into the slot
+///         gradients.beginShard()
+///         …                           // backward writes the slot, or adds where `addsToSlot`
 ///         gradients.endShard()
 ///     }
 ///     let mean = try gradients.finish(scale: 1 / Float(batch))
@@ -78,12 +78,14 @@ public final class GradientSum {
         return runs
     }
 
-    /// Before the next of this rank's shards, in their order: makes the slot zero.
+    /// Before the next of this rank's shards, in their order.
     public func beginShard() {
         precondition(!inShard && shardsDone < table.mine.count, "shard \(shardsDone) of \(table.mine.count) was not ended, or is one too many")
         inShard = true
-        if exchange != nil || shardsDone == 0 { slot.fill(0) }
     }
+
+    /// Whether the slot holds a sum that the shard at hand is to be added to; otherwise its first gradient overwrites what is there.
+    public var addsToSlot: Bool { exchange == nil && shardsDone > 0 }
 
     /// After a shard's last addition to the slot.
     public func endShard() {

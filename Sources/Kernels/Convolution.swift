@@ -44,7 +44,7 @@ public struct Convolution: Sendable {
     /// Values of scratch memory that each of the passes may use for `batch` examples.
     public func scratchCount(batch: Int) -> Int {
         switch algorithm(batch: batch) {
-        case .matrix: 0
+        case .matrix: matrixProduct(batch: batch).scratchCount
         case .windows: WindowConvolution(geometry: geometry, batch: batch).scratchCount
         case .winograd: WinogradConvolution(geometry: geometry, batch: batch).scratchCount
         }
@@ -55,9 +55,7 @@ public struct Convolution: Sendable {
         check(input: input, weight: weight, output: output, batch: batch, scratch: scratch)
         switch algorithm(batch: batch) {
         case .matrix:
-            let rows = matrixRows(batch: batch)
-            Matrix.multiply(input, by: weight, into: output,
-                            rows: rows, columns: geometry.outputChannels, inner: geometry.windowCount)
+            matrixProduct(batch: batch).forward(input, weight: weight, bias: nil, into: output, scratch: scratch)
         case .windows:
             WindowConvolution(geometry: geometry, batch: batch)
                 .forward(input.base, weight: weight.base, into: output.base, scratch: scratch.base)
@@ -72,9 +70,7 @@ public struct Convolution: Sendable {
         check(input: inputGradient, weight: weight, output: outputGradient, batch: batch, scratch: scratch)
         switch algorithm(batch: batch) {
         case .matrix:
-            let rows = matrixRows(batch: batch)
-            Matrix.multiply(outputGradient, by: weight, secondTransposed: true, into: inputGradient,
-                            rows: rows, columns: geometry.windowCount, inner: geometry.outputChannels)
+            matrixProduct(batch: batch).inputGradient(outputGradient, weight: weight, into: inputGradient, scratch: scratch)
         case .windows:
             WindowConvolution(geometry: geometry, batch: batch)
                 .inputGradient(outputGradient.base, weight: weight.base, into: inputGradient.base, scratch: scratch.base)
@@ -84,27 +80,28 @@ public struct Convolution: Sendable {
         }
     }
 
-    /// Adds the gradient with respect to the weights to `weightGradient`.
-    public func weightGradient(input: Floats, outputGradient: Floats, addingTo weightGradient: Floats, batch: Int,
+    /// Overwrites `weightGradient` with the gradient with respect to the weights, or adds to it if `adding`.
+    public func weightGradient(input: Floats, outputGradient: Floats, into weightGradient: Floats, adding: Bool, batch: Int,
                                scratch: Floats) {
         check(input: input, weight: weightGradient, output: outputGradient, batch: batch, scratch: scratch)
+        if batch == 0, !adding { weightGradient[0 ..< geometry.weightCount].fill(0) }
         switch algorithm(batch: batch) {
         case .matrix:
-            let rows = matrixRows(batch: batch)
-            Matrix.multiply(input, transposed: true, by: outputGradient, into: weightGradient,
-                            rows: geometry.windowCount, columns: geometry.outputChannels, inner: rows, adding: true)
+            matrixProduct(batch: batch).weightGradient(input, outputGradient, into: weightGradient, adding: adding, scratch: scratch)
         case .windows:
             WindowConvolution(geometry: geometry, batch: batch)
-                .weightGradient(input: input.base, outputGradient: outputGradient.base, addingTo: weightGradient.base,
-                                scratch: scratch.base)
+                .weightGradient(input: input.base, outputGradient: outputGradient.base, into: weightGradient.base,
+                                adding: adding, scratch: scratch.base)
         case .winograd:
             WinogradConvolution(geometry: geometry, batch: batch)
-                .weightGradient(input: input.base, outputGradient: outputGradient.base, addingTo: weightGradient.base,
-                                scratch: scratch.base)
+                .weightGradient(input: input.base, outputGradient: outputGradient.base, into: weightGradient.base,
+                                adding: adding, scratch: scratch.base)
         }
     }
 
-    private func matrixRows(batch: Int) -> Int { batch * geometry.outputPixels }
+    private func matrixProduct(batch: Int) -> BatchProduct {
+        BatchProduct(rows: batch * geometry.outputPixels, inputs: geometry.windowCount, outputs: geometry.outputChannels)
+    }
 
     private func check(input: Floats, weight: Floats, output: Floats, batch: Int, scratch: Floats) {
         precondition(input.count >= batch * geometry.inputCount && output.count >= batch * geometry.outputCount,

@@ -40,14 +40,14 @@ struct WindowConvolution {
     }
 
     func weightGradient(input: UnsafePointer<Float>, outputGradient: UnsafePointer<Float>,
-                        addingTo weightGradient: UnsafeMutablePointer<Float>, scratch: UnsafeMutablePointer<Float>) {
+                        into weightGradient: UnsafeMutablePointer<Float>, adding: Bool, scratch: UnsafeMutablePointer<Float>) {
         let outputs = geometry.outputChannels
         forEachBlock(of: batch * geometry.outputPixels, by: outputBlock) { pixels in
             copyWindows(of: input, pixels, into: scratch)
             Matrix.multiply(scratch, stride: geometry.windowCount, transposed: true,
                             by: outputGradient + pixels.lowerBound * outputs, stride: outputs,
                             into: weightGradient, stride: outputs,
-                            rows: geometry.windowCount, columns: outputs, inner: pixels.count, adding: true)
+                            rows: geometry.windowCount, columns: outputs, inner: pixels.count, adding: adding || pixels.lowerBound > 0)
         }
     }
 

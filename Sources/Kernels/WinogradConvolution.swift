@@ -98,7 +98,7 @@ struct WinogradConvolution {
         }
     }
 
-    func weightGradient(input: Source, outputGradient: Source, addingTo weightGradient: Target, scratch: Target) {
+    func weightGradient(input: Source, outputGradient: Source, into weightGradient: Target, adding: Bool, scratch: Target) {
         let width = 4 * geometry.inputChannels, inputPanels = geometry.inputChannels / 16
         let x = scratch, z = x + 25 * imagePoint(width), u = z + 25 * imagePoint(geometry.outputChannels)
         let work = u + 25 * resultPoint(16)
@@ -117,7 +117,7 @@ struct WinogradConvolution {
                                                           count: rows, into: u + (point * resultPoint(16) + panel * 256), ahead: imagePoint(width))
                             }
                         }
-                        addWeightGradient(u, parity, inputPanel: inputPanel, panels: panels, into: weightGradient, work)
+                        writeWeightGradient(u, parity, inputPanel: inputPanel, panels: panels, into: weightGradient, adding: adding || tiles.lowerBound > 0, work)
                     }
                 }
             }

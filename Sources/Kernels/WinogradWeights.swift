@@ -42,7 +42,7 @@ extension WinogradConvolution {
         }
     }
 
-    /// Asks for the weights that ``addWeightGradient(_:_:inputPanel:panels:into:_:)`` will change.
+    /// Asks for the weights that ``writeWeightGradient(_:_:inputPanel:panels:into:adding:_:)`` will change.
     func prefetchWeights(_ weight: Source, _ parity: Int, inputPanel: Int, panels: Range<Int>) {
         for tap in 0 ..< 4 {
             for input in 0 ..< 16 {
@@ -52,8 +52,9 @@ extension WinogradConvolution {
         }
     }
 
-    /// Adds U, 16 inputs of one parity by a few panels of outputs, to the weights' gradient.
-    func addWeightGradient(_ u: Source, _ parity: Int, inputPanel: Int, panels: Range<Int>, into weightGradient: Target, _ work: Target) {
+    /// The weights' gradient (+)= U, 16 inputs of one parity by a few panels of outputs.
+    func writeWeightGradient(_ u: Source, _ parity: Int, inputPanel: Int, panels: Range<Int>, into weightGradient: Target, adding: Bool,
+                             _ work: Target) {
         let outputs = geometry.outputChannels, point = resultPoint(16)
         for input in 0 ..< 16 {
             for panel in panels {
@@ -63,7 +64,7 @@ extension WinogradConvolution {
                     Panels.load(source + (i &* 5 &+ j) &* point)
                 } to: { a, b, value in
                     let tap = target + weightOffset(parity, 2 &* a &+ b)
-                    Panels.store(Panels.load(tap) + value, tap)
+                    Panels.store(adding ? Panels.load(tap) + value : value, tap)
                 }
             }
         }

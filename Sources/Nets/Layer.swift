@@ -61,8 +61,10 @@ public struct Parts {
 /// The memory a layer is lent for one call; it owns none.
 public struct LayerMemory {
     public let parameters: Parts
-    /// Of the same layout; backward *adds* to it. Empty where the network is frozen.
+    /// Of the same layout. Empty where the network is frozen.
     public let gradients: Parts
+    /// Whether backward adds to ``gradients`` or overwrites them.
+    public let addsGradients: Bool
     /// Running statistics (batch normalisation's mean and variance), in the order of ``Layer/statistics(for:)``.
     public let statistics: Parts
     /// Where a forward in training adds n · (this batch's statistics), n its examples; empty where nobody wants them.
@@ -75,6 +77,12 @@ public struct LayerMemory {
     public let layer: Int
     /// What the part at hand shares with the others of its minibatch; nil in sampling and for layers that treat each part alone.
     public let shared: SharedPart?
+
+    /// Gradient `index` as it is before something is added: for parameters so few that a further pass over them costs nothing.
+    func gradientToAdd(_ index: Int) -> Floats {
+        if !addsGradients { gradients[index].fill(0) }
+        return gradients[index]
+    }
 }
 
 /// Numbers of each part of a minibatch, and their sums over all parts, those of other ranks too.
@@ -111,8 +119,9 @@ public enum OutputMemory: Sendable {
 
 /// A differentiable map applied to each example of a batch. It describes; it owns no memory.
 ///
-/// Forward and backward overwrite the output and the input gradient, and *add* to parameter gradients. Backward changes
-/// nothing that forward left, so that several gradients can be taken back through one forward.
+/// Forward and backward overwrite the output and the input gradient, and overwrite or add to parameter gradients, as
+/// ``LayerMemory/addsGradients`` says. Backward changes nothing that forward left, so that several gradients can be taken back through
+/// one forward.
 public protocol Layer: Sendable {
     /// The name in the configuration and in a checkpoint: `dense`, `convolution`.
     var name: String { get }

@@ -6,7 +6,7 @@ import Kernels
 /// next layer, and each part gives the bits that it gives alone. Only a ``MinibatchLayer`` makes one part depend on others.
 ///
 /// Everything is planned when the network is built; ``forward(_:mode:parts:batchStatistics:)`` and
-/// ``backward(from:into:inputGradient:ready:)`` allocate nothing. Each forward overwrites what the one before left.
+/// ``backward(from:into:adding:inputGradient:ready:)`` allocate nothing. Each forward overwrites what the one before left.
 public final class Network {
     public let name: String
     public let layers: [any Layer]
@@ -103,15 +103,16 @@ public final class Network {
     ///
     /// - Parameters:
     ///   - gradient: not changed.
-    ///   - target: flat, of the store's layout for each part, one after another; parameter gradients are *added*. Nil: the
-    ///     network is frozen, and no work is spent on them.
+    ///   - target: flat, of the store's layout for each part, one after another, for the parameters' gradients. Nil: the network is
+    ///     frozen, and no work is spent on them.
+    ///   - adding: whether to add to what is in `target`, rather than overwrite it (all but the padding).
     ///   - inputGradient: whether to return the gradient with respect to the input (valid until the next backward).
     ///   - ready: called with each range of every part's gradient that is final, last layer first: together a growing suffix, in
     ///     the end all.
     ///
     /// Throws what `ready` and ``SharedSums/sum()`` throw, and nothing else.
     public func backward(
-        from gradient: Batch, into target: Floats?, inputGradient: Bool, ready: (Range<Int>) throws -> Void = { _ in }
+        from gradient: Batch, into target: Floats?, adding: Bool = false, inputGradient: Bool, ready: (Range<Int>) throws -> Void = { _ in }
     ) throws -> Batch? {
         precondition(lastWasTraining, "\(name): backward without a forward in training")
         precondition(gradient.shape == outputShape && gradient.count == lastCount,
@@ -136,7 +137,7 @@ public final class Network {
                 if !inPlace { side = side == 0 ? 1 : 0 }
                 next = Batch(inPlace ? current.values : gradients[side].values, count: lastCount, shape: plan.input)
             }
-            try backward(number, from: current, into: next, target)
+            try backward(number, from: current, into: next, target, adding: adding)
             if target != nil, let start = plan.parameterStart {
                 try ready(start ..< final)
                 final = start
@@ -146,15 +147,15 @@ public final class Network {
         return inputGradient ? current : nil
     }
 
-    /// One layer of ``backward(from:into:inputGradient:ready:)``, part by part.
-    private func backward(_ number: Int, from gradient: Batch, into inputGradient: Batch?, _ target: Floats?) throws {
+    /// One layer of ``backward(from:into:adding:inputGradient:ready:)``, part by part.
+    private func backward(_ number: Int, from gradient: Batch, into inputGradient: Batch?, _ target: Floats?, adding: Bool) throws {
         let plan = plans[number]
         let input = Batch(inputs[number], count: lastCount, shape: plan.input)
         let output = Batch(number + 1 < layers.count ? inputs[number + 1] : lastOutput, count: lastCount, shape: plan.output)
         if let shared = plan.shared {
             for part in lastParts.indices {
                 let rows = lastParts[part]
-                shared.layer.prepareBackward(gradient[rows], input: input[rows], memory(number, part, gradients: target),
+                shared.layer.prepareBackward(gradient[rows], input: input[rows], memory(number, part, gradients: target, adding: adding),
                                              parameterGradients: target != nil)
             }
             try shared.sums.sum()
@@ -162,7 +163,7 @@ public final class Network {
         for part in lastParts.indices {
             let rows = lastParts[part]
             computed[number].backward(gradient[rows], input: input[rows], output: output[rows], into: inputGradient?[rows],
-                                    memory(number, part, gradients: target), parameterGradients: target != nil)
+                                    memory(number, part, gradients: target, adding: adding), parameterGradients: target != nil)
         }
     }
 
@@ -192,12 +193,12 @@ public final class Network {
         precondition(end == count, "\(name): parts of \(end) examples for a batch of \(count)")
     }
 
-    private func memory(_ number: Int, _ part: Int, gradients: Floats? = nil, batchStatistics: Floats? = nil) -> LayerMemory {
+    private func memory(_ number: Int, _ part: Int, gradients: Floats? = nil, adding: Bool = false, batchStatistics: Floats? = nil) -> LayerMemory {
         let plan = plans[number]
         func mine(_ all: Floats?, _ count: Int) -> Floats { all?[part * count ..< (part + 1) * count] ?? .none }
         return LayerMemory(
             parameters: Parts(buffer: store.values.values, ranges: plan.parameterRanges),
-            gradients: Parts(buffer: mine(gradients, store.count), ranges: plan.parameterRanges),
+            gradients: Parts(buffer: mine(gradients, store.count), ranges: plan.parameterRanges), addsGradients: adding,
             statistics: Parts(buffer: store.statistics.values, ranges: plan.statisticRanges),
             batchStatistics: Parts(buffer: mine(batchStatistics, store.statistics.count), ranges: plan.statisticRanges),
             saved: mine(plan.saved.values, plan.savedCount), scratch: scratch.values, layer: number,

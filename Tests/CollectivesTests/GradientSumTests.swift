@@ -37,7 +37,9 @@ private func sums(ranks: Int, ranksPerNode: Int?, shards: Int, count: Int, kind:
         for sign in [Float(1), -1] {
             for shard in table.mine {
                 sum.beginShard()
-                for (index, value) in crafted(shard: shard, count: count).enumerated() { sum.slot[index] += sign * value }
+                for (index, value) in crafted(shard: shard, count: count).enumerated() {
+                    sum.slot[index] = (sum.addsToSlot ? sum.slot[index] : 0) + sign * value
+                }
                 sum.endShard()
             }
             results += try sum.finish(scale: 0.25).array
@@ -92,7 +94,7 @@ private func bits(_ values: [Float]) -> [UInt32] { values.map { $0.bitPattern } 
             let sum = try GradientSum(count: count, table: table, communicator: communicator, kind: .mpi)
             for shard in table.mine {
                 sum.beginShard()
-                for index in 0 ..< count { sum.slot[index] += vectors[shard][index] }
+                for index in 0 ..< count { sum.slot[index] = (sum.addsToSlot ? sum.slot[index] : 0) + vectors[shard][index] }
                 sum.endShard()
             }
             return try sum.finish().array

@@ -33,7 +33,7 @@ struct NaiveConvolution {
 /// A convolution's three passes on random values, and the definition's.
 struct ConvolutionTrial {
     let naive: NaiveConvolution
-    let output, inputGradient, weightGradient: [Float]
+    let output, inputGradient, weightGradient, weightGradientWritten: [Float]
     /// What the weight gradient was added to.
     let before: [Float]
 
@@ -51,7 +51,11 @@ struct ConvolutionTrial {
         scratch.values.fill(.nan)
         convolution.inputGradient(dy.values, weight: w.values, into: dx.values, batch: batch, scratch: scratch.values)
         scratch.values.fill(.nan)
-        convolution.weightGradient(input: x.values, outputGradient: dy.values, addingTo: dw.values, batch: batch, scratch: scratch.values)
+        convolution.weightGradient(input: x.values, outputGradient: dy.values, into: dw.values, adding: true, batch: batch, scratch: scratch.values)
+        let written = FloatBuffer([Float](repeating: .nan, count: g.weightCount))
+        scratch.values.fill(.nan)
+        convolution.weightGradient(input: x.values, outputGradient: dy.values, into: written.values, adding: false, batch: batch, scratch: scratch.values)
+        weightGradientWritten = written.array
         (output, inputGradient, weightGradient) = (y.values.array, dx.values.array, dw.values.array)
         naive = NaiveConvolution(g, batch: batch, input: x.values, weight: w.values, outputGradient: dy.values)
     }
@@ -69,7 +73,7 @@ struct ConvolutionTrial {
             return (differences / squares).squareRoot()
         }
         return (error(output, naive.output), error(inputGradient, naive.inputGradient),
-                error(weightGradient, naive.weightGradient, before))
+                max(error(weightGradient, naive.weightGradient, before), error(weightGradientWritten, naive.weightGradient)))
     }
 }
 
@@ -198,7 +202,7 @@ struct ConvolutionTrial {
             let scratch = memory.values.base
             winograd.forward(x.values.base, weight: w.values.base, into: y.values.base, scratch: scratch)
             winograd.inputGradient(dy.values.base, weight: w.values.base, into: dx.values.base, scratch: scratch)
-            winograd.weightGradient(input: x.values.base, outputGradient: dy.values.base, addingTo: dw.values.base, scratch: scratch)
+            winograd.weightGradient(input: x.values.base, outputGradient: dy.values.base, into: dw.values.base, adding: false, scratch: scratch)
             withExtendedLifetime(memory) {}
             results.append([y, dx, dw])
         }

@@ -13,9 +13,11 @@ import Testing
         #expect(output.shape == (try fixture.shape("output")))
         expectClose(output.values, try fixture.values("output"), tolerance: tolerance, "\(name): output")
 
+        // The first gradient overwrites what was there before, the second is added.
         let target = network.store.gradients.values
+        for entry in network.store.entries { target[entry.range].fill(.nan) }
         for times in 1 ... 2 {
-            let inputGradient = try network.backward(from: gradient, into: target, inputGradient: true)
+            let inputGradient = try network.backward(from: gradient, into: target, adding: times == 2, inputGradient: true)
             expectClose(try #require(inputGradient).values, try fixture.values("inputGradient"), tolerance: tolerance,
                         "\(name): input gradient")
             for entry in network.store.entries {
@@ -32,7 +34,6 @@ import Testing
         let frozen = try network.backward(from: gradient, into: nil, inputGradient: true)
         expectClose(try #require(frozen).values, try fixture.values("inputGradient"), tolerance: tolerance, "\(name): frozen")
         #expect(target.array.allSatisfy { $0 == 7 })
-        target.fill(0)
         #expect(try network.backward(from: gradient, into: target, inputGradient: false) == nil)
         for entry in network.store.entries {
             expectClose(target[entry.range], try fixture.values(fixture.key(entry) + ".gradient"), tolerance: tolerance,

@@ -30,7 +30,7 @@ private func sum(_ communicator: any Communicator, shards: Int, count: Int, kind
     for turn in 0 ..< 3 {
         for shard in table.mine {
             sum.beginShard()
-            for index in 0 ..< count { sum.slot[index] += crafted(shard: shard + turn, index: index) }
+            for index in 0 ..< count { sum.slot[index] = (sum.addsToSlot ? sum.slot[index] : 0) + crafted(shard: shard + turn, index: index) }
             sum.endShard()
         }
         bits = try sum.finish().array.map { $0.bitPattern }

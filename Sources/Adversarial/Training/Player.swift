@@ -18,6 +18,8 @@ public final class Player {
     /// The gradients of a group's shards, one after another; nil where a group is one shard, whose gradient needs no memory but
     /// the sum's own.
     private let ofShards: FloatBuffer?
+    /// Whether the group at hand has a gradient already, to which the next is added.
+    private var hasGradient = false
 
     init(_ role: Role, _ layers: [LayerSettings], input: Shape, _ settings: OptimiserSettings, capacity: Int, parts: Int, seed: UInt64,
          shards: ShardTable, _ kind: Configuration.Exchange.Kind, _ communicator: any Communicator) throws {
@@ -41,14 +43,16 @@ public final class Player {
 
     // MARK: - The gradient of a step
 
-    /// Before the next of this rank's groups of shards: their gradients are zero.
+    /// Before the next of this rank's groups of shards.
     func beginGroup() {
-        if let ofShards { ofShards.values.fill(0) } else { gradients.beginShard() }
+        if ofShards == nil { gradients.beginShard() }
+        hasGradient = ofShards == nil && gradients.addsToSlot
     }
 
     /// Adds the gradients of the shards at hand, given that of the cost with respect to the output of the last forward.
     func backward(from outputGradient: Batch) throws {
-        _ = try network.backward(from: outputGradient, into: ofShards?.values ?? gradients.slot, inputGradient: false)
+        _ = try network.backward(from: outputGradient, into: ofShards?.values ?? gradients.slot, adding: hasGradient, inputGradient: false)
+        hasGradient = true
     }
 
     /// The gradient with respect to the input; the parameters' own is neither computed nor changed.
@@ -62,7 +66,8 @@ public final class Player {
         let count = network.store.count
         for shard in 0 ..< network.parts {
             gradients.beginShard()
-            Reductions.add(ofShards.values[shard * count ..< (shard + 1) * count], to: gradients.slot)
+            let gradient = ofShards.values[shard * count ..< (shard + 1) * count]
+            if gradients.addsToSlot { Reductions.add(gradient, to: gradients.slot) } else { gradients.slot.copy(from: gradient) }
             gradients.endShard()
         }
     }

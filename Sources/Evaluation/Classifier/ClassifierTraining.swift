@@ -78,7 +78,8 @@ public struct ClassifierTraining: Sendable {
                 let (loss, right) = Self.crossEntropy(logits, Array(labels[rows]), gradient: logitGradient.values)
                 losses[shard: shard, 0] += loss
                 losses[shard: shard, 1] += Double(right)
-                _ = try network.backward(from: Batch(logitGradient.values, count: rows.count, shape: logits.shape), into: gradients.slot, inputGradient: false)
+                _ = try network.backward(from: Batch(logitGradient.values, count: rows.count, shape: logits.shape), into: gradients.slot,
+                                         adding: gradients.addsToSlot, inputGradient: false)
                 gradients.endShard()
             }
             _ = optimiser.update(network.store.values.values, gradients: try gradients.finish(scale: 1 / Float(Self.batch)),

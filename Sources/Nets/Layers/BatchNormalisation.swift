@@ -96,8 +96,8 @@ public struct BatchNormalisation: Layer {
                                    inverse: memory.saved[channels ..< 2 * channels], scale: memory.parameters[0],
                                    shift: memory.parameters[1], slope: slope, shiftSums: shiftSums, scaleSums: scaleSums)
         if parameterGradients {
-            Reductions.add(scaleSums, to: memory.gradients[0])
-            Reductions.add(shiftSums, to: memory.gradients[1])
+            Reductions.add(scaleSums, to: memory.gradientToAdd(0))
+            Reductions.add(shiftSums, to: memory.gradientToAdd(1))
         }
         return (shiftSums, scaleSums)
     }

@@ -62,9 +62,9 @@ public struct Convolution2D: Layer {
         let convolution = convolution(for: input.shape)
         if parameterGradients {
             convolution.weightGradient(input: input.values, outputGradient: outputGradient.values,
-                                       addingTo: memory.gradients[0], batch: input.count, scratch: memory.scratch)
+                                       into: memory.gradients[0], adding: memory.addsGradients, batch: input.count, scratch: memory.scratch)
             if hasBias {
-                Reductions.addColumnSums(of: outputGradient.values, columns: channels, to: memory.gradients[1])
+                Reductions.addColumnSums(of: outputGradient.values, columns: channels, to: memory.gradientToAdd(1))
             }
         }
         if let inputGradient {

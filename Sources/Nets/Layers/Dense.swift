@@ -28,13 +28,17 @@ public struct Dense: Layer {
         linearParameters(input: input.count, outputs: units, hasBias: hasBias, weights: weights, biases: biases)
     }
 
+    public func scratchCount(for input: Shape, batch: Int) -> Int {
+        BatchProduct(rows: batch, inputs: input.count, outputs: units).scratchCount
+    }
+
     public func forward(_ input: Batch, into output: Batch, _ memory: LayerMemory, mode: Mode) {
-        multiplyRows(input, memory.parameters, hasBias: hasBias, into: output.values)
+        multiplyRows(input, memory.parameters, hasBias: hasBias, into: output.values, scratch: memory.scratch)
     }
 
     public func backward(_ outputGradient: Batch, input: Batch, output: Batch,
                          into inputGradient: Batch?, _ memory: LayerMemory, parameterGradients: Bool) {
         multiplyRowsBackward(outputGradient.values, input: input, memory, hasBias: hasBias,
-                             into: inputGradient, parameterGradients: parameterGradients)
+                             into: inputGradient, parameterGradients: parameterGradients, scratch: memory.scratch)
     }
 }

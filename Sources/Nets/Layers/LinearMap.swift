@@ -10,26 +10,25 @@ func linearParameters(
     return [weight, ParameterSpec("bias", [outputs], layout: "C", initialiser: biases, fanIn: input, fanOut: outputs)]
 }
 
-/// z = x W + b. The bias is written first and the product added: the product would set z to zero anyway.
-func multiplyRows(_ input: Batch, _ parameters: Parts, hasBias: Bool, into output: Floats) {
-    if hasBias { Reductions.setRows(of: output, to: parameters[1]) }
-    Matrix.multiply(input.values, by: parameters[0], into: output,
-                    rows: input.count, columns: output.count / input.count, inner: input.shape.count, adding: hasBias)
+/// z = x W + b.
+func multiplyRows(_ input: Batch, _ parameters: Parts, hasBias: Bool, into output: Floats, scratch: Floats) {
+    BatchProduct(rows: input.count, inputs: input.shape.count, outputs: output.count / input.count)
+        .forward(input.values, weight: parameters[0], bias: hasBias ? parameters[1] : nil, into: output, scratch: scratch)
 }
 
-/// dW += xᵀ dz, db += Σ_n dz, dx = dz Wᵀ.
+/// dW (+)= xᵀ dz, db (+)= Σ_n dz, dx = dz Wᵀ.
 func multiplyRowsBackward(
-    _ gradient: Floats, input: Batch, _ memory: LayerMemory, hasBias: Bool, into inputGradient: Batch?, parameterGradients: Bool
+    _ gradient: Floats, input: Batch, _ memory: LayerMemory, hasBias: Bool, into inputGradient: Batch?, parameterGradients: Bool,
+    scratch: Floats
 ) {
     let outputs = gradient.count / input.count
+    let product = BatchProduct(rows: input.count, inputs: input.shape.count, outputs: outputs)
     if parameterGradients {
-        Matrix.multiply(input.values, transposed: true, by: gradient, into: memory.gradients[0],
-                        rows: input.shape.count, columns: outputs, inner: input.count, adding: true)
-        if hasBias { Reductions.addColumnSums(of: gradient, columns: outputs, to: memory.gradients[1]) }
+        product.weightGradient(input.values, gradient, into: memory.gradients[0], adding: memory.addsGradients, scratch: scratch)
+        if hasBias { Reductions.addColumnSums(of: gradient, columns: outputs, to: memory.gradientToAdd(1)) }
     }
     if let inputGradient {
-        Matrix.multiply(gradient, by: memory.parameters[0], secondTransposed: true, into: inputGradient.values,
-                        rows: input.count, columns: input.shape.count, inner: outputs)
+        product.inputGradient(gradient, weight: memory.parameters[0], into: inputGradient.values, scratch: scratch)
     }
 }
 

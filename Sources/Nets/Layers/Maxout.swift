@@ -33,21 +33,28 @@ public struct Maxout: Layer {
     /// The number of the piece that won, for each unit.
     public func savedCount(for input: Shape, batch: Int) -> Int { batch * units }
 
-    /// z in forward, its gradient in backward.
-    public func scratchCount(for input: Shape, batch: Int) -> Int { batch * units * pieces }
+    /// z in forward, its gradient in backward, and what their products need.
+    public func scratchCount(for input: Shape, batch: Int) -> Int {
+        batch * units * pieces + BatchProduct(rows: batch, inputs: input.count, outputs: units * pieces).scratchCount
+    }
 
     public func forward(_ input: Batch, into output: Batch, _ memory: LayerMemory, mode: Mode) {
-        let maps = memory.scratch[0 ..< output.values.count * pieces]
-        multiplyRows(input, memory.parameters, hasBias: true, into: maps)
+        let (maps, scratch) = split(memory.scratch, for: output)
+        multiplyRows(input, memory.parameters, hasBias: true, into: maps, scratch: scratch)
         MaxoutKernels.forward(maps, pieces: pieces, into: output.values, winners: memory.saved[0 ..< output.values.count])
     }
 
     public func backward(_ outputGradient: Batch, input: Batch, output: Batch,
                          into inputGradient: Batch?, _ memory: LayerMemory, parameterGradients: Bool) {
-        let mapGradients = memory.scratch[0 ..< output.values.count * pieces]
+        let (mapGradients, scratch) = split(memory.scratch, for: output)
         MaxoutKernels.backward(outputGradient.values, winners: memory.saved[0 ..< output.values.count],
                                pieces: pieces, into: mapGradients)
         multiplyRowsBackward(mapGradients, input: input, memory, hasBias: true,
-                             into: inputGradient, parameterGradients: parameterGradients)
+                             into: inputGradient, parameterGradients: parameterGradients, scratch: scratch)
+    }
+
+    private func split(_ scratch: Floats, for output: Batch) -> (maps: Floats, rest: Floats) {
+        let count = output.values.count * pieces
+        return (scratch[0 ..< count], scratch[count ..< scratch.count])
     }
 }

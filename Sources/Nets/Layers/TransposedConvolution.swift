@@ -53,9 +53,9 @@ public struct TransposedConvolution2D: Layer {
         let adjoint = adjoint(for: input.shape)
         if parameterGradients {
             adjoint.weightGradient(input: outputGradient.values, outputGradient: input.values,
-                                   addingTo: memory.gradients[0], batch: input.count, scratch: memory.scratch)
+                                   into: memory.gradients[0], adding: memory.addsGradients, batch: input.count, scratch: memory.scratch)
             if hasBias {
-                Reductions.addColumnSums(of: outputGradient.values, columns: channels, to: memory.gradients[1])
+                Reductions.addColumnSums(of: outputGradient.values, columns: channels, to: memory.gradientToAdd(1))
             }
         }
         if let inputGradient {
