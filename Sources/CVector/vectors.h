@@ -40,6 +40,9 @@ static inline void transpose16(const float *source, ptrdiff_t step, float *resul
 /// Asks for the cache line at an address, whether there is memory or not.
 static inline void prefetch(const float *address) { __builtin_prefetch(address); }
 
+/// The same, into the second-level cache.
+static inline void prefetchFar(const float *address) { __builtin_prefetch(address, 0, 2); }
+
 /// Rows of a product that are summed at a time: as many as the registers hold (AVX-512 has 32 of 16 values, AVX2 16 of 8).
 #ifdef __AVX512F__
 enum { rowsAtATime = 8 };

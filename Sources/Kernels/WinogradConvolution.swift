@@ -68,8 +68,10 @@ struct WinogradConvolution {
                     forEachBlock(of: geometry.inputChannels, by: Self.chunk) { inputs in
                         let terms = x + (parity * geometry.inputChannels + inputs.lowerBound) * rows
                         for panel in panels { copyTaps(weight, parity, inputs, panel: panel, into: room.taps(panel - panels.lowerBound)) }
+                        let next = upcoming(weight, parity, rows: inputs.upperBound ..< inputs.upperBound + Self.chunk,
+                                            of: geometry.inputChannels, columns: panels.lowerBound * 16 ..< panels.upperBound * 16)
                         addProducts(of: terms, imagePoint(width), count: inputs.count, panels: panels.count, room, into: y,
-                                    adding: parity > 0 || inputs.lowerBound > 0)
+                                    adding: parity > 0 || inputs.lowerBound > 0, next)
                     }
                 }
                 writeOutput(y, tiles, panels: panels, into: output, room.work)
@@ -89,8 +91,10 @@ struct WinogradConvolution {
                         for panel in panels {
                             transposeTaps(weight, parity, panel: panel, outputs, into: room.taps(panel - panels.lowerBound))
                         }
+                        let next = upcoming(weight, parity, rows: panels.lowerBound * 16 ..< panels.upperBound * 16, of: geometry.inputChannels,
+                                            columns: outputs.upperBound ..< outputs.upperBound + Self.chunk)
                         addProducts(of: z + outputs.lowerBound * rows, imagePoint(width), count: outputs.count, panels: panels.count, room,
-                                    into: x, adding: outputs.lowerBound > 0)
+                                    into: x, adding: outputs.lowerBound > 0, next)
                     }
                     addInputGradient(x, tiles, parity, panels: panels, into: inputGradient, room.work)
                 }
@@ -108,13 +112,15 @@ struct WinogradConvolution {
             forEachBlock(of: geometry.outputChannels / 16, by: panelsAtATime) { panels in
                 for parity in 0 ..< 4 {
                     for inputPanel in 0 ..< inputPanels {
-                        prefetchWeights(weightGradient, parity, inputPanel: inputPanel, panels: panels)
+                        let written = upcoming(weightGradient, parity, rows: inputPanel * 16 ..< inputPanel * 16 + 16, of: geometry.inputChannels,
+                                               columns: panels.lowerBound * 16 ..< panels.upperBound * 16)
                         let left = x + (parity * inputPanels + inputPanel) * 16 * rows, right = z + panels.lowerBound * 16 * rows
                         for point in 0 ..< 25 {
                             for panel in 0 ..< panels.count {
                                 Panels.multiplyTransposed(left + point * imagePoint(width),
                                                           by: right + (point * imagePoint(geometry.outputChannels) + panel * 16 * rows),
                                                           count: rows, into: u + (point * resultPoint(16) + panel * 256), ahead: imagePoint(width))
+                                written.prefetch(part: point * panels.count + panel, of: 25 * panels.count)
                             }
                         }
                         writeWeightGradient(u, parity, inputPanel: inputPanel, panels: panels, into: weightGradient, adding: adding || tiles.lowerBound > 0, work)
@@ -150,11 +156,11 @@ struct WinogradConvolution {
         func taps(_ panel: Int) -> Target { taps + panel * 4 * chunkPoint }
     }
 
-    /// result[point] (+)= image[point] · weights[point] for all points: `count` terms from `image` on, into a few panels. The weights of
+    /// result[point] (+)= image[point] · weights[point] for all points, while the `next` weights are fetched: `count` terms from `image` on, into a few panels. The weights of
     /// five points are used at once; the image's stay near for the next panel.
     @inline(__always)
     private func addProducts(of image: Source, _ imagePoint: Int, count: Int, panels: Int, _ room: WeightRoom, into result: Target,
-                             adding: Bool) {
+                             adding: Bool, _ next: UpcomingWeights) {
         let weights = room.transformed
         for row in 0 ..< 5 {
             for panel in 0 ..< panels {
@@ -163,6 +169,7 @@ struct WinogradConvolution {
                     let point = 5 * row + column
                     Panels.multiply(image + point * imagePoint, panelStep: 16 * rows, panels: count / 16, by: weights + column * Self.chunkPoint,
                                     into: result + (point * resultPoint(rows) + panel * 16 * rows), rows: rows, adding: adding)
+                    next.prefetch(part: (row * panels + panel) * 5 + column, of: 25 * panels)
                 }
             }
         }

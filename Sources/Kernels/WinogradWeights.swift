@@ -1,5 +1,29 @@
 import CVector
 
+/// Weights that are wanted next, in memory that is far: some rows of each of four taps.
+///
+/// They are fetched a few lines at a time between the products before, since a processor that is asked for many at once waits for them.
+struct UpcomingWeights {
+    typealias Source = UnsafePointer<Float>
+    let taps: (Source, Source, Source, Source)
+    let rows: Int
+    let rowStep: Int
+    /// Cache lines in each row.
+    let lines: Int
+
+    /// Fetches a part of them.
+    @inline(__always)
+    func prefetch(part: Int, of parts: Int) {
+        let each = rows &* lines, all = 4 &* each
+        guard all > 0 else { return }
+        for line in part &* all / parts ..< (part &+ 1) &* all / parts {
+            let tap = line / each, place = line % each
+            let source = tap == 0 ? taps.0 : tap == 1 ? taps.1 : tap == 2 ? taps.2 : taps.3
+            prefetchFar(source + (place / lines &* rowStep &+ place % lines &* 16))
+        }
+    }
+}
+
 // The transforms of weights, between [4, 4, input channels, output channels] and the matrices of the 25 points.
 
 extension WinogradConvolution {
@@ -42,14 +66,13 @@ extension WinogradConvolution {
         }
     }
 
-    /// Asks for the weights that ``writeWeightGradient(_:_:inputPanel:panels:into:adding:_:)`` will change.
-    func prefetchWeights(_ weight: Source, _ parity: Int, inputPanel: Int, panels: Range<Int>) {
-        for tap in 0 ..< 4 {
-            for input in 0 ..< 16 {
-                let row = weight + (weightOffset(parity, tap) + (inputPanel * 16 + input) * geometry.outputChannels)
-                for panel in panels { prefetch(row + panel &* 16) }
-            }
-        }
+    /// The weights of one parity in some rows (inputs) and columns (outputs), as far as there are such.
+    func upcoming(_ weight: Source, _ parity: Int, rows: Range<Int>, of allRows: Int, columns: Range<Int>) -> UpcomingWeights {
+        let step = geometry.outputChannels
+        let columns = columns.clamped(to: 0 ..< step), rows = rows.clamped(to: 0 ..< allRows)
+        let first = weight + (rows.lowerBound * step + columns.lowerBound)
+        return UpcomingWeights(taps: (first + weightOffset(parity, 0), first + weightOffset(parity, 1), first + weightOffset(parity, 2),
+                                      first + weightOffset(parity, 3)), rows: rows.count, rowStep: step, lines: columns.count / 16)
     }
 
     /// The weights' gradient (+)= U, 16 inputs of one parity by a few panels of outputs.
