@@ -4,17 +4,31 @@ import Foundation
 
 struct Bench: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "bench", abstract: "Measure this machine: training steps, the exchange of gradients, the reader.",
-        discussion: "Example:\n  mpirun -n 2 gan-dist bench step --preset dcgan-32 --batch 64 --json", subcommands: [Step.self, AllReduce.self, Data.self])
+        commandName: "bench", abstract: "Measure this machine: training steps, the exchange of gradients, the reader; and predict larger ones.",
+        discussion: "Example:\n  mpirun -n 2 gan-dist bench step --preset dcgan-32 --batch 64 --json",
+        subcommands: [Step.self, AllReduce.self, Data.self, Scaling.self])
+
+    /// What the steps are of.
+    struct Work: ParsableArguments {
+        @Option(help: "A preset's name.") var preset = "dcgan-32"
+        @Option(help: "Examples in a global minibatch.") var batch: Int?
+        @Option(help: ArgumentHelp("Any value of the configuration; may be repeated.", valueName: "key.path=value")) var set: [String] = []
+
+        func configuration() throws -> Configuration {
+            var tree = try ConfigurationTree(yaml: Preset.named(preset).yaml, source: "preset \(preset)")
+            for (key, value) in try set.map(ConfigurationTree.assignment) { try tree.set(key, to: value) }
+            if let batch { try tree.set("training.batch", to: batch) }
+            return try Configuration(tree: tree)
+        }
+    }
 
     struct Step: ParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Alternation steps of a preset on random data, by phase and by layer.",
             discussion: "Example:\n  mpirun -n 2 gan-dist bench step --preset dcgan-32 --batch 64 --steps 10")
-        @Option(help: "A preset's name.") var preset = "dcgan-32"
-        @Option(help: "Examples in a global minibatch.") var batch: Int?
+        @OptionGroup var work: Work
         @Option(help: "Steps that are counted, after three that are not.") var steps = 10
-        @Option(help: ArgumentHelp("Any value of the configuration; may be repeated.", valueName: "key.path=value")) var set: [String] = []
+        @Flag(inversion: .prefixedNo, help: "Also each layer's passes alone.") var layers = true
         @Flag(help: "As JSON.") var json = false
 
         func validate() throws {
@@ -22,14 +36,10 @@ struct Bench: ParsableCommand {
         }
 
         func run() throws {
-            var tree = try ConfigurationTree(yaml: Preset.named(preset).yaml, source: "preset \(preset)")
-            for (key, value) in try set.map(ConfigurationTree.assignment) { try tree.set(key, to: value) }
-            if let batch { try tree.set("training.batch", to: batch) }
-            let configuration = try Configuration(tree: tree)
-            let asJSON = json
-            let count = steps
+            let configuration = try work.configuration()
+            let (count, withLayers, asJSON) = (steps, layers, json)
             Job.run { communicator in
-                let benchmark = try StepBenchmark(configuration, steps: count, communicator: communicator)
+                let benchmark = try StepBenchmark(configuration, steps: count, layers: withLayers, communicator: communicator)
                 if communicator.rank == 0 { print(asJSON ? try jsonText(benchmark) : benchmark.table) }
                 return 0
             }
@@ -72,6 +82,41 @@ struct Bench: ParsableCommand {
             let (path, examples, count, asJSON) = (file, batch, minibatches, json)
             Job.run { communicator in
                 let benchmark = try DataBenchmark(file: path, batch: examples, minibatches: count, communicator: communicator)
+                if communicator.rank == 0 { print(asJSON ? try jsonText(benchmark) : benchmark.table) }
+                return 0
+            }
+        }
+    }
+
+    struct Scaling: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Predict steps on 8 to 512 ranks from what the ranks at hand take.",
+            discussion: """
+                Start all ranks on one node, whose shared memory is then measured, or one rank on each of several nodes: then the network is.
+                Example:
+                  mpirun -n 2 gan-dist bench scaling --preset dcgan-32 --cores-per-node 8 --bandwidth 10 --latency 50
+                """)
+        @OptionGroup var work: Work
+        @Option(help: "Steps that are counted of each size, after two that are not.") var steps = 5
+        @Option(help: "Ranks of a node; by default as many as on the one at hand.") var coresPerNode: Int?
+        @Option(help: "Gbit/s between nodes; by default what is measured, or 10.") var bandwidth: Double?
+        @Option(help: "Microseconds for a message between nodes; with --bandwidth 50 by default.") var latency: Double?
+        @Flag(help: "As JSON.") var json = false
+
+        func validate() throws {
+            if steps < 1 { throw ValidationError("--steps must be at least 1.") }
+            if let coresPerNode, coresPerNode < 1 { throw ValidationError("--cores-per-node must be at least 1.") }
+            if let bandwidth, !(bandwidth > 0 && bandwidth.isFinite) { throw ValidationError("--bandwidth must be above 0.") }
+            if let latency, !(latency >= 0 && latency.isFinite) { throw ValidationError("--latency must be at least 0.") }
+            if latency != nil, bandwidth == nil { throw ValidationError("--latency needs --bandwidth.") }
+        }
+
+        func run() throws {
+            let configuration = try work.configuration()
+            let (count, cores, asJSON) = (steps, coresPerNode, json)
+            let network = bandwidth.map { ScalingModel.Link(latency: (latency ?? 50) * 1e-6, bytesPerSecond: $0 * 1e9 / 8) }
+            Job.run { communicator in
+                let benchmark = try ScalingBenchmark(configuration, steps: count, ranksOfNode: cores, network: network, communicator: communicator)
                 if communicator.rank == 0 { print(asJSON ? try jsonText(benchmark) : benchmark.table) }
                 return 0
             }

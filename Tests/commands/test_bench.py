@@ -23,7 +23,20 @@ def test_step(ranks):
     assert all(seconds >= 0 for seconds in step["phases"].values())
     layers = {(layer["network"], layer["layer"]) for layer in step["layers"]}
     assert ("generator", "0.dense") in layers and ("discriminator", "2.maxout") in layers
-    assert all(set(layer) == {"network", "layer", "pass", "seconds", "gflops"} for layer in step["layers"])
+    assert 0 < step["seconds_step_quartiles"][0] <= step["seconds_step_median"] <= step["seconds_step_quartiles"][1]
+    for layer in step["layers"]:
+        assert set(layer) == {"network", "layer", "pass", "seconds", "seconds_quartiles", "gflops", "runs", "share"}
+        assert layer["share"] == pytest.approx(layer["runs"] * layer["seconds"] / step["seconds_step_median"])
+    # Both players at once: the generator runs once, the discriminator on real and on generated examples.
+    runs = {(layer["network"], layer["layer"], layer["pass"]): layer["runs"] for layer in step["layers"]}
+    assert runs["generator", "2.dense", "forward"] == 1 and runs["discriminator", "4.maxout", "input gradient"] == 3
+
+
+def test_step_of_several_shards_without_layers():
+    arguments = ("step", "--preset", "ring", "--batch", 8, "--steps", 2, "--set", "exchange.shards=4")
+    assert figures(*arguments, "--no-layers", ranks=2)["layers"] == []
+    forward = figures(*arguments, ranks=2)["layers"][0]
+    assert (forward["pass"], forward["runs"] % 2) == ("forward", 0)
 
 
 def test_allreduce():
@@ -31,6 +44,28 @@ def test_allreduce():
     assert sums["ranks"] == 2 and {row["kind"] for row in sums["rows"]} == {"ordered", "ordered-messages", "mpi"}
     assert all(0 < row["seconds_min"] <= row["seconds_median"] for row in sums["rows"])
     assert max(row["bytes"] for row in sums["rows"]) > 48e6
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_scaling(ranks):
+    scaling = figures("scaling", "--preset", "ring", "--batch", 64, "--steps", 2, "--bandwidth", 10, "--latency", 30, ranks=ranks)
+    assert (scaling["preset"], scaling["ranks"], scaling["cores_per_node"], scaling["batch"]) == ("ring", ranks, ranks, 64)
+    assert scaling["network"] == {"latency": pytest.approx(30e-6), "bytes_per_second": pytest.approx(1.25e9)}
+    assert scaling["network_is_measured"] is False and ("memory" in scaling) == (ranks > 1)
+    assert [point["samples"] for point in scaling["compute_points"]] == [64, 32, 16, 8, 4, 2]
+    assert scaling["check"]["error"] == pytest.approx(scaling["check"]["seconds_predicted"] / scaling["check"]["seconds_measured"] - 1)
+    assert [row["ranks"] for row in scaling["strong"]] == [8, 16, 32, 64]
+    assert [row["ranks"] for row in scaling["weak"]] == [8, 16, 32, 64, 128, 256, 512]
+    for row in scaling["strong"] + scaling["weak"]:
+        assert row["nodes"] == row["ranks"] / ranks
+        assert row["seconds_step"] == pytest.approx(sum(row["parts"].values()))
+        assert 0 < row["seconds_step_overlapped"] <= row["seconds_step"] and row["limit"] == max(row["parts"], key=row["parts"].get)
+
+
+def test_scaling_that_cannot_be_measured():
+    alone = gan_dist("bench", "scaling", "--preset", "ring", "--cores-per-node", 8)
+    assert alone.code == 64 and "mpirun -n 2" in alone.err, alone
+    assert gan_dist("bench", "scaling", "--preset", "ring", "--batch", 2).code == 78
 
 
 @pytest.mark.parametrize("ranks", [1, 3])

@@ -9,9 +9,10 @@ public struct AllReduceBenchmark: Encodable {
         public let bytes: Int
         public let secondsMedian: Double
         public let secondsMin: Double
+        public let secondsQuartiles: [Double]
 
         enum CodingKeys: String, CodingKey {
-            case kind, bytes, secondsMedian = "seconds_median", secondsMin = "seconds_min"
+            case kind, bytes, secondsMedian = "seconds_median", secondsMin = "seconds_min", secondsQuartiles = "seconds_quartiles"
         }
     }
 
@@ -42,7 +43,9 @@ public struct AllReduceBenchmark: Encodable {
                 }
             }
             for (number, sum) in sums.enumerated() {
-                rows.append(Row(kind: sum.kind.rawValue, bytes: 4 * count, secondsMedian: median(times[number]), secondsMin: times[number].min()!))
+                let spread = Spread(times[number])
+                rows.append(Row(kind: sum.kind.rawValue, bytes: 4 * count,
+                                secondsMedian: spread.median, secondsMin: spread.minimum, secondsQuartiles: spread.quartiles))
             }
         }
         self.rows = rows
@@ -51,7 +54,7 @@ public struct AllReduceBenchmark: Encodable {
     public var table: String {
         (["\(ranks) ranks"] + rows.map { row in
             row.kind.padding(toLength: 20, withPad: " ", startingAt: 0)
-                + String(format: "%12d bytes   median %9.3f ms   minimum %9.3f ms", row.bytes, row.secondsMedian * 1e3, row.secondsMin * 1e3)
+                + String(format: "%12d bytes   ", row.bytes) + timesText(median: row.secondsMedian, minimum: row.secondsMin, quartiles: row.secondsQuartiles)
         }).joined(separator: "\n")
     }
 }

@@ -10,11 +10,13 @@ public struct DataBenchmark: Encodable {
         public let from: String
         public let secondsMedian: Double
         public let secondsMin: Double
+        public let secondsQuartiles: [Double]
         /// Of global minibatches, over the whole time: a minibatch may have been made while the one before was awaited.
         public let samplesPerSecond: Double
 
         enum CodingKeys: String, CodingKey {
-            case from, secondsMedian = "seconds_median", secondsMin = "seconds_min", samplesPerSecond = "samples_per_second"
+            case from, secondsMedian = "seconds_median", secondsMin = "seconds_min", secondsQuartiles = "seconds_quartiles"
+            case samplesPerSecond = "samples_per_second"
         }
     }
 
@@ -41,14 +43,16 @@ public struct DataBenchmark: Encodable {
                 let seconds = try communicator.gather(PhaseClock.now() - start).max()!
                 if number >= 2 { times.append(seconds) }
             }
-            return Row(from: from, secondsMedian: median(times), secondsMin: times.min()!, samplesPerSecond: Double(batch * minibatches) / times.reduce(0, +))
+            let spread = Spread(times)
+            return Row(from: from, secondsMedian: spread.median, secondsMin: spread.minimum, secondsQuartiles: spread.quartiles,
+                       samplesPerSecond: Double(batch * minibatches) / times.reduce(0, +))
         }
     }
 
     public var table: String {
         (["\(ranks) ranks, minibatches of \(batch)"] + rows.map { row in
             row.from.padding(toLength: 10, withPad: " ", startingAt: 0)
-                + String(format: "median %9.3f ms   minimum %9.3f ms %12.0f samples/s", row.secondsMedian * 1e3, row.secondsMin * 1e3, row.samplesPerSecond)
+                + timesText(median: row.secondsMedian, minimum: row.secondsMin, quartiles: row.secondsQuartiles) + String(format: " %12.0f samples/s", row.samplesPerSecond)
         }).joined(separator: "\n")
     }
 }

@@ -42,6 +42,8 @@ final class StepLedger {
     private var report = StepReport()
     /// Decisions of D in a pass over the minibatch.
     private var packs = 1
+    /// Bytes of one shard's sums, of which every rank gets every shard's.
+    var bytesOfShard: Int { sums.totals.count * MemoryLayout<Double>.size }
 
     init(discriminatorSteps: Int, generator: Network, discriminator: Network, table: ShardTable, _ communicator: any Communicator) {
         k = discriminatorSteps
