@@ -196,8 +196,7 @@ private struct StepTimes {
         step = try all.gather(median(times)).max()!
         optimiser = try all.gather(median(optimising)).max()!
         compute = try all.gather(median(computing)).max()!
-        let bytes = { (player: Player) in 4 * player.network.store.count }
-        gradients = Array(repeating: bytes(trainer.discriminator), count: configuration.training.discriminatorSteps) + [bytes(trainer.generator)]
+        gradients = trainer.bytesOfGradients
         statistics = trainer.ledger.bytesOfShard
     }
 }

@@ -21,13 +21,15 @@ public struct StepBenchmark: Encodable {
     public let secondsStepQuartiles: [Double]
     public let samplesPerSecond: Double
     public let phases: Phases
+    /// Of each update of a step: what the ranks have to sum.
+    public let bytesOfGradients: [Int]
     /// Rank 0 alone measures them; none where nobody wants them.
     public let layers: [LayerTime]
 
     enum CodingKeys: String, CodingKey {
         case preset, ranks, batch, phases, layers
         case secondsStepMedian = "seconds_step_median", secondsStepMin = "seconds_step_min"
-        case secondsStepQuartiles = "seconds_step_quartiles", samplesPerSecond = "samples_per_second"
+        case secondsStepQuartiles = "seconds_step_quartiles", samplesPerSecond = "samples_per_second", bytesOfGradients = "bytes_of_gradients"
     }
 
     /// `steps` counted steps after three that are not, and, if wanted, the passes of the layers one by one. Every rank calls it.
@@ -51,6 +53,7 @@ public struct StepBenchmark: Encodable {
         let spread = Spread(times)
         (secondsStepMedian, secondsStepMin, secondsStepQuartiles) = (spread.median, spread.minimum, spread.quartiles)
         samplesPerSecond = Double(batch * configuration.training.discriminatorSteps) / secondsStepMedian
+        bytesOfGradients = trainer.bytesOfGradients
         func phase(_ phase: PhaseClock.Phase) -> Double { median(clocks.map { $0[phase] }) }
         phases = Phases(data: phase(.data), compute: phase(.compute), communication: phase(.communication), optimizer: phase(.optimiser))
         layers = wanted && communicator.rank == 0 ? try [trainer.generator, trainer.discriminator].flatMap { player in
@@ -80,6 +83,12 @@ public struct StepBenchmark: Encodable {
 }
 
 extension Trainer {
+    /// Of the discriminator's k updates and the generator's.
+    var bytesOfGradients: [Int] {
+        let bytes = { (player: Player) in MemoryLayout<Float>.size * player.network.store.count }
+        return Array(repeating: bytes(discriminator), count: k) + [bytes(generator)]
+    }
+
     /// A trainer of a configuration whose dataset is random values in memory.
     static func onRandomData(_ configuration: Configuration, shards: Int, communicator: any Communicator) throws -> Trainer {
         let batch = configuration.training.batch
