@@ -41,7 +41,7 @@ public struct ScalingBenchmark: Encodable {
     public let computePoints: [ComputePoint]
     public let compute: ScalingModel.Line
     public let computeWorstDeviation: Double
-    public let optimizer: ScalingModel.SharedTime
+    public let optimizer: Double
     public let memory: ScalingModel.Link?
     public let network: ScalingModel.Link
     public let networkIsMeasured: Bool
@@ -78,7 +78,7 @@ public struct ScalingBenchmark: Encodable {
         let points = computePoints.map { (count: Double($0.samples), seconds: $0.seconds) }
         compute = .fit(points)
         computeWorstDeviation = compute.worstDeviation(points)
-        optimizer = ScalingModel.SharedTime(alone: alone[0].optimiser, together: whole.optimiser, ranks: isOneNode ? communicator.size : 1)
+        optimizer = whole.optimiser
         bytesOfGradients = whole.gradients
         bytesOfStatistics = whole.statistics
 

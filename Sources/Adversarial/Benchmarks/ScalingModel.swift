@@ -6,7 +6,7 @@ import Foundation
 /// With P ranks on p nodes, R on each, n samples a rank, and for each of the step's updates a gradient of b bytes:
 ///
 ///     compute    = a + c·n                                        what a rank computes in a step: ``Line``
-///     optimiser  = s + d/R                                        the ranks of a node may each move a part: ``SharedTime``
+///     optimiser  = as measured                                    every rank moves all parameters
 ///     within     = Σ (log₂R · w + (1 + 1/R) · b / m)              R ranks sum slices of each other's vectors in shared memory
 ///     latency    = Σ 2(p − 1)·⌈b/(P·segment)⌉ · α + ⌈log₂P⌉ · α   reduce-scatter and allgather by pairs, then the statistics
 ///     wire       = Σ 2·b·(p − 1)/p · β + (P − 1)·q · β            b: as little as an allreduce can send; q: a shard's statistics
@@ -47,20 +47,6 @@ public struct ScalingModel: Sendable {
         }
     }
 
-    /// A time of which a part is divided among the ranks of a node: Amdahl 1967.
-    public struct SharedTime: Encodable, Sendable, Equatable {
-        public let serial: Double
-        public let divided: Double
-
-        /// From what one rank takes, and what `ranks` take together.
-        public init(alone: Double, together: Double, ranks: Int) {
-            divided = ranks > 1 ? min(max((alone - together) / (1 - 1 / Double(ranks)), 0), alone) : 0
-            serial = alone - divided
-        }
-
-        public func callAsFunction(ranks: Int) -> Double { serial + divided / Double(ranks) }
-    }
-
     /// A network between nodes, or the memory of one: α in seconds, and 1/β.
     public struct Link: Encodable, Sendable, Equatable {
         public let latency: Double
@@ -74,7 +60,8 @@ public struct ScalingModel: Sendable {
     }
 
     public let compute: Line
-    public let optimiser: SharedTime
+    /// Seconds of a step's updates.
+    public let optimiser: Double
     /// Bytes of the gradient of each update of a step.
     public let gradients: [Int]
     /// Bytes of one shard's statistics in a step.
@@ -139,7 +126,7 @@ public struct ScalingModel: Sendable {
         return Part.allCases.reduce(0) { $0 + times[$1]! }
     }
 
-    public init(compute: Line, optimiser: SharedTime, gradients: [Int], statistics: Int, ranksOfNode: Int, memory: Link?, network: Link) {
+    public init(compute: Line, optimiser: Double, gradients: [Int], statistics: Int, ranksOfNode: Int, memory: Link?, network: Link) {
         (self.compute, self.optimiser, self.gradients, self.statistics) = (compute, optimiser, gradients, statistics)
         (self.ranksOfNode, self.memory, self.network) = (ranksOfNode, memory, network)
     }
@@ -148,7 +135,7 @@ public struct ScalingModel: Sendable {
 
     func parts(ranks: Int, samples: Int) -> [Part: Double] {
         let p = Double(nodes(ranks)), here = min(ranks, ranksOfNode)
-        var times: [Part: Double] = [.samples: compute.each * Double(samples), .fixed: compute.fixed, .optimizer: optimiser(ranks: here),
+        var times: [Part: Double] = [.samples: compute.each * Double(samples), .fixed: compute.fixed, .optimizer: optimiser,
                                      .memory: 0, .latency: 0, .wire: 0]
         if here > 1, let memory {
             times[.memory] = gradients.reduce(0) {

@@ -8,7 +8,7 @@ extension ScalingBenchmark {
             "\(preset), measured on \(ranks) rank\(ranks == 1 ? "" : "s"), predicted for \(nodes)",
             String(format: "compute        %.2f ms + %.3f ms a sample (from %d … %d samples; at most %.0f %% off the line)", compute.fixed * 1e3,
                    compute.each * 1e3, computePoints.last!.samples, computePoints[0].samples, computeWorstDeviation * 100),
-            String(format: "optimizer      %.2f ms on each rank, %.2f ms divided among the ranks of a node", optimizer.serial * 1e3, optimizer.divided * 1e3),
+            String(format: "optimizer      %.2f ms", optimizer * 1e3),
             "gradients      " + bytesOfGradients.map { String(format: "%.1f MB", Double($0) / 1e6) }.joined(separator: ", ")
                 + String(format: "; statistics of a shard %.1f kB", Double(bytesOfStatistics) / 1e3),
         ] + (memory.map { [text("memory", $0)] } ?? []) + [
