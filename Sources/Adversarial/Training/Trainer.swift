@@ -51,9 +51,9 @@ public final class Trainer {
         let parts = groups[0].shards.count
         let latentShape = Shape.vector(configuration.latent.size)
         generator = try Player(.generator, configuration.generator, input: latentShape, configuration.generatorOptimiser,
-                               capacity: capacity, parts: parts, seed: configuration.seed, shards: shards, configuration.exchange.kind, communicator)
+                               capacity: capacity, parts: parts, seed: configuration.seed, shards: shards, configuration.exchange, communicator)
         discriminator = try Player(.discriminator, configuration.discriminator, input: packing.shape, configuration.discriminatorOptimiser,
-                                   capacity: capacity / packs, parts: parts, seed: configuration.seed, shards: shards, configuration.exchange.kind, communicator)
+                                   capacity: capacity / packs, parts: parts, seed: configuration.seed, shards: shards, configuration.exchange, communicator)
         let fewest = shards.fewestRowsOfAShard(batch: configuration.training.batch)
         try Self.check(generator.network, makes: imageShape, from: fewest, of: configuration.training.batch)
         try Self.check(discriminator.network, makes: .vector(1), from: fewest / packs, of: configuration.training.batch / packs)
@@ -116,7 +116,7 @@ public final class Trainer {
             try timed(.compute) {
                 generator.beginGroup()
                 let logits = try decide(generate(.generatorNoise, 0, group), .generatorStep, group)
-                try generator.backward(from: imageGradient(of: logits, group))
+                try generator.backward(from: imageGradient(of: logits, group), isLast: true)
                 generator.endGroup()
             }
         }
@@ -133,7 +133,7 @@ public final class Trainer {
                 generator.beginGroup()
                 try judge(rows(group, of: real), .real, 0, group)
                 let logits = try judge(generate(.discriminatorNoise, 0, group), .fake, 0, group)
-                try generator.backward(from: imageGradient(of: logits, group))
+                try generator.backward(from: imageGradient(of: logits, group), isLast: true)
                 discriminator.endGroup()
                 generator.endGroup()
             }
@@ -184,7 +184,7 @@ public final class Trainer {
             }
             ledger.record(.discriminatorStep(inner: inner, half), shard: shard, cost: cost, belief: belief, value: value)
         }
-        try discriminator.backward(from: Batch(logitGradient.values, count: logits.count, shape: .vector(1)))
+        try discriminator.backward(from: Batch(logitGradient.values, count: logits.count, shape: .vector(1)), isLast: half == .fake)
         return logits
     }
 
