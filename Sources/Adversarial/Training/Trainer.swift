@@ -98,6 +98,7 @@ public final class Trainer {
 
     /// Algorithm 1: k updates of the discriminator, then one of the generator, each on fresh noise.
     private func alternate() throws {
+        var firstFakes: Batch?
         for inner in 0 ..< k {
             let real = try nextReal(inner)
             enter(.discriminator)
@@ -109,13 +110,17 @@ public final class Trainer {
                     discriminator.endGroup()
                 }
             }
+            // The generator does not depend on this update: it runs while the gradient travels.
+            if inner == k - 1 { try timed(.compute) { firstFakes = try generate(.generatorNoise, 0, groups[0]) } }
             try update(discriminator, number: stepsDone * k + inner + 1, inner)
         }
         enter(.generator)
         for group in groups {
             try timed(.compute) {
                 generator.beginGroup()
-                let logits = try decide(generate(.generatorNoise, 0, group), .generatorStep, group)
+                let fakes = try firstFakes ?? generate(.generatorNoise, 0, group)
+                firstFakes = nil
+                let logits = try decide(fakes, .generatorStep, group)
                 try generator.backward(from: imageGradient(of: logits, group), isLast: true)
                 generator.endGroup()
             }
