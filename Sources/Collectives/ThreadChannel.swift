@@ -17,14 +17,15 @@ final class PostOffice {
 
 /// A message is copied from the sender's memory when the receiver asks for it, as late as the contract allows.
 final class ThreadChannel: Channel {
-    let allowsThread = true
+    let allowsThread: Bool
     private let rank: Int
     private let office: PostOffice
     /// Of each tag, what is begun and not done.
     private var outgoing: [[Message]]
     private var incoming: [[Message]]
 
-    init(rank: Int, tags: Int, office: PostOffice) {
+    init(rank: Int, tags: Int, office: PostOffice, allowsThread: Bool) {
+        self.allowsThread = allowsThread
         self.rank = rank
         self.office = office
         outgoing = Array(repeating: [], count: tags)

@@ -9,19 +9,22 @@ public final class ThreadCommunicator: Communicator, @unchecked Sendable {
     public let size: Int
     public var host: String { "thread\(nodes[rank])" }
     public let nodes: [Int]
+    private let channelsAllowThreads: Bool
     private let meeting: Meeting
 
-    private init(rank: Int, nodes: [Int], meeting: Meeting) {
+    private init(rank: Int, nodes: [Int], channelsAllowThreads: Bool, meeting: Meeting) {
         self.rank = rank
         size = nodes.count
         self.nodes = nodes
+        self.channelsAllowThreads = channelsAllowThreads
         self.meeting = meeting
     }
 
     /// Runs `body` once a rank, each in a thread of its own, and gives what they returned, in the order of ranks; or throws the error
     /// of the rank that failed first. `ranksPerNode`: only so many consecutive ranks share memory (all, if not given).
+    /// `channelsAllowThreads`: what their channels say.
     @discardableResult
-    public static func run<Value>(size: Int, ranksPerNode: Int? = nil,
+    public static func run<Value>(size: Int, ranksPerNode: Int? = nil, channelsAllowThreads: Bool = true,
                                   _ body: @escaping @Sendable (ThreadCommunicator) throws -> Value) throws -> [Value] {
         precondition(size >= 1, "\(size) ranks")
         let perNode = ranksPerNode ?? size
@@ -31,7 +34,7 @@ public final class ThreadCommunicator: Communicator, @unchecked Sendable {
         let threads = (0 ..< size).map { rank in
             startThread {
                 do {
-                    let value = try body(ThreadCommunicator(rank: rank, nodes: nodes, meeting: meeting))
+                    let value = try body(ThreadCommunicator(rank: rank, nodes: nodes, channelsAllowThreads: channelsAllowThreads, meeting: meeting))
                     meeting.lock.hold { outcomes.values[rank] = value }
                 } catch {
                     meeting.fail(rank: rank, error)
@@ -82,7 +85,7 @@ public final class ThreadCommunicator: Communicator, @unchecked Sendable {
 
     public func channel(tags: Int) throws -> any Channel {
         let office = try meeting.shareOne(rank == 0 ? PostOffice(meeting) : nil, of: 0, rank: rank)
-        return ThreadChannel(rank: rank, tags: tags, office: office)
+        return ThreadChannel(rank: rank, tags: tags, office: office, allowsThread: channelsAllowThreads)
     }
 
     public func sharedMemory(count: Int, group: Range<Int>) throws -> (any SharedMemory)? {

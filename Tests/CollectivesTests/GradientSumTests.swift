@@ -186,6 +186,24 @@ private func bits(_ values: [Float]) -> [UInt32] { values.map { $0.bitPattern } 
         }
     }
 
+    /// Where the library allows one thread only the exchange waits for the whole vector, says so, and gives the same bits.
+    @Test func withoutThreadsTheExchangeWaits() throws {
+        let results = try ThreadCommunicator.run(size: 5, ranksPerNode: 2, channelsAllowThreads: false) { communicator in
+            let table = try ShardTable(shards: 7, communicator: communicator)
+            let sum = try GradientSum(count: 261, scale: 0.25, table: table, communicator: communicator, piece: 48)
+            #expect(sum.warning?.contains("MPI_THREAD_MULTIPLE") == true)
+            for shard in table.mine {
+                sum.beginShard()
+                for (index, value) in crafted(shard: shard, count: 261).enumerated() { sum.slot[index] = value }
+                sum.settle(from: 100)
+                sum.endShard()
+            }
+            return try sum.finish().array
+        }
+        let expected = treeSum((0 ..< 7).map { crafted(shard: $0, count: 261) }).map { $0 * 0.25 }
+        for result in results { #expect(bits(result) == bits(expected)) }
+    }
+
     /// One rank fails while the others' messages wait for it: none waits for ever, and no thread is left in the sum.
     @Test func aRankThatFailsEndsTheOthersExchange() {
         #expect(throws: Broken.self) {
