@@ -17,7 +17,7 @@ final class OrderedExchange {
     /// How many values this rank sends to others in one reduction.
     var valuesSent: Int { delivery?.valuesSent ?? 0 }
     /// Whether messages have to wait until the rank has computed all.
-    var waitsForAll: Bool { delivery != nil && courier == nil }
+    var waitsForAll: Bool { delivery != nil && courier == nil && plan.pieces > 1 }
 
     private let tree: SumTree
     private let plan: MessagePlan
@@ -86,7 +86,8 @@ final class OrderedExchange {
             let delivery = PieceDelivery(pieces, over: channel, memory: group.count > 1 ? memory : nil,
                                          groupSum: VectorSum(tree, from: mine, to: nodes[place]), finalSum: finalSum, factor: factor)
             self.delivery = delivery
-            if channel.allowsThread { courier = Courier { try delivery.carry(pause: $0) } }
+            // One piece goes when all is computed: the main thread itself is then quickest.
+            if channel.allowsThread, plan.pieces > 1 { courier = Courier { try delivery.carry(pause: $0) } }
         }
         try touch()
     }
