@@ -21,9 +21,9 @@ public protocol Communicator: AnyObject {
     func gather(_ mine: UnsafeRawBufferPointer, into all: UnsafeMutableRawBufferPointer) throws
     /// Replaces `values` with their sum over the ranks, in an order the library chooses: MPI_Allreduce.
     func sum(_ values: Floats) throws
-    /// Sends and receives between pairs; completes when all of this rank's have. Each `outgoing` has exactly one matching
-    /// `incoming` of equal length on the peer; several between the same pair match in their order. No rank is its own peer.
-    func exchange(outgoing: [Message], incoming: [Message]) throws
+    /// A way for messages between pairs of ranks, apart from all else that this communicator carries.
+    /// `tags`: how many tags its messages have, 0 ..< tags; the same everywhere.
+    func channel(tags: Int) throws -> any Channel
     /// Zeroed memory of `count` values that all ranks in `group` (which contains this rank, and whose ranks are on one node)
     /// read and write. Every rank calls it, each with its group. Nil on every rank if any group could not have it:
     /// no room in /dev/shm, or refused by the library.
@@ -32,7 +32,7 @@ public protocol Communicator: AnyObject {
     func abort(_ code: Int32) -> Never
 }
 
-/// One message of ``Communicator/exchange(outgoing:incoming:)``: where it goes to or comes from, and the values.
+/// One message of a ``Channel``: where it goes to or comes from, and the values.
 public struct Message {
     public let peer: Int
     public let values: Floats
@@ -42,10 +42,26 @@ public struct Message {
     }
 }
 
+/// Messages between pairs of ranks that are under way while the ranks do other things. It lives as long as its communicator.
+public protocol Channel: AnyObject {
+    /// Whether one other thread may use the channel while the communicator's own goes on using that.
+    var allowsThread: Bool { get }
+    /// Begins to send and to receive. Each `outgoing` has exactly one matching `incoming` of its tag and equal length on the peer; several
+    /// of one tag between the same pair match in their order. No rank is its own peer. The values stay as they are until
+    /// ``isDone(_:)``, before which the tag is not begun again.
+    func begin(_ tag: Int, outgoing: [Message], incoming: [Message]) throws
+    /// Whether this rank's messages of `tag` are sent and received. Moves those of all tags along: nothing else need.
+    func isDone(_ tag: Int) throws -> Bool
+}
+
 /// Memory that several ranks of one node read and write. It lives as long as its communicator.
 public protocol SharedMemory: AnyObject {
     /// Aligned to 64 bytes, zeroed.
     var values: Floats { get }
     /// Waits for all ranks of the group; what each wrote before is seen by all after.
     func barrier() throws
+    /// Tells the group how far this rank has come, by a number that only grows from 0.
+    func announce(_ progress: Int)
+    /// The least number that a rank of the group has announced; what each wrote before it did is seen by who has read it.
+    var leastAnnounced: Int { get }
 }

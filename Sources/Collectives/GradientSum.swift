@@ -1,18 +1,27 @@
 import Kernels
 
-/// Sums a vector over all shards of a step: each rank's backward passes write ``slot``, shard after shard; ``finish(scale:)``
+/// Sums a vector over all shards of a step: each rank's backward passes write ``slot``, shard after shard; ``finish()``
 /// gives every rank the sum over all shards of all ranks.
 ///
 ///     for shard in table.mine {
 ///         gradients.beginShard()
 ///         …                           // backward writes the slot, or adds where `addsToSlot`
+///         gradients.settle(from: …)   // if wanted, where all is added: that is exchanged while the rest is computed
 ///         gradients.endShard()
 ///     }
-///     let mean = try gradients.finish(scale: 1 / Float(batch))
+///     let sum = try gradients.finish()
 ///
 /// Ordered, the bits of the sum depend on the shards' vectors and their number only, not on the number of ranks, nodes or
 /// processors, nor on the MPI library. All memory is taken by `init`; a step allocates none.
 public final class GradientSum {
+    /// How numbers travel between nodes.
+    public enum Precision: String, Codable, CaseIterable, Sendable {
+        case float32
+        /// Partial sums and results are rounded to bfloat16 for each message, and added in float32: half the bytes. The sum then
+        /// depends on which ranks are on one node; it is still the same on all of them.
+        case bfloat16
+    }
+
     public enum Kind: String, Codable, CaseIterable, Sendable {
         /// Along a fixed tree over the shards; through shared memory within a node, by messages between nodes.
         case ordered
@@ -34,16 +43,25 @@ public final class GradientSum {
     private let communicator: any Communicator
     private let exchange: OrderedExchange?
     private let plain: FloatBuffer?
+    private let scale: Float
     private var shardsDone = 0
     private var inShard = false
+    /// From where on the last shard is final and folded.
+    private var settled: Int
 
-    /// For vectors of `count` values. Collective. `segment`: the length of the messages between nodes, in values.
-    public init(count: Int, table: ShardTable, communicator: any Communicator, kind: Kind = .ordered, segment: Int = 1 << 18) throws {
+    /// For sums of vectors of `count` values, times `scale`. Collective. `piece`: how many values go to the other nodes together; nil for
+    /// messages long enough for the wire and short enough to begin early.
+    public init(count: Int, scale: Float = 1, table: ShardTable, communicator: any Communicator, kind: Kind = .ordered,
+                precision: Precision = .float32, piece: Int? = nil) throws {
         precondition(count >= 1, "a sum of vectors of \(count) values")
+        precondition(piece ?? 16 > 0 && (piece ?? 16) % 16 == 0, "pieces of \(piece ?? 0) values")
+        precondition(kind != .mpi || precision == .float32, "MPI_Allreduce in \(precision.rawValue)")
         precondition(table.ranks == communicator.size && table.rank == communicator.rank, "the shard table is another communicator's")
         self.communicator = communicator
         self.kind = kind
         self.table = table
+        self.scale = scale
+        settled = count
         if kind == .mpi {
             exchange = nil
             let plain = FloatBuffer(count: count)
@@ -54,13 +72,21 @@ public final class GradientSum {
         }
         plain = nil
         func make(_ groups: [Range<Int>]) throws -> OrderedExchange? {
-            try OrderedExchange(count: count, table: table, communicator: communicator, groups: groups, segment: segment)
+            try OrderedExchange(count: count, table: table, communicator: communicator, groups: groups,
+                                piece: piece ?? max(1 << 18, communicator.size << 12), factor: scale, packs: precision == .bfloat16)
         }
         let alone = (0 ..< communicator.size).map { $0 ..< $0 + 1 }
         var exchange = try make(kind == .ordered ? GradientSum.runsOfEqual(communicator.nodes) : alone)
-        warning = exchange == nil ? "no shared memory for the gradients (is /dev/shm full?): the ranks of a node exchange messages, "
-            + "which is slower and gives the same result" : nil
-        if exchange == nil { exchange = try make(alone) }
+        if exchange == nil {
+            exchange = try make(alone)
+            warning = "no shared memory for the gradients (is /dev/shm full?): the ranks of a node exchange messages, "
+                + "which is slower and gives the same result"
+        } else if exchange!.waitsForAll {
+            warning = "the MPI library has no MPI_THREAD_MULTIPLE: gradients travel between nodes only when all are computed, "
+                + "which is slower and gives the same result"
+        } else {
+            warning = nil
+        }
         self.exchange = exchange
         slot = exchange!.buffers[0]
     }
@@ -87,32 +113,46 @@ public final class GradientSum {
     /// Whether the slot holds a sum that the shard at hand is to be added to; otherwise its first gradient overwrites what is there.
     public var addsToSlot: Bool { exchange == nil && shardsDone > 0 }
 
+    /// Within a shard: the slot is final from value `start` on. In this rank's last shard the sum over the ranks begins there.
+    public func settle(from start: Int) {
+        precondition(inShard, "no shard was begun")
+        guard shardsDone == table.mine.count - 1, start < settled, let exchange else { return }
+        fold(start ..< settled)
+        settled = start
+        exchange.announce(from: start)
+    }
+
     /// After a shard's last addition to the slot.
     public func endShard() {
         precondition(inShard, "no shard was begun")
+        fold(0 ..< settled)
+        settled = slot.count
         inShard = false
-        if let exchange {
-            for action in exchange.fold.actions[shardsDone] {
-                let target = exchange.buffers[action.target], source = exchange.buffers[action.source]
-                if action.copies {
-                    target.copy(from: source)
-                } else {
-                    add(target.base, source.base, into: target.base, count: target.count)
-                }
+        shardsDone += 1
+    }
+
+    /// Adds the part `range` of the shard at hand to those before it that the tree adds it to.
+    private func fold(_ range: Range<Int>) {
+        guard let exchange else { return }
+        for action in exchange.fold.actions[shardsDone] {
+            let target = exchange.buffers[action.target][range], source = exchange.buffers[action.source][range]
+            if action.copies {
+                target.copy(from: source)
+            } else {
+                add(target.base, source.base, into: target.base, count: target.count)
             }
         }
-        shardsDone += 1
     }
 
     /// After the last of this rank's shards: `scale` times the sum over all shards, on every rank. Collective.
     ///
     /// Read it only (the ranks of a node may share its memory), and no longer than to the next `beginShard`.
-    public func finish(scale factor: Float = 1) throws -> Floats {
+    public func finish() throws -> Floats {
         precondition(!inShard && shardsDone == table.mine.count, "\(shardsDone) of this rank's \(table.mine.count) shards are done")
         shardsDone = 0
-        if let exchange { return try exchange.reduce(factor: factor) }
+        if let exchange { return try exchange.reduce() }
         try communicator.sum(slot)
-        if factor != 1 { scale(slot.base, by: factor, into: slot.base, count: slot.count) }
+        if scale != 1 { Collectives.scale(slot.base, by: scale, into: slot.base, count: slot.count) }
         return slot
     }
 }

@@ -2,10 +2,10 @@ import CMPI
 import Glibc
 import Kernels
 
-/// The ranks of an MPI communicator. Only the thread that made the ``MPISession`` uses it.
+/// The ranks of an MPI communicator. Only the thread that made the ``MPISession`` uses it; a channel of it may be another's.
 ///
 /// It works on duplicates (MPI_Comm_dup), so that its messages never meet those of anybody else: one for collectives,
-/// one for messages between pairs.
+/// one for each channel.
 public final class MPICommunicator: Communicator {
     public let rank: Int
     public let size: Int
@@ -13,16 +13,17 @@ public final class MPICommunicator: Communicator {
     public let nodes: [Int]
 
     private let collective: MPI_Comm
-    private let pairwise: MPI_Comm
-    private var requests: [MPI_Request?] = []
+    private let allowsThreads: Bool
+    private var channels: [MPIChannel] = []
     private var windows: [MPISharedMemory] = []
 
     /// MPI counts are 32-bit: longer calls are cut into pieces of this many elements.
     static let longestCount = 1 << 30
 
-    init(_ source: MPI_Comm) throws {
+    /// `allowsThreads`: whether the library lets several threads call it at a time.
+    init(_ source: MPI_Comm, allowsThreads: Bool) throws {
         collective = try MPICommunicator.duplicate(source)
-        pairwise = try MPICommunicator.duplicate(source)
+        self.allowsThreads = allowsThreads
         var number: Int32 = 0
         try mpi("MPI_Comm_rank", MPI_Comm_rank(collective, &number), "starting MPI")
         rank = Int(number)
@@ -101,39 +102,10 @@ public final class MPICommunicator: Communicator {
         }
     }
 
-    public func exchange(outgoing: [Message], incoming: [Message]) throws {
-        requests.removeAll(keepingCapacity: true)
-        // After a failure the requests already posted still use the callers' memory: complete them all, then throw.
-        var failure: (call: String, code: Int32)?
-        for message in incoming {
-            forEachPiece(of: message) { piece in
-                var request: MPI_Request? = MPI_REQUEST_NULL
-                let code = MPI_Irecv(piece.base, Int32(piece.count), MPI_FLOAT, Int32(message.peer), 0, pairwise, &request)
-                if code != MPI_SUCCESS, failure == nil { failure = ("MPI_Irecv", code) }
-                requests.append(request)
-            }
-        }
-        for message in outgoing {
-            forEachPiece(of: message) { piece in
-                var request: MPI_Request? = MPI_REQUEST_NULL
-                let code = MPI_Isend(piece.base, Int32(piece.count), MPI_FLOAT, Int32(message.peer), 0, pairwise, &request)
-                if code != MPI_SUCCESS, failure == nil { failure = ("MPI_Isend", code) }
-                requests.append(request)
-            }
-        }
-        let code = MPI_Waitall(Int32(requests.count), &requests, MPI_STATUSES_IGNORE)
-        if let failure { try mpi(failure.call, failure.code, "exchanging messages with other ranks") }
-        try mpi("MPI_Waitall", code, "exchanging messages with other ranks")
-    }
-
-    private func forEachPiece(of message: Message, _ body: (Floats) -> Void) {
-        precondition(message.peer != rank && message.peer >= 0 && message.peer < size, "rank \(rank) of \(size) exchanges with \(message.peer)")
-        var offset = 0
-        while offset < message.values.count {
-            let count = min(message.values.count - offset, MPICommunicator.longestCount)
-            body(message.values[offset ..< offset + count])
-            offset += count
-        }
+    public func channel(tags: Int) throws -> any Channel {
+        let channel = MPIChannel(try MPICommunicator.duplicate(collective), rank: rank, size: size, tags: tags, allowsThread: allowsThreads)
+        channels.append(channel)
+        return channel
     }
 
     public func sharedMemory(count: Int, group: Range<Int>) throws -> (any SharedMemory)? {
@@ -152,9 +124,9 @@ public final class MPICommunicator: Communicator {
     func freeAll() throws {
         for window in windows { try window.free() }
         windows = []
-        for communicator in [collective, pairwise] {
-            var communicator: MPI_Comm? = communicator
-            try mpi("MPI_Comm_free", MPI_Comm_free(&communicator), "ending MPI")
-        }
+        for channel in channels { try channel.free() }
+        channels = []
+        var communicator: MPI_Comm? = collective
+        try mpi("MPI_Comm_free", MPI_Comm_free(&communicator), "ending MPI")
     }
 }

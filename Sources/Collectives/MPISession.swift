@@ -34,19 +34,19 @@ func mpi(_ call: String, _ code: Int32, _ activity: @autoclosure () -> String) t
 public final class MPISession {
     public let world: MPICommunicator
 
-    /// MPI_Init_thread with MPI_THREAD_FUNNELED: from here on only the calling thread may use MPI.
+    /// MPI_Init_thread. With MPI_THREAD_MULTIPLE, if the library has it, a ``Channel`` may be another thread's; all else is the calling
+    /// thread's alone, for which MPI_THREAD_FUNNELED is enough.
     public init() throws {
         MPISession.yieldWhereRanksOutnumberProcessors()
         if MPISession.hasLauncher { try MPISession.endWithLauncher() } else { MPISession.startAlone() }
-        let funnelled = Int32(MPI_THREAD_FUNNELED)
         var provided: Int32 = 0
-        try mpi("MPI_Init_thread", MPI_Init_thread(nil, nil, funnelled, &provided), "starting MPI")
-        guard provided >= funnelled else {
+        try mpi("MPI_Init_thread", MPI_Init_thread(nil, nil, Int32(MPI_THREAD_MULTIPLE), &provided), "starting MPI")
+        guard provided >= Int32(MPI_THREAD_FUNNELED) else {
             throw MPIError(call: "MPI_Init_thread", code: provided, text: "the library does not support MPI_THREAD_FUNNELED",
                            activity: "starting MPI")
         }
         try mpi("MPI_Comm_set_errhandler", MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN), "starting MPI")
-        world = try MPICommunicator(MPI_COMM_WORLD)
+        world = try MPICommunicator(MPI_COMM_WORLD, allowsThreads: provided >= Int32(MPI_THREAD_MULTIPLE))
     }
 
     /// MPI_Finalize. Collective. No communicator may be used after it.

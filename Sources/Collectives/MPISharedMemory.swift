@@ -15,11 +15,14 @@ final class MPISharedMemory: SharedMemory {
     private let group: Range<Int>
     private let arrived: UnsafeMutablePointer<Atomic<UInt64>>
     private let round: UnsafeMutablePointer<Atomic<UInt32>>
+    /// What each rank of the group has announced.
+    private let announced: [UnsafeMutablePointer<Atomic<Int>>]
+    private let mine: Int
     /// How long to wait awake: where every rank has a processor, a short wait is cheapest so.
     private let spins: Int
 
-    /// The counters of the barrier, each on a cache line of its own, before the values.
-    private static let headerBytes = 256
+    /// Before the values: the two counters of the barrier and one of each rank, each where no neighbour's cache line is.
+    private static func headerBytes(_ group: Range<Int>) -> Int { 256 + 128 * group.count }
 
     /// Collective over `parent`: see ``Communicator/sharedMemory(count:group:)``.
     static func make(count: Int, group: Range<Int>, of parent: MPI_Comm, communicator: MPICommunicator) throws -> MPISharedMemory? {
@@ -27,7 +30,7 @@ final class MPISharedMemory: SharedMemory {
         var node: MPI_Comm?
         try mpi("MPI_Comm_split", MPI_Comm_split(parent, Int32(group.lowerBound), Int32(communicator.rank), &node), activity)
         try mpi("MPI_Comm_set_errhandler", MPI_Comm_set_errhandler(node, MPI_ERRORS_RETURN), activity)
-        let bytes = headerBytes + 64 + count * MemoryLayout<Float>.stride
+        let bytes = headerBytes(group) + 64 + count * MemoryLayout<Float>.stride
         let isFirst = communicator.rank == group.lowerBound
         // A file system without room would be noticed only when a page is touched, by SIGBUS.
         let room = !isFirst || freeBytes("/dev/shm") > bytes + bytes / 8
@@ -54,11 +57,11 @@ final class MPISharedMemory: SharedMemory {
             }
         }
         let enough = processors.reduce(0) { $0 + $1.nonzeroBitCount } >= group.count
-        return try MPISharedMemory(count: count, group: group, node: node!, window: window!, isFirst: isFirst,
+        return try MPISharedMemory(count: count, group: group, node: node!, window: window!, mine: communicator.rank - group.lowerBound,
                                    spins: enough ? 4000 : 50)
     }
 
-    private init(count: Int, group: Range<Int>, node: MPI_Comm, window: MPI_Win, isFirst: Bool, spins: Int) throws {
+    private init(count: Int, group: Range<Int>, node: MPI_Comm, window: MPI_Win, mine: Int, spins: Int) throws {
         let activity = "making shared memory for \(group.count) ranks"
         var size: MPI_Aint = 0
         var unit: Int32 = 0
@@ -69,14 +72,16 @@ final class MPISharedMemory: SharedMemory {
         let base = start!.alignedUp(toMultipleOf: 64)
         arrived = base.bindMemory(to: Atomic<UInt64>.self, capacity: 1)
         round = (base + 128).bindMemory(to: Atomic<UInt32>.self, capacity: 1)
-        values = Floats((base + MPISharedMemory.headerBytes).bindMemory(to: Float.self, capacity: count), count: count)
+        announced = group.indices.map { (base + 256 + 128 * ($0 - group.lowerBound)).bindMemory(to: Atomic<Int>.self, capacity: 1) }
+        self.mine = mine
+        values = Floats((base + MPISharedMemory.headerBytes(group)).bindMemory(to: Float.self, capacity: count), count: count)
         self.window = window
         self.node = node
         self.group = group
         self.spins = spins
         try mpi("MPI_Win_lock_all", MPI_Win_lock_all(MPI_MODE_NOCHECK, window), activity)
-        if isFirst {
-            memset(base, 0, MPISharedMemory.headerBytes + count * MemoryLayout<Float>.stride)
+        if mine == 0 {
+            memset(base, 0, MPISharedMemory.headerBytes(group) + count * MemoryLayout<Float>.stride)
         }
         try mpi("MPI_Win_sync", MPI_Win_sync(window), activity)
         try mpi("MPI_Barrier", MPI_Barrier(node), activity)
@@ -99,6 +104,14 @@ final class MPISharedMemory: SharedMemory {
             }
         }
         try mpi("MPI_Win_sync", MPI_Win_sync(window), "waiting for the ranks of this node")
+    }
+
+    func announce(_ progress: Int) { announced[mine].pointee.store(progress, ordering: .releasing) }
+
+    var leastAnnounced: Int {
+        var least = Int.max
+        for counter in announced { least = min(least, counter.pointee.load(ordering: .acquiring)) }
+        return least
     }
 
     /// Collective over the group, before MPI_Finalize.

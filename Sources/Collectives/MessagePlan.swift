@@ -1,35 +1,37 @@
 /// Who sends what to whom in an ``OrderedExchange``: pure arithmetic on ranks and ranges.
+///
+/// The vector is cut into pieces from its end, where a backward pass finishes first; of each piece every rank owns a slice.
 struct MessagePlan {
     let groups: [Range<Int>]
     let rank: Int
     let ranks: Int
     let count: Int
-    /// The largest number of values in one message.
-    let segment: Int
-    /// For each group, how many partial vectors it sends.
-    let partials: [Int]
-    /// Whether this rank's group folds its ranks' vectors before it sends.
-    let stages: Bool
+    /// The values in a piece, a multiple of 16; the piece at the vector's beginning may be shorter.
+    let piece: Int
 
-    /// The rank's part of the vector, cut at multiples of a cache line.
-    func slice(of rank: Int) -> Range<Int> {
-        let lines = (count + 15) / 16
-        return min(16 * (rank * lines / ranks), count) ..< min(16 * ((rank + 1) * lines / ranks), count)
+    var pieces: Int { (count + piece - 1) / piece }
+
+    /// The vector's part that is piece `number`, cut at multiples of a cache line.
+    func range(of number: Int) -> Range<Int> {
+        let end = (count + 15) / 16 * 16 - number * piece
+        return max(0, end - piece) ..< min(end, count)
     }
 
-    /// The part of the rank's slice that is summed in round `number`; empty where there is none.
-    func segment(_ number: Int, of rank: Int) -> Range<Int> {
-        let slice = slice(of: rank)
-        if number < 0 { return slice.lowerBound ..< slice.lowerBound }
-        let start = min(slice.lowerBound + number * segment, slice.upperBound)
-        return start ..< min(start + segment, slice.upperBound)
+    /// How many pieces lie wholly at or after `start`.
+    func pieces(from start: Int) -> Int {
+        if start == 0 { return pieces }
+        return max(0, ((count + 15) / 16 * 16 - start) / piece)
     }
 
-    /// How many rounds have something to sum; one more carries the last results.
-    var rounds: Int {
-        let longest = (0 ..< ranks).map { slice(of: $0).count }.max() ?? 0
-        return (longest + max(segment, 1) - 1) / max(segment, 1)
+    /// The part of piece `number` that `rank` owns, cut at multiples of a cache line.
+    func slice(_ number: Int, of rank: Int) -> Range<Int> {
+        let range = range(of: number), lines = (range.count + 15) / 16
+        return min(range.lowerBound + 16 * (rank * lines / ranks), range.upperBound)
+            ..< min(range.lowerBound + 16 * ((rank + 1) * lines / ranks), range.upperBound)
     }
+
+    /// No slice is longer.
+    var longestSlice: Int { 16 * ((piece / 16 + ranks - 1) / ranks) }
 
     func groupIndex(of rank: Int) -> Int { groups.firstIndex { $0.contains(rank) }! }
 
@@ -47,14 +49,4 @@ struct MessagePlan {
 
     /// Whether this rank receives partial sums from `peer` (and sends it its results).
     func receivesPartials(from peer: Int) -> Bool { correspondent(of: rank, in: groups[groupIndex(of: peer)]) == peer }
-
-    /// How many values of memory the messages of one round need.
-    var bufferValues: Int {
-        var messages = 0
-        for peer in peers {
-            if stages, sendsPartials(to: peer) { messages += partials[groupIndex(of: rank)] }
-            if receivesPartials(from: peer) { messages += partials[groupIndex(of: peer)] }
-        }
-        return messages * segment
-    }
 }

@@ -1,52 +1,47 @@
+import Glibc
 import Kernels
 
 /// Sums the ranks' partial vectors along the ``SumTree``: reduce-scatter by the owner of a slice, then allgather.
 ///
 /// Every rank owns a slice of the vector and folds it. Ranks that share memory (a group: consecutive ranks of one node) read each other's
-/// vectors there and write the result to one vector that all of them use. Between groups go messages, in segments: for each slice
-/// of a rank elsewhere, one rank of the group folds the group's part of the tree and sends it to the owner, and later gets the result.
-/// A group of one rank has no shared memory and sends its partial vectors as they are. With p groups of one rank, p a
-/// power of two, a rank sends 2·n·(p−1)/p values, as an ordinary allreduce does.
+/// vectors there and write the result to one vector that all of them use. Between groups go messages, piece by piece of the vector (see
+/// ``PieceDelivery``): for each slice of a rank elsewhere, one rank of the group folds the group's part of the tree and sends it to the
+/// owner, and later gets the result. A group of one rank has no shared memory and sends its partial vectors as they are. With p groups of
+/// one rank, p a power of two, a rank sends 2·n·(p−1)/p values, as an ordinary allreduce does.
+///
+/// Messages travel while the rank still computes, by a ``Courier``, where the communicator allows it.
 final class OrderedExchange {
     /// This rank's buffers; the first is the slot, where shards are computed.
     private(set) var buffers: [Floats] = []
     let fold: LocalFold
     /// How many values this rank sends to others in one reduction.
-    private(set) var valuesSent = 0
+    var valuesSent: Int { delivery?.valuesSent ?? 0 }
+    /// Whether messages have to wait until the rank has computed all.
+    var waitsForAll: Bool { delivery != nil && courier == nil && plan.pieces > 1 }
 
-    private let communicator: any Communicator
-    private let table: ShardTable
     private let tree: SumTree
-    private let count: Int
-    private let groups: [Range<Int>]
-    private let group: Range<Int>
+    private let plan: MessagePlan
     private let memory: (any SharedMemory)?
     private let plain: FloatBuffer?
     private let messages: FloatBuffer
-    private var rounds: [Round] = []
-    private var result = Floats.none
-    private let groupSum: VectorSum
-    private let finalSum: VectorSum
+    private let result: Floats
+    private let factor: Float
+    /// Where there is one group: what this rank folds.
+    private var alone: (sum: VectorSum, sources: [Floats], target: Floats)?
+    private var delivery: PieceDelivery?
+    private var courier: Courier?
+    private var reductions = 0
+    private var announced = 0
 
-    /// The sums and messages of one segment of every rank's slice.
-    private struct Round {
-        var staged: [(sources: [Floats], targets: [Floats])] = []
-        var outgoing: [Message] = []
-        var incoming: [Message] = []
-        var sources: [Floats] = []
-        var target: Floats?
-    }
-
-    /// `groups`: the ranks that share memory, in order. Returns nil on every rank if the memory cannot be had.
-    init?(count: Int, table: ShardTable, communicator: any Communicator, groups: [Range<Int>], segment: Int) throws {
-        self.communicator = communicator
-        self.table = table
-        self.count = count
-        self.groups = groups
+    /// `groups`: the ranks that share memory, in order. `piece`: the values in a piece. The sum is multiplied by `factor`; `packs`: messages
+    /// are of ``BFloat16``. Returns nil on every rank if the memory cannot be had.
+    init?(count: Int, table: ShardTable, communicator: any Communicator, groups: [Range<Int>], piece: Int, factor: Float, packs: Bool) throws {
         let tree = SumTree(shards: table.shards)
         self.tree = tree
+        self.factor = factor
         let group = groups.first { $0.contains(communicator.rank) }!
-        self.group = group
+        plan = MessagePlan(groups: groups, rank: communicator.rank, ranks: communicator.size, count: count,
+                           piece: groups.count == 1 ? (count + 15) / 16 * 16 : piece)
         fold = LocalFold(tree, shards: table.mine)
 
         let folds = group.map { LocalFold(tree, shards: table.shards(of: $0)) }
@@ -72,84 +67,60 @@ final class OrderedExchange {
         }
         result = group.count > 1 ? values[0 ..< count] : buffers[0]
 
-        func nodes(_ group: Range<Int>) -> [SumTree.Node] { tree.nodes(covering: OrderedExchange.shards(of: group, table)) }
+        let nodes = groups.map { tree.nodes(covering: table.shards(of: $0.lowerBound).lowerBound ..< table.shards(of: $0.upperBound - 1).upperBound) }
         let mine = folds.flatMap { $0.partials.map { $0.node } }
-        groupSum = VectorSum(tree, from: mine, to: nodes(group))
-        finalSum = VectorSum(tree, from: groups.flatMap { $0 == group ? mine : nodes($0) }, to: [tree.root])
-
-        let segment = groups.count == 1 ? count : segment
-        let plan = MessagePlan(groups: groups, rank: communicator.rank, ranks: communicator.size, count: count, segment: segment,
-                               partials: groups.map { nodes($0).count }, stages: mine.count != nodes(group).count)
-        messages = FloatBuffer(count: plan.bufferValues)
-        rounds = planRounds(plan, partials: partials)
-        valuesSent = rounds.reduce(0) { $0 + $1.outgoing.reduce(0) { $0 + $1.values.count } }
+        let place = plan.groupIndex(of: communicator.rank)
+        let finalSum = VectorSum(tree, from: groups.indices.flatMap { $0 == place ? mine : nodes[$0] }, to: [tree.root])
+        if groups.count == 1 {
+            messages = FloatBuffer(count: 0)
+            let slice = plan.slice(0, of: communicator.rank)
+            if !slice.isEmpty { alone = (finalSum, partials.map { $0[slice] }, result[slice]) }
+        } else {
+            let desk = Desk(plan, partials: nodes.map(\.count), stages: mine.count != nodes[place].count, packs: packs)
+            messages = FloatBuffer(count: PieceDelivery.window * desk.places)
+            let channel = try communicator.channel(tags: 2 * plan.pieces)
+            let pieces = (0 ..< plan.pieces).map { number in
+                let start = number % PieceDelivery.window * desk.places
+                return desk.piece(number, vectors: partials, result: result, memory: messages.values[start ..< start + desk.places])
+            }
+            let delivery = PieceDelivery(pieces, over: channel, memory: group.count > 1 ? memory : nil,
+                                         groupSum: VectorSum(tree, from: mine, to: nodes[place]), finalSum: finalSum, factor: factor)
+            self.delivery = delivery
+            // One piece goes when all is computed: the main thread itself is then quickest.
+            if channel.allowsThread, plan.pieces > 1 { courier = Courier { try delivery.carry(pause: $0) } }
+        }
         try touch()
     }
 
     /// The pages of shared memory belong to the processor that touches them first: each rank touches what it will write.
     private func touch() throws {
         for buffer in buffers { buffer.fill(0) }
-        for round in rounds { round.target?.fill(0) }
+        for number in 0 ..< plan.pieces { result[plan.slice(number, of: plan.rank)].fill(0) }
         try memory?.barrier()
     }
 
-    private static func shards(of group: Range<Int>, _ table: ShardTable) -> Range<Int> {
-        table.shards(of: group.lowerBound).lowerBound ..< table.shards(of: group.upperBound - 1).upperBound
+    /// This rank's partial vectors are final from value `start` on: what can be sent is.
+    func announce(from start: Int) {
+        guard let delivery else { return }
+        let pieces = plan.pieces(from: start)
+        guard pieces > announced else { return }
+        delivery.announce(reductions * plan.pieces + pieces)
+        if announced == 0 { courier?.begin() }
+        announced = pieces
     }
 
-    private func planRounds(_ plan: MessagePlan, partials: [Floats]) -> [Round] {
-        let memory = messages.values
-        var rounds: [Round] = []
-        for number in 0 ... plan.rounds {
-            var round = Round(), place = 0
-            func take(_ count: Int) -> Floats {
-                defer { place += plan.segment }
-                return memory[place ..< place + count]
-            }
-            for peer in plan.peers {
-                let theirs = plan.segment(number, of: peer), mine = plan.segment(number, of: communicator.rank)
-                if plan.sendsPartials(to: peer), !theirs.isEmpty {
-                    let sources = partials.map { $0[theirs] }
-                    let targets = plan.stages ? (0 ..< groupSum.results).map { _ in take(theirs.count) } : sources
-                    if plan.stages { round.staged.append((sources, targets)) }
-                    round.outgoing += targets.map { Message(peer: peer, values: $0) }
-                }
-                if plan.receivesPartials(from: peer), !mine.isEmpty {
-                    let targets = (0 ..< plan.partials[plan.groupIndex(of: peer)]).map { _ in take(mine.count) }
-                    round.incoming += targets.map { Message(peer: peer, values: $0) }
-                }
-                let theirsBefore = plan.segment(number - 1, of: peer), mineBefore = plan.segment(number - 1, of: communicator.rank)
-                if plan.receivesPartials(from: peer), !mineBefore.isEmpty {
-                    round.outgoing.append(Message(peer: peer, values: result[mineBefore]))
-                }
-                if plan.sendsPartials(to: peer), !theirsBefore.isEmpty {
-                    round.incoming.append(Message(peer: peer, values: result[theirsBefore]))
-                }
-            }
-            let mine = plan.segment(number, of: communicator.rank)
-            if !mine.isEmpty {
-                round.target = result[mine]
-                for (index, other) in groups.enumerated() {
-                    if other == group { round.sources += partials.map { $0[mine] }; continue }
-                    let peer = plan.correspondent(of: communicator.rank, in: other)
-                    round.sources += round.incoming.filter { $0.peer == peer }.prefix(plan.partials[index]).map { $0.values }
-                }
-            }
-            rounds.append(round)
-        }
-        return rounds
-    }
-
-    /// The sum of all shards times `factor`, the same bits on every rank. Collective.
+    /// The sum of all shards times `factor`, the same bits on every rank, when this rank's partial vectors are final. Collective.
     ///
     /// Where memory is shared the ranks of a node all get the same vector: it is to be read only, and stays as it is until
-    /// all of them have called `reduce` again.
-    func reduce(factor: Float) throws -> Floats {
-        try memory?.barrier()
-        for round in rounds {
-            for (sources, targets) in round.staged { groupSum(sources, into: targets, factor: 1) }
-            if groups.count > 1 { try communicator.exchange(outgoing: round.outgoing, incoming: round.incoming) }
-            if let target = round.target { finalSum(round.sources, into: [target], factor: factor) }
+    /// all of them have announced or called `reduce` again.
+    func reduce() throws -> Floats {
+        if let delivery {
+            announce(from: 0)
+            if let courier { try courier.wait() } else { try delivery.carry { sched_yield(); return true } }
+            (announced, reductions) = (0, reductions + 1)
+        } else {
+            try memory?.barrier()
+            if let alone { alone.sum(alone.sources, into: [alone.target], factor: factor) }
         }
         try memory?.barrier()
         return result

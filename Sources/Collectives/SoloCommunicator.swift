@@ -23,9 +23,7 @@ public final class SoloCommunicator: Communicator {
 
     public func sum(_ values: Floats) {}
 
-    public func exchange(outgoing: [Message], incoming: [Message]) {
-        precondition(outgoing.isEmpty && incoming.isEmpty, "a rank alone has nobody to exchange messages with")
-    }
+    public func channel(tags: Int) -> any Channel { preconditionFailure("a rank alone has nobody to exchange messages with") }
 
     public func sharedMemory(count: Int, group: Range<Int>) -> (any SharedMemory)? {
         SoloMemory(count: count)
@@ -36,9 +34,11 @@ public final class SoloCommunicator: Communicator {
 
 private final class SoloMemory: SharedMemory {
     private let buffer: FloatBuffer
+    private(set) var leastAnnounced = 0
     init(count: Int) { buffer = FloatBuffer(count: count) }
     var values: Floats { buffer.values }
     func barrier() {}
+    func announce(_ progress: Int) { leastAnnounced = progress }
 }
 
 /// The name of this host by the kernel.

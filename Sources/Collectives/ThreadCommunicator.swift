@@ -9,19 +9,22 @@ public final class ThreadCommunicator: Communicator, @unchecked Sendable {
     public let size: Int
     public var host: String { "thread\(nodes[rank])" }
     public let nodes: [Int]
+    private let channelsAllowThreads: Bool
     private let meeting: Meeting
 
-    private init(rank: Int, nodes: [Int], meeting: Meeting) {
+    private init(rank: Int, nodes: [Int], channelsAllowThreads: Bool, meeting: Meeting) {
         self.rank = rank
         size = nodes.count
         self.nodes = nodes
+        self.channelsAllowThreads = channelsAllowThreads
         self.meeting = meeting
     }
 
     /// Runs `body` once a rank, each in a thread of its own, and gives what they returned, in the order of ranks; or throws the error
     /// of the rank that failed first. `ranksPerNode`: only so many consecutive ranks share memory (all, if not given).
+    /// `channelsAllowThreads`: what their channels say.
     @discardableResult
-    public static func run<Value>(size: Int, ranksPerNode: Int? = nil,
+    public static func run<Value>(size: Int, ranksPerNode: Int? = nil, channelsAllowThreads: Bool = true,
                                   _ body: @escaping @Sendable (ThreadCommunicator) throws -> Value) throws -> [Value] {
         precondition(size >= 1, "\(size) ranks")
         let perNode = ranksPerNode ?? size
@@ -31,7 +34,7 @@ public final class ThreadCommunicator: Communicator, @unchecked Sendable {
         let threads = (0 ..< size).map { rank in
             startThread {
                 do {
-                    let value = try body(ThreadCommunicator(rank: rank, nodes: nodes, meeting: meeting))
+                    let value = try body(ThreadCommunicator(rank: rank, nodes: nodes, channelsAllowThreads: channelsAllowThreads, meeting: meeting))
                     meeting.lock.hold { outcomes.values[rank] = value }
                 } catch {
                     meeting.fail(rank: rank, error)
@@ -69,64 +72,64 @@ public final class ThreadCommunicator: Communicator, @unchecked Sendable {
     /// The sum in the order of ranks.
     public func sum(_ values: Floats) throws {
         let total = FloatBuffer(count: values.count)
-        try meeting.share(.messages([Message(peer: rank, values: values)]), rank: rank) { shared in
+        try meeting.share(.values(values), rank: rank) { shared in
             for item in shared {
-                guard case .messages(let messages) = item, messages.count == 1, messages[0].values.count == values.count else {
+                guard case .values(let theirs) = item, theirs.count == values.count else {
                     preconditionFailure("the ranks' collective calls differ")
                 }
-                for index in 0 ..< values.count { total.values[index] += messages[0].values[index] }
+                for index in 0 ..< values.count { total.values[index] += theirs[index] }
             }
         }
         values.copy(from: total.values)
     }
 
-    public func exchange(outgoing: [Message], incoming: [Message]) throws {
-        try meeting.share(.messages(outgoing), rank: rank) { shared in
-            var next = [Int](repeating: 0, count: size)
-            for message in incoming {
-                guard case .messages(let all) = shared[message.peer] else { preconditionFailure("the ranks' collective calls differ") }
-                let fromPeer = all.filter { $0.peer == rank }
-                precondition(next[message.peer] < fromPeer.count, "rank \(rank) waits for a message that rank \(message.peer) does not send")
-                let source = fromPeer[next[message.peer]].values
-                precondition(source.count == message.values.count, "a message of \(source.count) values into \(message.values.count)")
-                message.values.copy(from: source)
-                next[message.peer] += 1
-            }
-        }
+    public func channel(tags: Int) throws -> any Channel {
+        let office = try meeting.shareOne(rank == 0 ? PostOffice(meeting) : nil, of: 0, rank: rank)
+        return ThreadChannel(rank: rank, tags: tags, office: office, allowsThread: channelsAllowThreads)
     }
 
     public func sharedMemory(count: Int, group: Range<Int>) throws -> (any SharedMemory)? {
-        let buffer = rank == group.lowerBound ? FloatBuffer(count: count) : nil
-        var owner: FloatBuffer?
-        try meeting.share(.memory(buffer), rank: rank) { shared in
-            guard case .memory(let memory) = shared[group.lowerBound] else { preconditionFailure("the ranks' collective calls differ") }
-            owner = memory
-        }
-        return ThreadMemory(buffer: owner!, group: group, meeting: meeting)
+        let region = try meeting.shareOne(rank == group.lowerBound ? Region(count: count, ranks: group.count) : nil, of: group.lowerBound, rank: rank)
+        return ThreadMemory(region, rank: rank, group: group, meeting: meeting)
     }
 
     public func abort(_ code: Int32) -> Never { exit(code) }
 }
 
+/// Memory that threads of one process share, with the numbers that they announce.
+private final class Region {
+    let buffer: FloatBuffer
+    var announced: [Int]
+
+    init(count: Int, ranks: Int) {
+        buffer = FloatBuffer(count: count)
+        announced = [Int](repeating: 0, count: ranks)
+    }
+}
+
 private final class ThreadMemory: SharedMemory {
-    private let buffer: FloatBuffer
+    private let region: Region
+    private let rank: Int
     private let group: Range<Int>
     private let meeting: Meeting
 
-    init(buffer: FloatBuffer, group: Range<Int>, meeting: Meeting) {
-        self.buffer = buffer
+    init(_ region: Region, rank: Int, group: Range<Int>, meeting: Meeting) {
+        self.region = region
+        self.rank = rank
         self.group = group
         self.meeting = meeting
     }
 
-    var values: Floats { buffer.values }
+    var values: Floats { region.buffer.values }
     func barrier() throws { try meeting.wait(group: group) }
+    func announce(_ progress: Int) { meeting.lock.hold { region.announced[rank - group.lowerBound] = progress } }
+    var leastAnnounced: Int { meeting.lock.hold { region.announced.min()! } }
 }
 
 /// What the ranks of one run share: a lock, barriers, and a place where each shows the others its memory.
 /// Everything in it is read and written under the lock, but for what `shared` points at, which the barriers order.
-private final class Meeting: @unchecked Sendable {
-    enum Item { case bytes(UnsafeRawBufferPointer), messages([Message]), memory(FloatBuffer?) }
+final class Meeting: @unchecked Sendable {
+    enum Item { case nothing, bytes(UnsafeRawBufferPointer), values(Floats), object(AnyObject) }
 
     let lock = Lock()
     private(set) var failure: (rank: Int, error: any Error)?
@@ -134,7 +137,7 @@ private final class Meeting: @unchecked Sendable {
     private var arrived: [Range<Int>: Int] = [:]
     private var rounds: [Range<Int>: Int] = [:]
 
-    init(size: Int) { items = [Item](repeating: .messages([]), count: size) }
+    init(size: Int) { items = [Item](repeating: .nothing, count: size) }
 
     func fail(rank: Int, _ error: any Error) {
         lock.hold {
@@ -167,6 +170,16 @@ private final class Meeting: @unchecked Sendable {
         try wait(group: everyone)
         body(lock.hold { items })
         try wait(group: everyone)
+    }
+
+    /// The object that rank `owner` shows to all.
+    func shareOne<Object: AnyObject>(_ mine: Object?, of owner: Int, rank: Int) throws -> Object {
+        var one: Object?
+        try share(mine.map { .object($0) } ?? .nothing, rank: rank) { shared in
+            guard case .object(let object) = shared[owner] else { preconditionFailure("the ranks' collective calls differ") }
+            one = object as? Object
+        }
+        return one!
     }
 }
 

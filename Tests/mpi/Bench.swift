@@ -7,7 +7,7 @@ func bench(_ communicator: MPICommunicator) throws {
     let count = 12_200_000
     let table = try ShardTable(shards: communicator.size, communicator: communicator)
     let sums = try GradientSum.Kind.allCases.map {
-        try GradientSum(count: count, table: table, communicator: communicator, kind: $0)
+        try GradientSum(count: count, scale: 0.5, table: table, communicator: communicator, kind: $0)
     }
     var times = [[Double]](repeating: [], count: sums.count)
     for turn in 0 ..< 21 {
@@ -17,7 +17,7 @@ func bench(_ communicator: MPICommunicator) throws {
             sum.endShard()
             try communicator.barrier()
             let start = clock_gettime_nsec()
-            let result = try sum.finish(scale: 0.5)
+            let result = try sum.finish()
             let mine = clock_gettime_nsec() - start
             try require(result[count - 1] == 0.5 * Float(communicator.size), "a wrong sum")
             let slowest = Double(try communicator.maximum(mine)) / 1e6

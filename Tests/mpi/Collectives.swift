@@ -29,23 +29,32 @@ func collectives(_ communicator: MPICommunicator) throws {
     try failTogether(communicator)
 }
 
-/// Two messages to every other rank, of lengths that depend on the pair; matched in their order.
+/// Two messages of each of two tags to every other rank, of lengths that depend on the pair; matched by tag, then in their order, whatever
+/// the order in which the tags are begun.
 private func exchangeWithAll(_ communicator: MPICommunicator) throws {
     let rank = communicator.rank
-    var buffers: [FloatBuffer] = [], outgoing: [Message] = [], incoming: [Message] = []
-    for peer in 0 ..< communicator.size where peer != rank {
-        for number in 1 ... 2 {
-            let sent = FloatBuffer([Float](repeating: Float(100 * rank + 10 * peer + number), count: 40_000 * number + rank))
-            let received = FloatBuffer(count: 40_000 * number + peer)
-            buffers += [sent, received]
-            outgoing.append(Message(peer: peer, values: sent.values))
-            incoming.append(Message(peer: peer, values: received.values))
+    if communicator.size == 1 { return }
+    let channel = try communicator.channel(tags: 2)
+    var buffers: [FloatBuffer] = [], incoming: [[Message]] = [[], []]
+    for tag in rank % 2 == 0 ? [0, 1] : [1, 0] {
+        var outgoing: [Message] = []
+        for peer in 0 ..< communicator.size where peer != rank {
+            for number in 1 ... 2 {
+                let sent = FloatBuffer([Float](repeating: Float(1000 * tag + 100 * rank + 10 * peer + number), count: 40_000 * number + rank))
+                let received = FloatBuffer(count: 40_000 * number + peer)
+                buffers += [sent, received]
+                outgoing.append(Message(peer: peer, values: sent.values))
+                incoming[tag].append(Message(peer: peer, values: received.values))
+            }
         }
+        try channel.begin(tag, outgoing: outgoing, incoming: incoming[tag])
     }
-    try communicator.exchange(outgoing: outgoing, incoming: incoming)
-    for (index, message) in incoming.enumerated() {
-        let expected = Float(100 * message.peer + 10 * rank + index % 2 + 1)
-        try require(message.values.array.allSatisfy { $0 == expected }, "message \(index % 2 + 1) from rank \(message.peer)")
+    for tag in 0 ... 1 {
+        while try !channel.isDone(tag) {}
+        for (index, message) in incoming[tag].enumerated() {
+            let expected = Float(1000 * tag + 100 * message.peer + 10 * rank + index % 2 + 1)
+            try require(message.values.array.allSatisfy { $0 == expected }, "message \(index % 2 + 1) from rank \(message.peer)")
+        }
     }
     withExtendedLifetime(buffers) {}
 }

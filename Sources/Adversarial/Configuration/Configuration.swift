@@ -1,3 +1,4 @@
+import Collectives
 import Nets
 import Storage
 import Yams
@@ -67,6 +68,8 @@ public struct Configuration: Sendable {
         /// The same bits on any number of ranks, or MPI_Allreduce.
         public enum Kind: String, CaseIterable, Sendable { case ordered, mpi }
         public let kind: Kind
+        /// How gradients travel between nodes.
+        public let precision: GradientSum.Precision
         /// nil: as many as the ranks that the run first starts on.
         public let shards: Int?
         /// Steps between two comparisons of all ranks' states; they are compared before each checkpoint too.
@@ -199,6 +202,11 @@ extension Configuration.Training {
 extension Configuration.Exchange {
     init(_ section: Section) throws(Failure) {
         kind = try section.choice("kind", default: .ordered)
+        precision = try section.choice("precision", default: .float32)
+        if kind == .mpi, precision != .float32 {
+            throw .configuration("exchange.precision", "MPI_Allreduce (exchange.kind: mpi) has no \(precision.rawValue)",
+                                 remedy: "Use float32, or exchange.kind: ordered.")
+        }
         shards = try section.optionalInteger("shards", 1 ... 65_536)
         checkEvery = try section.integer("check_every", default: 100, 1 ... .max)
     }

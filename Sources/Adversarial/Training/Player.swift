@@ -22,7 +22,7 @@ public final class Player {
     private var hasGradient = false
 
     init(_ role: Role, _ layers: [LayerSettings], input: Shape, _ settings: OptimiserSettings, capacity: Int, parts: Int, seed: UInt64,
-         shards: ShardTable, _ kind: Configuration.Exchange.Kind, _ communicator: any Communicator) throws {
+         shards: ShardTable, _ exchange: Configuration.Exchange, _ communicator: any Communicator) throws {
         self.role = role
         self.settings = settings
         do {
@@ -34,7 +34,8 @@ public final class Player {
         }
         network.store.initialise(seed: seed, role: role.rawValue)
         optimiser = Optimiser(settings.rule, count: network.store.count)
-        gradients = try GradientSum(count: network.store.count, table: shards, communicator: communicator, kind: kind == .ordered ? .ordered : .mpi)
+        gradients = try GradientSum(count: network.store.count, table: shards, communicator: communicator,
+                                    kind: exchange.kind == .ordered ? .ordered : .mpi, precision: exchange.precision)
         ofShards = parts > 1 ? FloatBuffer(count: parts * network.store.count) : nil
     }
 
@@ -50,8 +51,14 @@ public final class Player {
     }
 
     /// Adds the gradients of the shards at hand, given that of the cost with respect to the output of the last forward.
-    func backward(from outputGradient: Batch) throws {
-        _ = try network.backward(from: outputGradient, into: ofShards?.values ?? gradients.slot, adding: hasGradient, inputGradient: false)
+    ///
+    /// `isLast`: the group has no more to add. The exchange of each layer's gradient then begins as soon as it is there, but where
+    /// several shards go through the network together.
+    func backward(from outputGradient: Batch, isLast: Bool) throws {
+        let gradients = gradients, settles = isLast && ofShards == nil
+        _ = try network.backward(from: outputGradient, into: ofShards?.values ?? gradients.slot, adding: hasGradient, inputGradient: false) { range in
+            if settles { gradients.settle(from: range.lowerBound) }
+        }
         hasGradient = true
     }
 

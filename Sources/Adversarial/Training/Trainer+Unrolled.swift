@@ -33,7 +33,7 @@ extension Trainer {
             for group in groups {
                 generator.beginGroup()
                 try repeatForward(of: group)
-                try generator.backward(from: rows(group, of: unrolling.imageGradient.values))
+                try generator.backward(from: rows(group, of: unrolling.imageGradient.values), isLast: true)
                 generator.endGroup()
             }
         }
@@ -99,7 +99,7 @@ extension Trainer {
             if case .images(_, _, isGeneratorCost: true) = purpose { ledger.record(.generatorStep, shard: shard, cost: cost, belief: 0, value: 0) }
         }
         let gradient = Batch(logitGradient.values, count: logits.count, shape: .vector(1))
-        try discriminator.backward(from: gradient)
+        try discriminator.backward(from: gradient, isLast: half == .fake)
         guard case .images(let buffer, let factor, _) = purpose, half == .fake else { return }
         let images = packing.split(try discriminator.backwardFrozen(from: gradient)), target = rows(group, of: buffer.values)
         for index in 0 ..< images.values.count { target.values[index] += factor * images.values[index] }

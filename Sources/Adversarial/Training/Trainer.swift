@@ -51,9 +51,9 @@ public final class Trainer {
         let parts = groups[0].shards.count
         let latentShape = Shape.vector(configuration.latent.size)
         generator = try Player(.generator, configuration.generator, input: latentShape, configuration.generatorOptimiser,
-                               capacity: capacity, parts: parts, seed: configuration.seed, shards: shards, configuration.exchange.kind, communicator)
+                               capacity: capacity, parts: parts, seed: configuration.seed, shards: shards, configuration.exchange, communicator)
         discriminator = try Player(.discriminator, configuration.discriminator, input: packing.shape, configuration.discriminatorOptimiser,
-                                   capacity: capacity / packs, parts: parts, seed: configuration.seed, shards: shards, configuration.exchange.kind, communicator)
+                                   capacity: capacity / packs, parts: parts, seed: configuration.seed, shards: shards, configuration.exchange, communicator)
         let fewest = shards.fewestRowsOfAShard(batch: configuration.training.batch)
         try Self.check(generator.network, makes: imageShape, from: fewest, of: configuration.training.batch)
         try Self.check(discriminator.network, makes: .vector(1), from: fewest / packs, of: configuration.training.batch / packs)
@@ -98,6 +98,7 @@ public final class Trainer {
 
     /// Algorithm 1: k updates of the discriminator, then one of the generator, each on fresh noise.
     private func alternate() throws {
+        var firstFakes: Batch?
         for inner in 0 ..< k {
             let real = try nextReal(inner)
             enter(.discriminator)
@@ -109,14 +110,18 @@ public final class Trainer {
                     discriminator.endGroup()
                 }
             }
+            // The generator does not depend on this update: it runs while the gradient travels.
+            if inner == k - 1 { try timed(.compute) { firstFakes = try generate(.generatorNoise, 0, groups[0]) } }
             try update(discriminator, number: stepsDone * k + inner + 1, inner)
         }
         enter(.generator)
         for group in groups {
             try timed(.compute) {
                 generator.beginGroup()
-                let logits = try decide(generate(.generatorNoise, 0, group), .generatorStep, group)
-                try generator.backward(from: imageGradient(of: logits, group))
+                let fakes = try firstFakes ?? generate(.generatorNoise, 0, group)
+                firstFakes = nil
+                let logits = try decide(fakes, .generatorStep, group)
+                try generator.backward(from: imageGradient(of: logits, group), isLast: true)
                 generator.endGroup()
             }
         }
@@ -133,7 +138,7 @@ public final class Trainer {
                 generator.beginGroup()
                 try judge(rows(group, of: real), .real, 0, group)
                 let logits = try judge(generate(.discriminatorNoise, 0, group), .fake, 0, group)
-                try generator.backward(from: imageGradient(of: logits, group))
+                try generator.backward(from: imageGradient(of: logits, group), isLast: true)
                 discriminator.endGroup()
                 generator.endGroup()
             }
@@ -184,7 +189,7 @@ public final class Trainer {
             }
             ledger.record(.discriminatorStep(inner: inner, half), shard: shard, cost: cost, belief: belief, value: value)
         }
-        try discriminator.backward(from: Batch(logitGradient.values, count: logits.count, shape: .vector(1)))
+        try discriminator.backward(from: Batch(logitGradient.values, count: logits.count, shape: .vector(1)), isLast: half == .fake)
         return logits
     }
 

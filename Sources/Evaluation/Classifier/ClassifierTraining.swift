@@ -60,7 +60,7 @@ public struct ClassifierTraining: Sendable {
     private func train(_ network: Network, _ images: LabelledImages, _ table: ShardTable, steps: Int, _ team: Team) throws {
         let communicator = team.communicator
         let reader = try communicator.agreed { try MinibatchReader(images.source, batch: Self.batch, seed: seed, rows: table.rows(batch: Self.batch)) }
-        let gradients = try GradientSum(count: network.store.count, table: table, communicator: communicator)
+        let gradients = try GradientSum(count: network.store.count, scale: 1 / Float(Self.batch), table: table, communicator: communicator)
         let losses = ShardSums(count: 2, table: table, communicator: communicator)
         let optimiser = Optimiser(.adam(beta1: 0.9, beta2: 0.999, epsilon: 1e-8), count: network.store.count)
         let schedule = RateSchedule.linear(initial: Self.rate, final: 0, steps: steps)
@@ -79,10 +79,10 @@ public struct ClassifierTraining: Sendable {
                 losses[shard: shard, 0] += loss
                 losses[shard: shard, 1] += Double(right)
                 _ = try network.backward(from: Batch(logitGradient.values, count: rows.count, shape: logits.shape), into: gradients.slot,
-                                         adding: gradients.addsToSlot, inputGradient: false)
+                                         adding: gradients.addsToSlot, inputGradient: false) { gradients.settle(from: $0.lowerBound) }
                 gradients.endShard()
             }
-            _ = optimiser.update(network.store.values.values, gradients: try gradients.finish(scale: 1 / Float(Self.batch)),
+            _ = optimiser.update(network.store.values.values, gradients: try gradients.finish(),
                                  rate: schedule.rate(at: step), update: step + 1)
             try losses.sum()
             try report(step + 1, of: steps, loss: losses.totals[0] / Double(Self.batch), right: losses.totals[1] / Double(Self.batch), team.console)

@@ -1,0 +1,78 @@
+import Glibc
+import Synchronization
+
+/// A thread that does one piece of work after another while the rank's main thread goes on.
+///
+/// Between ``begin()`` and the return of ``wait()`` what the work uses is the courier's, but for what is atomic.
+final class Courier {
+    /// What the two threads tell each other, under the lock but for the flags.
+    private final class State: @unchecked Sendable {
+        let lock = Lock()
+        var hasWork = false
+        var failure: (any Error)?
+        let isAwaited = Atomic<Bool>(false)
+        let isEnding = Atomic<Bool>(false)
+    }
+
+    private let state = State()
+    private let thread: pthread_t
+
+    /// `work` calls its argument where it has to wait, and returns at once if that says false.
+    init(_ work: @escaping @Sendable (_ pause: () -> Bool) throws -> Void) {
+        let state = state
+        thread = startThread { Courier.run(work, state) }
+    }
+
+    private static func run(_ work: (() -> Bool) throws -> Void, _ state: State) {
+        while true {
+            state.lock.hold {
+                while !state.hasWork, !state.isEnding.load(ordering: .acquiring) { state.lock.sleep() }
+            }
+            if state.isEnding.load(ordering: .acquiring) { return }
+            var failure: (any Error)?
+            do { try work { pause(state) } } catch { failure = error }
+            state.lock.hold {
+                state.failure = failure
+                state.hasWork = false
+                state.lock.wakeAll()
+            }
+        }
+    }
+
+    /// While the main thread computes its processor is not taken from it more often than messages need: they come in
+    /// hundreds of kilobytes. Once it waits, the processor is ours.
+    private static func pause(_ state: State) -> Bool {
+        if state.isEnding.load(ordering: .acquiring) { return false }
+        if state.isAwaited.load(ordering: .relaxed) { sched_yield() } else { usleep(200) }
+        return true
+    }
+
+    /// Starts the work. Not before the last is waited for.
+    func begin() {
+        state.lock.hold {
+            precondition(!state.hasWork, "the courier is under way")
+            state.hasWork = true
+            state.lock.wakeAll()
+        }
+    }
+
+    /// Returns when the work is done; throws what it threw.
+    func wait() throws {
+        state.isAwaited.store(true, ordering: .relaxed)
+        defer { state.isAwaited.store(false, ordering: .relaxed) }
+        try state.lock.hold {
+            while state.hasWork { state.lock.sleep() }
+            defer { state.failure = nil }
+            if let failure = state.failure { throw failure }
+        }
+    }
+
+    /// Work under way is given up: an error ends this rank, and others may never answer.
+    deinit {
+        state.lock.hold {
+            state.isEnding.store(true, ordering: .releasing)
+            state.lock.wakeAll()
+        }
+        pthread_join(thread, nil)
+    }
+}
