@@ -92,6 +92,12 @@ final class OrderedExchange {
         try touch()
     }
 
+    /// Nobody may still write to the memory, or read it, when it goes.
+    deinit {
+        courier = nil
+        delivery = nil
+    }
+
     /// The pages of shared memory belong to the processor that touches them first: each rank touches what it will write.
     private func touch() throws {
         for buffer in buffers { buffer.fill(0) }

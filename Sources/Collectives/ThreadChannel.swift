@@ -32,6 +32,13 @@ final class ThreadChannel: Channel {
         incoming = outgoing
     }
 
+    /// What a rank that fails has not yet sent is in memory that goes with it.
+    deinit {
+        office.meeting.lock.hold {
+            for route in office.letters.keys where route.from == rank { office.letters[route] = [] }
+        }
+    }
+
     func begin(_ tag: Int, outgoing: [Message], incoming: [Message]) throws {
         precondition(self.outgoing[tag].isEmpty && self.incoming[tag].isEmpty, "tag \(tag) is begun again before it is done")
         self.outgoing[tag] = outgoing
