@@ -1,7 +1,7 @@
 import Kernels
 
 /// Lays out the sums and messages of each piece of an ``OrderedExchange`` in the memory of messages.
-struct Desk {
+struct MessageDesk {
     private let plan: MessagePlan
     /// For each group, how many partial vectors it sends.
     private let partials: [Int]

@@ -76,7 +76,7 @@ final class OrderedExchange {
             let slice = plan.slice(0, of: communicator.rank)
             if !slice.isEmpty { alone = (finalSum, partials.map { $0[slice] }, result[slice]) }
         } else {
-            let desk = Desk(plan, partials: nodes.map(\.count), stages: mine.count != nodes[place].count, packs: packs)
+            let desk = MessageDesk(plan, partials: nodes.map(\.count), stages: mine.count != nodes[place].count, packs: packs)
             messages = FloatBuffer(count: PieceDelivery.window * desk.places)
             let channel = try communicator.channel(tags: 2 * plan.pieces)
             let pieces = (0 ..< plan.pieces).map { number in

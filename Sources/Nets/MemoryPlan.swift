@@ -13,6 +13,8 @@ struct LayerPlan {
     let parameterRanges: [Range<Int>]
     /// Where the layer's part of the flat buffers begins; nil where it has none.
     let parameterStart: Int?
+    /// Whether its gradient is made before the input's, so that it can travel while the rest of the layer is computed.
+    let gradientFirst: Bool
     let statisticRanges: [Range<Int>]
     /// Where the layer treats all parts of a minibatch as one batch.
     let shared: (layer: any MinibatchLayer, sums: any SharedSums)?
@@ -82,6 +84,7 @@ extension Network {
                 outputValues: buffer?.values, outputBuffer: buffer,
                 saved: FloatBuffer(count: parts * saved), savedCount: saved,
                 parameterRanges: ranges, parameterStart: ranges.first?.lowerBound,
+                gradientFirst: shared == nil && ranges.contains { $0.count >= 1 << 16 },
                 statisticRanges: store.statisticEntries.filter { $0.layer == number }.map(\.range), shared: shared)
         }
     }

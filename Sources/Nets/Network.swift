@@ -137,8 +137,7 @@ public final class Network {
                 if !inPlace { side = side == 0 ? 1 : 0 }
                 next = Batch(inPlace ? current.values : gradients[side].values, count: lastCount, shape: plan.input)
             }
-            // A large gradient is made first, so that it can travel while the rest of the layer is computed.
-            let gradientFirst = target != nil && next != nil && plan.shared == nil && plan.parameterRanges.contains { $0.count >= 1 << 16 }
+            let gradientFirst = plan.gradientFirst && target != nil && next != nil
             try backward(number, from: current, into: gradientFirst ? nil : next, target, adding: adding)
             if target != nil, let start = plan.parameterStart {
                 try ready(start ..< final)

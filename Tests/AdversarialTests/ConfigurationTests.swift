@@ -54,13 +54,18 @@ import Testing
         ("optimizer.generator.rate=-1", "optimizer.generator.rate"), ("optimizer.generator.rate=.nan", "optimizer.generator.rate"),
         ("optimizer.generator.rate=1e999", "optimizer.generator.rate"), ("optimizer.generator.kind=adamm", "optimizer.generator.kind"),
         ("exchange.shards=1000", "exchange.shards"), ("seed=-1", "seed"), ("training=5", "training"), ("generator.7.dense.units=3", "generator.7"),
-        ("training.update=simultaneous", ""), ("latent.size=99999999999999999999", "latent.size"), ("name=../x", "name"),
+        ("exchange.precision=half", "exchange.precision"), ("training.update=simultaneous", ""), ("exchange.precision=bfloat16", ""), ("latent.size=99999999999999999999", "latent.size"), ("name=../x", "name"),
     ]) func badValuesAreRefusedByName(setting: String, key: String) throws {
         let failure = refusal(Self.small, [setting])
         if key.isEmpty { #expect(failure == nil); return }
         #expect(failure?.code == .badConfiguration)
         #expect(failure?.message.contains(key) == true, "\(failure?.message ?? "accepted")")
         #expect(failure?.remedy.isEmpty == false)
+    }
+
+    @Test func onlyMessagesOfOurOwnAreRounded() throws {
+        let failure = try #require(refusal(Self.small, ["exchange.kind=mpi", "exchange.precision=bfloat16"]))
+        #expect(failure.code == .badConfiguration && failure.message.contains("exchange.precision"))
     }
 
     @Test func kernelsAndStridesHaveAHeightAndAWidth() throws {

@@ -105,7 +105,8 @@ def resume(run, *arguments, ranks=1, code=0):
 
 
 def metrics(run):
-    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    """The lines that are whole: of a run under way the last may not be."""
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines(keepends=True) if line.endswith("\n")]
 
 
 def checkpoint(run, step):

@@ -67,6 +67,7 @@ def test_differing_states_differ(data, tmp_path):
 
 @pytest.mark.parametrize("option, key", [(("--batch", 10), "batch"), (("--seed", 8), "seed"),
                                          (("--set", "optimizer.generator.rate=0.5"), "rate"),
+                                         (("--set", "exchange.precision=bfloat16"), "precision"),
                                          (("--discriminator-steps", 3), "discriminator_steps")])
 def test_contradicting_option_is_refused_by_name(option, key, data, run):
     train("dense", run, "--data", data, "--steps", 2)
