@@ -125,6 +125,7 @@ public final class GradientSum {
     /// After a shard's last addition to the slot.
     public func endShard() {
         precondition(inShard, "no shard was begun")
+        settle(from: 0)
         fold(0 ..< settled)
         settled = slot.count
         inShard = false

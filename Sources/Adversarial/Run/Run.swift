@@ -129,7 +129,8 @@ public final class Run {
         let output = configuration.output
         var pace = Pace()
         while trainer.stepsDone < steps {
-            let report = try trainer.step(stopVote: wantsToStop, checkpointVote: writer?.isFinished ?? false)   // all ranks
+            let report = try trainer.step(stopVote: wantsToStop, checkpointVote: writer?.isFinished ?? false,   // all ranks
+                                          isLast: trainer.stepsDone + 1 == steps)
             try check(report)                                                          // all ranks
             pace.count(samples: samplesPerStep, clock: trainer.clock)
             try writing { try log(report, &pace) }                                     // rank 0

@@ -28,22 +28,37 @@ enum Pass {
 final class StepLedger {
     private enum Figure: Int, CaseIterable { case cost, belief, value }
 
+    private final class Page {
+        let sums: ShardSums
+        /// Which forwards of G and which passes of D there were: a simultaneous update has no forward of the generator's own.
+        var generatorRan: [Bool]
+        var discriminatorRan: [Bool]
+
+        init(_ sums: ShardSums, generators: Int, passes: Int) {
+            self.sums = sums
+            generatorRan = [Bool](repeating: false, count: generators)
+            discriminatorRan = [Bool](repeating: false, count: passes)
+        }
+    }
+
     private let k: Int
     private let table: ShardTable
     private let generator: Network
     private let discriminator: Network
-    private let sums: ShardSums
+    /// The step's page, and one for what is put down of the next step already.
+    private let pages: [Page]
+    private var writing = 0
+    private var hasTurned = false
+    /// The page of the step that was last finished.
+    private var closed: Page
     /// For the shards of a group, one after another.
     private let generatorStatistics: FloatBuffer
     private let discriminatorStatistics: FloatBuffer
-    /// Which forwards of G and which passes of D the step has made: a simultaneous update has no forward of the generator's own.
-    private var generatorRan: [Bool]
-    private var discriminatorRan: [Bool]
     private var report = StepReport()
     /// Decisions of D in a pass over the minibatch.
     private var packs = 1
     /// Bytes of one shard's sums, of which every rank gets every shard's.
-    var bytesOfShard: Int { sums.totals.count * MemoryLayout<Double>.size }
+    var bytesOfShard: Int { closed.sums.totals.count * MemoryLayout<Double>.size }
 
     init(discriminatorSteps: Int, generator: Network, discriminator: Network, table: ShardTable, _ communicator: any Communicator) {
         k = discriminatorSteps
@@ -53,11 +68,12 @@ final class StepLedger {
         generatorStatistics = FloatBuffer(count: generator.parts * generator.store.statistics.count)
         discriminatorStatistics = FloatBuffer(count: discriminator.parts * discriminator.store.statistics.count)
         let passes = 2 * discriminatorSteps + 1
-        generatorRan = [Bool](repeating: false, count: discriminatorSteps + 1)
-        discriminatorRan = [Bool](repeating: false, count: passes)
         let figures = Vote.allCases.count + passes * Figure.allCases.count
-        sums = ShardSums(count: figures + (discriminatorSteps + 1) * generator.store.statistics.count + passes * discriminator.store.statistics.count,
-                         table: table, communicator: communicator)
+        let statistics = (discriminatorSteps + 1) * generator.store.statistics.count + passes * discriminator.store.statistics.count
+        pages = (0 ..< 2).map { _ in
+            Page(ShardSums(count: figures + statistics, table: table, communicator: communicator), generators: discriminatorSteps + 1, passes: passes)
+        }
+        closed = pages[0]
     }
 
     // MARK: - Columns: the votes, then each pass's figures, then the statistics of G by forward and of D by pass
@@ -81,28 +97,31 @@ final class StepLedger {
 
     // MARK: - Adding
 
-    func begin() {
-        report = StepReport()
-        for forward in generatorRan.indices { generatorRan[forward] = false }
-        for pass in discriminatorRan.indices { discriminatorRan[pass] = false }
+    func begin() { report = StepReport() }
+
+    /// What comes is the next step's.
+    func turnPage() {
+        precondition(!hasTurned, "the step before is not finished")
+        hasTurned = true
+        writing = 1 - writing
     }
 
     /// Runs a forward of the generator, the one of inner step `inner` or of its own step, with its batch statistics put down.
     func forward(generator input: Batch, inner: Int?, _ draws: Draws, _ group: ShardGroup) throws -> Batch {
-        generatorRan[inner ?? k] = true
+        pages[writing].generatorRan[inner ?? k] = true
         return try forward(generator, input, draws, generatorStatistics.values, group, group.parts, column: generatorColumn(inner ?? k))
     }
 
     /// Runs a forward of the discriminator, on packs, with its batch statistics put down.
     func forward(discriminator input: Batch, _ pass: Pass, _ draws: Draws, _ group: ShardGroup) throws -> Batch {
-        discriminatorRan[number(pass)] = true
+        pages[writing].discriminatorRan[number(pass)] = true
         return try forward(discriminator, input, draws, discriminatorStatistics.values, group, group.packParts, column: discriminatorColumn(number(pass)))
     }
 
     private func forward(_ network: Network, _ input: Batch, _ draws: Draws, _ statistics: Floats, _ group: ShardGroup, _ parts: [Range<Int>], column: Int) throws -> Batch {
         statistics.fill(0)
         let output = try network.forward(input, mode: .training(draws), parts: parts, batchStatistics: statistics)
-        let count = network.store.statistics.count
+        let count = network.store.statistics.count, sums = pages[writing].sums
         for (part, shard) in group.shards.enumerated() {
             for index in 0 ..< count { sums[shard: shard, column + index] += Double(statistics[part * count + index]) }
         }
@@ -111,6 +130,7 @@ final class StepLedger {
 
     /// The sum of a shard's costs in a pass, of D's beliefs σ(s), and of its term of V(D, G).
     func record(_ pass: Pass, shard: Int, cost: Double, belief: Double, value: Double) {
+        let sums = pages[writing].sums
         sums[shard: shard, column(pass, .cost)] += cost
         sums[shard: shard, column(pass, .belief)] += belief
         sums[shard: shard, column(pass, .value)] += value
@@ -129,14 +149,19 @@ final class StepLedger {
 
     /// Sums over all shards, moves the running statistics pass by pass, and returns the means over a minibatch of `batch` examples in `packs`.
     func finish(step: Int, batch: Int, packs: Int, weight: Double, stopVote: Bool, checkpointVote: Bool) throws -> StepReport {
-        if stopVote { sums[shard: table.mine.lowerBound, Vote.stop.rawValue] += 1 }
-        if checkpointVote { sums[shard: table.mine.lowerBound, Vote.checkpoint.rawValue] += 1 }
-        try sums.sum()
-        for forward in 0 ... k where generatorRan[forward] {
+        if !hasTurned { turnPage() }
+        hasTurned = false
+        closed = pages[1 - writing]
+        if stopVote { closed.sums[shard: table.mine.lowerBound, Vote.stop.rawValue] += 1 }
+        if checkpointVote { closed.sums[shard: table.mine.lowerBound, Vote.checkpoint.rawValue] += 1 }
+        try closed.sums.sum()
+        for forward in 0 ... k where closed.generatorRan[forward] {
             apply(generator, generatorStatistics.values, from: generatorColumn(forward), batch)
+            closed.generatorRan[forward] = false
         }
-        for pass in 0 ..< passes where discriminatorRan[pass] {
+        for pass in 0 ..< passes where closed.discriminatorRan[pass] {
             apply(discriminator, discriminatorStatistics.values, from: discriminatorColumn(pass), packs)
+            closed.discriminatorRan[pass] = false
         }
         self.packs = packs
         let real = Pass.discriminatorStep(inner: k - 1, .real), fake = Pass.discriminatorStep(inner: k - 1, .fake)
@@ -148,19 +173,19 @@ final class StepLedger {
         report.dReal = mean(real, .belief)
         report.dFake = mean(fake, .belief)
         report.value = mean(real, .value) + mean(fake, .value)
-        report.stopRequested = sums.totals[Vote.stop.rawValue] > 0
-        report.checkpointFinished = sums.totals[Vote.checkpoint.rawValue] > 0
+        report.stopRequested = closed.sums.totals[Vote.stop.rawValue] > 0
+        report.checkpointFinished = closed.sums.totals[Vote.checkpoint.rawValue] > 0
         return report
     }
 
     /// The mean cost of a pass over the minibatch of the step that was last finished.
     func cost(_ pass: Pass) -> Double { mean(pass, .cost) }
 
-    private func mean(_ pass: Pass, _ figure: Figure) -> Double { sums.totals[column(pass, figure)] / Double(packs) }
+    private func mean(_ pass: Pass, _ figure: Figure) -> Double { closed.sums.totals[column(pass, figure)] / Double(packs) }
 
     private func apply(_ network: Network, _ statistics: Floats, from column: Int, _ samples: Int) {
         let statistics = statistics[0 ..< network.store.statistics.count]
-        for index in 0 ..< statistics.count { statistics[index] = Float(sums.totals[column + index]) }
+        for index in 0 ..< statistics.count { statistics[index] = Float(closed.sums.totals[column + index]) }
         network.store.applyStatistics(statistics, samples: samples)
     }
 }

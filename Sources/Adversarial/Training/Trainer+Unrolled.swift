@@ -5,7 +5,7 @@ import Nets
 /// G by the minimax cost at D's last one.
 extension Trainer {
     func stepUnrolled(_ unrolling: Unrolling) throws {
-        let real = try nextReal(0)
+        let real = try nextReal(stepsDone, 0)
         enter(.discriminator)
         try timed(.compute) {
             for group in groups { rows(group, of: unrolling.generated.values).values.copy(from: try generate(.discriminatorNoise, 0, group).values) }
@@ -70,8 +70,8 @@ extension Trainer {
                 discriminator.beginGroup()
                 let (data, fakes) = (rows(group, of: real), rows(group, of: generated.values))
                 if case .recorded = purpose {
-                    try judge(data, .real, 0, group)
-                    try judge(fakes, .fake, 0, group)
+                    try judge(data, .real, stepsDone, 0, group)
+                    try judge(fakes, .fake, stepsDone, 0, group)
                 } else {
                     try evaluate(data, .real, group, purpose)
                     try evaluate(fakes, .fake, group, purpose)

@@ -35,6 +35,8 @@ public final class Trainer {
     let logitGradient: FloatBuffer
     /// Where the generator's gradient goes through steps of the discriminator.
     private let unrolling: Unrolling?
+    /// The real examples of the next step, if the discriminator's cost on the first group of them is done already.
+    private(set) var realsAhead: Floats?
 
     public init(_ configuration: Configuration, imageShape: Shape, images: MinibatchReader, shards: ShardTable,
                 communicator: any Communicator) throws {
@@ -72,12 +74,12 @@ public final class Trainer {
     ///
     /// Throws 80 where a loss or gradient is not finite: the state is then not to be kept.
     /// `stopVote`: whether this rank wants to stop, `checkpointVote`: whether it has the outcome of a checkpoint; one such vote is
-    /// enough for all (``StepReport/stopRequested``, ``StepReport/checkpointFinished``).
-    public func step(stopVote: Bool = false, checkpointVote: Bool = false) throws -> StepReport {
+    /// enough for all (``StepReport/stopRequested``, ``StepReport/checkpointFinished``). `isLast`: no step is to follow.
+    public func step(stopVote: Bool = false, checkpointVote: Bool = false, isLast: Bool = false) throws -> StepReport {
         clock = PhaseClock()
         ledger.begin()
         switch configuration.training.update {
-        case .alternating: try alternate()
+        case .alternating: try alternate(goesOn: !isLast && trace == nil)   // a trace is of one step at a time
         case .simultaneous: if let unrolling { try stepUnrolled(unrolling) } else { try stepTogether() }
         }
         let report = try timed(.communication) {
@@ -97,20 +99,24 @@ public final class Trainer {
     }
 
     /// Algorithm 1: k updates of the discriminator, then one of the generator, each on fresh noise.
-    private func alternate() throws {
+    ///
+    /// While a gradient travels, what does not depend on the update is computed: the generator's images for its own cost, and (if training
+    /// `goesOn`) the discriminator's cost on the first real examples of the next step. Nothing of that is state between steps.
+    private func alternate(goesOn: Bool) throws {
         var firstFakes: Batch?
         for inner in 0 ..< k {
-            let real = try nextReal(inner)
+            var isJudged = inner == 0 && realsAhead != nil
+            let real = try isJudged ? realsAhead! : nextReal(stepsDone, inner)
+            realsAhead = nil
             enter(.discriminator)
             for group in groups {
                 try timed(.compute) {
-                    discriminator.beginGroup()
-                    try judge(rows(group, of: real), .real, inner, group)
-                    try judge(generate(.discriminatorNoise, inner, group), .fake, inner, group)
+                    if !isJudged { try judgeReals(real, stepsDone, inner, group) }
+                    isJudged = false
+                    try judge(generate(.discriminatorNoise, inner, group), .fake, stepsDone, inner, group)
                     discriminator.endGroup()
                 }
             }
-            // The generator does not depend on this update: it runs while the gradient travels.
             if inner == k - 1 { try timed(.compute) { firstFakes = try generate(.generatorNoise, 0, groups[0]) } }
             try update(discriminator, number: stepsDone * k + inner + 1, inner)
         }
@@ -120,24 +126,29 @@ public final class Trainer {
                 generator.beginGroup()
                 let fakes = try firstFakes ?? generate(.generatorNoise, 0, group)
                 firstFakes = nil
-                let logits = try decide(fakes, .generatorStep, group)
+                let logits = try decide(fakes, .generatorStep, stepsDone, group)
                 try generator.backward(from: imageGradient(of: logits, group), isLast: true)
                 generator.endGroup()
             }
+        }
+        if goesOn {
+            let real = try nextReal(stepsDone + 1, 0)
+            ledger.turnPage()
+            try timed(.compute) { try judgeReals(real, stepsDone + 1, 0, groups[0]) }
+            realsAhead = real
         }
         try update(generator, number: stepsDone + 1, 0)
     }
 
     /// Both players from one batch, one noise and the same parameters, as the authors' released code does.
     private func stepTogether() throws {
-        let real = try nextReal(0)
+        let real = try nextReal(stepsDone, 0)
         enter(.discriminator)
         for group in groups {
             try timed(.compute) {
-                discriminator.beginGroup()
+                try judgeReals(real, stepsDone, 0, group)
                 generator.beginGroup()
-                try judge(rows(group, of: real), .real, 0, group)
-                let logits = try judge(generate(.discriminatorNoise, 0, group), .fake, 0, group)
+                let logits = try judge(generate(.discriminatorNoise, 0, group), .fake, stepsDone, 0, group)
                 try generator.backward(from: imageGradient(of: logits, group), isLast: true)
                 discriminator.endGroup()
                 generator.endGroup()
@@ -149,9 +160,9 @@ public final class Trainer {
 
     // MARK: - Its parts
 
-    /// This rank's rows of the next global minibatch of real examples.
-    func nextReal(_ inner: Int) throws -> Floats {
-        let number = stepsDone * k + inner
+    /// This rank's rows of a step's global minibatch of real examples.
+    func nextReal(_ step: Int, _ inner: Int) throws -> Floats {
+        let number = step * k + inner
         enter(.data)
         let real = try timed(.data) { try images.minibatch(number) }
         trace?.real(inner, real, range: shards.rows(batch: batch), indices: images.indices(minibatch: number), shape: imageShape)
@@ -172,12 +183,18 @@ public final class Trainer {
         return try ledger.forward(generator: noise, inner: owner, draws, group)
     }
 
+    /// The first half of the discriminator's cost on a group, of which the generated examples are the second.
+    private func judgeReals(_ real: Floats, _ step: Int, _ inner: Int, _ group: ShardGroup) throws {
+        discriminator.beginGroup()
+        try judge(rows(group, of: real), .real, step, inner, group)
+    }
+
     /// Adds the gradient of the discriminator's cost on one group of real or generated examples; returns its logits, one a pack.
     @discardableResult
-    func judge(_ examples: Batch, _ half: Pass.Half, _ inner: Int, _ group: ShardGroup) throws -> Batch {
+    func judge(_ examples: Batch, _ half: Pass.Half, _ step: Int, _ inner: Int, _ group: ShardGroup) throws -> Batch {
         let loss = configuration.objective.discriminator
         let weight = loss.weight / Double(configuration.training.packs)
-        let logits = try decide(examples, .discriminatorStep(inner: inner, half), group)
+        let logits = try decide(examples, .discriminatorStep(inner: inner, half), step, group)
         for (shard, rows) in zip(group.shards, group.packParts) {
             var (cost, belief, value) = (0.0, 0.0, 0.0)
             for row in rows {
@@ -210,8 +227,8 @@ public final class Trainer {
     }
 
     /// D's logits of the packs in training, with the dropout of this pass.
-    private func decide(_ examples: Batch, _ pass: Pass, _ group: ShardGroup) throws -> Batch {
-        let draws = Draws(seed: configuration.seed, purpose: pass.dropout, step: stepsDone, inner: pass.inner, firstSample: group.packs.lowerBound)
+    private func decide(_ examples: Batch, _ pass: Pass, _ step: Int, _ group: ShardGroup) throws -> Batch {
+        let draws = Draws(seed: configuration.seed, purpose: pass.dropout, step: step, inner: pass.inner, firstSample: group.packs.lowerBound)
         let logits = try ledger.forward(discriminator: packing.join(examples), pass, draws, group)
         trace?.masks(of: discriminator.network, pass, packs: group.packs)
         return logits
