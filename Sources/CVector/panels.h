@@ -4,16 +4,25 @@
 
 #include "vectors.h"
 
+/// Writes sums to rows of 16, or adds them. Sums are begun at zero and added when they are whole: over thousands of terms a sum of sums is
+/// several times as exact.
+static inline __attribute__((always_inline)) void writeSums(const float16 sums[rowsAtATime], float *c, bool adding) {
+#pragma unroll
+    for (int r = 0; r < rowsAtATime; r++) {
+        unalignedFloat16 *target = (unalignedFloat16 *)(c + 16 * r);
+        *target = adding ? *target + sums[r] : sums[r];
+    }
+}
+
 /// c[r] (+)= Σ_k A[r, k] · b[k] for `rowsAtATime` rows, b and c of 16 columns; the columns of A lie in panels of 16, `panelStep` apart.
 static inline void multiplyRows(const float *a, ptrdiff_t panelStep, ptrdiff_t panels, const float *b, float *c, bool adding) {
     float16 sums[rowsAtATime];
 #pragma unroll
-    for (int r = 0; r < rowsAtATime; r++) sums[r] = adding ? *(const unalignedFloat16 *)(c + 16 * r) : (float16)0;
+    for (int r = 0; r < rowsAtATime; r++) sums[r] = (float16)0;
     for (ptrdiff_t panel = 0; panel < panels; panel++) {
         addToRows(sums, a + panel * panelStep, 16, 1, 16, b + panel * 256, 0);
     }
-#pragma unroll
-    for (int r = 0; r < rowsAtATime; r++) *(unalignedFloat16 *)(c + 16 * r) = sums[r];
+    writeSums(sums, c, adding);
 }
 
 /// c[r] = Σ_k A[k, r] · b[k] over `count` rows of A and b, for `rowsAtATime` of the 16 columns of A. The next A lies `ahead`.
@@ -22,8 +31,7 @@ static inline void multiplyColumns(const float *a, const float *b, ptrdiff_t cou
 #pragma unroll
     for (int r = 0; r < rowsAtATime; r++) sums[r] = (float16)0;
     addToRows(sums, a, 1, 16, count, b, ahead);
-#pragma unroll
-    for (int r = 0; r < rowsAtATime; r++) *(unalignedFloat16 *)(c + 16 * r) = sums[r];
+    writeSums(sums, c, false);
 }
 
 /// c[r] (+)= Σ_k a[r · rowStep + k · step] · b[k] over `count` rows of b, for `rowsAtATime` rows of c, both of 16 columns; with `ahead`
@@ -32,22 +40,24 @@ static inline void multiplyStrided(const float *a, ptrdiff_t rowStep, ptrdiff_t 
                                    ptrdiff_t ahead) {
     float16 sums[rowsAtATime];
 #pragma unroll
-    for (int r = 0; r < rowsAtATime; r++) sums[r] = adding ? *(const unalignedFloat16 *)(c + 16 * r) : (float16)0;
+    for (int r = 0; r < rowsAtATime; r++) sums[r] = (float16)0;
     addToRows(sums, a, rowStep, step, count, b, ahead);
-#pragma unroll
-    for (int r = 0; r < rowsAtATime; r++) *(unalignedFloat16 *)(c + 16 * r) = sums[r];
+    writeSums(sums, c, adding);
 }
 
 /// The same with b and c of 8 columns.
 static inline void multiplyStridedNarrow(const float *a, ptrdiff_t rowStep, ptrdiff_t step, ptrdiff_t count, const float *b, float *c, bool adding) {
     float8 sums[rowsAtATime];
 #pragma unroll
-    for (int r = 0; r < rowsAtATime; r++) sums[r] = adding ? *(const unalignedFloat8 *)(c + 8 * r) : (float8)0;
+    for (int r = 0; r < rowsAtATime; r++) sums[r] = (float8)0;
     for (ptrdiff_t k = 0; k < count; k++) {
         const float8 row = *(const unalignedFloat8 *)(b + 8 * k);
 #pragma unroll
         for (int r = 0; r < rowsAtATime; r++) sums[r] = multiplyAdd8(a[r * rowStep + k * step], row, sums[r]);
     }
 #pragma unroll
-    for (int r = 0; r < rowsAtATime; r++) *(unalignedFloat8 *)(c + 8 * r) = sums[r];
+    for (int r = 0; r < rowsAtATime; r++) {
+        unalignedFloat8 *target = (unalignedFloat8 *)(c + 8 * r);
+        *target = adding ? *target + sums[r] : sums[r];
+    }
 }
