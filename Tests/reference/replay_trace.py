@@ -5,11 +5,11 @@
     replay_trace.py T.h5
 
 The trace gives what is random (initial values, minibatches, noise, dropout masks) and the configuration; the losses,
-gradients and updates are PyTorch's: autograd, its convolutions and batch normalisation. Exit code 1 where a loss differs by
+gradients and updates are PyTorch's, in float64: autograd, its convolutions and batch normalisation. Exit code 1 where a loss differs by
 more than 1e-5 or a gradient, parameter or running statistic by more than 1e-4, each as a part of its array's largest value
-(of a hundredth of the network's largest where that is more: a sum that cancels to almost nothing has no digits to compare).
+(of a tenth of the network's largest where that is more: a sum that cancels to almost nothing has no digits to compare).
 
---against-float64 measures the distances of whole vectors from PyTorch in float64, for wide networks: see `against_float64`.
+--against-float64 measures the distances of whole vectors, and those of PyTorch's own float32, for wide networks: see `against_float64`.
 
 --write-reference OUT.h5 keeps PyTorch's losses and parameters (their sketches, with --against-float64), so that a machine without
 PyTorch can compare a trace with them.
@@ -391,7 +391,7 @@ def differences(ours, theirs):
     for path, value in largest.items():
         network[player(path)] = max(network[player(path)], value)
     return {path: float(numpy.abs(numpy.subtract(numpy.ravel(ours[path]), numpy.ravel(value), dtype=numpy.float64)).max(initial=0))
-            / max(largest[path], network[player(path)] / 100, 1e-30) for path, value in theirs.items()}
+            / max(largest[path], network[player(path)] / 10, 1e-30) for path, value in theirs.items()}
 
 
 def player(path):
@@ -473,10 +473,11 @@ def main():
             bad, reference = against_float64(trace, steps)
             kept = {path: (value, {"float32_distance": apart}) for path, (value, apart) in reference.items()}
         else:
+            torch.set_default_dtype(torch.float64)
             replay = Replay(trace)
             for number in range(steps):
                 results = replay.step(number)
-                kept |= {path: (value, {}) for path, value in results.items() if "/gradients/" not in path}
+                kept |= {path: (numpy.float32(value), {}) for path, value in results.items() if "/gradients/" not in path}
                 bad += report(number, results, trace)
         if arguments.write_reference:
             write(arguments.write_reference, trace, kept)
