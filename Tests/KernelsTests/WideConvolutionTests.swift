@@ -84,6 +84,7 @@ import Testing
         let right = trial.definition, direct = trial.results(.windows), winograd = trial.results(.winograd)
         for (pass, name) in ["forward", "input gradient", "weight gradient"].enumerated() {
             let errors = (direct: error(direct[pass], right[pass]), winograd: error(winograd[pass], right[pass]))
+            print("\(channels) → \(outputChannels) channels, \(name): Winograd's error \(errors.winograd), the direct form's \(errors.direct)")
             #expect(errors.direct < 2e-6 && errors.winograd <= 10 * errors.direct, "\(name)")
         }
     }
