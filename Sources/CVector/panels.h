@@ -15,12 +15,17 @@ static inline __attribute__((always_inline)) void writeSums(const float16 sums[r
 }
 
 /// c[r] (+)= Σ_k A[r, k] · b[k] for `rowsAtATime` rows, b and c of 16 columns; the columns of A lie in panels of 16, `panelStep` apart.
-static inline void multiplyRows(const float *a, ptrdiff_t panelStep, ptrdiff_t panels, const float *b, float *c, bool adding) {
+/// With `ahead` the values so far from A's are fetched.
+static inline void multiplyRows(const float *a, ptrdiff_t panelStep, ptrdiff_t panels, const float *b, float *c, bool adding, ptrdiff_t ahead) {
     float16 sums[rowsAtATime];
 #pragma unroll
     for (int r = 0; r < rowsAtATime; r++) sums[r] = (float16)0;
     for (ptrdiff_t panel = 0; panel < panels; panel++) {
-        addToRows(sums, a + panel * panelStep, 16, 1, 16, b + panel * 256, 0);
+        if (ahead) {
+#pragma unroll
+            for (int r = 0; r < rowsAtATime; r++) prefetchFar(a + panel * panelStep + ahead + 16 * r);
+        }
+        addToRows(sums, a + panel * panelStep, 16, 1, 16, b + panel * 256, (WantedLines){0});
     }
     writeSums(sums, c, adding);
 }
@@ -30,18 +35,17 @@ static inline void multiplyColumns(const float *a, const float *b, ptrdiff_t cou
     float16 sums[rowsAtATime];
 #pragma unroll
     for (int r = 0; r < rowsAtATime; r++) sums[r] = (float16)0;
-    addToRows(sums, a, 1, 16, count, b, ahead);
+    addToRows(sums, a, 1, 16, count, b, (WantedLines){ahead ? a + ahead : 0, 16, 0});
     writeSums(sums, c, false);
 }
 
-/// c[r] (+)= Σ_k a[r · rowStep + k · step] · b[k] over `count` rows of b, for `rowsAtATime` rows of c, both of 16 columns; with `ahead`
-/// the values so far from a's are fetched.
+/// c[r] (+)= Σ_k a[r · rowStep + k · step] · b[k] over `count` rows of b, for `rowsAtATime` rows of c, both of 16 columns.
 static inline void multiplyStrided(const float *a, ptrdiff_t rowStep, ptrdiff_t step, ptrdiff_t count, const float *b, float *c, bool adding,
-                                   ptrdiff_t ahead) {
+                                   WantedLines wanted) {
     float16 sums[rowsAtATime];
 #pragma unroll
     for (int r = 0; r < rowsAtATime; r++) sums[r] = (float16)0;
-    addToRows(sums, a, rowStep, step, count, b, ahead);
+    addToRows(sums, a, rowStep, step, count, b, wanted);
     writeSums(sums, c, adding);
 }
 

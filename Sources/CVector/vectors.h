@@ -43,6 +43,9 @@ static inline void prefetch(const float *address) { __builtin_prefetch(address);
 /// The same, into the second-level cache.
 static inline void prefetchFar(const float *address) { __builtin_prefetch(address, 0, 2); }
 
+/// The same for a line that is to be written: writes that miss the cache are served one after another, unless asked for early.
+static inline void prefetchForWriting(float *address) { __builtin_prefetch(address, 1); }
+
 /// Rows of a product that are summed at a time: as many as the registers hold (AVX-512 has 32 of 16 values, AVX2 16 of 8).
 #ifdef __AVX512F__
 enum { rowsAtATime = 8 };
@@ -65,12 +68,19 @@ static inline __attribute__((always_inline)) float8 multiplyAdd8(float factor, f
     return hasFusedProducts ? __builtin_elementwise_fma((float8)factor, row, sum) : (float8)factor * row + sum;
 }
 
-/// sums[r] += Σ a[r · rowStep + k · step] · b[16k ..< 16k + 16] over k < count; with `ahead` the values so far from a's are fetched.
+/// Cache lines that are wanted next: rows `step` apart, each of 1 << `logLines` lines. Without a `first`, none.
+typedef struct {
+    const float *first;
+    ptrdiff_t step;
+    ptrdiff_t logLines;
+} WantedLines;
+
+/// sums[r] += Σ a[r · rowStep + k · step] · b[16k ..< 16k + 16] over k < count; meanwhile `count` of the lines wanted are fetched.
 static inline __attribute__((always_inline)) void addToRows(
     float16 sums[rowsAtATime], const float *a, ptrdiff_t rowStep, ptrdiff_t step, ptrdiff_t count, const float *b,
-    ptrdiff_t ahead) {
+    WantedLines wanted) {
     for (ptrdiff_t k = 0; k < count; k++) {
-        if (ahead) prefetch(a + ahead + k * step);
+        if (wanted.first) prefetchFar(wanted.first + (k >> wanted.logLines) * wanted.step + 16 * (k & (((ptrdiff_t)1 << wanted.logLines) - 1)));
         const float16 row = *(const unalignedFloat16 *)(b + 16 * k);
 #pragma unroll
         for (int r = 0; r < rowsAtATime; r++) {

@@ -27,13 +27,14 @@ public struct BatchProduct: Sendable {
         (self.rows, self.inputs, self.outputs, self.suits) = (rows, inputs, outputs, suits)
     }
 
-    /// Columns of the product that are summed at a time, and terms of their sums: a block of weights fills a quarter of the smallest cache.
-    private static let columnsAtATime = 32, termsAtATime = 64
+    /// Terms that are summed at a time, of sixteen columns of the product: a block of weights is so many cache lines, and fills an eighth of
+    /// the smallest cache.
+    private static let termsAtATime = 16 << logLinesOfTerms, logLinesOfTerms = 2
 
     public var scratchCount: Int {
         guard suits else { return 0 }
         let panels = (rows + 15) / 16, most = max(inputs, outputs)
-        return max(16 * panels * (most + Self.columnsAtATime) + 256, Self.panelled(inputs + 16 + outputs) * rows + 256)
+        return max(16 * panels * (most + 16) + 256, Self.panelled(inputs + 16 + outputs) * rows + 256)
     }
 
     private static func panelled(_ columns: Int) -> Int { (columns + 15) / 16 * 16 }
@@ -85,30 +86,23 @@ public struct BatchProduct: Sendable {
     /// c[n, j] = b[j] + Σ_k x[n, k] · a[j · columnStep + k · step] over `count` terms.
     private func multiply(_ x: Source, count: Int, by a: Source, columns: Int, columnStep: Int, step: Int, bias: Source?, into c: Target,
                           scratch: Target) {
-        let panels = (rows + 15) / 16, block = Self.columnsAtATime
-        let sums = scratch, work = sums + panels * 16 * block, transposed = work + 256
+        let panels = (rows + 15) / 16
+        let sums = scratch, work = sums + panels * 256, transposed = work + 256
         transposeRows(x, count: count, into: transposed)
-        for first in stride(from: 0, to: columns, by: block) {
+        for first in stride(from: 0, to: columns, by: 16) {
             // The last columns of all begin early enough to be sixteen.
-            let groups = (min(columns - first, block) + 15) / 16
+            let column = min(first, columns - 16)
             for term in stride(from: 0, to: count, by: Self.termsAtATime) {
-                let terms = min(Self.termsAtATime, count - term)
+                let terms = min(Self.termsAtATime, count - term), block = a + column * columnStep + term * step
+                let next = term + terms < count ? block + terms * step : a + (column + 16) * columnStep
+                let wanted = step == 1 ? WantedLines(first: next, step: columnStep, logLines: Self.logLinesOfTerms)
+                    : WantedLines(first: next, step: step, logLines: 0)
                 for panel in 0 ..< panels {
-                    let b = transposed + panel * 16 * count + term * width(of: panel)
-                    for group in 0 ..< groups {
-                        let column = min(first + 16 * group, columns - 16)
-                        multiplyGroup(a + column * columnStep + term * step, columnStep, step, terms, b, width(of: panel),
-                                      sums + (panel * block + 16 * group) * 16, adding: term > 0,
-                                      ahead: panel == 0 && columnStep == 1 ? Self.termsAtATime * step : 0)
-                    }
+                    multiplyGroup(block, columnStep, step, terms, transposed + panel * 16 * count + term * width(of: panel),
+                                  width(of: panel), sums + panel * 256, adding: term > 0, panel == 0 ? wanted : WantedLines())
                 }
             }
-            for panel in 0 ..< panels {
-                for group in 0 ..< groups {
-                    writeRows(sums + (panel * block + 16 * group) * 16, panel, column: min(first + 16 * group, columns - 16), columns, bias,
-                              into: c, work)
-                }
-            }
+            for panel in 0 ..< panels { writeRows(sums + panel * 256, panel, column: column, columns, bias, into: c, work) }
         }
     }
 
@@ -131,10 +125,10 @@ public struct BatchProduct: Sendable {
     /// Sixteen columns of the product for the examples of one panel.
     @inline(__always)
     private func multiplyGroup(_ a: Source, _ columnStep: Int, _ step: Int, _ terms: Int, _ b: Source, _ width: Int, _ sums: Target,
-                               adding: Bool, ahead: Int) {
+                               adding: Bool, _ wanted: WantedLines) {
         for column in stride(from: 0, to: 16, by: Int(rowsAtATime)) {
             if width == 16 {
-                multiplyStrided(a + column &* columnStep, columnStep, step, terms, b, sums + column &* 16, adding, column == 0 ? ahead : 0)
+                multiplyStrided(a + column &* columnStep, columnStep, step, terms, b, sums + column &* 16, adding, column == 0 ? wanted : WantedLines())
             } else {
                 multiplyStridedNarrow(a + column &* columnStep, columnStep, step, terms, b, sums + column &* 8, adding)
             }

@@ -17,18 +17,18 @@ enum Panels {
     static func rounded(rows: Int) -> Int { (rows + Int(rowsAtATime) - 1) / Int(rowsAtATime) * Int(rowsAtATime) }
 
     /// One panel of C (+)= A B, given `panels` panels of A, `panelStep` values apart, and as many times 16 rows of a panel of B.
-    /// `rows` is a multiple of what ``rounded(rows:)`` gives.
+    /// `rows` is a multiple of what ``rounded(rows:)`` gives. The A of the next product lies `ahead` values further: it is fetched
+    /// meanwhile, unless that is 0.
     @inline(__always)
-    static func multiply(_ a: Source, panelStep: Int, panels: Int, by b: Source, into c: Target, rows: Int, adding: Bool) {
+    static func multiply(_ a: Source, panelStep: Int, panels: Int, by b: Source, into c: Target, rows: Int, adding: Bool, ahead: Int) {
         var row = 0
         while row < rows {
-            multiplyRows(a + 16 &* row, panelStep, panels, b, c + 16 &* row, adding)
+            multiplyRows(a + 16 &* row, panelStep, panels, b, c + 16 &* row, adding, ahead)
             row &+= Int(rowsAtATime)
         }
     }
 
-    /// C = Aᵀ B of one panel each, both of `count` rows; C has 16. The A of the next product lies `ahead` values
-    /// further: it is fetched meanwhile.
+    /// C = Aᵀ B of one panel each, both of `count` rows; C has 16. `ahead` as above.
     @inline(__always)
     static func multiplyTransposed(_ a: Source, by b: Source, count: Int, into c: Target, ahead: Int) {
         for row in stride(from: 0, to: 16, by: Int(rowsAtATime)) { multiplyColumns(a + row, b, count, c + 16 &* row, ahead) }

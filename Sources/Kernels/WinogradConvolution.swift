@@ -54,7 +54,7 @@ struct WinogradConvolution {
 
     var scratchCount: Int {
         let images = imagePoint(4 * geometry.inputChannels) + imagePoint(geometry.outputChannels)
-        let weights = (5 + 4 * panelsAtATime) * Self.chunkPoint
+        let weights = (25 + 4 * panelsAtATime) * Self.chunkPoint
         return 25 * (images + resultPoint(rows) + resultPoint(16)) + weights + Transform.workCount
     }
 
@@ -141,14 +141,14 @@ struct WinogradConvolution {
 
     /// Memory for the weights of a few panels.
     private struct WeightRoom {
-        /// Those of one panel transformed, for the five points of a row.
+        /// Those of one panel transformed, at all points.
         let transformed: Target
         let work: Target
         private let taps: Target
 
         init(_ memory: Target, panels: Int) {
             transformed = memory
-            taps = transformed + 5 * chunkPoint
+            taps = transformed + 25 * chunkPoint
             work = taps + 4 * panels * chunkPoint
         }
 
@@ -156,21 +156,20 @@ struct WinogradConvolution {
         func taps(_ panel: Int) -> Target { taps + panel * 4 * chunkPoint }
     }
 
-    /// result[point] (+)= image[point] · weights[point] for all points, while the `next` weights are fetched: `count` terms from `image` on, into a few panels. The weights of
-    /// five points are used at once; the image's stay near for the next panel.
+    /// result[point] (+)= image[point] · weights[point] for all points: `count` terms from `image` on, into a few panels. The first panel's
+    /// products fetch the image's values for the next point, which then stay near for the other panels; meanwhile come the `next` weights.
     @inline(__always)
     private func addProducts(of image: Source, _ imagePoint: Int, count: Int, panels: Int, _ room: WeightRoom, into result: Target,
                              adding: Bool, _ next: UpcomingWeights) {
         let weights = room.transformed
-        for row in 0 ..< 5 {
-            for panel in 0 ..< panels {
-                transformWeight(room.taps(panel), row: row, count: count, into: weights)
-                for column in 0 ..< 5 {
-                    let point = 5 * row + column
-                    Panels.multiply(image + point * imagePoint, panelStep: 16 * rows, panels: count / 16, by: weights + column * Self.chunkPoint,
-                                    into: result + (point * resultPoint(rows) + panel * 16 * rows), rows: rows, adding: adding)
-                    next.prefetch(part: (row * panels + panel) * 5 + column, of: 25 * panels)
-                }
+        for panel in 0 ..< panels {
+            transformWeights(room.taps(panel), count: count, into: weights)
+            for point in 0 ..< 25 {
+                let nextPoint = point < 24 ? imagePoint : 16 * rows * (count / 16) - 24 * imagePoint
+                Panels.multiply(image + point * imagePoint, panelStep: 16 * rows, panels: count / 16, by: weights + point * Self.chunkPoint,
+                                into: result + (point * resultPoint(rows) + panel * 16 * rows), rows: rows, adding: adding,
+                                ahead: panel == 0 ? nextPoint : 0)
+                next.prefetch(part: panel * 25 + point, of: 25 * panels)
             }
         }
     }

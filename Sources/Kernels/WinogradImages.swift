@@ -1,3 +1,5 @@
+import CVector
+
 // The transforms of images, between NHWC and the matrices of the 25 points.
 
 extension WinogradConvolution {
@@ -39,7 +41,9 @@ extension WinogradConvolution {
                         insideRows.contains(i) && insideColumns.contains(j)
                             ? Panels.load(input + (source &+ i &* rowStep &+ j &* pixelStep)) : .zero
                     } to: { i, j, value in
-                        Panels.store(value, target + (i &* 5 &+ j) &* point)
+                        let place = target + (i &* 5 &+ j) &* point
+                        Panels.store(value, place)
+                        prefetchForWriting(place + 16 &* rows)
                     }
                 }
             }
@@ -59,7 +63,9 @@ extension WinogradConvolution {
                 Transform.square(work, Transform.outputAdjoint) { i, j in
                     i < insideRows && j < insideColumns ? Panels.load(source + (i &* g.outputWidth &+ j) &* channels) : .zero
                 } to: { i, j, value in
-                    Panels.store(value, target + (i &* 5 &+ j) &* point)
+                    let place = target + (i &* 5 &+ j) &* point
+                    Panels.store(value, place)
+                    prefetchForWriting(place + 16 &* rows)
                 }
             }
         }

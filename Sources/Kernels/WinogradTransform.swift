@@ -1,3 +1,5 @@
+import CVector
+
 /// The transforms of F(4, 2): four neighbouring outputs of a two-tap filter by five multiplications instead of eight.
 ///
 /// Winograd 1980, "Arithmetic complexity of computations", §IV; Lavin & Gray 2016, eq. 6 and 8; with the points 0, 1, −1, 2 and ∞:
@@ -50,25 +52,16 @@ enum WinogradTransform {
     @inline(__always)
     static func weight(_ g: Two) -> Five {
         let sixth: Float = 1 / 6, third: Float = 1 / 3
-        return Five(0.5 * g.v0, -0.5 * (g.v0 + g.v1), sixth * (g.v1 - g.v0), sixth * g.v0 + third * g.v1, g.v1)
-    }
-
-    /// A row of G.
-    static func weightRow(_ point: Int) -> (Float, Float) {
-        switch point {
-        case 0: (0.5, 0)
-        case 1: (-0.5, -0.5)
-        case 2: (-1 / 6, 1 / 6)
-        case 3: (1 / 6, 1 / 3)
-        default: (0, 1)
-        }
+        return Five(0.5 * g.v0, multiplyAdd16(-0.5, g.v1, -0.5 * g.v0), multiplyAdd16(sixth, g.v1, -sixth * g.v0),
+                    multiplyAdd16(third, g.v1, sixth * g.v0), g.v1)
     }
 
     /// Gᵀ, of the weights' gradient.
     @inline(__always)
     static func weightAdjoint(_ t: Five) -> Two {
         let sixth: Float = 1 / 6, third: Float = 1 / 3
-        return Two(0.5 * (t.v0 - t.v1) + sixth * (t.v3 - t.v2), sixth * t.v2 - 0.5 * t.v1 + third * t.v3 + t.v4)
+        return Two(multiplyAdd16(sixth, t.v3, multiplyAdd16(-sixth, t.v2, multiplyAdd16(-0.5, t.v1, 0.5 * t.v0))),
+                   multiplyAdd16(third, t.v3, multiplyAdd16(sixth, t.v2, multiplyAdd16(-0.5, t.v1, t.v4))))
     }
 
     /// Aᵀ, to the output.
@@ -120,4 +113,9 @@ struct Five: WinogradColumn {
     }
     @inline(__always) init(_ value: (Int) -> SIMD16<Float>) { self.init(value(0), value(1), value(2), value(3), value(4)) }
     @inline(__always) func forEach(_ body: (Int, SIMD16<Float>) -> Void) { body(0, v0); body(1, v1); body(2, v2); body(3, v3); body(4, v4) }
+
+    @inline(__always)
+    func forEach(with other: Five, _ body: (Int, SIMD16<Float>, SIMD16<Float>) -> Void) {
+        body(0, v0, other.v0); body(1, v1, other.v1); body(2, v2, other.v2); body(3, v3, other.v3); body(4, v4, other.v4)
+    }
 }

@@ -54,15 +54,16 @@ extension WinogradConvolution {
         }
     }
 
-    /// `count` rows of a panel of U, at each of the five points of a row.
-    func transformWeight(_ taps: Source, row: Int, count: Int, into u: Target) {
-        let (upper, lower) = Transform.weightRow(row)
+    /// `count` rows of a panel of U, at each of the 25 points.
+    func transformWeights(_ taps: Source, count: Int, into u: Target) {
         let tap = Self.chunkPoint
         for index in 0 ..< count {
             let source = taps + index &* 16, target = u + index &* 16
-            let left = upper * Panels.load(source) + lower * Panels.load(source + 2 &* tap)
-            let right = upper * Panels.load(source + tap) + lower * Panels.load(source + 3 &* tap)
-            Transform.weight(Two(left, right)).forEach { column, value in Panels.store(value, target + column &* tap) }
+            let left = Transform.weight(Two(Panels.load(source), Panels.load(source + 2 &* tap)))
+            let right = Transform.weight(Two(Panels.load(source + tap), Panels.load(source + 3 &* tap)))
+            left.forEach(with: right) { row, left, right in
+                Transform.weight(Two(left, right)).forEach { column, value in Panels.store(value, target + (5 &* row &+ column) &* tap) }
+            }
         }
     }
 

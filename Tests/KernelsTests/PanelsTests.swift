@@ -17,7 +17,7 @@ import Testing
         let left = matrix(a.values, rows: rows, columns: inner, height: height), right = matrix(b.values, rows: inner, columns: 16, height: inner)
         for adding in [true, false] {
             Panels.multiply(a.values.base, panelStep: 16 * height, panels: inner / 16, by: b.values.base, into: c.values.base,
-                            rows: height, adding: adding)
+                            rows: height, adding: adding, ahead: 0)
             let result = matrix(c.values, rows: rows, columns: 16, height: height)
             for row in 0 ..< rows { for column in 0 ..< 16 {
                 let expected = (0 ..< inner).reduce(adding ? before[row][column] : 0) { $0 + left[row][$1] * right[$1][column] }
