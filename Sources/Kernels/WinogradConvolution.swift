@@ -68,10 +68,11 @@ struct WinogradConvolution {
                     forEachBlock(of: geometry.inputChannels, by: Self.chunk) { inputs in
                         let terms = x + (parity * geometry.inputChannels + inputs.lowerBound) * rows
                         for panel in panels { copyTaps(weight, parity, inputs, panel: panel, into: room.taps(panel - panels.lowerBound)) }
-                        let next = upcoming(weight, parity, rows: inputs.upperBound ..< inputs.upperBound + Self.chunk,
-                                            of: geometry.inputChannels, columns: panels.lowerBound * 16 ..< panels.upperBound * 16)
+                        let isLast = inputs.upperBound == geometry.inputChannels, start = isLast ? 0 : inputs.upperBound
+                        var next = upcoming(weight, isLast ? (parity + 1) % 4 : parity, rows: start ..< start + Self.chunk,
+                                            columns: panels.lowerBound * 16 ..< panels.upperBound * 16, during: panels.count)
                         addProducts(of: terms, imagePoint(width), count: inputs.count, panels: panels.count, room, into: y,
-                                    adding: parity > 0 || inputs.lowerBound > 0, next)
+                                    adding: parity > 0 || inputs.lowerBound > 0, &next)
                     }
                 }
                 writeOutput(y, tiles, panels: panels, into: output, room.work)
@@ -91,10 +92,12 @@ struct WinogradConvolution {
                         for panel in panels {
                             transposeTaps(weight, parity, panel: panel, outputs, into: room.taps(panel - panels.lowerBound))
                         }
-                        let next = upcoming(weight, parity, rows: panels.lowerBound * 16 ..< panels.upperBound * 16, of: geometry.inputChannels,
-                                            columns: outputs.upperBound ..< outputs.upperBound + Self.chunk)
+                        let isLast = outputs.upperBound == width, start = isLast ? 0 : outputs.upperBound
+                        let panelsOfNext = isLast ? panels.upperBound ..< panels.upperBound + panelsAtATime : panels
+                        var next = upcoming(weight, parity, rows: panelsOfNext.lowerBound * 16 ..< panelsOfNext.upperBound * 16,
+                                            columns: start ..< start + Self.chunk, during: panels.count)
                         addProducts(of: z + outputs.lowerBound * rows, imagePoint(width), count: outputs.count, panels: panels.count, room,
-                                    into: x, adding: outputs.lowerBound > 0, next)
+                                    into: x, adding: outputs.lowerBound > 0, &next)
                     }
                     addInputGradient(x, tiles, parity, panels: panels, into: inputGradient, room.work)
                 }
@@ -112,18 +115,19 @@ struct WinogradConvolution {
             forEachBlock(of: geometry.outputChannels / 16, by: panelsAtATime) { panels in
                 for parity in 0 ..< 4 {
                     for inputPanel in 0 ..< inputPanels {
-                        let written = upcoming(weightGradient, parity, rows: inputPanel * 16 ..< inputPanel * 16 + 16, of: geometry.inputChannels,
-                                               columns: panels.lowerBound * 16 ..< panels.upperBound * 16)
+                        var written = upcoming(weightGradient, parity, rows: inputPanel * 16 ..< inputPanel * 16 + 16,
+                                               columns: panels.lowerBound * 16 ..< panels.upperBound * 16, during: panels.count)
                         let left = x + (parity * inputPanels + inputPanel) * 16 * rows, right = z + panels.lowerBound * 16 * rows
                         for point in 0 ..< 25 {
                             for panel in 0 ..< panels.count {
                                 Panels.multiplyTransposed(left + point * imagePoint(width),
                                                           by: right + (point * imagePoint(geometry.outputChannels) + panel * 16 * rows),
                                                           count: rows, into: u + (point * resultPoint(16) + panel * 256), ahead: imagePoint(width))
-                                written.prefetch(part: point * panels.count + panel, of: 25 * panels.count)
+                                written.prefetch()
                             }
                         }
-                        writeWeightGradient(u, parity, inputPanel: inputPanel, panels: panels, into: weightGradient, adding: adding || tiles.lowerBound > 0, work)
+                        writeWeightGradient(u, parity, inputPanel: inputPanel, panels: panels, into: weightGradient,
+                                            adding: adding || tiles.lowerBound > 0, work)
                     }
                 }
             }
@@ -134,7 +138,8 @@ struct WinogradConvolution {
         for start in stride(from: 0, to: count, by: max(size, 1)) { body(start ..< min(start + size, count)) }
     }
 
-    /// Values from one point's matrix to the next's, for images, results and chunks of weights. A cache line more than it is large, lest the 25 meet in one cache set.
+    /// Values from one point's matrix to the next's, for images, results and chunks of weights. A cache line more than it is large, lest
+    /// the 25 meet in one cache set.
     func imagePoint(_ columns: Int) -> Int { columns * rows + 16 }
     func resultPoint(_ rows: Int) -> Int { panelsAtATime * 16 * rows + 16 }
     static let chunkPoint = chunk * 16 + 16
@@ -160,7 +165,7 @@ struct WinogradConvolution {
     /// products fetch the image's values for the next point, which then stay near for the other panels; meanwhile come the `next` weights.
     @inline(__always)
     private func addProducts(of image: Source, _ imagePoint: Int, count: Int, panels: Int, _ room: WeightRoom, into result: Target,
-                             adding: Bool, _ next: UpcomingWeights) {
+                             adding: Bool, _ next: inout UpcomingWeights) {
         let weights = room.transformed
         for panel in 0 ..< panels {
             transformWeights(room.taps(panel), count: count, into: weights)
@@ -169,7 +174,7 @@ struct WinogradConvolution {
                 Panels.multiply(image + point * imagePoint, panelStep: 16 * rows, panels: count / 16, by: weights + point * Self.chunkPoint,
                                 into: result + (point * resultPoint(rows) + panel * 16 * rows), rows: rows, adding: adding,
                                 ahead: panel == 0 ? nextPoint : 0)
-                next.prefetch(part: panel * 25 + point, of: 25 * panels)
+                next.prefetch()
             }
         }
     }

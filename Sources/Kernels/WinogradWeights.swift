@@ -5,21 +5,31 @@ import CVector
 /// They are fetched a few lines at a time between the products before, since a processor that is asked for many at once waits for them.
 struct UpcomingWeights {
     typealias Source = UnsafePointer<Float>
-    let taps: (Source, Source, Source, Source)
-    let rows: Int
-    let rowStep: Int
+    private let taps: (Source, Source, Source, Source)
+    private let rows: Int
+    private let rowStep: Int
     /// Cache lines in each row.
-    let lines: Int
+    private let lines: Int
+    private let linesAtATime: Int
+    /// Where the fetching has come to.
+    private var tap = 0, row = 0, line = 0
 
-    /// Fetches a part of them.
+    /// Those to be fetched in so many parts.
+    init(taps: (Source, Source, Source, Source), rows: Int, rowStep: Int, lines: Int, parts: Int) {
+        (self.taps, self.rows, self.rowStep, self.lines) = (taps, rows, rowStep, lines)
+        linesAtATime = (4 * rows * lines + parts - 1) / parts
+    }
+
+    /// Fetches the next part.
     @inline(__always)
-    func prefetch(part: Int, of parts: Int) {
-        let each = rows &* lines, all = 4 &* each
-        guard all > 0 else { return }
-        for line in part &* all / parts ..< (part &+ 1) &* all / parts {
-            let tap = line / each, place = line % each
+    mutating func prefetch() {
+        for _ in 0 ..< linesAtATime {
+            guard tap < 4 else { return }
             let source = tap == 0 ? taps.0 : tap == 1 ? taps.1 : tap == 2 ? taps.2 : taps.3
-            prefetchFar(source + (place / lines &* rowStep &+ place % lines &* 16))
+            prefetchFar(source + (row &* rowStep &+ 16 &* line))
+            line &+= 1
+            if line == lines { (row, line) = (row &+ 1, 0) }
+            if row == rows { (tap, row) = (tap &+ 1, 0) }
         }
     }
 }
@@ -67,13 +77,15 @@ extension WinogradConvolution {
         }
     }
 
-    /// The weights of one parity in some rows (inputs) and columns (outputs), as far as there are such.
-    func upcoming(_ weight: Source, _ parity: Int, rows: Range<Int>, of allRows: Int, columns: Range<Int>) -> UpcomingWeights {
+    /// The weights of one parity in some rows (inputs) and columns (outputs), as far as there are such, to be fetched
+    /// between the products of `panels`.
+    func upcoming(_ weight: Source, _ parity: Int, rows: Range<Int>, columns: Range<Int>, during panels: Int) -> UpcomingWeights {
         let step = geometry.outputChannels
-        let columns = columns.clamped(to: 0 ..< step), rows = rows.clamped(to: 0 ..< allRows)
+        let columns = columns.clamped(to: 0 ..< step), rows = rows.clamped(to: 0 ..< geometry.inputChannels)
         let first = weight + (rows.lowerBound * step + columns.lowerBound)
         return UpcomingWeights(taps: (first + weightOffset(parity, 0), first + weightOffset(parity, 1), first + weightOffset(parity, 2),
-                                      first + weightOffset(parity, 3)), rows: rows.count, rowStep: step, lines: columns.count / 16)
+                                      first + weightOffset(parity, 3)), rows: rows.count, rowStep: step,
+                               lines: columns.count / 16, parts: 25 * panels)
     }
 
     /// The weights' gradient (+)= U, 16 inputs of one parity by a few panels of outputs.
