@@ -38,6 +38,7 @@ public final class MPISession {
     /// thread's alone, for which MPI_THREAD_FUNNELED is enough.
     public init() throws {
         MPISession.yieldWhereRanksOutnumberProcessors()
+        MPISession.useNoNetworkWithinANode()
         if MPISession.hasLauncher { try MPISession.endWithLauncher() } else { MPISession.startAlone() }
         var provided: Int32 = 0
         try mpi("MPI_Init_thread", MPI_Init_thread(nil, nil, Int32(MPI_THREAD_MULTIPLE), &provided), "starting MPI")
@@ -74,6 +75,13 @@ public final class MPISession {
     private static func startAlone() {
         setenv("OMPI_MCA_ess_singleton_isolated", "1", 0)
         setenv("OMPI_MCA_orte_create_session_dirs", "0", 0)
+    }
+
+    /// Where all ranks are on one node they need no network's library. Open MPI would load all that are installed to ask which of them
+    /// has hardware here, of which one alone measures the processor's clock for a sixth of a second.
+    private static func useNoNetworkWithinANode() {
+        let ranks = getenv("OMPI_COMM_WORLD_SIZE").map { String(cString: $0) }, here = getenv("OMPI_COMM_WORLD_LOCAL_SIZE").map { String(cString: $0) }
+        if !hasLauncher || (ranks != nil && ranks == here) { setenv("OMPI_MCA_pml", "ob1", 0) }
     }
 
     /// With more ranks than processors a rank that waits inside MPI must give its processor away. Open MPI does so only if it knows

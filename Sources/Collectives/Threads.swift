@@ -7,7 +7,11 @@ final class Lock: @unchecked Sendable {
 
     init() {
         pthread_mutex_init(mutex, nil)
-        pthread_cond_init(condition, nil)
+        var attributes = pthread_condattr_t()
+        pthread_condattr_init(&attributes)
+        pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
+        pthread_cond_init(condition, &attributes)
+        pthread_condattr_destroy(&attributes)
     }
 
     deinit {
@@ -25,6 +29,15 @@ final class Lock: @unchecked Sendable {
 
     /// Inside `hold`: lets others in until one of them calls `wakeAll`.
     func sleep() { pthread_cond_wait(condition, mutex) }
+
+    /// The same, for so many milliseconds at most.
+    func sleep(milliseconds: Int) {
+        var end = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &end)
+        let nanoseconds = end.tv_nsec + milliseconds * 1_000_000
+        (end.tv_sec, end.tv_nsec) = (end.tv_sec + nanoseconds / 1_000_000_000, nanoseconds % 1_000_000_000)
+        pthread_cond_timedwait(condition, mutex, &end)
+    }
 
     func wakeAll() { pthread_cond_broadcast(condition) }
 }

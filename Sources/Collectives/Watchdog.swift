@@ -42,6 +42,7 @@ public final class Watchdog: Sendable {
     private let step = Atomic<Int>(0)
     private let phase = Atomic<Int>(0)
     private let stopped = Atomic<Bool>(false)
+    private let ending = Lock()
     private let thread: Mutex<pthread_t?>
 
     /// Starts watching. `folder`: an existing folder that all ranks see, for their heartbeats; without it each rank knows only itself.
@@ -68,7 +69,10 @@ public final class Watchdog: Sendable {
 
     /// Stops watching and removes this rank's heartbeat. Once, at the end of the run.
     public func stop() {
-        stopped.store(true, ordering: .releasing)
+        ending.hold {
+            stopped.store(true, ordering: .releasing)
+            ending.wakeAll()
+        }
         guard let thread = thread.withLock({ thread in defer { thread = nil }; return thread }) else { return }
         pthread_join(thread, nil)
         files?.remove(rank: rank)
@@ -90,7 +94,8 @@ public final class Watchdog: Sendable {
         var earlier: [Int: [Heartbeat]] = [:]
         files?.write(last)
         while !stopped.load(ordering: .acquiring) {
-            usleep(100_000)
+            // At the end of the run nobody waits for the rest of it.
+            ending.hold { if !stopped.load(ordering: .acquiring) { ending.sleep(milliseconds: 100) } }
             let now = heartbeat(pulse: last.pulse)
             stuck = now.beat == last.beat ? stuck + 1 : 0
             last = now
