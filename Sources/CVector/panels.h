@@ -30,12 +30,13 @@ static inline void multiplyRows(const float *a, ptrdiff_t panelStep, ptrdiff_t p
     writeSums(sums, c, adding);
 }
 
-/// c[r] = Σ_k A[k, r] · b[k] over `count` rows of A and b, for `rowsAtATime` of the 16 columns of A. The next A lies `ahead`.
-static inline void multiplyColumns(const float *a, const float *b, ptrdiff_t count, float *c, ptrdiff_t ahead) {
+/// c[r] = Σ_k A[k, r] · b[k] over `count` rows of A and b, for `rowsAtATime` of the 16 columns of A, while as many rows are fetched of
+/// what is wanted `next`, if there is.
+static inline void multiplyColumns(const float *a, const float *b, ptrdiff_t count, float *c, const float *next) {
     float16 sums[rowsAtATime];
 #pragma unroll
     for (int r = 0; r < rowsAtATime; r++) sums[r] = (float16)0;
-    addToRows(sums, a, 1, 16, count, b, (WantedLines){ahead ? a + ahead : 0, 16, 0});
+    addToRows(sums, a, 1, 16, count, b, (WantedLines){next, 16, 0});
     writeSums(sums, c, false);
 }
 

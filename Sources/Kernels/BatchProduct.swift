@@ -157,7 +157,7 @@ public struct BatchProduct: Sendable {
         copyPanels(dy, columns: outputs, into: right)
         for input in stride(from: 0, to: inputs, by: 16) {
             for output in stride(from: 0, to: outputs, by: 16) {
-                Panels.multiplyTransposed(left + input * rows, by: right + output * rows, count: rows, into: work, ahead: 0)
+                Panels.multiplyTransposed(left + input * rows, by: right + output * rows, count: rows, into: work, next: nil)
                 let width = min(outputs - output, 16)
                 for row in 0 ..< min(inputs - input, 16) {
                     let source = work + 16 &* row, target = weightGradient + ((input &+ row) &* outputs &+ output)

@@ -28,10 +28,11 @@ enum Panels {
         }
     }
 
-    /// C = Aᵀ B of one panel each, both of `count` rows; C has 16. `ahead` as above.
+    /// C = Aᵀ B of one panel each, both of `count` rows; C has 16. Meanwhile the panel that is wanted `next` is fetched, if
+    /// one is.
     @inline(__always)
-    static func multiplyTransposed(_ a: Source, by b: Source, count: Int, into c: Target, ahead: Int) {
-        for row in stride(from: 0, to: 16, by: Int(rowsAtATime)) { multiplyColumns(a + row, b, count, c + 16 &* row, ahead) }
+    static func multiplyTransposed(_ a: Source, by b: Source, count: Int, into c: Target, next: Source?) {
+        for row in stride(from: 0, to: 16, by: Int(rowsAtATime)) { multiplyColumns(a + row, b, count, c + 16 &* row, row == 0 ? next : nil) }
     }
 
     @inline(__always) static func load(_ source: Source) -> Wide { UnsafeRawPointer(source).loadUnaligned(as: Wide.self) }

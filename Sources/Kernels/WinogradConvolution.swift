@@ -112,21 +112,23 @@ struct WinogradConvolution {
         forEachBlock(of: batch * tileRows * tileColumns, by: blockTiles) { tiles in
             transformInput(input, tiles, into: x, work)
             transformOutputGradient(outputGradient, tiles, into: z, work)
-            forEachBlock(of: geometry.outputChannels / 16, by: panelsAtATime) { panels in
-                for parity in 0 ..< 4 {
-                    for inputPanel in 0 ..< inputPanels {
-                        var written = upcoming(weightGradient, parity, rows: inputPanel * 16 ..< inputPanel * 16 + 16,
-                                               columns: panels.lowerBound * 16 ..< panels.upperBound * 16, during: panels.count)
-                        let left = x + (parity * inputPanels + inputPanel) * 16 * rows, right = z + panels.lowerBound * 16 * rows
+            // A few rows of the gradient at a time are written from end to end: so many pages of memory are in use and no more.
+            for parity in 0 ..< 4 {
+                forEachBlock(of: inputPanels, by: panelsAtATime) { panels in
+                    for outputPanel in 0 ..< geometry.outputChannels / 16 {
+                        var written = upcoming(weightGradient, parity, rows: panels.lowerBound * 16 ..< panels.upperBound * 16,
+                                               columns: outputPanel * 16 ..< outputPanel * 16 + 16, during: panels.count)
+                        let left = x + (parity * inputPanels + panels.lowerBound) * 16 * rows, right = z + outputPanel * 16 * rows
                         for point in 0 ..< 25 {
-                            for panel in 0 ..< panels.count {
-                                Panels.multiplyTransposed(left + point * imagePoint(width),
-                                                          by: right + (point * imagePoint(geometry.outputChannels) + panel * 16 * rows),
-                                                          count: rows, into: u + (point * resultPoint(16) + panel * 256), ahead: imagePoint(width))
+                            let panel = right + point * imagePoint(geometry.outputChannels)
+                            for index in 0 ..< panels.count {
+                                Panels.multiplyTransposed(left + (point * imagePoint(width) + index * 16 * rows), by: panel, count: rows,
+                                                          into: u + (point * resultPoint(16) + index * 256),
+                                                          next: index == 0 ? UnsafePointer(panel + imagePoint(geometry.outputChannels)) : nil)
                                 written.prefetch()
                             }
                         }
-                        writeWeightGradient(u, parity, inputPanel: inputPanel, panels: panels, into: weightGradient,
+                        writeWeightGradient(u, parity, panels, outputPanel: outputPanel, into: weightGradient,
                                             adding: adding || tiles.lowerBound > 0, work)
                     }
                 }

@@ -88,14 +88,14 @@ extension WinogradConvolution {
                                lines: columns.count / 16, parts: 25 * panels)
     }
 
-    /// The weights' gradient (+)= U, 16 inputs of one parity by a few panels of outputs.
-    func writeWeightGradient(_ u: Source, _ parity: Int, inputPanel: Int, panels: Range<Int>, into weightGradient: Target, adding: Bool,
+    /// The weights' gradient (+)= U, a few panels of inputs of one parity by 16 outputs.
+    func writeWeightGradient(_ u: Source, _ parity: Int, _ panels: Range<Int>, outputPanel: Int, into weightGradient: Target, adding: Bool,
                              _ work: Target) {
         let outputs = geometry.outputChannels, point = resultPoint(16)
-        for input in 0 ..< 16 {
-            for panel in panels {
+        for panel in panels {
+            for input in 0 ..< 16 {
                 let source = u + ((panel &- panels.lowerBound) &* 256 &+ input &* 16)
-                let target = weightGradient + ((inputPanel &* 16 &+ input) &* outputs &+ panel &* 16)
+                let target = weightGradient + ((panel &* 16 &+ input) &* outputs &+ outputPanel &* 16)
                 Transform.square(work, Transform.weightAdjoint) { i, j in
                     Panels.load(source + (i &* 5 &+ j) &* point)
                 } to: { a, b, value in

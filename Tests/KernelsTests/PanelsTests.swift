@@ -28,7 +28,7 @@ import Testing
 
     @Test func transposedProduct() {
         let a = randomBuffer(37 * 16, seed: 1), b = randomBuffer(37 * 16, seed: 2), c = randomBuffer(256, seed: 3)
-        Panels.multiplyTransposed(a.values.base, by: b.values.base, count: 37, into: c.values.base, ahead: 16)
+        Panels.multiplyTransposed(a.values.base, by: b.values.base, count: 37, into: c.values.base, next: a.values.base)
         for row in 0 ..< 16 { for column in 0 ..< 16 {
             let expected = (0 ..< 37).reduce(0.0) { $0 + Double(a.values[$1 * 16 + row]) * Double(b.values[$1 * 16 + column]) }
             #expect(abs(Double(c.values[row * 16 + column]) - expected) < 1e-5)
