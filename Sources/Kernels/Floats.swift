@@ -56,7 +56,7 @@ public final class FloatBuffer: @unchecked Sendable {
 
     public convenience init(count: Int) {
         guard let memory = FloatBuffer.allocate(count) else {
-            fatalError("out of memory: \(FloatBuffer.bytes(count)) bytes for a buffer of \(count) float32 values")
+            FloatBuffer.endWithoutMemory(count)
         }
         self.init(memory, count)
     }
@@ -70,6 +70,16 @@ public final class FloatBuffer: @unchecked Sendable {
     private init(_ memory: UnsafeMutableRawPointer, _ count: Int) {
         memset(memory, 0, FloatBuffer.bytes(count))
         values = Floats(memory.bindMemory(to: Float.self, capacity: max(count, 16)), count: count)
+    }
+
+    /// A limit of the job's memory may be met anywhere, where no caller could go on: the program ends with its code for internal errors, and the
+    /// launcher ends the other ranks.
+    private static func endWithoutMemory(_ count: Int) -> Never {
+        let text = "gan-dist: error: out of memory: there is no room for \(bytes(count)) bytes more\n"
+            + "gan-dist: Allow the job more memory (ulimit -v, or the batch system's limit), or make the batch or the networks smaller.\n"
+        let bytes = Array(text.utf8)
+        _ = write(STDERR_FILENO, bytes, bytes.count)
+        _exit(70)
     }
 
     private static func bytes(_ count: Int) -> Int { max(count, 16) * MemoryLayout<Float>.stride }

@@ -8,7 +8,7 @@ import h5py
 import numpy
 import pytest
 
-from conftest import CONFIGS, ROOT, assert_same, checkpoint, gan_dist, resume, train
+from conftest import CONFIGS, PROGRAM, ROOT, Running, assert_same, checkpoint, gan_dist, resume, train
 from pictures import pictures
 
 SECONDS = 20
@@ -160,6 +160,15 @@ CONFIGURATIONS = {
     "not YAML": ("name: dense", "name: [dense", ["config.yaml"]),
     "empty": (None, "", ["generator"]),
 }
+
+
+def test_limit_of_memory(data, tmp_path, run):
+    """What a batch system's limit does not allow is said, and is no crash."""
+    text = (CONFIGS / "dense.yaml").read_text()
+    (tmp_path / "config.yaml").write_text(text.replace("  - dense: {units: 16,", "  - dense: {units: 8000}\n  - dense: {units: 8000}\n  - dense: {units: 16,"))
+    limited = ["bash", "-c", 'ulimit -v 900000; exec "$0" "$@"', PROGRAM]
+    finished = Running(["train", "--config", tmp_path / "config.yaml", "--data", data, "--run", run], command=limited).wait()
+    refused(finished, 70, "out of memory", "ulimit")
 
 
 @both
