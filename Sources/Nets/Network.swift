@@ -58,7 +58,9 @@ public final class Network {
         lowestWithParameters = store.entries.first?.layer ?? layers.count
         inputs = Array(repeating: .none, count: layers.count)
         lastParts.reserveCapacity(parts)
-        scratch = FloatBuffer(count: zip(computed, shapes).map { $0.scratchCount(for: $1, batch: capacity) }.max()!)
+        // A smaller batch may need more: it is computed in another form, or in fewer blocks.
+        let counts = zip(computed, shapes).flatMap { layer, shape in (1 ... capacity).map { layer.scratchCount(for: shape, batch: $0) } }
+        scratch = FloatBuffer(count: counts.max()!)
         let largest = capacity * parts * shapes.map(\.count).max()!
         gradients = [FloatBuffer(count: largest), FloatBuffer(count: largest)]
     }
