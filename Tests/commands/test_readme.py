@@ -1,0 +1,191 @@
+"""Every command that the READMEs show, typed in their order into one shell, in a copy of the project. The program is the one that is built
+already, and long work is shortened by options added to it, unless README_IN_FULL is set."""
+
+import gzip
+import os
+import pathlib
+import re
+import shlex
+import shutil
+import signal
+import struct
+import subprocess
+import tempfile
+
+import pytest
+
+from conftest import PROGRAM, ROOT
+
+READMES = [ROOT / "README.md", ROOT / "launch/README.md"]
+FASHION = pathlib.Path("/usr/share/datasets/fashion-mnist")
+NOT_RUN = {"launch/test": "this test is a part of it"}
+PLAIN_USER = 65534
+# A hang is seen within it; the commands in full take hours.
+LIMIT = 300 if "README_IN_FULL" not in os.environ else None
+
+
+def commands(text):
+    """The lines of the sh blocks, without their comments, continued ones joined."""
+    blocks = re.findall(r"^```sh\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    lines = "".join(blocks).replace("\\\n", " ").splitlines()
+    return [re.sub(r"\s+#.*", "", line) for line in lines if line.strip()]
+
+
+SHOWN = [command for readme in READMES for command in commands(readme.read_text())]
+
+
+def executable(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    path.chmod(0o755)
+
+
+def first_of_fashion(folder, count):
+    """Fashion-MNIST's four files with their first images alone."""
+    folder.mkdir()
+    for part in "train", "t10k":
+        for kind, header in ("images-idx3", 16), ("labels-idx1", 8):
+            name = f"{part}-{kind}-ubyte.gz"
+            with gzip.open(FASHION / name) as file:
+                head = bytearray(file.read(header))
+                struct.pack_into(">i", head, 4, count)
+                body = file.read(count * (28 * 28 if header == 16 else 1))
+            with gzip.open(folder / name, "wb") as file:
+                file.write(head + body)
+
+
+class Clone:
+    """The project as a clone has it after its build, for one user."""
+
+    def __init__(self, base, name, user=None):
+        self.base, self.user = base, user
+        self.tree, self.home = base / name, base / f"{name}-home"
+        self.home.mkdir()
+        shutil.copytree(ROOT, self.tree, ignore=lambda folder, names: [
+            name for name in names if name in (".git", ".venv", "__pycache__") or name.startswith(".build")
+            or folder == str(ROOT) and name in ("data", "runs")])
+        executable(self.tree / ".build/release/gan-dist", f"""#!/bin/sh
+if [ -z "$README_IN_FULL" ]; then
+    case $* in
+        "train "*) set -- "$@" --steps 2 ;;
+        "classifier train "*) set -- "$@" --epochs 1 ;;
+        "evaluate "*) set -- "$@" --count 60 ;;
+        "data import fashion-mnist "*) set -- "$@" --dir {base}/fashion ;;
+    esac
+fi
+exec {base}/program/gan-dist "$@"
+""")
+        if user is not None:
+            for path in [self.home, self.tree, *self.tree.rglob("*")]:
+                os.chown(path, user, user, follow_symlinks=False)
+
+    def type(self, lines, shell="bash"):
+        """Types the lines into one shell. Each line's exit code and output, None for those that the shell did not come to."""
+        marks = [f"echo '<<{number}'\n{line}\necho \">>$?\"\n" for number, line in enumerate(lines)]
+        # None of what the tests themselves run in: no settings, no program on PATH.
+        environment = {name: value for name, value in os.environ.items()
+                       if not name.startswith(("OMPI_", "OPENBLAS_", "GAN_DIST", "TMPDIR"))}
+        path = [folder for folder in os.environ["PATH"].split(":") if not folder.endswith(".build/release")]
+        environment |= {"HOME": str(self.home), "PATH": ":".join([f"{self.base}/bin", *path])}
+        as_user = [] if self.user is None else ["setpriv", f"--reuid={self.user}", f"--regid={self.user}", "--clear-groups"]
+        process = subprocess.Popen([*as_user, shell, "-c", "".join(marks)], cwd=self.tree, env=environment, text=True, stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+        try:
+            out, _ = process.communicate(timeout=LIMIT)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGTERM)
+            out, _ = process.communicate()
+        results = {}
+        for number, line in enumerate(lines):
+            found = re.search(rf"^<<{number}\n(.*?)^>>(\d+)$", out, re.MULTILINE | re.DOTALL)
+            results[line] = (int(found[2]), found[1]) if found else (None, out[-2000:])
+        return results
+
+
+@pytest.fixture(scope="module")
+def base():
+    """A folder that a plain user can read, with the program, a compiler that has built it already, and a little data."""
+    base = pathlib.Path(tempfile.mkdtemp(prefix="gan-dist-readme.", dir="/tmp"))
+    base.chmod(0o755)
+    (base / "program").mkdir()
+    shutil.copy(PROGRAM, base / "program/gan-dist")
+    version = subprocess.run(["swift", "--version"], capture_output=True, text=True, check=True).stdout
+    executable(base / "bin/swift", f"#!/bin/sh\nif [ \"$1\" = --version ]; then echo {shlex.quote(version)}; fi\n")
+    first_of_fashion(base / "fashion", 300)
+    yield base
+    shutil.rmtree(base)
+
+
+@pytest.fixture(scope="module")
+def results(base):
+    return Clone(base, "clone").type([command for command in SHOWN if command not in NOT_RUN])
+
+
+@pytest.mark.parametrize("command", SHOWN)
+def test_runs_as_it_stands(command, request):
+    if command in NOT_RUN:
+        pytest.skip(f"{command}: {NOT_RUN[command]}")
+    code, out = request.getfixturevalue("results")[command]
+    assert code == 0, f"{command} ended with {code}\n{out}"
+
+
+def test_plain_user_types_what_the_quickstart_says(base):
+    """As a user without rights, in a POSIX shell; all of it is done where this test runs as root."""
+    user = PLAIN_USER if os.getuid() == 0 else None
+    clone = Clone(base, "plain", user)
+    code, out = clone.type(["launch/quickstart"], shell="sh")["launch/quickstart"]
+    assert code == 0, out
+    said = re.search(r"^What you can type next, in this folder:\n\n((?:    .*\n)+)\Z", out, re.MULTILINE)
+    assert said, out
+    following = [re.sub(r"\s+#.*", "", line.strip()) for line in said[1].splitlines()]
+    assert following[0] == ". launch/env"
+    for line, (code, out) in clone.type(following, shell="sh").items():
+        assert code == 0, f"{line} ended with {code}\n{out}"
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can make a folder that is another user's")
+def test_a_folder_of_another_user_is_named(base):
+    clone = Clone(base, "foreign", PLAIN_USER)
+    (clone.tree / "runs").mkdir(mode=0o755)
+    for line, folder in ("launch/quickstart", "runs"), ("launch/build", ".build/release"):
+        os.chown(clone.tree / folder, 0, 0)
+        code, out = clone.type([line])[line]
+        assert code == 73 and f"may not write in {clone.tree / folder}, which is root's" in out, out
+
+
+@pytest.mark.parametrize("shell", ["bash", "sh", "zsh"])
+def test_environment_is_sourced_again_and_from_elsewhere(base, shell):
+    """Twice changes nothing more; a value that is set stays; where nothing is built it says what to do."""
+    if shutil.which(shell) is None:
+        pytest.skip(f"no {shell} here")
+    tree = base / f"unbuilt-{shell}"
+    (tree / "launch").mkdir(parents=True)
+    shutil.copy(ROOT / "launch/env", tree / "launch/env")
+    lines = [f"cd {tree}" if shell == "sh" else "cd /", f". {tree}/launch/env", f". {tree}/launch/env",
+             "echo $PATH; echo $OMPI_MCA_rmaps_base_oversubscribe $OPENBLAS_NUM_THREADS $OMPI_MCA_mpi_yield_when_idle"]
+    environment = {"PATH": "/usr/bin:/bin", "OMPI_MCA_mpi_yield_when_idle": "0"}
+    shown = subprocess.run([shutil.which(shell), "-euc", "\n".join(lines)], capture_output=True, text=True, env=environment)
+    assert shown.stdout == f"{tree}/.build/release:/usr/bin:/bin\n1 1 0\n", shown
+    assert "gan-dist is not built yet: run launch/quickstart" in shown.stderr
+
+
+def test_commands_stand_in_blocks_and_names_exist():
+    """Only what the blocks hold is run above; what the text names is there, with the options that it names."""
+    helps = {}
+    for readme in READMES:
+        text = readme.read_text()
+        assert not re.findall(r"^ {4}(?:gan-dist [a-z]|mpirun |launch/|\. ).*", re.sub(r"^ {4}What you(?:.*\n)+?\n", "", text), re.MULTILINE)
+        prose = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+        for span in re.findall(r"`([^`]+)`", prose):
+            for path in re.findall(r"(?<![\w./-])(?:launch|Sources|Tests)/[\w./-]*\w", span):
+                assert (ROOT / path).exists(), f"{readme}: {path}"
+            words = span.split()
+            if "gan-dist" not in words:
+                continue
+            words = words[words.index("gan-dist") + 1:]
+            command = tuple(word for number, word in enumerate(words) if re.fullmatch("[a-z][a-z0-9-]*", word)
+                            and all(re.fullmatch("[a-z][a-z0-9-]*", before) for before in words[:number]))
+            if command not in helps:
+                helps[command] = subprocess.run([PROGRAM, *command, "--help"], capture_output=True, text=True).stdout
+            for option in [word for word in words if word.startswith("--")]:
+                assert option in helps[command], f"{readme}: {span}"
