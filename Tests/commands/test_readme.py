@@ -153,6 +153,21 @@ def test_a_folder_of_another_user_is_named(base):
         assert code == 73 and f"may not write in {clone.tree / folder}, which is root's" in out, out
 
 
+@pytest.mark.parametrize("sudo", [True, False])
+def test_packages_that_cannot_be_installed_are_named(base, sudo):
+    """For a user without sudo, or whom it refuses."""
+    clone = Clone(base, f"sudo-{sudo}", PLAIN_USER if os.getuid() == 0 else None)
+    folder = base / f"rights-{sudo}"
+    executable(folder / "dpkg-query", "#!/bin/sh\nif [ \"$3\" = libgif-dev ]; then exit 1; fi\nprintf 'install ok installed'\n")
+    if sudo:
+        executable(folder / "sudo", "#!/bin/sh\necho 'sudo: a password is required' >&2\nexit 1\n")
+    elif shutil.which("sudo"):
+        pytest.skip("this machine has sudo")
+    line = f"PATH={folder}:$PATH launch/setup"
+    code, out = clone.type([line])[line]
+    assert code == 69 and "have this run by root, then run this again: apt-get install libgif-dev" in out, out
+
+
 @pytest.mark.parametrize("shell", ["bash", "sh", "zsh"])
 def test_environment_is_sourced_again_and_from_elsewhere(base, shell):
     """Twice changes nothing more; a value that is set stays; where nothing is built it says what to do."""
