@@ -20,6 +20,7 @@ GAN_DIST_H5_GETTER(unsigned, "H5F_ACC_EXCL", excl) { return H5F_ACC_EXCL; }
 GAN_DIST_H5_GETTER(hid_t, "H5P_FILE_ACCESS", file_access) { return H5P_FILE_ACCESS; }
 GAN_DIST_H5_GETTER(hid_t, "H5P_FILE_CREATE", file_create) { return H5P_FILE_CREATE; }
 GAN_DIST_H5_GETTER(hid_t, "H5P_DATASET_CREATE", dataset_create) { return H5P_DATASET_CREATE; }
+GAN_DIST_H5_GETTER(hid_t, "H5P_DATASET_ACCESS", dataset_access) { return H5P_DATASET_ACCESS; }
 GAN_DIST_H5_GETTER(hid_t, "H5P_GROUP_CREATE", group_create) { return H5P_GROUP_CREATE; }
 GAN_DIST_H5_GETTER(size_t, "H5T_VARIABLE", variable) { return H5T_VARIABLE; }
 

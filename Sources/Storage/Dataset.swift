@@ -42,6 +42,7 @@ public final class Dataset: Sendable {
     public let labels: [Int]?
 
     let stored: HDF5Dataset
+    let chunk: HDF5Dataset.Chunk?
     let isBytes: Bool
 
     /// Numbers in one example.
@@ -50,7 +51,9 @@ public final class Dataset: Sendable {
     /// Opens `path` and checks everything that can be known without reading the values. `name` nil finds `/images` or `/samples`.
     public init(_ path: String, dataset name: String? = nil) throws(StorageError) {
         let file = try HDF5File.openToRead(path)
-        stored = try Self.find(name, in: file)
+        let found = try Self.find(name, in: file)
+        chunk = try found.readChunk()
+        stored = try found.cachingRow(of: chunk)
         self.path = path
         self.name = stored.path
         isBytes = try Self.checkType(stored)

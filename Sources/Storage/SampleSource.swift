@@ -13,6 +13,8 @@ public final class SampleSource: @unchecked Sendable {
     public let sourceRange: ClosedRange<Double>?
     /// Whether all values are in memory.
     public let isResident: Bool
+    /// How a new run best mixes the examples: by whole chunks where reading one example alone means to uncompress many.
+    public let shuffle: Shuffle
 
     private enum Values {
         case bytes(UnsafeMutableBufferPointer<UInt8>)
@@ -37,6 +39,7 @@ public final class SampleSource: @unchecked Sendable {
         try Self.checkFit(dataset, target, fit)
         let bytes = dataset.count * dataset.elements * (dataset.isBytes ? 1 : 4)
         isResident = bytes <= memoryLimit
+        shuffle = isResident ? .samples : dataset.shuffle(memoryLimit: memoryLimit)
         let (values, scan) = try isResident ? Self.load(dataset) : Self.openBlocks(dataset, needsRange: range != nil)
         self.values = values
         do {
@@ -60,6 +63,7 @@ public final class SampleSource: @unchecked Sendable {
         decoder = ExampleDecoder(source: [dimension], target: [dimension], channelsFirst: false, fit: .refuse, from: nil, to: nil)
         stage = .allocate(capacity: dimension)
         (count, shape, sourceRange, isResident) = (values.count / dimension, [dimension], nil, true)
+        shuffle = .samples
     }
 
     deinit {
@@ -194,6 +198,46 @@ public final class SampleSource: @unchecked Sendable {
             try check(run, UnsafeBufferPointer(values))
             for position in order[first ... last] { place(position, values.baseAddress! + (indices[position] - start) * stored) }
             first = last + 1
+        }
+    }
+
+    // MARK: Whole blocks
+
+    var storedElements: Int { decoder.sourceElements }
+    /// Bytes of an example as `load` leaves it.
+    public var storedBytes: Int { storedElements * (isStoredAsBytes ? 1 : 4) }
+
+    private var isStoredAsBytes: Bool {
+        switch values {
+        case .bytes, .byteFile: true
+        case .floats, .floatFile: false
+        }
+    }
+
+    /// Reads consecutive examples, unscaled, and checks them. For `decode`, on any thread.
+    func load(_ rows: Range<Int>, into target: UnsafeMutableRawPointer) throws(StorageError) {
+        let stored = decoder.sourceElements
+        var scan = ValueScan()
+        switch values {
+        case .byteFile(let dataset, _):
+            let bytes = UnsafeMutableBufferPointer(start: target.assumingMemoryBound(to: UInt8.self), count: rows.count * stored)
+            try dataset.stored.read(rows: rows, into: bytes)
+            guard dataset.declaredRange != 0 ... 255 else { return }
+            try scan.add(UnsafeBufferPointer(bytes), first: rows.lowerBound, elements: stored, of: dataset)
+        case .floatFile(let dataset, _):
+            let floats = UnsafeMutableBufferPointer(start: target.assumingMemoryBound(to: Float.self), count: rows.count * stored)
+            try dataset.stored.read(rows: rows, into: floats)
+            try scan.add(UnsafeBufferPointer(floats), first: rows.lowerBound, elements: stored, of: dataset)
+        case .bytes, .floats: preconditionFailure("examples in memory are read one by one")
+        }
+    }
+
+    /// What `read` makes of an example that `load` has read; `stage` has room for it.
+    func decode(_ example: UnsafeRawPointer, stage: UnsafeMutablePointer<Float>, into target: UnsafeMutablePointer<Float>) {
+        if isStoredAsBytes {
+            decoder.decode(example.assumingMemoryBound(to: UInt8.self), stage: stage, into: target)
+        } else {
+            decoder.decode(example.assumingMemoryBound(to: Float.self), stage: stage, into: target)
         }
     }
 
