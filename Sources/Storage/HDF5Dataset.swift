@@ -118,6 +118,11 @@ final class HDF5Dataset: @unchecked Sendable {
     func read<Element: HDF5Element>(rows: Range<Int>, into target: UnsafeMutableBufferPointer<Element>) throws(StorageError) {
         precondition(rows.upperBound <= dimensions[0] && target.count == rows.count * (count / dimensions[0]),
                      "room for \(target.count) values of rows \(rows) of \(label)")
+        try read(rows: rows, as: Element.memoryType, into: target.baseAddress)
+    }
+
+    /// The same for numbers of any type that HDF5 describes.
+    func read(rows: Range<Int>, as type: hid_t, into target: UnsafeMutableRawPointer?) throws(StorageError) {
         let doing = "reading samples \(rows.lowerBound) to \(rows.upperBound - 1) of \(label)"
         var start = [hsize_t](repeating: 0, count: dimensions.count), lengths = dimensions.map { hsize_t($0) }
         start[0] = hsize_t(rows.lowerBound)
@@ -126,7 +131,7 @@ final class HDF5Dataset: @unchecked Sendable {
         _ = try h5(.badData, doing) { H5Sselect_hyperslab(stored.id, H5S_SELECT_SET, start, nil, lengths, nil) }
         let memory = Handle(try h5(.badData, doing) { H5Screate_simple(Int32(lengths.count), lengths, nil) }, H5Sclose)
         _ = try h5(.badData, doing) {
-            H5Dread(handle.id, Element.memoryType, memory.id, stored.id, hid_t(H5P_DEFAULT), target.baseAddress)
+            H5Dread(handle.id, type, memory.id, stored.id, hid_t(H5P_DEFAULT), target)
         }
     }
 
@@ -137,6 +142,11 @@ final class HDF5Dataset: @unchecked Sendable {
         _ values: UnsafeBufferPointer<Element>, firstRow: Int, rows: Int
     ) throws(StorageError) {
         precondition(values.count * dimensions[0] == rows * count, "\(values.count) values for \(rows) rows of \(label)")
+        try write(values.baseAddress, as: Element.memoryType, firstRow: firstRow, rows: rows)
+    }
+
+    /// The same for numbers of any type that HDF5 describes.
+    func write(_ values: UnsafeRawPointer?, as type: hid_t, firstRow: Int, rows: Int) throws(StorageError) {
         let doing = "writing \(label)"
         var start = [hsize_t](repeating: 0, count: dimensions.count), lengths = dimensions.map { hsize_t($0) }
         start[0] = hsize_t(firstRow)
@@ -145,7 +155,7 @@ final class HDF5Dataset: @unchecked Sendable {
         _ = try h5(.inputOutput, doing) { H5Sselect_hyperslab(stored.id, H5S_SELECT_SET, start, nil, lengths, nil) }
         let memory = Handle(try h5(.inputOutput, doing) { H5Screate_simple(Int32(lengths.count), lengths, nil) }, H5Sclose)
         _ = try h5(.inputOutput, doing) {
-            H5Dwrite(handle.id, Element.memoryType, memory.id, stored.id, hid_t(H5P_DEFAULT), values.baseAddress)
+            H5Dwrite(handle.id, type, memory.id, stored.id, hid_t(H5P_DEFAULT), values)
         }
     }
 
@@ -163,6 +173,10 @@ extension HDF5File {
     func makeDataset<Element: HDF5Element>(
         _ path: String, _ dimensions: [Int], as type: Element.Type, chunkRows: Int? = nil
     ) throws(StorageError) -> HDF5Dataset {
+        try makeDataset(path, dimensions, fileType: Element.fileType, chunkRows: chunkRows)
+    }
+
+    func makeDataset(_ path: String, _ dimensions: [Int], fileType: hid_t, chunkRows: Int?) throws(StorageError) -> HDF5Dataset {
         let doing = "making \(path) in \(name)"
         try makeGroups(along: path)
         let sizes = dimensions.map { hsize_t($0) }
@@ -178,7 +192,7 @@ extension HDF5File {
             _ = try h5(.inputOutput, doing) { H5Pset_chunk(create.id, Int32(chunk.count), chunk) }
         }
         let id = try h5(.inputOutput, doing) {
-            H5Dcreate2(handle.id, path, Element.fileType, space.id, hid_t(H5P_DEFAULT), create.id, hid_t(H5P_DEFAULT))
+            H5Dcreate2(handle.id, path, fileType, space.id, hid_t(H5P_DEFAULT), create.id, hid_t(H5P_DEFAULT))
         }
         return try HDF5Dataset(handle: Handle(id, H5Dclose), file: self, path: path)
     }
