@@ -9,6 +9,8 @@ GAN_DIST_H5_GETTER(hid_t, "H5T_NATIVE_FLOAT", native_float) { return H5T_NATIVE_
 GAN_DIST_H5_GETTER(hid_t, "H5T_NATIVE_DOUBLE", native_double) { return H5T_NATIVE_DOUBLE; }
 GAN_DIST_H5_GETTER(hid_t, "H5T_NATIVE_UINT8", native_uint8) { return H5T_NATIVE_UINT8; }
 GAN_DIST_H5_GETTER(hid_t, "H5T_NATIVE_INT64", native_int64) { return H5T_NATIVE_INT64; }
+GAN_DIST_H5_GETTER(hid_t, "H5T_NATIVE_UINT64", native_uint64) { return H5T_NATIVE_UINT64; }
+GAN_DIST_H5_GETTER(hid_t, "H5T_STD_U64LE", u64le) { return H5T_STD_U64LE; }
 GAN_DIST_H5_GETTER(hid_t, "H5T_IEEE_F32LE", f32le) { return H5T_IEEE_F32LE; }
 GAN_DIST_H5_GETTER(hid_t, "H5T_IEEE_F64LE", f64le) { return H5T_IEEE_F64LE; }
 GAN_DIST_H5_GETTER(hid_t, "H5T_STD_U8LE", u8le) { return H5T_STD_U8LE; }

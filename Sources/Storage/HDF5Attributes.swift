@@ -67,7 +67,7 @@ extension HDF5Location {
             var values = [Double](repeating: 0, count: Int(count))
             _ = try h5(.badData, doing) { H5Aread(attribute.id, Double.memoryType, &values) }
             return scalar ? .double(values[0]) : .doubles(values)
-        case .other: return nil
+        case .boolean, .other: return nil
         }
     }
 

@@ -132,7 +132,7 @@ struct LabelledImages {
         guard dataset.shape.count == 3 else {
             throw Failure(.badData, "\(path) holds vectors of \(dataset.shape), not images", remedy: "Name a file with /images and /labels.")
         }
-        guard let labels = dataset.labels else {
+        guard let labels = try dataset.labels else {
             throw Failure(.badData, "\(path) has no /labels", remedy: "Import it with them (gan-dist data import idx --labels), or name another file.")
         }
         let classes = other?.classes ?? labels.max()! + 1

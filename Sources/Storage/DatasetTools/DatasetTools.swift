@@ -63,7 +63,7 @@ public enum DatasetTools {
 
     private static func rows(of file: ExampleFile, _ classes: Set<Int>?) throws(StorageError) -> [Int] {
         guard let classes else { return Array(0 ..< file.dataset.count) }
-        guard let labels = file.dataset.labels else {
+        guard let labels = try file.dataset.labels else {
             throw .badData("\(file.dataset.path) has no labels to choose classes by.", remedy: "Leave --classes out.")
         }
         if let absent = classes.subtracting(labels).min() {

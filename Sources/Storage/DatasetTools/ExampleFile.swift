@@ -23,7 +23,7 @@ struct ExampleFile {
         var arrays = [examples], leftOut: [String] = []
         let file = dataset.stored.location.file
         for name in try file.root.names().map({ "/" + $0 }) where name != dataset.name {
-            if name != examples.name, let rows = try Self.rows(name, in: file, count: dataset.count) {
+            if name != examples.name, let rows = Self.rows(name, in: file, count: dataset.count) {
                 arrays.append(rows)
             } else {
                 leftOut.append(name)
@@ -34,20 +34,15 @@ struct ExampleFile {
             foundRange = nil
         } else {
             let scan = try dataset.scan()
-            foundRange = try dataset.range(ofValuesFrom: scan.minimum, to: scan.maximum)
+            foundRange = (try? dataset.rules(given: nil).range(of: scan)).flatMap { $0.clips ? nil : $0.bounds }
         }
     }
 
-    private static func rows(_ name: String, in file: HDF5File, count: Int) throws(StorageError) -> Rows? {
+    private static func rows(_ name: String, in file: HDF5File, count: Int) -> Rows? {
         guard case .dataset(let stored)? = try? file.object(name), stored.type.byteCount > 0, stored.dimensions.first == count,
-              stored.count > 0 else {
-            // Labels that cannot be taken along are an error: without them the copy is another dataset.
-            guard name == "/labels" else { return nil }
-            throw .badData("/labels in \(file.name) is not an array of \(count) numbers, one for each example.",
-                           remedy: "Write one whole number for each example, or remove /labels.")
-        }
-        try stored.checkStorage()
-        return Rows(name: name, stored: try stored.cachingRow(of: stored.readChunk()))
+              stored.count > 0, (try? stored.checkStorage()) != nil,
+              let cached = try? stored.cachingRow(of: stored.readChunk()) else { return nil }
+        return Rows(name: name, stored: cached)
     }
 }
 
