@@ -102,7 +102,8 @@ private final class WindowLoader: @unchecked Sendable {
         let shuffle = order.shuffle
         windows = shuffle.windows(of: order.count)
         let blocks = min(shuffle.window, shuffle.blocks(of: order.count))
-        let (bytes, overflow) = (blocks * shuffle.block).multipliedReportingOverflow(by: source.storedBytes)
+        let examples = blocks == 1 ? min(shuffle.block, order.count) : blocks * shuffle.block
+        let (bytes, overflow) = examples.multipliedReportingOverflow(by: source.storedBytes)
         guard !overflow, let first = malloc(bytes), let second = malloc(bytes) else {
             throw StorageError(.inputOutput, "No memory for two shuffle windows of \(blocks) blocks of \(shuffle.block) examples.",
                                remedy: "Give the job more memory, or start a run with a smaller data.memory_limit.")

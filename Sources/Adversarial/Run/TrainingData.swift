@@ -86,9 +86,9 @@ public final class TrainingData: Sendable {
                 + "uncompressed for it alone: training waits for the file. Raise data.memory_limit, or set data.shuffle.block "
                 + "in a new run; \(rewritten)"
         }
-        let bytes = 2 * shuffle.block * min(shuffle.window, source.count) * source.storedBytes
-        return bytes <= memoryLimit ? nil : "two shuffle windows of \(shuffle.window) blocks of \(shuffle.block) examples of \(name) take "
-            + "\(bytes >> 20) MiB a rank, more than data.memory_limit; \(rewritten)"
+        let bytes = 2 * min(Double(shuffle.block) * Double(shuffle.window), Double(source.count)) * Double(source.storedBytes)
+        return bytes <= Double(memoryLimit) ? nil : "two shuffle windows of \(shuffle.window) blocks of \(shuffle.block) examples of \(name) take "
+            + "\(Int(bytes) >> 20) MiB a rank, more than data.memory_limit; \(rewritten)"
     }
 
     /// Epochs that so many minibatches make.
