@@ -104,7 +104,7 @@ public enum DatasetTools {
             (file.dataset.declaredRange ?? file.foundRange).map { "\($0.lowerBound) … \($0.upperBound)" } ?? "none"
         }
         let arrays = { (file: ExampleFile) in "[" + file.arrays.map(\.name).joined(separator: ", ") + "]" }
-        let facts = [("examples of shape", "\(one.shape)", "\(two.shape)"), ("the layout", one.layout.rawValue, two.layout.rawValue),
+        let facts = [("the layout", one.layout.rawValue, two.layout.rawValue), ("examples of shape", "\(one.shape)", "\(two.shape)"),
                      ("the type", one.storedType, two.storedType), ("the range", range(first), range(other)),
                      ("the arrays", arrays(first), arrays(other))]
         if let (what, mine, theirs) = facts.first(where: { $1 != $2 }) { throw refuse(what, mine, theirs) }
@@ -127,8 +127,10 @@ public enum DatasetTools {
             let file = try HDF5File.openToWrite(temporary, create: true)
             for (number, array) in parts[0].file.arrays.enumerated() {
                 let chunk = max(1, min(total, (1 << 16) / array.stored.rowBytes))
+                let type = try array.stored.storedType()
+                defer { withExtendedLifetime(type) {} }
                 let target = try file.makeDataset(array.name, [total] + array.stored.dimensions.dropFirst(),
-                                                  fileType: array.stored.storedType().id, chunkRows: chunk)
+                                                  fileType: type.id, chunkRows: chunk)
                 notes += try copyAttributes(parts.map { $0.file.arrays[number].stored.location }, to: target.location)
                 if number == 0, let range = parts[0].file.foundRange {
                     try target.location.setAttribute("range", .doubles([range.lowerBound, range.upperBound]))

@@ -58,6 +58,7 @@ extension HDF5Dataset {
     /// Copies `rows` (all where nil), which ascend, behind the `firstRow` rows that `target` has already. Returns how many it has then.
     func copy(_ rows: [Int]?, to target: HDF5Dataset, firstRow: Int) throws(StorageError) -> Int {
         let type = try storedType()
+        defer { withExtendedLifetime(type) {} }
         let blockRows = max(1, min(dimensions[0], (1 << 22) / rowBytes))
         let buffer = UnsafeMutableRawPointer.allocate(byteCount: blockRows * rowBytes, alignment: 16)
         defer { buffer.deallocate() }

@@ -116,7 +116,10 @@ struct JoinedRows: ForeignRows {
     /// Throws 65 where they differ in more than their number of rows.
     init(_ parts: [any ForeignRows]) throws(StorageError) {
         for part in parts {
-            guard !part.dimensions.isEmpty, part.dimensions.dropFirst() == parts[0].dimensions.dropFirst(), part.type == parts[0].type else {
+            guard !part.dimensions.isEmpty else {
+                throw .badData("\(part.label) has the shape []: it is a single number.", remedy: "Name an array with a row for each example.")
+            }
+            guard part.dimensions.dropFirst() == parts[0].dimensions.dropFirst(), part.type == parts[0].type else {
                 throw .badData("\(part.label) is \(part.type) \(part.dimensions), \(parts[0].label) is \(parts[0].type) \(parts[0].dimensions).",
                                remedy: "Name arrays of one shape and type.")
             }
