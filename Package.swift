@@ -17,6 +17,7 @@ let package = Package(
         .systemLibrary(name: "CJPEG", pkgConfig: "libjpeg", providers: [.apt(["libjpeg-dev"])]),
         .systemLibrary(name: "CGIF", pkgConfig: "libgif", providers: [.apt(["libgif-dev"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+        .systemLibrary(name: "CZip", pkgConfig: "libzip", providers: [.apt(["libzip-dev"])]),
         .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
 
         .target(name: "Kernels", dependencies: ["COpenBLAS", "CVector"]),
@@ -24,7 +25,7 @@ let package = Package(
         .systemLibrary(name: "CLinux"),
         .target(name: "Collectives", dependencies: ["CMPI", "CLinux", "Kernels"]),
         .target(name: "CCrash"),
-        .target(name: "Storage", dependencies: ["CCrash", "CHDF5", "CPNG", "CJPEG", "CGIF", "CZlib", "CCrypto", "Kernels"]),
+        .target(name: "Storage", dependencies: ["CCrash", "CHDF5", "CPNG", "CJPEG", "CGIF", "CZlib", "CZip", "CCrypto", "Kernels"]),
         .target(name: "Adversarial", dependencies: ["CLinux", "Nets", "Collectives", "Storage", "Yams"], resources: [.embedInCode("Presets")]),
         .target(name: "Export", dependencies: ["Adversarial", "Nets", "Kernels", "Storage"]),
         .target(name: "Report", dependencies: ["Adversarial", "Storage"]),

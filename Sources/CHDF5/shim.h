@@ -9,6 +9,8 @@ GAN_DIST_H5_GETTER(hid_t, "H5T_NATIVE_FLOAT", native_float) { return H5T_NATIVE_
 GAN_DIST_H5_GETTER(hid_t, "H5T_NATIVE_DOUBLE", native_double) { return H5T_NATIVE_DOUBLE; }
 GAN_DIST_H5_GETTER(hid_t, "H5T_NATIVE_UINT8", native_uint8) { return H5T_NATIVE_UINT8; }
 GAN_DIST_H5_GETTER(hid_t, "H5T_NATIVE_INT64", native_int64) { return H5T_NATIVE_INT64; }
+GAN_DIST_H5_GETTER(hid_t, "H5T_NATIVE_UINT64", native_uint64) { return H5T_NATIVE_UINT64; }
+GAN_DIST_H5_GETTER(hid_t, "H5T_STD_U64LE", u64le) { return H5T_STD_U64LE; }
 GAN_DIST_H5_GETTER(hid_t, "H5T_IEEE_F32LE", f32le) { return H5T_IEEE_F32LE; }
 GAN_DIST_H5_GETTER(hid_t, "H5T_IEEE_F64LE", f64le) { return H5T_IEEE_F64LE; }
 GAN_DIST_H5_GETTER(hid_t, "H5T_STD_U8LE", u8le) { return H5T_STD_U8LE; }
@@ -20,6 +22,7 @@ GAN_DIST_H5_GETTER(unsigned, "H5F_ACC_EXCL", excl) { return H5F_ACC_EXCL; }
 GAN_DIST_H5_GETTER(hid_t, "H5P_FILE_ACCESS", file_access) { return H5P_FILE_ACCESS; }
 GAN_DIST_H5_GETTER(hid_t, "H5P_FILE_CREATE", file_create) { return H5P_FILE_CREATE; }
 GAN_DIST_H5_GETTER(hid_t, "H5P_DATASET_CREATE", dataset_create) { return H5P_DATASET_CREATE; }
+GAN_DIST_H5_GETTER(hid_t, "H5P_DATASET_ACCESS", dataset_access) { return H5P_DATASET_ACCESS; }
 GAN_DIST_H5_GETTER(hid_t, "H5P_GROUP_CREATE", group_create) { return H5P_GROUP_CREATE; }
 GAN_DIST_H5_GETTER(size_t, "H5T_VARIABLE", variable) { return H5T_VARIABLE; }
 

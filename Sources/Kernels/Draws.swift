@@ -5,6 +5,7 @@ public enum Purpose: UInt32, Sendable {
     case dropoutReal, dropoutFake, dropoutGenerator
     case fixedLatents
     case evaluation
+    case selection
 }
 
 /// The random numbers of one pass over a minibatch: a pure function of their key, with no state to keep or to restore.
@@ -70,14 +71,22 @@ extension Draws {
     public func permutation(count: Int) -> [UInt32] {
         precondition(count >= 0 && count <= Int(UInt32.max), "a permutation of \(count) numbers")
         var order = (0 ..< UInt32(count)).map { $0 }
-        guard count > 1 else { return order }
-        var words = WordStream(self)
+        shuffle(&order, ends: [count])
+        return order
+    }
+
+    /// Puts each part of `order` into an order drawn uniformly from all orders of that part; the parts lie one after another and
+    /// end at `ends`.
+    public func shuffle(_ order: inout [UInt32], ends: [Int]) {
+        var words = WordStream(self), start = 0
         order.withUnsafeMutableBufferPointer { order in
-            for last in stride(from: count - 1, to: 0, by: -1) {
-                order.swapAt(last, Int(words.integer(below: UInt32(last + 1))))
+            for end in ends {
+                for last in stride(from: end - start - 1, to: 0, by: -1) {
+                    order.swapAt(start + last, start + Int(words.integer(below: UInt32(last + 1))))
+                }
+                start = end
             }
         }
-        return order
     }
 }
 

@@ -35,34 +35,60 @@ public final class Dataset: Sendable {
     public let storedType: String
     /// The values that mean black and white, where the file says so; [0, 255] for uint8 without the attribute.
     public let declaredRange: ClosedRange<Double>?
+    /// The file's attribute.
+    let attributeRange: ClosedRange<Double>?
+    /// How the user may say what the file does not.
+    let options: DatasetOptions
     public let title, source, license: String?
     /// What the points were drawn from, where the file says so: its attributes `modes` and `deviation`.
     public let mixture: Mixture?
-    /// One label for each example, in order.
-    public let labels: [Int]?
-
     let stored: HDF5Dataset
+    let chunk: HDF5Dataset.Chunk?
     let isBytes: Bool
+    private let file: HDF5File
+    private let hasLabels: Bool
 
     /// Numbers in one example.
     public var elements: Int { shape.reduce(1, *) }
 
     /// Opens `path` and checks everything that can be known without reading the values. `name` nil finds `/images` or `/samples`.
-    public init(_ path: String, dataset name: String? = nil) throws(StorageError) {
-        let file = try HDF5File.openToRead(path)
-        stored = try Self.find(name, in: file)
-        self.path = path
-        self.name = stored.path
-        isBytes = try Self.checkType(stored)
-        (count, shape, layout) = try Self.checkShape(stored)
-        try stored.checkStorage()
-        storedType = stored.type.description
-        declaredRange = try Self.range(of: stored) ?? (isBytes ? 0 ... 255 : nil)
-        title = try Self.text("name", file)
-        source = try Self.text("source", file)
-        license = try Self.text("license", file)
-        mixture = try Self.mixture(in: file, dimension: shape.count == 1 ? shape[0] : 0)
-        labels = name == nil || name == "images" || name == "/images" ? try Self.labels(in: file, count: count) : nil
+    public init(
+        _ path: String, dataset name: String? = nil, options: DatasetOptions = .tool
+    ) throws(StorageError) {
+        file = try HDF5File.openToRead(path)
+        self.options = options
+        do {
+            let found = try Self.find(name, in: file, options)
+            chunk = try found.readChunk()
+            stored = try found.cachingRow(of: chunk)
+            self.path = path
+            self.name = stored.path
+            isBytes = try Self.checkType(stored)
+            (count, shape, layout) = try Self.checkShape(stored, options)
+            try stored.checkStorage()
+            storedType = stored.type.description
+            attributeRange = try Self.range(of: stored)
+            declaredRange = attributeRange ?? (stored.type == .integer(bytes: 1, signed: false) ? 0 ... 255 : nil)
+            title = try Self.text("name", file)
+            source = try Self.text("source", file)
+            license = try Self.text("license", file)
+            mixture = try Self.mixture(in: file, dimension: shape.count == 1 ? shape[0] : 0)
+        } catch {
+            throw HDF5File.explained(path, error)
+        }
+        hasLabels = name == nil || name == "images" || name == "/images"
+    }
+
+    /// One label for each example, in order, which may be any number; nil where the file has none. Read when they are asked for: what
+    /// nothing uses refuses nothing.
+    public var labels: [Int]? {
+        get throws(StorageError) {
+            guard hasLabels else { return nil }
+            if case .absent = try file.object("/labels") { return nil }
+            let labels = try file.dataset("/labels")
+            try labels.checkStorage()
+            return try labels.readLabels(examples: count)
+        }
     }
 
     /// The same file, shape, type and first and last examples give the same number: for ranks to compare.
@@ -84,31 +110,40 @@ public final class Dataset: Sendable {
 
     // MARK: Checks at opening
 
-    private static func find(_ name: String?, in file: HDF5File) throws(StorageError) -> HDF5Dataset {
-        if let name { return try file.dataset(name.hasPrefix("/") ? name : "/" + name) }
+    private static func find(_ name: String?, in file: HDF5File, _ options: DatasetOptions) throws(StorageError) -> HDF5Dataset {
+        if let name { return try file.dataset(name.hasPrefix("/") ? name : "/" + name, options) }
         for candidate in ["/images", "/samples"] {
             if case .absent = try file.object(candidate) { continue }
-            return try file.dataset(candidate)
+            return try file.dataset(candidate, options)
         }
-        return try file.dataset("/images")
+        return try file.dataset("/images", options)
     }
 
-    /// Whether the values are bytes; otherwise they are floating-point numbers.
+    /// Whether the values are bytes; otherwise they are numbers that float32 holds, or floating-point numbers.
     private static func checkType(_ stored: HDF5Dataset) throws(StorageError) -> Bool {
         switch stored.type {
-        case .integer(bytes: 1, signed: false): return true
-        case .float(let bytes) where bytes == 2 || bytes == 4 || bytes == 8: return false
-        default:
-            throw .badData("\(stored.label) is of type \(stored.type); images and samples are uint8 or float32.",
-                           remedy: "Convert it, in h5py with .astype(\"uint8\") or .astype(\"float32\").")
+        case .integer(bytes: 1, signed: false), .boolean: return true
+        case .integer(let bytes, _) where bytes <= 2: return false
+        case .float: return false
+        case .integer:
+            throw .badData("\(stored.label) is of type \(stored.type), which float32 does not hold exactly.",
+                           remedy: importing(stored) + " --range A,B --out FILE.h5 converts it; A and B are the values of black and white.")
+        case .text, .other:
+            throw .badData("\(stored.label) is of type \(stored.type); images and samples are numbers.", remedy: """
+                Name a dataset of numbers, or import pictures with gan-dist data import folder.
+                """)
         }
     }
 
-    private static func checkShape(_ stored: HDF5Dataset) throws(StorageError) -> (Int, [Int], Layout) {
+    private static func importing(_ stored: HDF5Dataset) -> String {
+        "gan-dist data import hdf5 \(stored.location.file.name) --dataset \(stored.path)"
+    }
+
+    private static func checkShape(_ stored: HDF5Dataset, _ options: DatasetOptions) throws(StorageError) -> (Int, [Int], Layout) {
         let sizes = stored.dimensions
         guard (2 ... 4).contains(sizes.count) else {
             throw .badData("\(stored.label) has the shape \(sizes); images are [N, H, W, C] or [N, H, W], vectors [N, D].",
-                           remedy: "Give it one of these shapes, or name another dataset (data.dataset).")
+                           remedy: "Name another dataset with \(options.dataset), or give it one of these shapes.")
         }
         guard !sizes.contains(0) else {
             throw .badData("\(stored.label) is empty: its shape is \(sizes).", remedy: "Write examples into it first.")
@@ -125,14 +160,22 @@ public final class Dataset: Sendable {
     }
 
     private static func layout(of stored: HDF5Dataset) throws(StorageError) -> Layout {
-        guard let value = try stored.location.attribute("layout") else { return .channelsLast }
+        guard let value = try stored.location.attribute("layout") else {
+            guard stored.location.file.isMATLAB else { return .channelsLast }
+            let axes = stored.dimensions.count == 4 ? ("H × W × C × N", "NCWH") : ("H × W × N", "NWH")
+            throw .badData("""
+                \(stored.label) was written by MATLAB, which stores axes in the reverse order: an array of \(axes.0) has the shape \
+                \(axes.1), here \(stored.dimensions), and would be read transposed.
+                """, remedy: importing(stored) + " --layout \(axes.1) --out FILE.h5 puts its axes in order.")
+        }
         guard let layout = Layout(rawValue: value.description.uppercased()), layout != .vector else {
-            throw .badData("The attribute layout of \(stored.label) is \(value); it is \"NHWC\" or \"NCHW\".", remedy: "Correct it.")
+            throw .badData("The attribute layout of \(stored.label) is \(value); it is \"NHWC\" or \"NCHW\".",
+                           remedy: importing(stored) + " --layout … --out FILE.h5 reads other orders, such as NCWH.")
         }
         return layout
     }
 
-    private static func range(of stored: HDF5Dataset) throws(StorageError) -> ClosedRange<Double>? {
+    static func range(of stored: HDF5Dataset) throws(StorageError) -> ClosedRange<Double>? {
         guard let value = try stored.location.attribute("range") else { return nil }
         guard case .doubles(let ends) = value, ends.count == 2, ends[0].isFinite, ends[1].isFinite, ends[0] < ends[1] else {
             throw .badData("The attribute range of \(stored.label) is \(value); it is two numbers, the lower first.",
@@ -149,19 +192,5 @@ public final class Dataset: Sendable {
         guard dimension > 0, case .doubles(let modes)? = try file.root.attribute("modes"), !modes.isEmpty, modes.count % dimension == 0,
               case .double(let deviation)? = try file.root.attribute("deviation"), deviation > 0 else { return nil }
         return Mixture(modes: stride(from: 0, to: modes.count, by: dimension).map { Array(modes[$0 ..< $0 + dimension]) }, deviation: deviation)
-    }
-
-    private static func labels(in file: HDF5File, count: Int) throws(StorageError) -> [Int]? {
-        if case .absent = try file.object("/labels") { return nil }
-        let stored = try file.dataset("/labels")
-        guard case .integer = stored.type else {
-            throw .badData("\(stored.label) is of type \(stored.type); labels are whole numbers.", remedy: "Convert it to int64.")
-        }
-        guard stored.dimensions == [count] else {
-            throw .badData("\(stored.label) has the shape \(stored.dimensions), for \(count) examples.",
-                           remedy: "Write one label for each example, or none.")
-        }
-        try stored.checkStorage()
-        return try stored.readAll(Int64.self).map { Int($0) }
     }
 }

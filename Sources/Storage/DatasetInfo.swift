@@ -8,26 +8,32 @@ public struct DatasetInfo: Sendable {
     public let layout: String
     /// As stored, such as "uint8".
     public let type: String
-    /// The values that mean black and white, given or found; nil where that cannot be said.
-    public let range: ClosedRange<Double>?
-    /// Whether the file gives the range.
-    public let rangeIsDeclared: Bool
+    /// The values that mean black and white, and how that is known; nil where it cannot be said, or vectors are left as they are.
+    public let range: ValueRange?
+    /// Why there is no range, and what to do.
+    public let rangeProblem: StorageError?
     public let name, source, license: String?
     public let minimum, maximum, mean: Double
-    /// The labels and how many examples have each, sorted by label; nil without labels.
+    /// The labels and how many examples have each, sorted by label; nil without labels, or where something is wrong with them.
     public let labels: [(label: Int, count: Int)]?
+    /// What is wrong with the labels.
+    public let labelProblem: StorageError?
 
-    /// Reads all of `path`. Throws what is wrong with it.
+    /// Reads all of `path`. Throws what is wrong with it, except with what not every command uses: its range and labels.
     public init(_ path: String, dataset name: String? = nil) throws(StorageError) {
         let dataset = try Dataset(path, dataset: name)
         let scan = try dataset.scan()
         (self.path, self.dataset, count, shape) = (path, dataset.name, dataset.count, dataset.shape)
         (layout, type) = (dataset.layout.rawValue, dataset.storedType)
-        range = try? dataset.range(ofValuesFrom: scan.minimum, to: scan.maximum)
-        rangeIsDeclared = dataset.declaredRange != nil
         (self.name, source, license) = (dataset.title, dataset.source, dataset.license)
         (minimum, maximum, mean) = (scan.minimum, scan.maximum, scan.mean)
-        labels = dataset.labels.map { labels in
+        var range: ValueRange?, rangeProblem: StorageError?, labels: [Int]?, labelProblem: StorageError?
+        if dataset.layout != .vector || dataset.isBytes {
+            do { range = try dataset.rules(given: nil).range(of: scan) } catch { rangeProblem = error }
+        }
+        do { labels = try dataset.labels } catch { labelProblem = error }
+        (self.range, self.rangeProblem, self.labelProblem) = (range, rangeProblem, labelProblem)
+        self.labels = labels.map { labels in
             Dictionary(labels.map { ($0, 1) }, uniquingKeysWith: +).sorted { $0.key < $1.key }.map { (label: $0.key, count: $0.value) }
         }
     }

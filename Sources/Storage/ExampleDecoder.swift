@@ -6,6 +6,8 @@ struct ExampleDecoder {
     private let fit: ImageFit
     /// Stored v becomes low + (v − start) · factor.
     private let low, start, factor: Float
+    /// What scaled values are clipped to.
+    private let clip: ClosedRange<Float>?
     /// The same for bytes.
     private let table: [Float]
 
@@ -14,17 +16,30 @@ struct ExampleDecoder {
     /// Whether an example needs room to be scaled in before it is fitted.
     var needsStage: Bool { source != target }
 
-    /// `from` and `to` nil leave the values as they are.
-    init(source: [Int], target: [Int], channelsFirst: Bool, fit: ImageFit, from: ClosedRange<Double>?, to: ClosedRange<Float>?) {
+    /// `from` and `to` nil leave the values as they are; `clips` sets those beyond `from` to its ends.
+    init(
+        source: [Int], target: [Int], channelsFirst: Bool, fit: ImageFit, from: ClosedRange<Double>?, to: ClosedRange<Float>?, clips: Bool = false
+    ) {
+        clip = clips ? to : nil
+        let clipped = { (value: Float) in if clips, let to { min(max(value, to.lowerBound), to.upperBound) } else { value } }
         (self.source, self.target, self.channelsFirst, self.fit) = (source, target, channelsFirst, fit)
         if let from, let to, from != Double(to.lowerBound) ... Double(to.upperBound) {
             let ratio = (Double(to.upperBound) - Double(to.lowerBound)) / (from.upperBound - from.lowerBound)
             (low, start, factor) = (to.lowerBound, Float(from.lowerBound), Float(ratio))
-            table = (0 ..< 256).map { Float(Double(to.lowerBound) + (Double($0) - from.lowerBound) * ratio) }
+            table = (0 ..< 256).map { clipped(Float(Double(to.lowerBound) + (Double($0) - from.lowerBound) * ratio)) }
         } else {
             (low, start, factor) = (to?.lowerBound ?? 0, to?.lowerBound ?? 0, 1)
-            table = (0 ..< 256).map { Float($0) }
+            table = (0 ..< 256).map { clipped(Float($0)) }
         }
+    }
+
+    /// What an image is padded with.
+    var background: Double { Double(low) }
+
+    /// What a stored value becomes.
+    func decoded(_ value: Double) -> Double {
+        let scaled = Double(low) + (value - Double(start)) * Double(factor)
+        return clip.map { min(max(scaled, Double($0.lowerBound)), Double($0.upperBound)) } ?? scaled
     }
 
     func decode(_ stored: UnsafePointer<UInt8>, stage: UnsafeMutablePointer<Float>, into target: UnsafeMutablePointer<Float>) {
@@ -37,7 +52,10 @@ struct ExampleDecoder {
 
     func decode(_ stored: UnsafePointer<Float>, stage: UnsafeMutablePointer<Float>, into target: UnsafeMutablePointer<Float>) {
         let (low, start, factor) = (low, start, factor)
-        if start == low, factor == 1 {
+        if let clip {
+            let (lowest, highest) = (clip.lowerBound, clip.upperBound)
+            scale(stored, into: needsStage ? stage : target) { min(max(low + ($0 - start) * factor, lowest), highest) }
+        } else if start == low, factor == 1 {
             scale(stored, into: needsStage ? stage : target) { $0 }
         } else {
             scale(stored, into: needsStage ? stage : target) { low + ($0 - start) * factor }

@@ -38,7 +38,7 @@ extension HDF5Location {
         }, H5Aclose)
     }
 
-    private static func textType() throws(StorageError) -> Handle {
+    static func textType() throws(StorageError) -> Handle {
         let type = Handle(try h5(.inputOutput, "making a text type") { H5Tcopy(H5T_C_S1) }, H5Tclose)
         _ = try h5(.inputOutput, "making a text type") { H5Tset_size(type.id, H5T_VARIABLE) }
         _ = try h5(.inputOutput, "making a text type") { H5Tset_cset(type.id, H5T_CSET_UTF8) }
@@ -67,7 +67,7 @@ extension HDF5Location {
             var values = [Double](repeating: 0, count: Int(count))
             _ = try h5(.badData, doing) { H5Aread(attribute.id, Double.memoryType, &values) }
             return scalar ? .double(values[0]) : .doubles(values)
-        case .other: return nil
+        case .boolean, .other: return nil
         }
     }
 
@@ -89,17 +89,8 @@ extension HDF5Location {
 
     /// All attributes that can be read, sorted by name.
     func attributes() throws(StorageError) -> [(name: String, value: AttributeValue)] {
-        final class Names { var all: [String] = [] }
-        let names = Names()
-        var position: hsize_t = 0
-        _ = try h5(.badData, "listing the attributes of \(label)") {
-            H5Aiterate2(id, H5_INDEX_NAME, H5_ITER_INC, &position, { _, name, _, data in
-                if let name, let data { Unmanaged<Names>.fromOpaque(data).takeUnretainedValue().all.append(String(cString: name)) }
-                return 0
-            }, Unmanaged.passUnretained(names).toOpaque())
-        }
         var result: [(name: String, value: AttributeValue)] = []
-        for name in names.all { if let value = try attribute(name) { result.append((name, value)) } }
+        for name in try attributeNames() { if let value = try attribute(name) { result.append((name, value)) } }
         return result
     }
 }

@@ -1,5 +1,32 @@
 import CHDF5
 
+/// A filter of HDF5: a compression, a reordering or a checksum.
+struct HDF5Filter: CustomStringConvertible {
+    let number: H5Z_filter_t
+
+    /// Those that h5py writes, and damaged files of which have been tried by the thousand.
+    var isCommon: Bool { [H5Z_FILTER_DEFLATE, H5Z_FILTER_SHUFFLE, H5Z_FILTER_FLETCHER32].contains(number) }
+
+    /// Whether the library decodes it; no code is loaded for others.
+    var isAvailable: Bool {
+        HDF5Library.locked {
+            var configuration: UInt32 = 0
+            return H5Zfilter_avail(number) > 0 && H5Zget_filter_info(number, &configuration) >= 0
+                && configuration & UInt32(H5Z_FILTER_CONFIG_DECODE_ENABLED) != 0
+        }
+    }
+
+    /// Whether h5py, too, needs hdf5plugin for it.
+    var isPlugin: Bool { number > 255 && number != 32_000 }
+
+    /// The names under which filters are registered with the HDF Group.
+    var description: String {
+        let names: [H5Z_filter_t: String] = [1: "gzip", 4: "szip", 5: "nbit", 6: "scaleoffset", 307: "bzip2", 32_000: "lzf", 32_001: "Blosc",
+                                             32_004: "LZ4", 32_008: "bitshuffle", 32_013: "ZFP", 32_015: "Zstandard", 32_026: "Blosc2"]
+        return names[number].map { "\($0) (filter \(number))" } ?? "filter \(number)"
+    }
+}
+
 /// An open dataset with its type and size.
 final class HDF5Dataset: @unchecked Sendable {
     private let handle: Handle
@@ -9,6 +36,8 @@ final class HDF5Dataset: @unchecked Sendable {
     let type: StoredType
     /// The product of the dimensions, which fits an Int.
     let count: Int
+    /// What bytes of a boolean are read as: HDF5 has no conversion from it.
+    private let booleanType: Handle?
 
     init(handle: Handle, file: HDF5File, path: String) throws(StorageError) {
         self.handle = handle
@@ -17,7 +46,16 @@ final class HDF5Dataset: @unchecked Sendable {
         let label = "\(path) in \(file.name)"
         let type = Handle(try h5(.badData, "reading the type of \(label)") { H5Dget_type(handle.id) }, H5Tclose)
         self.type = HDF5Library.locked { StoredType(type: type.id) }
+        booleanType = self.type == .boolean ? type : nil
         (dimensions, count) = try Self.extent(of: handle.id, label: label)
+    }
+
+    private func memoryType<Element: HDF5Element>(_ type: Element.Type) -> hid_t {
+        if let booleanType {
+            precondition(type == UInt8.self, "booleans are read as bytes")
+            return booleanType.id
+        }
+        return Element.memoryType
     }
 
     var location: HDF5Location { HDF5Location(id: handle.id, file: file, path: path) }
@@ -42,27 +80,40 @@ final class HDF5Dataset: @unchecked Sendable {
     }
 
     /// Refuses what a file from elsewhere may hold to make the program read other files, run other code, or fill the memory.
-    func checkStorage() throws(StorageError) {
+    /// `anyFilter`: all filters that the library has, where values are read once, in order; else the common ones.
+    func checkStorage(anyFilter: Bool = false) throws(StorageError) {
         let create = Handle(try h5(.badData, "reading the layout of \(label)") { H5Dget_create_plist(handle.id) }, H5Pclose)
         guard try h5(.badData, "reading the layout of \(label)", { H5Pget_external_count(create.id) }) == 0 else {
-            throw .badData("The values of \(label) are kept in another file, which is not followed.", remedy: "Use h5repack on it.")
+            throw .badData("The values of \(label) are kept in another file, which is not followed.", remedy: Self.copyInPython(path))
         }
         let layout = HDF5Library.locked { H5Pget_layout(create.id) }
         guard layout == H5D_CONTIGUOUS || layout == H5D_CHUNKED || layout == H5D_COMPACT else {
-            throw .badData("\(label) is a virtual dataset made of other files.", remedy: "Copy it into one dataset with h5py.")
+            throw .badData("\(label) is a virtual dataset made of other files.", remedy: Self.copyInPython(path))
         }
         for index in 0 ..< max(0, HDF5Library.locked { H5Pget_nfilters(create.id) }) {
             var flags: UInt32 = 0, configuration: UInt32 = 0, values = 0
             let filter = try h5(.badData, "reading the filters of \(label)") {
                 H5Pget_filter2(create.id, UInt32(index), &flags, &values, nil, 0, nil, &configuration)
             }
-            guard [H5Z_FILTER_DEFLATE, H5Z_FILTER_SHUFFLE, H5Z_FILTER_FLETCHER32].contains(filter) else {
-                throw .badData("\(label) is compressed by filter \(filter), which is not supported.",
-                               remedy: "Rewrite it with h5repack -f GZIP=1, or in h5py with compression=\"gzip\".")
-            }
+            try check(HDF5Filter(number: filter), anyFilter)
         }
         guard count > 0 else { return }
         if layout == H5D_CHUNKED { try checkChunks(create) } else { try checkLength() }
+    }
+
+    private func check(_ filter: HDF5Filter, _ anyFilter: Bool) throws(StorageError) {
+        if filter.isCommon || anyFilter && filter.isAvailable { return }
+        guard filter.isAvailable else {
+            throw .badData("\(label) is compressed by \(filter), which this program's HDF5 does not have.",
+                           remedy: (filter.isPlugin ? "After pip install hdf5plugin and import hdf5plugin: " : "") + Self.copyInPython(path))
+        }
+        throw .badData("\(label) is compressed by \(filter), which is read only once, in order.",
+                       remedy: "Rewrite it with gan-dist data import hdf5 \(file.name) --dataset \(path) --out FILE.h5.")
+    }
+
+    /// How a dataset is copied that only h5py can read.
+    private static func copyInPython(_ path: String) -> String {
+        "In h5py, new.create_dataset(\"\(path)\", data=f[\"\(path)\"][:]) copies it into a file of its own (in parts where memory is short)."
     }
 
     /// In one piece it must be exactly as long as it claims: HDF5 1.10 reads past the end of a shorter one.
@@ -85,7 +136,7 @@ final class HDF5Dataset: @unchecked Sendable {
         }
         guard !chunk.contains(0), chunk.reduce(1.0, { $0 * Double($1) }) <= Double(1 << 28) else {
             throw .badData("\(label) has chunks \(chunk), too large to read a sample at a time.",
-                           remedy: "Rewrite it with smaller chunks (h5repack -l CHUNK=…, or chunks=True in h5py).")
+                           remedy: "Rewrite it in h5py with chunks of a few examples: chunks=(1, …) in create_dataset.")
         }
         let wanted = zip(dimensions, chunk).reduce(1) { $0 * (($1.0 + Int($1.1) - 1) / Int($1.1)) }
         let space = Handle(try h5(.badData, doing) { H5Dget_space(handle.id) }, H5Sclose)
@@ -103,7 +154,7 @@ final class HDF5Dataset: @unchecked Sendable {
     func read<Element: HDF5Element>(into target: UnsafeMutableBufferPointer<Element>) throws(StorageError) {
         precondition(target.count == count, "room for \(target.count) of the \(count) values of \(label)")
         _ = try h5(.badData, "reading \(label)") {
-            H5Dread(handle.id, Element.memoryType, hid_t(H5S_ALL), hid_t(H5S_ALL), hid_t(H5P_DEFAULT), target.baseAddress)
+            H5Dread(handle.id, memoryType(Element.self), hid_t(H5S_ALL), hid_t(H5S_ALL), hid_t(H5P_DEFAULT), target.baseAddress)
         }
     }
 
@@ -118,6 +169,11 @@ final class HDF5Dataset: @unchecked Sendable {
     func read<Element: HDF5Element>(rows: Range<Int>, into target: UnsafeMutableBufferPointer<Element>) throws(StorageError) {
         precondition(rows.upperBound <= dimensions[0] && target.count == rows.count * (count / dimensions[0]),
                      "room for \(target.count) values of rows \(rows) of \(label)")
+        try read(rows: rows, as: memoryType(Element.self), into: target.baseAddress)
+    }
+
+    /// The same for numbers of any type that HDF5 describes.
+    func read(rows: Range<Int>, as type: hid_t, into target: UnsafeMutableRawPointer?) throws(StorageError) {
         let doing = "reading samples \(rows.lowerBound) to \(rows.upperBound - 1) of \(label)"
         var start = [hsize_t](repeating: 0, count: dimensions.count), lengths = dimensions.map { hsize_t($0) }
         start[0] = hsize_t(rows.lowerBound)
@@ -126,7 +182,7 @@ final class HDF5Dataset: @unchecked Sendable {
         _ = try h5(.badData, doing) { H5Sselect_hyperslab(stored.id, H5S_SELECT_SET, start, nil, lengths, nil) }
         let memory = Handle(try h5(.badData, doing) { H5Screate_simple(Int32(lengths.count), lengths, nil) }, H5Sclose)
         _ = try h5(.badData, doing) {
-            H5Dread(handle.id, Element.memoryType, memory.id, stored.id, hid_t(H5P_DEFAULT), target.baseAddress)
+            H5Dread(handle.id, type, memory.id, stored.id, hid_t(H5P_DEFAULT), target)
         }
     }
 
@@ -137,6 +193,11 @@ final class HDF5Dataset: @unchecked Sendable {
         _ values: UnsafeBufferPointer<Element>, firstRow: Int, rows: Int
     ) throws(StorageError) {
         precondition(values.count * dimensions[0] == rows * count, "\(values.count) values for \(rows) rows of \(label)")
+        try write(values.baseAddress, as: Element.memoryType, firstRow: firstRow, rows: rows)
+    }
+
+    /// The same for numbers of any type that HDF5 describes.
+    func write(_ values: UnsafeRawPointer?, as type: hid_t, firstRow: Int, rows: Int) throws(StorageError) {
         let doing = "writing \(label)"
         var start = [hsize_t](repeating: 0, count: dimensions.count), lengths = dimensions.map { hsize_t($0) }
         start[0] = hsize_t(firstRow)
@@ -145,7 +206,7 @@ final class HDF5Dataset: @unchecked Sendable {
         _ = try h5(.inputOutput, doing) { H5Sselect_hyperslab(stored.id, H5S_SELECT_SET, start, nil, lengths, nil) }
         let memory = Handle(try h5(.inputOutput, doing) { H5Screate_simple(Int32(lengths.count), lengths, nil) }, H5Sclose)
         _ = try h5(.inputOutput, doing) {
-            H5Dwrite(handle.id, Element.memoryType, memory.id, stored.id, hid_t(H5P_DEFAULT), values.baseAddress)
+            H5Dwrite(handle.id, type, memory.id, stored.id, hid_t(H5P_DEFAULT), values)
         }
     }
 
@@ -163,6 +224,10 @@ extension HDF5File {
     func makeDataset<Element: HDF5Element>(
         _ path: String, _ dimensions: [Int], as type: Element.Type, chunkRows: Int? = nil
     ) throws(StorageError) -> HDF5Dataset {
+        try makeDataset(path, dimensions, fileType: Element.fileType, chunkRows: chunkRows)
+    }
+
+    func makeDataset(_ path: String, _ dimensions: [Int], fileType: hid_t, chunkRows: Int?) throws(StorageError) -> HDF5Dataset {
         let doing = "making \(path) in \(name)"
         try makeGroups(along: path)
         let sizes = dimensions.map { hsize_t($0) }
@@ -178,7 +243,7 @@ extension HDF5File {
             _ = try h5(.inputOutput, doing) { H5Pset_chunk(create.id, Int32(chunk.count), chunk) }
         }
         let id = try h5(.inputOutput, doing) {
-            H5Dcreate2(handle.id, path, Element.fileType, space.id, hid_t(H5P_DEFAULT), create.id, hid_t(H5P_DEFAULT))
+            H5Dcreate2(handle.id, path, fileType, space.id, hid_t(H5P_DEFAULT), create.id, hid_t(H5P_DEFAULT))
         }
         return try HDF5Dataset(handle: Handle(id, H5Dclose), file: self, path: path)
     }

@@ -21,6 +21,10 @@ final class HDF5File: @unchecked Sendable {
     /// Opens a file to read. It is looked at before the library parses a byte, so that a folder, a pipe or a text file gets a
     /// sentence of its own. No lock is taken: many ranks read one file, and network file systems may have no locks.
     static func openToRead(_ path: String) throws(StorageError) -> HDF5File {
+        try explaining(path) { () throws(StorageError) in try open(path) }
+    }
+
+    private static func open(_ path: String) throws(StorageError) -> HDF5File {
         try checkSignature(path)
         HDF5Library.willRead(path)
         let access = try propertyList(H5P_FILE_ACCESS)
@@ -78,18 +82,13 @@ final class HDF5File: @unchecked Sendable {
         Handle(try h5(.inputOutput, "making a property list") { H5Pcreate(kind()) }, H5Pclose)
     }
 
-    /// The file must be a regular one with HDF5's signature at 0, 512, 1024, 2048, … (HDF5 file format, "Superblock").
+    /// The file must be a regular one with HDF5's signature.
     private static func checkSignature(_ path: String) throws(StorageError) {
         let file = try InputFile(path)
         guard file.size > 0 else {
             throw .badData("\(path) is empty.", remedy: "Copy or make the file again.")
         }
-        let signature: [UInt8] = [0x89, 0x48, 0x44, 0x46, 0x0d, 0x0a, 0x1a, 0x0a]
-        var offset = 0
-        while offset + 8 <= file.size {
-            if try file.read(at: offset, count: 8) == signature { return }
-            offset = offset == 0 ? 512 : 2 * offset
-        }
+        if try signatureOffset(file) != nil { return }
         throw .badData("\(path) is not an HDF5 file.", remedy: """
             Name a file written by gan-dist data import or by h5py; IDX, PNG and other files are imported by gan-dist data import.
             """)
@@ -165,7 +164,7 @@ extension HDF5File {
             if type < 0 { return .absent }
             guard type == H5L_TYPE_HARD.rawValue || type == H5L_TYPE_SOFT.rawValue else {
                 throw .badData("\(prefix) in \(name) is a link to another file, which is not followed.",
-                               remedy: "Copy the data into one file (h5copy, or h5repack).")
+                               remedy: "Name the file that it leads to, or copy the data into one file with h5py.")
             }
         }
         let id = try h5(.badData, "opening \(path) in \(name)") { H5Oopen(handle.id, path, hid_t(H5P_DEFAULT)) }
@@ -177,16 +176,15 @@ extension HDF5File {
         }
     }
 
-    /// The dataset at `path`; its absence is an error that lists what there is.
-    func dataset(_ path: String) throws(StorageError) -> HDF5Dataset {
+    /// The dataset at `path`; its absence is an error that lists what there is, and says how `options` name another.
+    func dataset(_ path: String, _ options: DatasetOptions = .tool) throws(StorageError) -> HDF5Dataset {
+        let what: String
         switch try object(path) {
         case .dataset(let dataset): return dataset
-        case .group: throw .badData("\(path) in \(name) is a group, not a dataset.", remedy: "Name a dataset inside it.")
-        case .absent:
-            let names = try root.names().prefix(20).map { "/" + $0 }.joined(separator: ", ")
-            throw .badData("\(name) has no dataset \(path); it has \(names.isEmpty ? "nothing" : names).",
-                           remedy: "Name the right dataset (data.dataset in the configuration).")
+        case .group: what = "\(path) in \(name) is a group, not a dataset"
+        case .absent: what = "\(name) has no dataset \(path)"
         }
+        throw .badData("\(what); the file holds \(listing()).", remedy: "Name one of its datasets with \(options.dataset).")
     }
 }
 

@@ -18,6 +18,10 @@ extension UInt8: HDF5Element {
     static var memoryType: hid_t { H5T_NATIVE_UINT8 }
     static var fileType: hid_t { H5T_STD_U8LE }
 }
+extension UInt64: HDF5Element {
+    static var memoryType: hid_t { H5T_NATIVE_UINT64 }
+    static var fileType: hid_t { H5T_STD_U64LE }
+}
 extension Int64: HDF5Element {
     static var memoryType: hid_t { H5T_NATIVE_INT64 }
     static var fileType: hid_t { H5T_STD_I64LE }
@@ -27,6 +31,8 @@ extension Int64: HDF5Element {
 enum StoredType: Equatable, CustomStringConvertible {
     case integer(bytes: Int, signed: Bool)
     case float(bytes: Int)
+    /// h5py's and PyTables' booleans: a byte that is FALSE = 0 or TRUE = 1.
+    case boolean
     case text
     case other(String)
 
@@ -38,7 +44,7 @@ enum StoredType: Equatable, CustomStringConvertible {
         case H5T_FLOAT: self = Self.isIEEE(type, size) ? .float(bytes: size) : .other("an unusual floating-point number")
         case H5T_STRING: self = .text
         case H5T_COMPOUND: self = .other("a compound type")
-        case H5T_ENUM: self = .other("an enumeration")
+        case H5T_ENUM: self = Self.isBoolean(type) ? .boolean : .other("an enumeration")
         case H5T_VLEN: self = .other("rows of varying length")
         case H5T_ARRAY: self = .other("an array type")
         case H5T_OPAQUE: self = .other("opaque bytes")
@@ -52,7 +58,21 @@ enum StoredType: Equatable, CustomStringConvertible {
     var byteCount: Int {
         switch self {
         case .integer(let bytes, _), .float(let bytes): bytes
+        case .boolean: 1
         case .text, .other: 0
+        }
+    }
+
+    var isInteger: Bool { if case .integer = self { true } else { false } }
+
+    private static func isBoolean(_ type: hid_t) -> Bool {
+        guard H5Tget_size(type) == 1, H5Tget_nmembers(type) == 2 else { return false }
+        return (0 ..< 2).allSatisfy { index in
+            guard let name = H5Tget_member_name(type, UInt32(index)) else { return false }
+            defer { H5free_memory(name) }
+            var value: UInt8 = 255
+            return H5Tget_member_value(type, UInt32(index), &value) >= 0 && value == UInt8(index)
+                && String(cString: name).uppercased() == ["FALSE", "TRUE"][index]
         }
     }
 
@@ -77,6 +97,7 @@ enum StoredType: Equatable, CustomStringConvertible {
         switch self {
         case .integer(let bytes, let signed): "\(signed ? "int" : "uint")\(8 * bytes)"
         case .float(let bytes): "float\(8 * bytes)"
+        case .boolean: "bool"
         case .text: "text"
         case .other(let name): name
         }

@@ -3,15 +3,16 @@ import Kernels
 /// Which examples make up which minibatch: a pure function of the seed, so that a resumed run needs no state.
 ///
 /// Minibatch m covers positions m·B ..< (m+1)·B of the endless row of epochs; epoch e is a permutation of 0 ..< N drawn from
-/// (seed, shuffle, e). A minibatch may span epochs, and B may exceed N.
+/// (seed, shuffle, e), any or one that ``Shuffle`` allows. A minibatch may span epochs, and B may exceed N.
 public struct MinibatchOrder: Sendable {
     public let count: Int
     public let batch: Int
     public let seed: UInt64
+    public let shuffle: Shuffle
 
-    public init(count: Int, batch: Int, seed: UInt64) {
+    public init(count: Int, batch: Int, seed: UInt64, shuffle: Shuffle = .samples) {
         precondition(count > 0 && batch > 0, "minibatches of \(batch) out of \(count) examples")
-        (self.count, self.batch, self.seed) = (count, batch, seed)
+        (self.count, self.batch, self.seed, self.shuffle) = (count, batch, seed, shuffle)
     }
 
     /// The epoch in which minibatch m begins.
@@ -51,7 +52,7 @@ private struct EpochCache {
             return
         }
         if epochs.count == 2 { epochs.removeFirst() }
-        epochs.append((epoch, Draws(seed: order.seed, purpose: .shuffle, step: epoch).permutation(count: order.count)))
+        epochs.append((epoch, order.shuffle.permutation(count: order.count, seed: order.seed, epoch: epoch)))
     }
 }
 
@@ -67,11 +68,14 @@ public final class MinibatchReader: @unchecked Sendable {
     private let prefetch: Prefetch
     private let thread: WorkerThread
 
-    public init(_ source: SampleSource, batch: Int, seed: UInt64, rows: Range<Int>) throws(StorageError) {
+    public init(
+        _ source: SampleSource, batch: Int, seed: UInt64, rows: Range<Int>, shuffle: Shuffle = .samples
+    ) throws(StorageError) {
         precondition(rows.lowerBound >= 0 && rows.upperBound <= batch, "rows \(rows) of a minibatch of \(batch)")
         (self.source, self.rows) = (source, rows)
-        order = MinibatchOrder(count: source.count, batch: batch, seed: seed)
-        let prefetch = Prefetch(source, order, rows)
+        order = MinibatchOrder(count: source.count, batch: batch, seed: seed, shuffle: shuffle)
+        let windows = shuffle.block > 1 && !source.isResident ? try WindowReader(source, order) : nil
+        let prefetch = Prefetch(source, order, rows, windows)
         self.prefetch = prefetch
         guard let thread = WorkerThread({ prefetch.run() }) else {
             throw StorageError(.inputOutput, "The system gives no thread to read data with.", remedy: "Raise the limit (ulimit -u).")
@@ -98,6 +102,8 @@ public final class MinibatchReader: @unchecked Sendable {
 private final class Prefetch: @unchecked Sendable {
     private let source: SampleSource
     private let rows: Range<Int>
+    /// What reads where whole blocks are read; else the source does.
+    private let windows: WindowReader?
     private let buffers: [FloatBuffer]
     private let monitor = Monitor()
     private var cache: EpochCache
@@ -114,8 +120,8 @@ private final class Prefetch: @unchecked Sendable {
     private var number = -1
     private var filling = 0
 
-    init(_ source: SampleSource, _ order: MinibatchOrder, _ rows: Range<Int>) {
-        (self.source, self.rows) = (source, rows)
+    init(_ source: SampleSource, _ order: MinibatchOrder, _ rows: Range<Int>, _ windows: WindowReader?) {
+        (self.source, self.rows, self.windows) = (source, rows, windows)
         buffers = (0 ..< 2).map { _ in FloatBuffer(count: rows.count * source.elements) }
         cache = EpochCache(order)
         indices.reserveCapacity(rows.count)
@@ -133,12 +139,17 @@ private final class Prefetch: @unchecked Sendable {
             indices.removeAll(keepingCapacity: true)
             cache.append(minibatch: next.number, rows: rows, to: &indices)
             var failure: StorageError?
-            do { try source.read(indices, into: next.buffer) } catch { failure = error }
+            do { try read(minibatch: next.number, into: next.buffer) } catch { failure = error }
             monitor.locked {
                 if isWanted { state = .ready(failure) }
                 monitor.signalAll()
             }
         }
+    }
+
+    private func read(minibatch: Int, into target: Floats) throws(StorageError) {
+        guard let windows else { return try source.read(indices, into: target) }
+        try windows.read(indices, position: minibatch * windows.order.batch + rows.lowerBound, into: target)
     }
 
     func take(_ wanted: Int) throws(StorageError) -> Floats {
@@ -174,5 +185,6 @@ private final class Prefetch: @unchecked Sendable {
             state = .stopped
             monitor.signalAll()
         }
+        windows?.stop()
     }
 }

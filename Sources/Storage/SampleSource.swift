@@ -10,9 +10,13 @@ public final class SampleSource: @unchecked Sendable {
     public let shape: [Int]
     public var elements: Int { decoder.targetElements }
     /// The stored values that became the ends of the target range; nil where values are not scaled.
-    public let sourceRange: ClosedRange<Double>?
+    public let sourceRange: ValueRange?
+    /// What the network sees: of all examples, or of the first ones where not all were read; nil of what is not a file's.
+    public let seen: SeenValues?
     /// Whether all values are in memory.
     public let isResident: Bool
+    /// How a new run best mixes the examples: by whole chunks where reading one example alone means to uncompress many.
+    public let shuffle: Shuffle
 
     private enum Values {
         case bytes(UnsafeMutableBufferPointer<UInt8>)
@@ -22,32 +26,41 @@ public final class SampleSource: @unchecked Sendable {
     }
 
     private let values: Values
+    private let given: ClosedRange<Double>?
     private let decoder: ExampleDecoder
     /// Room for one example between scaling and fitting; used under `monitor`, as the blocks are.
     private let stage: UnsafeMutablePointer<Float>
     private let monitor = Monitor()
 
-    /// Examples of a file. `shape` nil keeps the stored one; `range` nil leaves the values as they are (for vectors).
+    /// Examples of a file. `shape` nil keeps the stored one; `range` nil leaves the values as they are (for vectors). `given`: the
+    /// stored values that become its ends, where the user says so. `asBefore`: for what began before there were rules for guesses.
     ///
     /// Float values are checked to be finite and within the range when they are read: here, if they fit `memoryLimit` bytes.
     public init(
-        _ dataset: Dataset, shape: [Int]? = nil, fit: ImageFit = .refuse, range: ClosedRange<Float>?, memoryLimit: Int = 1 << 30
+        _ dataset: Dataset, shape: [Int]? = nil, fit: ImageFit = .refuse, range: ClosedRange<Float>?, given: ClosedRange<Double>? = nil,
+        asBefore: Bool = false, memoryLimit: Int = 1 << 30
     ) throws(StorageError) {
         let target = shape ?? dataset.shape
         try Self.checkFit(dataset, target, fit)
         let bytes = dataset.count * dataset.elements * (dataset.isBytes ? 1 : 4)
         isResident = bytes <= memoryLimit
-        let (values, scan) = try isResident ? Self.load(dataset) : Self.openBlocks(dataset, needsRange: range != nil)
+        shuffle = isResident ? .samples : dataset.shuffle(memoryLimit: memoryLimit)
+        let given = range == nil ? nil : given
+        let (values, scan) = try isResident ? Self.load(dataset, given) : Self.openBlocks(dataset, needsRange: range != nil, given)
         self.values = values
-        do {
-            sourceRange = range == nil ? nil : try dataset.range(ofValuesFrom: scan.minimum, to: scan.maximum)
+        let part = scan.count < dataset.count * dataset.elements ? " (in its first \(scan.count / dataset.elements) of \(dataset.count) examples)" : ""
+        do throws(StorageError) {
+            let rules = dataset.rules(given: given)
+            sourceRange = range == nil ? nil : try asBefore ? rules.earlierRange(of: scan, part: part) : rules.range(of: scan, part: part)
         } catch {
             Self.free(values)
             throw error
         }
         decoder = ExampleDecoder(source: dataset.shape, target: target, channelsFirst: dataset.layout == .channelsFirst,
-                                 fit: fit, from: sourceRange, to: range)
+                                 fit: fit, from: sourceRange?.bounds, to: range, clips: sourceRange?.clips ?? false)
+        seen = SeenValues(scan, decoder, fit, part: part)
         stage = .allocate(capacity: decoder.sourceElements)
+        self.given = given
         (count, self.shape) = (dataset.count, target)
     }
 
@@ -59,7 +72,9 @@ public final class SampleSource: @unchecked Sendable {
         self.values = .floats(copy)
         decoder = ExampleDecoder(source: [dimension], target: [dimension], channelsFirst: false, fit: .refuse, from: nil, to: nil)
         stage = .allocate(capacity: dimension)
-        (count, shape, sourceRange, isResident) = (values.count / dimension, [dimension], nil, true)
+        (count, shape, isResident) = (values.count / dimension, [dimension], true)
+        (sourceRange, seen, given) = (nil, nil, nil)
+        shuffle = .samples
     }
 
     deinit {
@@ -82,7 +97,10 @@ public final class SampleSource: @unchecked Sendable {
             throw .badData("\(what).", remedy: "Change the last layer of the generator and the input of the discriminator, or the data.")
         }
         guard source[2] == target[2] else {
-            let transposed = source[0] == target[2] ? " If its channels come first, set its attribute layout to \"NCHW\"." : ""
+            let transposed = source[0] == target[2] ? """
+                 If its axes are N, C, H, W, set its attribute layout to "NCHW"; if they are N, C, W, H, as programs that count axes from the \
+                other end write them, use gan-dist data import hdf5 --layout NCWH.
+                """ : ""
             throw .badData("\(what): \(source[2]) channels instead of \(target[2]).",
                            remedy: "Change the channels of the generator's last layer, or the data.\(transposed)")
         }
@@ -96,18 +114,16 @@ public final class SampleSource: @unchecked Sendable {
 
     // MARK: Loading
 
-    private static func load(_ dataset: Dataset) throws(StorageError) -> (Values, ValueScan) {
-        var scan = ValueScan()
+    private static func load(_ dataset: Dataset, _ given: ClosedRange<Double>?) throws(StorageError) -> (Values, ValueScan) {
+        var scan = dataset.newScan(given: given)
         if dataset.isBytes {
             let all = try loadAll(dataset, UInt8.self) { (values) throws(StorageError) in
-                // Bytes in their whole range have nothing to check.
-                guard dataset.declaredRange != 0 ... 255 else { return }
-                try scan.add(values, first: 0, elements: dataset.elements, of: dataset)
+                try scan.add(values, first: 0, elements: dataset.elements)
             }
             return (.bytes(all), scan)
         }
         let all = try loadAll(dataset, Float.self) { (values) throws(StorageError) in
-            try scan.add(values, first: 0, elements: dataset.elements, of: dataset)
+            try scan.add(values, first: 0, elements: dataset.elements)
         }
         return (.floats(all), scan)
     }
@@ -126,9 +142,14 @@ public final class SampleSource: @unchecked Sendable {
         return all
     }
 
-    private static func openBlocks(_ dataset: Dataset, needsRange: Bool) throws(StorageError) -> (Values, ValueScan) {
-        // Only a range that the file does not give makes it worth to read everything first.
-        let scan = needsRange && dataset.declaredRange == nil ? try dataset.scan() : ValueScan()
+    private static func openBlocks(
+        _ dataset: Dataset, needsRange: Bool, _ given: ClosedRange<Double>?
+    ) throws(StorageError) -> (Values, ValueScan) {
+        // Only a range that nothing but the values can tell makes it worth to read everything first.
+        let isGuess = needsRange && dataset.declaredRange == nil && given == nil
+        let first = max(1, (1 << 26) / dataset.elements)
+        var scan = try dataset.scan(given: given, first: isGuess ? .max : first)
+        if dataset.isBytes, dataset.attributeRange == nil, given == nil, scan.maximum <= 1 { scan = try dataset.scan() }
         let rows = max(1, min(64, (1 << 22) / dataset.elements))
         return dataset.isBytes
             ? (.byteFile(dataset, block: .allocate(capacity: rows * dataset.elements)), scan)
@@ -161,15 +182,11 @@ public final class SampleSource: @unchecked Sendable {
             }
         case .byteFile(let dataset, let block):
             try readRuns(indices, dataset, block) { (run, values) throws(StorageError) in
-                var scan = ValueScan()
-                if dataset.declaredRange != 0 ... 255 {
-                    try scan.add(values, first: run.lowerBound, elements: stored, of: dataset)
-                }
+                try check(values, run, of: dataset)
             } place: { decoder.decode($1, stage: stage, into: target + $0 * wanted) }
         case .floatFile(let dataset, let block):
             try readRuns(indices, dataset, block) { (run, values) throws(StorageError) in
-                var scan = ValueScan()
-                try scan.add(values, first: run.lowerBound, elements: stored, of: dataset)
+                try check(values, run, of: dataset)
             } place: { decoder.decode($1, stage: stage, into: target + $0 * wanted) }
         }
     }
@@ -197,6 +214,55 @@ public final class SampleSource: @unchecked Sendable {
         }
     }
 
+    // MARK: Whole blocks
+
+    var storedElements: Int { decoder.sourceElements }
+    /// Bytes of an example as `load` leaves it.
+    public var storedBytes: Int { storedElements * (isStoredAsBytes ? 1 : 4) }
+
+    private var isStoredAsBytes: Bool {
+        switch values {
+        case .bytes, .byteFile: true
+        case .floats, .floatFile: false
+        }
+    }
+
+    /// Reads consecutive examples, unscaled, and checks them. For `decode`, on any thread.
+    func load(_ rows: Range<Int>, into target: UnsafeMutableRawPointer) throws(StorageError) {
+        let stored = decoder.sourceElements
+        switch values {
+        case .byteFile(let dataset, _):
+            let bytes = UnsafeMutableBufferPointer(start: target.assumingMemoryBound(to: UInt8.self), count: rows.count * stored)
+            try dataset.stored.read(rows: rows, into: bytes)
+            try check(UnsafeBufferPointer(bytes), rows, of: dataset)
+        case .floatFile(let dataset, _):
+            let floats = UnsafeMutableBufferPointer(start: target.assumingMemoryBound(to: Float.self), count: rows.count * stored)
+            try dataset.stored.read(rows: rows, into: floats)
+            try check(UnsafeBufferPointer(floats), rows, of: dataset)
+        case .bytes, .floats: preconditionFailure("examples in memory are read one by one")
+        }
+    }
+
+    private func check(_ values: UnsafeBufferPointer<UInt8>, _ rows: Range<Int>, of dataset: Dataset) throws(StorageError) {
+        guard dataset.declaredRange != 0 ... 255, given == nil else { return }
+        var scan = dataset.newScan(given: nil)
+        try scan.add(values, first: rows.lowerBound, elements: decoder.sourceElements)
+    }
+
+    private func check(_ values: UnsafeBufferPointer<Float>, _ rows: Range<Int>, of dataset: Dataset) throws(StorageError) {
+        var scan = dataset.newScan(given: given)
+        try scan.add(values, first: rows.lowerBound, elements: decoder.sourceElements)
+    }
+
+    /// What `read` makes of an example that `load` has read; `stage` has room for it.
+    func decode(_ example: UnsafeRawPointer, stage: UnsafeMutablePointer<Float>, into target: UnsafeMutablePointer<Float>) {
+        if isStoredAsBytes {
+            decoder.decode(example.assumingMemoryBound(to: UInt8.self), stage: stage, into: target)
+        } else {
+            decoder.decode(example.assumingMemoryBound(to: Float.self), stage: stage, into: target)
+        }
+    }
+
     /// The mean over all examples of each of their values, as `read` gives them: the marginals of an output bias.
     public func means() throws(StorageError) -> [Float] {
         var sums = [Double](repeating: 0, count: elements)
@@ -210,5 +276,24 @@ public final class SampleSource: @unchecked Sendable {
             }
         }
         return sums.map { Float($0 / Double(count)) }
+    }
+}
+
+/// The least, mean and largest value that a network sees of a dataset's examples.
+public struct SeenValues: Sendable {
+    public let minimum, mean, maximum: Double
+    /// Where not all examples were looked at: which.
+    public let part: String
+
+    init?(_ scan: ValueScan, _ decoder: ExampleDecoder, _ fit: ImageFit, part: String) {
+        guard scan.count > 0 else { return nil }
+        let (low, middle, high) = (decoder.decoded(scan.minimum), decoder.decoded(scan.mean), decoder.decoded(scan.maximum))
+        // Padding is of the lowest value.
+        let padded = decoder.needsStage && fit == .pad ? decoder.background : nil
+        let share = padded == nil ? 1 : Double(decoder.sourceElements) / Double(decoder.targetElements)
+        minimum = min(low, padded ?? low)
+        mean = middle * share + (padded ?? 0) * (1 - share)
+        maximum = max(high, padded ?? high)
+        self.part = part
     }
 }

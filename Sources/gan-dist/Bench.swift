@@ -71,17 +71,22 @@ struct Bench: ParsableCommand {
         @Argument(help: "The dataset, an HDF5 file.") var file: String
         @Option(help: "Examples in a global minibatch.") var batch = 64
         @Option(help: "Minibatches that are counted, after two that are not.") var minibatches = 200
+        @Option(help: ArgumentHelp("Read as a run with this data.memory_limit does, such as 1GB; without it from memory and from the file.",
+                                   valueName: "bytes")) var memoryLimit: String?
         @Flag(help: "As JSON.") var json = false
 
         func validate() throws {
             if batch < 1 { throw ValidationError("--batch must be at least 1.") }
             if minibatches < 1 { throw ValidationError("--minibatches must be at least 1.") }
+            if let memoryLimit, ByteCount.parse(memoryLimit) == nil {
+                throw ValidationError("--memory-limit '\(memoryLimit)' is not a number of bytes, such as 4GB or 512MiB.")
+            }
         }
 
         func run() throws {
-            let (path, examples, count, asJSON) = (file, batch, minibatches, json)
+            let (path, examples, count, limit, asJSON) = (file, batch, minibatches, memoryLimit.flatMap(ByteCount.parse), json)
             Job.run { communicator in
-                let benchmark = try DataBenchmark(file: path, batch: examples, minibatches: count, communicator: communicator)
+                let benchmark = try DataBenchmark(file: path, batch: examples, minibatches: count, memoryLimit: limit, communicator: communicator)
                 if communicator.rank == 0 { print(asJSON ? try jsonText(benchmark) : benchmark.table) }
                 return 0
             }

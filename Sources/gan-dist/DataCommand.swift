@@ -7,13 +7,13 @@ struct DataCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "data", abstract: "Make, describe and check datasets.",
         discussion: "Example:\n  gan-dist data import fashion-mnist --out data/fashion-mnist.h5",
-        subcommands: [Import.self, Synthetic.self, Info.self, Verify.self])
+        subcommands: [Import.self, Synthetic.self, Subset.self, Split.self, Concat.self, Info.self, Verify.self])
 
     struct Import: ParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Turn image files of other forms into an HDF5 dataset.",
             discussion: "Example:\n  gan-dist data import idx --images train-images-idx3-ubyte.gz --labels train-labels-idx1-ubyte.gz --out mnist.h5",
-            subcommands: [IDX.self, CIFAR10.self, CIFAR100.self, Folder.self, Fashion.self])
+            subcommands: [IDX.self, CIFAR10.self, CIFAR100.self, Folder.self, NPY.self, Fashion.self])
     }
 
     struct IDX: ParsableCommand {
@@ -98,7 +98,7 @@ extension DatasetInfo {
         if let name { lines.append("name     \(name)") }
         if let source { lines.append("source   \(source)") }
         if let license { lines.append("license  \(license)") }
-        if let range { lines.append("range    \(range.lowerBound) … \(range.upperBound)\(rangeIsDeclared ? "" : " (found: the file does not give it)")") }
+        if let range { lines.append("range    \(range.bounds.lowerBound) … \(range.bounds.upperBound)") }
         lines.append(String(format: "values   %g … %g, mean %g", minimum, maximum, mean))
         if let labels { lines.append("labels   " + labels.map { "\($0.label): \($0.count)" }.joined(separator: ", ")) }
         return lines.joined(separator: "\n")

@@ -6,7 +6,7 @@ import Storage
 /// Times how fast minibatches come from a dataset when nobody trains: what `gan-dist bench data` prints.
 public struct DataBenchmark: Encodable {
     public struct Row: Encodable {
-        /// `memory`, or `file`: by hyperslabs, as where the dataset does not fit.
+        /// `memory`; where the dataset does not fit, `file`: one by one, or `blocks`: whole chunks, mixed within windows.
         public let from: String
         public let secondsMedian: Double
         public let secondsMin: Double
@@ -25,16 +25,17 @@ public struct DataBenchmark: Encodable {
     public let rows: [Row]
 
     /// Every rank calls it and reads its rows of `minibatches` global minibatches of `batch` examples; the slowest rank's time counts.
-    public init(file: String, batch: Int, minibatches: Int, communicator: any Communicator) throws {
+    /// `memoryLimit` nil: once from memory and once one by one from the file; else as a new run with that `data.memory_limit` reads.
+    public init(file: String, batch: Int, minibatches: Int, memoryLimit: Int?, communicator: any Communicator) throws {
         let table = try ShardTable(shards: communicator.size, communicator: communicator)
         try table.check(batch: batch)
         ranks = communicator.size
         self.batch = batch
         let dataset = try communicator.agreed { try Dataset(file) }
         let range: ClosedRange<Float>? = dataset.layout == .vector ? nil : 0 ... 1
-        rows = try [("memory", Int.max), ("file", 0)].map { from, limit in
+        rows = try (memoryLimit.map { [$0] } ?? [Int.max, 0]).map { limit in
             let source = try communicator.agreed { try SampleSource(dataset, range: range, memoryLimit: limit) }
-            let reader = try MinibatchReader(source, batch: batch, seed: 1, rows: table.rows(batch: batch))
+            let reader = try MinibatchReader(source, batch: batch, seed: 1, rows: table.rows(batch: batch), shuffle: source.shuffle)
             var times: [Double] = []
             try communicator.barrier()
             for number in 0 ..< minibatches + 2 {
@@ -44,6 +45,7 @@ public struct DataBenchmark: Encodable {
                 if number >= 2 { times.append(seconds) }
             }
             let spread = Spread(times)
+            let from = source.isResident ? "memory" : source.shuffle.block > 1 ? "blocks" : "file"
             return Row(from: from, secondsMedian: spread.median, secondsMin: spread.minimum, secondsQuartiles: spread.quartiles,
                        samplesPerSecond: Double(batch * minibatches) / times.reduce(0, +))
         }

@@ -31,6 +31,11 @@ public struct Configuration: Sendable {
         /// A built-in mixture in place of a file, and how many points of it.
         public let synthetic: SyntheticKind?
         public let count: Int
+        /// Bytes of the examples that a rank holds: all of them where they fit, else two shuffle windows.
+        public let memoryLimit: Int
+        /// How examples are mixed: nil is settled at the start of a run, from the file and the memory limit.
+        public let shuffleBlock: Int?
+        public let shuffleWindow: Int?
     }
 
     public struct Latent: Sendable {
@@ -162,6 +167,10 @@ extension Configuration.DataSettings {
             section.record("synthetic", Section.nothing)
         }
         count = try section.integer("count", default: 100_000, 1 ... 1 << 31)
+        memoryLimit = try section.bytes("memory_limit", default: 1 << 30)
+        (shuffleBlock, shuffleWindow) = try section.section("shuffle") { (shuffle) throws(Failure) in
+            (try shuffle.optionalInteger("block", 1 ... 1 << 31), try shuffle.optionalInteger("window", 1 ... 1 << 31))
+        }
         if file != nil, synthetic != nil {
             throw .configuration("data", "it names both a file and a synthetic mixture", remedy: "Remove one of data.file and data.synthetic.")
         }

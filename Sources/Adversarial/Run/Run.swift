@@ -47,22 +47,24 @@ public final class Run {
         self.options = options
         self.communicator = communicator
         self.console = console
-        configuration = hold.configuration
         folder = hold.folder
         lock = hold.plan?.lock
         watchdog = hold.watchdog
         lastCheckpoint = hold.checkpoint
 
-        let shards = try communicator.agreed { [configuration] in
+        let shards = try communicator.agreed { [configuration = hold.configuration] in
             let table = try ShardTable(shards: configuration.exchange.shards ?? communicator.size, communicator: communicator)
             try table.check(batch: configuration.training.batch)
             return table
         }
-        dataset = try communicator.agreed { [configuration] in try TrainingData(configuration) }
+        let data = try communicator.agreed { try TrainingData(hold.configuration) }
+        dataset = data
         try communicator.requireEqual(Program.version, "the program versions")
         try communicator.requireEqual(dataset.fingerprint, "the datasets \(dataset.name)")
+        configuration = try Self.settle(hold, data, communicator)
         images = try communicator.agreed { [configuration, dataset] in
-            try dataset.reader(batch: configuration.training.batch, rows: shards.rows(batch: configuration.training.batch), seed: configuration.seed)
+            try dataset.reader(batch: configuration.training.batch, rows: shards.rows(batch: configuration.training.batch), seed: configuration.seed,
+                               shuffle: configuration.data.shuffle)
         }
         trainer = try communicator.agreed { [configuration, dataset, images] in
             try Trainer(configuration, imageShape: dataset.shape, images: images, shards: shards, communicator: communicator)
@@ -86,6 +88,19 @@ public final class Run {
             }
         }
         if communicator.rank == 0, !options.dryRun { try openFiles() }
+    }
+
+    /// The configuration with the order of the examples settled for good: rank 0 decides, for another rank's copy of the file may be
+    /// cut into other chunks.
+    private static func settle(_ hold: RunHold, _ data: TrainingData, _ communicator: any Communicator) throws -> Configuration {
+        guard hold.checkpoint == nil, hold.configuration.data.file != nil else { return hold.configuration }
+        return try Configuration(yaml: communicator.decidedByRoot {
+            let shuffle = data.shuffle(hold.configuration.data)
+            var tree = try ConfigurationTree(yaml: hold.configuration.yaml, source: "rank 0's configuration")
+            try tree.set("data.shuffle.block", to: shuffle.block)
+            try tree.set("data.shuffle.window", to: shuffle.window)
+            return try Configuration(tree: tree).yaml
+        }, source: "rank 0's configuration")
     }
 
     private func openFiles() throws {
@@ -158,6 +173,11 @@ public final class Run {
         let preset = options.preset == nil && options.configurationFile == nil && trainer.stepsDone == 0 ? " (the built-in ring; gan-dist presets lists more)" : ""
         console.say("gan-dist \(Program.version): \(configuration.name)\(preset) on \(communicator.size) rank\(communicator.size == 1 ? "" : "s"), \(trainer.shards.shards) shards of a batch of \(configuration.training.batch)")
         console.say("data \(data); generator \(trainer.generator.network.store.parameterCount) and discriminator \(trainer.discriminator.network.store.parameterCount) parameters")
+        let shuffle = configuration.data.shuffle
+        if shuffle.block > 1 {
+            console.say("examples are mixed within windows of \(shuffle.window) blocks of \(shuffle.block) (data.shuffle)")
+        }
+        if let warning = dataset.warning(shuffle, memoryLimit: configuration.data.memoryLimit) { console.warn(warning) }
         if let warning = trainer.discriminator.warning ?? trainer.generator.warning { console.warn(warning) }
         console.say("training \(start) to step \(configuration.training.steps); run folder \(folder.path)")
         if trainer.stepsDone >= configuration.training.steps { console.say("the run is finished already: give a larger --steps to go on") }

@@ -11,6 +11,8 @@ public final class TrainingData: Sendable {
     /// Equal for equal data: what ranks and resumed runs are compared by.
     let fingerprint: String
     private let source: SampleSource
+    /// Of a file that is not all in memory: what reading one of its examples alone uncompresses.
+    private let costlyChunk: (examples: Int, bytes: Int)?
 
     /// Opens the file, or makes the mixture, that `configuration` names; throws 65, 66 or 78.
     init(_ configuration: Configuration) throws {
@@ -22,7 +24,8 @@ public final class TrainingData: Sendable {
             // Images are scaled to what the generator's output can reach; vectors are left as they are.
             var range: ClosedRange<Float>?
             if case .image = shape { range = configuration.outputRange }
-            source = try SampleSource(dataset, shape: shape.dimensions, fit: settings.fit, range: range)
+            source = try SampleSource(dataset, shape: shape.dimensions, fit: settings.fit, range: range, memoryLimit: settings.memoryLimit)
+            costlyChunk = source.isResident ? nil : dataset.costlyChunk
             fingerprint = "\(dataset.count) × \(dataset.shape), \(String(try dataset.fingerprint(), radix: 16))"
             return
         }
@@ -33,6 +36,7 @@ public final class TrainingData: Sendable {
             throw Failure(.badConfiguration, "configuration: generator: its last layer makes \(shape) where \(mixture.rawValue) has points of [\(mixture.dimension)]",
                           remedy: "Change the generator's last layer, or name images with --data.")
         }
+        costlyChunk = nil
         name = "the built-in \(mixture.rawValue) of \(settings.count) points"
         source = SampleSource(vectors: mixture.points(count: settings.count, seed: configuration.seed).samples, dimension: mixture.dimension)
         fingerprint = "\(mixture.rawValue) \(settings.count)"
@@ -42,6 +46,7 @@ public final class TrainingData: Sendable {
     init(random count: Int, shape: Shape, seed: UInt64) {
         let values = FloatBuffer(count: count * shape.count)
         Draws(seed: seed, purpose: .synthetic, step: 0).fillNormal(values.values, samples: count)
+        costlyChunk = nil
         name = "random values"
         self.shape = shape
         fingerprint = "random \(count)"
@@ -59,8 +64,31 @@ public final class TrainingData: Sendable {
     /// The mean over all examples of each of their values.
     func means() throws -> [Float] { try source.means() }
 
-    func reader(batch: Int, rows: Range<Int>, seed: UInt64) throws -> MinibatchReader {
-        try MinibatchReader(source, batch: batch, seed: seed, rows: rows)
+    func reader(batch: Int, rows: Range<Int>, seed: UInt64, shuffle: Shuffle = .samples) throws -> MinibatchReader {
+        try MinibatchReader(source, batch: batch, seed: seed, rows: rows, shuffle: shuffle)
+    }
+
+    /// How a new run mixes the examples: as `settings` say, else as the file is best read.
+    func shuffle(_ settings: Configuration.DataSettings) -> Shuffle {
+        let block = settings.shuffleBlock ?? source.shuffle.block
+        guard block > 1 else { return .samples }
+        let fitting = settings.memoryLimit / 2 / (block * source.storedBytes)
+        return Shuffle(block: block, window: settings.shuffleWindow ?? max(1, fitting))
+    }
+
+    /// A sentence where mixing the examples this way reads the file slowly or takes more memory than it may.
+    func warning(_ shuffle: Shuffle, memoryLimit: Int) -> String? {
+        guard !source.isResident else { return nil }
+        let rewritten = "gan-dist data concat \(name) --out FILE.h5 writes a copy that is read fast in any order"
+        if shuffle.block == 1 {
+            guard let costlyChunk else { return nil }
+            return "each example of \(name) lies in a compressed chunk of \(costlyChunk.examples) (\(costlyChunk.bytes >> 20) MiB), which is "
+                + "uncompressed for it alone: training waits for the file. Raise data.memory_limit, or set data.shuffle.block "
+                + "in a new run; \(rewritten)"
+        }
+        let bytes = 2 * min(Double(shuffle.block) * Double(shuffle.window), Double(source.count)) * Double(source.storedBytes)
+        return bytes <= Double(memoryLimit) ? nil : "two shuffle windows of \(shuffle.window) blocks of \(shuffle.block) examples of \(name) take "
+            + "\(Int(bytes) >> 20) MiB a rank, more than data.memory_limit; \(rewritten)"
     }
 
     /// Epochs that so many minibatches make.

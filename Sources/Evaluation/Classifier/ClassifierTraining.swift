@@ -59,7 +59,8 @@ public struct ClassifierTraining: Sendable {
 
     private func train(_ network: Network, _ images: LabelledImages, _ table: ShardTable, steps: Int, _ team: Team) throws {
         let communicator = team.communicator
-        let reader = try communicator.agreed { try MinibatchReader(images.source, batch: Self.batch, seed: seed, rows: table.rows(batch: Self.batch)) }
+        let reader = try communicator.agreed { try MinibatchReader(images.source, batch: Self.batch, seed: seed, rows: table.rows(batch: Self.batch),
+                                                                        shuffle: images.source.shuffle) }
         let gradients = try GradientSum(count: network.store.count, scale: 1 / Float(Self.batch), table: table, communicator: communicator)
         let losses = ShardSums(count: 2, table: table, communicator: communicator)
         let optimiser = Optimiser(.adam(beta1: 0.9, beta2: 0.999, epsilon: 1e-8), count: network.store.count)
@@ -131,7 +132,7 @@ struct LabelledImages {
         guard dataset.shape.count == 3 else {
             throw Failure(.badData, "\(path) holds vectors of \(dataset.shape), not images", remedy: "Name a file with /images and /labels.")
         }
-        guard let labels = dataset.labels else {
+        guard let labels = try dataset.labels else {
             throw Failure(.badData, "\(path) has no /labels", remedy: "Import it with them (gan-dist data import idx --labels), or name another file.")
         }
         let classes = other?.classes ?? labels.max()! + 1
