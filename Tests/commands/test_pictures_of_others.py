@@ -12,7 +12,7 @@ import numpy
 import pytest
 from PIL import Image, ImageCms, ImageOps
 
-from conftest import Running, PROGRAM, gan_dist
+from conftest import PROGRAM, Running, gan_dist
 
 SIDE = 24
 ORIENTATION = 0x0112
@@ -120,11 +120,6 @@ def crafted(folder, background):
 
 # MARK: Files that Pillow writes, and reads for comparison
 
-def patched(content, old, new):
-    assert content.count(old) == 1
-    return content.replace(old, new)
-
-
 def saved(image, kind, **options):
     target = io.BytesIO()
     image.save(target, kind, **options)
@@ -151,6 +146,7 @@ def others():
     cmyk = saved(Image.fromarray(bytes_of(4), "CMYK"), "JPEG", quality=90)
     files["cmyk.jpg"] = cmyk
     adobe = cmyk.index(b"Adobe")
+    files["cmyk-without-marker.jpg"] = cmyk[:adobe - 4] + cmyk[adobe + 12:]
     files["ycck.jpg"] = cmyk[:adobe + 11] + b"\2" + cmyk[adobe + 12:]
     files["rgb-stored.jpg"] = saved(rgb, "JPEG", keep_rgb=True)
     plain = saved(rgb, "JPEG")
@@ -192,6 +188,8 @@ def luma(rgb):
     return numpy.asarray(Image.fromarray(numpy.round(rgb).astype(numpy.uint8)).convert("L"))[..., None]
 
 
+# Pillow's, of the files whose EXIF is damaged.
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
 @pytest.mark.parametrize("background, text", [((0, 0, 0), None), ((255, 255, 255), "255"), ((200, 30, 90), "200,30,90"), ((17, 0, 250), "#1100fa")])
 def test_samples_are_taken_as_they_are(background, text, tmp_path):
     """Gamma, profiles, depth, palettes, transparency, inks and orientation: what Pillow gives, to one step of rounding."""
@@ -362,3 +360,20 @@ def test_idx_files_of_others(tmp_path):
         (tmp_path / name).write_bytes(content)
         finished = import_("idx", "--images", tmp_path / name, "--size", 64, out=tmp_path / "out.h5", code=code)
         assert not code or len(finished.errors) == 1 and name in finished.errors[0] and text in finished.errors[0], finished
+
+
+def test_what_may_not_be_read(tmp_path):
+    """For root too: a file and a folder whose names are too long to be opened from here."""
+    folder = tmp_path / "in"
+    (folder / "a").mkdir(parents=True)
+    Image.fromarray(bytes_of(1)).save(folder / "a/a.png")
+    here = os.open(folder / "a", os.O_RDONLY)
+    for _ in range(20):
+        os.mkdir("f" * 250, dir_fd=here)
+        here, above = os.open("f" * 250, os.O_RDONLY, dir_fd=here), here
+        os.close(above)
+    os.close(here)
+    refused = import_("folder", folder, "--size", SIDE, out=tmp_path / "out.h5", code=66)
+    assert "too long" in refused.errors[0] and "--skip-broken" in refused.err, refused
+    finished = import_("folder", folder, "--size", SIDE, "--skip-broken", out=tmp_path / "out.h5")
+    assert finished.out.splitlines()[-1] == "1 of 2 files imported" and "left out: 1 file not readable" in finished.out

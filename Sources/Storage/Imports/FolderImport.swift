@@ -64,7 +64,7 @@ public struct FolderImport {
     private func refuseMixture(_ found: PictureFolder, _ folder: String) throws(StorageError) {
         guard let alone = found.files.first(where: { $0.classNumber == nil }), let other = found.files.first(where: { $0.classNumber != nil })
         else { return }
-        throw .badData("\(folder) has pictures beside sub-folders of pictures (\(alone.name), \(other.name)): they would have no label.",
+        throw .badData("\(folder) has pictures beside sub-folders of pictures (\(found.name(of: alone)), \(found.name(of: other))): they would have no label.",
                        remedy: "Move them into a sub-folder, or the sub-folders elsewhere.")
     }
 
@@ -81,7 +81,7 @@ public struct FolderImport {
                 picture = try PictureFile(file.location)
                 _ = try picture.raster(channels: 1, background: background)
             } catch where skipBroken && [.badData, .missing].contains(error.kind) {
-                found.account.leaveOut(error.kind == .missing ? .unreadable : .broken, file.name)
+                found.account.leaveOut(error.kind == .missing ? .unreadable : .broken, found.name(of: file))
                 skipped(error.message)
                 continue
             }

@@ -4,6 +4,7 @@ public struct ImportAccount: Sendable {
     public enum Reason: String, Sendable, CaseIterable {
         case broken = "broken or of a format that is not read"
         case unreadable = "not readable by this user"
+        case unreadableFolder = "not readable by this user, not entered"
         case otherFormat = "of other formats"
         case hidden = "hidden or a system's"
         case deadLink = "leading nowhere"
@@ -14,7 +15,7 @@ public struct ImportAccount: Sendable {
 
         fileprivate var noun: String {
             switch self {
-            case .hiddenFolder, .emptyFolder: "folder"
+            case .hiddenFolder, .emptyFolder, .unreadableFolder: "folder"
             case .deadLink, .circle: "link"
             default: "file"
             }

@@ -7,8 +7,6 @@ import Glibc
 struct PictureFolder {
     struct File {
         let location: BytePath
-        /// Within the folder, for people.
-        let name: String
         /// Which of `classes` it is of.
         let classNumber: Int?
     }
@@ -18,22 +16,27 @@ struct PictureFolder {
     private(set) var classes: [String] = []
     var account = ImportAccount()
 
+    private let root: BytePath
     private let skipBroken: Bool
     private var ancestors: [(device: dev_t, inode: ino_t)] = []
 
     /// `skipBroken` false: what this user may not read is an error.
     init(_ folder: String, skipBroken: Bool) throws(StorageError) {
-        self.skipBroken = skipBroken
-        let location = BytePath(folder)
+        (root, self.skipBroken) = (BytePath(folder), skipBroken)
         var status = stat()
-        guard stat(location.bytes, &status) == 0 else {
+        guard stat(root.bytes, &status) == 0 else {
             throw StorageError(.missing, "\(folder) cannot be opened: \(errorText(errno)).",
                                remedy: "Check the path; relative paths start at the working folder.")
         }
         guard status.st_mode & S_IFMT == S_IFDIR else {
             throw StorageError(.missing, "\(folder) is not a folder.", remedy: "Name the folder that the pictures are in.")
         }
-        try walk(Place(location: location, name: "", classNumber: nil), status)
+        _ = try walk(Place(location: root, name: "", classNumber: nil), status)
+    }
+
+    /// Its name within the folder, for people.
+    func name(of file: File) -> String {
+        shownText(file.location.bytes.dropFirst(root.bytes.count).dropLast(1).map { UInt8(bitPattern: $0) })
     }
 
     // MARK: - The walk
@@ -45,11 +48,13 @@ struct PictureFolder {
         let classNumber: Int?
     }
 
-    private mutating func walk(_ place: Place, _ status: stat) throws(StorageError) {
+    /// False where the folder may not be read.
+    private mutating func walk(_ place: Place, _ status: stat) throws(StorageError) -> Bool {
+        guard let names = try names(in: place) else { return false }
         ancestors.append((status.st_dev, status.st_ino))
         defer { ancestors.removeLast() }
         var folders: [(name: [UInt8], status: stat)] = []
-        for name in try names(in: place) {
+        for name in names {
             let entry = Place(location: place.location.appending(name), name: place.name + shownText(name), classNumber: place.classNumber)
             var status = stat()
             if stat(entry.location.bytes, &status) != 0 {
@@ -62,6 +67,7 @@ struct PictureFolder {
             }
         }
         for folder in folders { try enter(folder.name, folder.status, of: place) }
+        return true
     }
 
     private mutating func enter(_ name: [UInt8], _ status: stat, of place: Place) throws(StorageError) {
@@ -74,8 +80,10 @@ struct PictureFolder {
             number = classes.count
             classes.append(shown)
         }
-        try walk(Place(location: place.location.appending(name), name: path + "/", classNumber: number), status)
-        if files.count == before {
+        let inside = Place(location: place.location.appending(name), name: path + "/", classNumber: number)
+        if try !walk(inside, status) {
+            account.leaveOut(.unreadableFolder, path)
+        } else if files.count == before {
             account.leaveOut(.emptyFolder, path)
         } else if place.classNumber != nil {
             account.nested.add(path)
@@ -85,27 +93,26 @@ struct PictureFolder {
     private mutating func cannotBeExamined(_ entry: Place, _ number: Int32) throws(StorageError) {
         account.files += 1
         if number == ENOENT || number == ELOOP { return account.leaveOut(.deadLink, entry.name) }
-        try cannotBeRead(entry, number)
-    }
-
-    private mutating func cannotBeRead(_ entry: Place, _ number: Int32) throws(StorageError) {
-        guard skipBroken else {
-            throw StorageError(.missing, "\(entry.location.text) cannot be opened: \(errorText(number)).",
-                               remedy: "Give this user the right to read it, or leave out what cannot be read with --skip-broken.")
-        }
+        guard skipBroken else { throw unreadable(entry, number) }
         account.leaveOut(.unreadable, entry.name)
     }
 
-    /// The names in a folder, sorted by their bytes.
-    private mutating func names(in place: Place) throws(StorageError) -> [[UInt8]] {
+    private func unreadable(_ place: Place, _ number: Int32) -> StorageError {
+        let remedy = switch number {
+        case EACCES: "Give this user the right to read it"
+        case ENAMETOOLONG: "Move the pictures to where their paths are shorter"
+        default: "Check the disk"
+        }
+        return StorageError(.missing, "\(place.location.text) cannot be read: \(errorText(number)).",
+                            remedy: "\(remedy), or leave out what cannot be read with --skip-broken.")
+    }
+
+    /// The names in a folder, sorted by their bytes; nil where it may not be read, which the folder that the user named has to be.
+    private func names(in place: Place) throws(StorageError) -> [[UInt8]]? {
         guard let stream = opendir(place.location.bytes) else {
-            // The folder that the user named has to be readable.
-            guard place.name.isEmpty else {
-                try cannotBeRead(place, errno)
-                return []
-            }
-            throw StorageError(.missing, "\(place.location.text) cannot be read: \(errorText(errno)).",
-                               remedy: "Give this user the right to read it.")
+            let number = errno
+            guard skipBroken, !place.name.isEmpty else { throw unreadable(place, number) }
+            return nil
         }
         defer { closedir(stream) }
         var names: [[UInt8]] = []
@@ -138,7 +145,7 @@ struct PictureFolder {
         guard Self.extensions.contains(kind) || Self.otherPictures.contains(kind) && Self.startsAsPicture(entry.location) else {
             return account.leaveOut(.otherFormat, entry.name, kind: kind.isEmpty ? "without extension" : "." + kind)
         }
-        files.append(File(location: entry.location, name: entry.name, classNumber: entry.classNumber))
+        files.append(File(location: entry.location, classNumber: entry.classNumber))
     }
 
     private static func pathExtension(of name: [UInt8]) -> String {

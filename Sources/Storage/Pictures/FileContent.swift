@@ -1,6 +1,6 @@
 /// The formats of pictures that are read, told apart by a file's first bytes.
-enum PictureFormat {
-    case png, jpeg, webp, tiff
+enum PictureFormat: String {
+    case png = "PNG", jpeg = "JPEG", webp = "WebP", tiff = "TIFF"
 
     init?(_ bytes: [UInt8]) {
         if bytes.starts(with: [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]) { self = .png; return }
@@ -15,7 +15,7 @@ enum PictureFormat {
 /// What a file is by its first bytes, of the formats that are often taken for one that is read; nil where that is not known.
 func contentName(_ bytes: some Collection<UInt8>) -> String? {
     func has(_ text: String, at offset: Int = 0) -> Bool { bytes.dropFirst(offset).starts(with: Array(text.utf8)) }
-    if let format = PictureFormat(Array(bytes.prefix(16))) { return ["PNG", "JPEG", "WebP", "TIFF"][[.png, .jpeg, .webp, .tiff].firstIndex(of: format)!] }
+    if let format = PictureFormat(Array(bytes.prefix(16))) { return format.rawValue }
     if has("GIF8") { return "GIF" }
     if has("BM") { return "BMP" }
     if has("8BPS") { return "Photoshop's" }
@@ -31,5 +31,6 @@ func contentName(_ bytes: some Collection<UInt8>) -> String? {
     if bytes.starts(with: [0x89, 0x48, 0x44, 0x46]) { return "HDF5" }
     if has("version https://git-lfs") { return "a pointer of Git LFS, not the file itself" }
     let start = String(decoding: bytes.prefix(64), as: UTF8.self).drop { $0.isWhitespace || $0 == "\u{FEFF}" }.lowercased()
-    return start.hasPrefix("<!doctype") || start.hasPrefix("<html") || start.hasPrefix("<?xml") || start.hasPrefix("<svg") ? "a web page or XML" : nil
+    // Of IDX files only the first four bytes are known.
+    return ["<!do", "<htm", "<?xm", "<svg"].contains { start.hasPrefix($0) } ? "a web page or XML" : nil
 }

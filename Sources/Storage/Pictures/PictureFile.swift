@@ -13,6 +13,7 @@ struct PictureFile {
     let isTransparent: Bool
     private let bytes: [UInt8]
     private let format: PictureFormat
+    private let header: picture
 
     /// More pixels than any camera's picture has; a claim of more is taken for damage.
     private static let mostPixels = 1 << 28
@@ -32,6 +33,7 @@ struct PictureFile {
         self.format = format
         var picture = picture()
         try format.read(path, bytes, &picture, nil)
+        header = picture
         (width, height) = (Int(picture.width), Int(picture.height))
         (hasColour, isTransparent) = (picture.colour != 0, picture.alpha != PICTURE_OPAQUE.rawValue)
         guard (1 ... Self.mostPixels).contains(width * height), !format.isTooShort(bytes.count, for: picture) else {
@@ -41,8 +43,7 @@ struct PictureFile {
 
     /// Its pixels, 1 or 3 bytes each, on `background`.
     func raster(channels: Int, background: Background) throws(StorageError) -> Raster {
-        var picture = picture()
-        try format.read(path, bytes, &picture, nil)
+        var picture = header
         let count = width * height * max(channels, Int(picture.components))
         guard let memory = malloc(count) else {
             throw StorageError(.inputOutput, "\(path) has \(width) × \(height) pixels: there is no room for \(count) bytes.",
