@@ -46,13 +46,16 @@ final class GzipFile {
         return try read(count, what)
     }
 
-    /// All that is left.
+    /// All that is left, which is at most 1 GiB.
     func readAll(_ what: String) throws(StorageError) -> [UInt8] {
         var bytes: [UInt8] = []
         var piece = [UInt8](repeating: 0, count: 1 << 20)
         while true {
             let got = gzread(file, &piece, UInt32(piece.count))
             if got > 0 { bytes += piece.prefix(Int(got)) }
+            guard bytes.count <= 1 << 30 else {
+                throw .badData("\(path) has more than 1 GiB of \(what).", remedy: "Check that it is the file that was meant.")
+            }
             if got == 0 { break }
             guard got > 0 else { throw .badData("\(path) is damaged in \(what): \(reason).", remedy: "Copy or download the file again.") }
         }

@@ -6,10 +6,12 @@ final class InputFile {
     let size: Int
     private let descriptor: Int32
 
-    init(_ path: String) throws(StorageError) {
-        self.path = path
+    convenience init(_ path: String) throws(StorageError) { try self.init(BytePath(path)) }
+
+    init(_ location: BytePath) throws(StorageError) {
+        path = location.text
         // A pipe without a writer would block an ordinary open for ever.
-        descriptor = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
+        descriptor = open(location.bytes, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
         guard descriptor >= 0 else {
             let number = errno
             let remedy = switch number {

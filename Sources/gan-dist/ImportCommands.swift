@@ -49,13 +49,28 @@ extension DataCommand {
 
     struct Folder: ParsableCommand {
         static let configuration = CommandConfiguration(
-            commandName: "folder", abstract: "PNG and JPEG files of a folder; its sub-folders are labels.",
-            discussion: "Example:\n  gan-dist data import folder photographs --size 32 --fit crop --skip-broken --out data/photographs.h5")
+            commandName: "folder", abstract: "PNG, JPEG, WebP and TIFF files of a folder; its sub-folders are labels.",
+            discussion: """
+                Samples are taken as they are, without gamma or colour profiles; of an animation the first picture. Pictures are turned as \
+                their EXIF orientation says.
+
+                The sub-folders are numbered in the order of their names, which stand in the attribute label_names; one without a picture has no \
+                number. Pictures in folders below have the label of the topmost. What else is there is counted and named: files of \
+                other formats, hidden files and folders and those of systems (.DS_Store, __MACOSX, @eaDir, Thumbs.db), empty folders, links that \
+                lead nowhere. Links to folders are followed. The last line says how many of the files were imported.
+
+                Example:
+                  gan-dist data import folder photographs --size 32 --fit crop --skip-broken --out data/photographs.h5
+                """)
         @Argument(help: "The folder.") var folder: String
         @Option(help: "Pixels on a side.") var size: Int
         @Option(help: "Pictures of another size: refuse, or crop (the largest square in the middle, scaled).") var fit = FolderImport.Fit.refuse
-        @Option(help: "1 or 3; default 3 where any picture has colour.") var channels: Int?
-        @Flag(help: "Name broken pictures and leave them out; without it the first one is an error.") var skipBroken = false
+        @Option(help: "1 or 3; default 3 where any picture has colour. 1 is the luma of ITU-R 601.") var channels: Int?
+        @Option(help: ArgumentHelp(
+            "What transparent pictures stand on: a grey 0 … 255, red,green,blue, or '#rrggbb' in quotes.", valueName: "colour"))
+        var background = Background.black
+        @Flag(help: "Name pictures that are broken, cut or not to be read, and leave them out; without it the first one is an error.")
+        var skipBroken = false
         @Option(help: "The HDF5 file to write.") var out: String
 
         func validate() throws {
@@ -65,11 +80,22 @@ extension DataCommand {
 
         func run() throws {
             let console = Console(speaks: true)
-            try FolderImport(size: size, fit: fit, channels: channels, skipBroken: skipBroken).run(
-                folder, to: out, skipped: { console.warn("left out: \($0)") }, progress: { console.progress($0, of: $1, "files read") })
+            let importer = FolderImport(size: size, fit: fit, channels: channels, background: background, skipBroken: skipBroken)
+            // Of very many the account has the number.
+            var warnings = 0
+            let account = try importer.run(folder, to: out, skipped: { message in
+                warnings += 1
+                if warnings <= 20 { console.warn("left out: \(message)") }
+            }, progress: { console.progress($0, of: $1, "files read") })
             console.say(try DatasetInfo(out).summary)
+            for line in account.lines { console.say(line) }
         }
     }
+}
+
+extension Background: ExpressibleByArgument {
+    public init?(argument: String) { self.init(argument) }
+    public var defaultValueDescription: String { "0" }
 }
 
 extension CIFAR.Part: ExpressibleByArgument {}

@@ -13,16 +13,35 @@ struct IDXFile {
         self.path = path
         file = try GzipFile(path)
         let magic = try file.read(4, "the header")
-        guard magic[0] == 0, magic[1] == 0, magic[2] == 8, ranks.contains(Int(magic[3])) else {
-            throw .badData("\(path) is not an IDX file of bytes with \(ranks.lowerBound) to \(ranks.upperBound) dimensions: it begins with \(magic).",
-                           remedy: "Name the images with --images and the labels with --labels; .gz is read as it is.")
-        }
+        try Self.check(magic, ranks, path)
         let bytes = try file.read(4 * Int(magic[3]), "the header")
         dimensions = stride(from: 0, to: bytes.count, by: 4).map { bytes[$0 ..< $0 + 4].reduce(0) { $0 << 8 | Int($1) } }
         guard !dimensions.contains(0), dimensions.dropFirst().reduce(1.0, { $0 * Double($1) }) <= Double(1 << 28) else {
             throw .badData("\(path) claims the dimensions \(dimensions).", remedy: "Copy or download the file again.")
         }
     }
+
+    /// The first four bytes must be those of an IDX file of bytes with as many dimensions as are wanted.
+    private static func check(_ magic: [UInt8], _ ranks: ClosedRange<Int>, _ path: String) throws(StorageError) {
+        let wanted = ranks.lowerBound == 1 ? "labels, which have 1 dimension" : "images, which have 3 or 4 dimensions"
+        guard magic[0] == 0, magic[1] == 0, let type = types[magic[2]], magic[3] > 0 else {
+            let what = contentName(magic).map { "its content is \($0)" } ?? "it begins with \(magic)"
+            throw .badData("\(path) is not an IDX file of \(wanted): \(what).",
+                           remedy: "Download or copy the file again; .gz is read as it is, but not what is compressed twice.")
+        }
+        guard magic[2] == 8 else {
+            throw .badData("\(path) is an IDX file of \(type) (its type is \(magic[2])): only those of bytes (8) are read.",
+                           remedy: "Save its values as a NumPy array and import that with data import npy.")
+        }
+        guard ranks.contains(Int(magic[3])) else {
+            throw .badData("\(path) is an IDX file of \(magic[3]) dimension\(magic[3] == 1 ? "" : "s"), not of \(wanted).",
+                           remedy: "Name the images with --images and the labels with --labels.")
+        }
+    }
+
+    private static let types: [UInt8: String] = [
+        8: "bytes", 9: "signed bytes", 11: "16-bit integers", 12: "32-bit integers", 13: "32-bit floats", 14: "64-bit floats",
+    ]
 
     /// The next `rows` examples.
     func read(rows: Int) throws(StorageError) -> [UInt8] { try file.read(rows * elements, "the values") }
@@ -71,7 +90,7 @@ public enum IDXImport {
 
     private static func paddedShape(_ shape: [Int], _ size: Int?, _ path: String) throws(StorageError) -> [Int] {
         guard let size else { return shape }
-        guard size >= shape[0], size >= shape[1], size <= 1 << 13 else {
+        guard size >= shape[0], size >= shape[1], size <= 1 << 13, size * size * shape[2] <= 1 << 28 else {
             throw .badData("The images of \(path) are \(shape[0]) × \(shape[1]): they are padded to a larger size, not to \(size).",
                            remedy: "Leave --size out, and set data.fit to resize when training.")
         }

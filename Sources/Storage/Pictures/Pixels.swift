@@ -11,11 +11,10 @@ public struct Pixels: Sendable {
         (self.width, self.height, self.channels, self.values) = (width, height, channels, values)
     }
 
-    /// Reads a PNG or JPEG file. Throws 65 where it is not one, 66 where it cannot be read.
+    /// Reads a PNG, JPEG, WebP or TIFF file. Throws 65 where it is not one, 66 where it cannot be read.
     public init(file path: String) throws(StorageError) {
         let picture = try PictureFile(path)
-        let channels = picture.hasColour ? 3 : 1
-        self.init(width: picture.width, height: picture.height, channels: channels, values: try picture.pixels(channels: channels))
+        self = try picture.raster(channels: picture.hasColour ? 3 : 1, background: .black).turned()
     }
 
     /// Writes a PNG file, wholly or not at all; one of that name is replaced.

@@ -53,8 +53,8 @@ public enum SafeTensors {
             throw .badData("\(file.path): '\(name)' holds \(entry.dtype); the parameters here are F32.", remedy: "Convert it, in PyTorch with .float().")
         }
         let sizes = entry.shape, ends = entry.data_offsets
-        // As floating-point numbers, whose product cannot overflow.
-        guard sizes.allSatisfy({ $0 >= 0 }), ends.count == 2, ends[0] >= 0, ends[1] >= ends[0], ends[1] <= file.size - start,
+        // As floating-point numbers, whose product cannot overflow; beside a size of 0 the others may be any.
+        guard sizes.allSatisfy({ $0 >= 0 }), sizes.reduce(1.0, { $0 * Double(max(1, $1)) }) <= 0x1p60, ends.count == 2, ends[0] >= 0, ends[1] >= ends[0], ends[1] <= file.size - start,
               sizes.reduce(4.0, { $0 * Double($1) }) == Double(ends[1] - ends[0]) else {
             throw broken(file.path, "'\(name)' of the shape \(sizes) lies at \(ends)")
         }
