@@ -12,9 +12,9 @@ public enum NearestSheet {
     public static func write(_ request: EvaluationRequest, to path: String, _ team: Team) throws {
         let material = try Material(request, team)
         let samples = try material.samples(team)
-        guard case .image(let height, let width, let channels) = samples.shape, channels == 1 || channels == 3 else {
+        guard case .image(let height, let width, let channels) = samples.shape, Picture.canDraw(samples.shape) else {
             throw AgreedFailure(failure: Failure(.badConfiguration, "examples of shape \(samples.shape) cannot be drawn beside each other",
-                                                 remedy: "Use a checkpoint that makes images of 1 or 3 channels."))
+                                                 remedy: "Use a checkpoint that makes images of at most 16 channels."))
         }
         let count = min(neighbours, material.data.count)
         let found = try NearestExamples.find(samples, in: material.data, count: count, team, "nearest")

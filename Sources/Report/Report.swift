@@ -21,7 +21,8 @@ public struct Report {
         do {
             try text.write(toFile: path, atomically: true, encoding: .utf8)
         } catch {
-            throw Failure(.cannotCreate, "\(path): the report cannot be written: \(error.localizedDescription)", remedy: "Name a file in a folder that exists and may be written, with --out.")
+            throw Failure(.cannotCreate, "\(path): the report cannot be written: \(SystemError.text(of: error))",
+                          remedy: SystemError.remedy(of: error, path, writing: true))
         }
     }
 

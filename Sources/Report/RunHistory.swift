@@ -25,7 +25,7 @@ struct RunHistory {
         guard let yaml = try? String(contentsOfFile: folder.configuration, encoding: .utf8) else {
             throw Failure(.missingInput, "\(path): it is not the folder of a run: it has no config.yaml", remedy: "Name folders that gan-dist train made.")
         }
-        configuration = try Configuration(yaml: yaml, source: folder.configuration)
+        configuration = try Configuration(stored: yaml, source: folder.configuration)
         guard let log = try? String(contentsOfFile: folder.metrics, encoding: .utf8) else {
             throw Failure(.missingInput, "\(folder.metrics): it cannot be read", remedy: "Wait until the run has logged its first step.")
         }

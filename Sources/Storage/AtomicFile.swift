@@ -85,8 +85,8 @@ struct AtomicFile {
             guard errno == EEXIST else { break }
             unlink(temporary)
         }
-        throw StorageError(.cannotCreate, failure("created").message,
-                           remedy: "Make the folder, or give this user the right to write there.")
+        let failure = failure("created")
+        throw StorageError(.cannotCreate, failure.message, remedy: failure.remedy)
     }
 
     /// Takes the room beforehand, so that a full disk is found before a byte is written. Not all file systems can.
@@ -109,9 +109,7 @@ struct AtomicFile {
 
     private func failure(_ what: String) -> StorageError {
         let number = errno
-        let remedy = [ENOSPC, EDQUOT, EFBIG].contains(number)
-            ? "Make room on the disk or raise the quota, then run again." : "Check the disk and the folder's rights, then run again."
-        return StorageError(.inputOutput, "\(path) could not be \(what): \(errorText(number)).", remedy: remedy)
+        return StorageError(.inputOutput, "\(path) could not be \(what): \(errorText(number)).", remedy: SystemError.remedy(number, path, writing: true))
     }
 
     /// Makes a new name last: the folder is data too.
@@ -123,8 +121,9 @@ struct AtomicFile {
         defer { if descriptor >= 0 { _ = Glibc.close(descriptor) } }
         // File systems that keep no folders of their own say EINVAL.
         guard descriptor >= 0, calls.fsync(descriptor) == 0 || errno == EINVAL || errno == EROFS else {
-            throw StorageError(.inputOutput, "The folder \(folder) could not be forced to the disk: \(errorText(errno)).",
-                               remedy: "Check the disk, then run again.")
+            let number = errno
+            throw StorageError(.inputOutput, "The folder \(folder) could not be forced to the disk: \(errorText(number)).",
+                               remedy: SystemError.remedy(number, folder, writing: true))
         }
     }
 
@@ -144,9 +143,9 @@ struct AtomicFile {
 
 /// A new file of given bytes, wholly or not at all.
 public enum WholeFile {
-    /// A file of that name is refused.
-    public static func write(_ bytes: [UInt8], to path: String) throws(StorageError) {
-        try AtomicFile.refuseExisting(path, replacing: false)
+    /// A file of that name is refused, unless `replacing`.
+    public static func write(_ bytes: [UInt8], to path: String, replacing: Bool = false) throws(StorageError) {
+        try AtomicFile.refuseExisting(path, replacing: replacing)
         try bytes.withUnsafeBytesThrowing { (bytes) throws(StorageError) in try AtomicFile(path).write(bytes) }
     }
 }

@@ -32,8 +32,8 @@ public final class CheckpointFolder: @unchecked Sendable {
     public func create() throws(StorageError) {
         var status = stat()
         if mkdir(path, 0o755) == 0 || (errno == EEXIST && stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR) { return }
-        throw StorageError(.cannotCreate, "The folder \(path) cannot be made: \(errorText(errno)).",
-                           remedy: "Name another run folder, or give this user the right to write there.")
+        let number = errno
+        throw StorageError(.cannotCreate, "The folder \(path) cannot be made: \(errorText(number)).", remedy: SystemError.remedy(number, path, writing: true))
     }
 
     /// The steps of all files named as checkpoints, newest first; none where there is no folder.
@@ -47,9 +47,10 @@ public final class CheckpointFolder: @unchecked Sendable {
 
     private func entries() throws(StorageError) -> [String] {
         guard let folder = opendir(path) else {
-            if errno == ENOENT { return [] }
-            throw StorageError(errno == EIO ? .inputOutput : .missing, "The folder \(path) cannot be read: \(errorText(errno)).",
-                               remedy: "Check the run folder.")
+            let number = errno
+            if number == ENOENT { return [] }
+            throw StorageError(SystemError.isOfTheSystem(number) ? .inputOutput : .missing, "The folder \(path) cannot be read: \(errorText(number)).",
+                               remedy: SystemError.remedy(number, path, writing: false))
         }
         defer { closedir(folder) }
         var names: [String] = []
@@ -61,8 +62,9 @@ public final class CheckpointFolder: @unchecked Sendable {
             })
         }
         // A list cut short would have a run begin anew.
-        guard errno == 0 else {
-            throw StorageError(.inputOutput, "The folder \(path) cannot be read: \(errorText(errno)).", remedy: "Check the disk, then run again.")
+        let number = errno
+        guard number == 0 else {
+            throw StorageError(.inputOutput, "The folder \(path) cannot be read: \(errorText(number)).", remedy: SystemError.remedy(number, path, writing: false))
         }
         return names
     }

@@ -10,7 +10,9 @@ final class GzipFile {
         _ = try InputFile(path)
         self.path = path
         guard let file = gzopen(path, "rb") else {
-            throw StorageError(.missing, "\(path) cannot be opened: \(errorText(errno)).", remedy: "Check the path.")
+            let number = errno
+            throw StorageError(SystemError.isOfTheSystem(number) ? .inputOutput : .missing, "\(path) cannot be opened: \(errorText(number)).",
+                               remedy: SystemError.remedy(number, path, writing: false))
         }
         self.file = file
         gzbuffer(file, 1 << 18)

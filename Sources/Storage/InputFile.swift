@@ -14,18 +14,14 @@ final class InputFile {
         descriptor = open(location.bytes, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
         guard descriptor >= 0 else {
             let number = errno
-            let remedy = switch number {
-            case EACCES: "Give this user the right to read it."
-            case EIO: "Check the disk, then run again."
-            default: "Check the path; relative paths start at the working folder."
-            }
-            throw StorageError(number == EIO ? .inputOutput : .missing, "\(path) cannot be opened: \(errorText(number)).", remedy: remedy)
+            throw StorageError(SystemError.isOfTheSystem(number) ? .inputOutput : .missing, "\(path) cannot be opened: \(errorText(number)).",
+                               remedy: SystemError.remedy(number, path, writing: false))
         }
         var status = stat()
         guard fstat(descriptor, &status) == 0 else {
             let number = errno
             Glibc.close(descriptor)
-            throw StorageError(.inputOutput, "\(path) cannot be examined: \(errorText(number)).", remedy: "Check the disk, then run again.")
+            throw StorageError(.inputOutput, "\(path) cannot be examined: \(errorText(number)).", remedy: SystemError.remedy(number, path, writing: false))
         }
         guard status.st_mode & S_IFMT == S_IFREG else {
             let kind = status.st_mode & S_IFMT == S_IFDIR ? "a folder" : "not a regular file"
@@ -44,9 +40,10 @@ final class InputFile {
             let count = pread(descriptor, target.baseAddress! + done, target.count - done, offset + done)
             if count < 0, errno == EINTR { continue }
             guard count > 0 else {
-                let reason = count == 0 ? "it ends at byte \(offset + done)" : errorText(errno)
+                let number = errno
+                let reason = count == 0 ? "it ends at byte \(offset + done)" : errorText(number)
                 throw StorageError(count == 0 ? .badData : .inputOutput, "Reading \(path) failed: \(reason).",
-                                   remedy: "Check the disk and whether something else changes the file.")
+                                   remedy: count == 0 ? "Check whether something else changes the file." : SystemError.remedy(number, path, writing: false))
             }
             done += count
         }

@@ -1,5 +1,3 @@
-import Glibc
-
 /// What went wrong with a file: which one, which part of it, why, and what to do.
 public struct StorageError: Error, Sendable, CustomStringConvertible {
     /// The kind decides the exit code of the program.
@@ -31,6 +29,3 @@ public struct StorageError: Error, Sendable, CustomStringConvertible {
 
     static func badData(_ message: String, remedy: String) -> StorageError { StorageError(.badData, message, remedy: remedy) }
 }
-
-/// The text of an error number of the C library, such as "No space left on device".
-func errorText(_ number: Int32) -> String { String(cString: strerror(number)) }

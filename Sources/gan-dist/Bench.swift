@@ -1,5 +1,6 @@
 import Adversarial
 import ArgumentParser
+import Collectives
 import Foundation
 
 struct Bench: ParsableCommand {
@@ -10,35 +11,45 @@ struct Bench: ParsableCommand {
 
     /// What the steps are of.
     struct Work: ParsableArguments {
-        @Option(help: "A preset's name.") var preset = "dcgan-32"
-        @Option(help: "Examples in a global minibatch.") var batch: Int?
+        @Option(help: "A preset's name; default dcgan-32.") var preset: String?
+        @Option(help: ArgumentHelp("A configuration file in its place; its data are not read.", valueName: "FILE.yaml")) var config: String?
+        @Option(help: "Examples in a global minibatch.") var batch: String?
         @Option(help: ArgumentHelp("Any value of the configuration; may be repeated.", valueName: "key.path=value")) var set: [String] = []
 
-        func configuration() throws -> Configuration {
-            var tree = try ConfigurationTree(yaml: Preset.named(preset).yaml, source: "preset \(preset)")
-            for (key, value) in try set.map(ConfigurationTree.assignment) { try tree.set(key, to: value) }
-            if let batch { try tree.set("training.batch", to: batch) }
-            return try Configuration(tree: tree)
+        func validate() throws {
+            if preset != nil, config != nil { throw ValidationError("--preset and --config exclude each other.") }
+        }
+
+        /// What rank 0 reads: the other nodes need no file. Collective.
+        func configuration(_ communicator: any Communicator) throws -> Configuration {
+            let parts = try communicator.decidedByRoot {
+                var settings = try set.map { try Setting($0) }
+                if let batch { settings.append(Setting("--batch", "training.batch", batch)) }
+                let tree = try config.map { try ConfigurationTree(file: $0, settings) } ?? ConfigurationTree(preset: preset ?? "dcgan-32", settings)
+                let configuration = try Configuration(tree: tree)
+                return [configuration.yaml, configuration.source].joined(separator: "\u{1F}")
+            }.components(separatedBy: "\u{1F}")
+            return try Configuration(stored: parts[0], source: parts[1])
         }
     }
 
     struct Step: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Alternation steps of a preset on random data, by phase and by layer.",
-            discussion: "Example:\n  mpirun -n 2 gan-dist bench step --preset dcgan-32 --batch 64 --steps 10")
+            abstract: "Alternation steps of a preset, or of your own configuration, on random data, by phase and by layer.",
+            discussion: "Example:\n  mpirun -n 2 gan-dist bench step --config mine.yaml --batch 64 --steps 10")
         @OptionGroup var work: Work
         @Option(help: "Steps that are counted, after three that are not.") var steps = 10
         @Flag(inversion: .prefixedNo, help: "Also each layer's passes alone.") var layers = true
         @Flag(help: "As JSON.") var json = false
 
         func validate() throws {
-            if steps < 1 { throw ValidationError("--steps must be at least 1.") }
+            try check("--steps", steps, 1 ... 1_000_000_000)
         }
 
         func run() throws {
-            let configuration = try work.configuration()
-            let (count, withLayers, asJSON) = (steps, layers, json)
+            let (work, count, withLayers, asJSON) = (work, steps, layers, json)
             Job.run { communicator in
+                let configuration = try work.configuration(communicator)
                 let benchmark = try StepBenchmark(configuration, steps: count, layers: withLayers, communicator: communicator)
                 if communicator.rank == 0 { print(asJSON ? try jsonText(benchmark) : benchmark.table) }
                 return 0
@@ -52,6 +63,8 @@ struct Bench: ParsableCommand {
             discussion: "Example:\n  mpirun -n 2 gan-dist bench allreduce --json")
         @Option(help: "Repetitions of each size.") var repetitions = 15
         @Flag(help: "As JSON.") var json = false
+
+        func validate() throws { try check("--repetitions", repetitions, 1 ... 1_000_000) }
 
         func run() throws {
             let asJSON = json
@@ -76,8 +89,8 @@ struct Bench: ParsableCommand {
         @Flag(help: "As JSON.") var json = false
 
         func validate() throws {
-            if batch < 1 { throw ValidationError("--batch must be at least 1.") }
-            if minibatches < 1 { throw ValidationError("--minibatches must be at least 1.") }
+            try check("--batch", batch, 1 ... 1 << 24)
+            try check("--minibatches", minibatches, 1 ... 1_000_000_000)
             if let memoryLimit, ByteCount.parse(memoryLimit) == nil {
                 throw ValidationError("--memory-limit '\(memoryLimit)' is not a number of bytes, such as 4GB or 512MiB.")
             }
@@ -109,24 +122,29 @@ struct Bench: ParsableCommand {
         @Flag(help: "As JSON.") var json = false
 
         func validate() throws {
-            if steps < 1 { throw ValidationError("--steps must be at least 1.") }
-            if let coresPerNode, coresPerNode < 1 { throw ValidationError("--cores-per-node must be at least 1.") }
+            try check("--steps", steps, 1 ... 1_000_000_000)
+            if let coresPerNode { try check("--cores-per-node", coresPerNode, 1 ... 1_000_000) }
             if let bandwidth, !(bandwidth > 0 && bandwidth.isFinite) { throw ValidationError("--bandwidth must be above 0.") }
             if let latency, !(latency >= 0 && latency.isFinite) { throw ValidationError("--latency must be at least 0.") }
             if latency != nil, bandwidth == nil { throw ValidationError("--latency needs --bandwidth.") }
         }
 
         func run() throws {
-            let configuration = try work.configuration()
-            let (count, cores, asJSON) = (steps, coresPerNode, json)
+            let (work, count, cores, asJSON) = (work, steps, coresPerNode, json)
             let network = bandwidth.map { ScalingModel.Link(latency: (latency ?? 50) * 1e-6, bytesPerSecond: $0 * 1e9 / 8) }
             Job.run { communicator in
+                let configuration = try work.configuration(communicator)
                 let benchmark = try ScalingBenchmark(configuration, steps: count, ranksOfNode: cores, network: network, communicator: communicator)
                 if communicator.rank == 0 { print(asJSON ? try jsonText(benchmark) : benchmark.table) }
                 return 0
             }
         }
     }
+}
+
+/// Refuses a value of `option` that is outside `allowed`.
+func check(_ option: String, _ value: Int, _ allowed: ClosedRange<Int>) throws {
+    guard allowed.contains(value) else { throw ValidationError("\(option) \(value) is not within \(allowed.lowerBound) … \(allowed.upperBound).") }
 }
 
 private func jsonText(_ value: some Encodable) throws -> String {

@@ -21,7 +21,7 @@ struct GanDist: ParsableCommand {
     static func main() {
         let isFirst = (ProcessInfo.processInfo.environment["OMPI_COMM_WORLD_RANK"] ?? ProcessInfo.processInfo.environment["PMIX_RANK"] ?? "0") == "0"
         do {
-            var command = try parseAsRoot()
+            var command = try parseAsRoot(joiningNegativeNumbers(CommandLine.arguments.dropFirst()))
             try command.run()
         } catch let code as ArgumentParser.ExitCode {
             Foundation.exit(code.rawValue)
@@ -33,6 +33,18 @@ struct GanDist: ParsableCommand {
             if !isFirst { Foundation.exit(0) }
             if exitCode(for: error) != .success { exit(withError: error) }
             print(exampleLast(fullMessage(for: error), unwrapped: fullMessage(for: error, columns: 1000)))
+        }
+    }
+
+    /// `--seed -1` as `--seed=-1`: the argument parser takes what begins with a minus for an option of its own.
+    private static func joiningNegativeNumbers(_ arguments: ArraySlice<String>) -> [String] {
+        arguments.reduce(into: []) { joined, argument in
+            if argument.hasPrefix("-"), argument.dropFirst().first.map({ $0.isNumber || $0 == "." }) == true,
+               let option = joined.last, option.hasPrefix("-"), option != "--", !option.contains("=") {
+                joined[joined.count - 1] = "\(option)=\(argument)"
+            } else {
+                joined.append(argument)
+            }
         }
     }
 

@@ -28,7 +28,7 @@ struct Train: ParsableCommand {
     @Option(help: "Steps between sample pictures.") var sampleEvery: String?
     @Option(help: "Steps between logged lines.") var logEvery: String?
     @Option(help: "Checkpoints to keep.") var keep: String?
-    @Option(help: ArgumentHelp("Stop with a checkpoint before this much time has passed.", valueName: "HH:MM:SS")) var walltime: String?
+    @Option(help: ArgumentHelp("Stop with a checkpoint before this much time has passed; Slurm's forms too: MM:SS, D-HH, D-HH:MM, D-HH:MM:SS.", valueName: "HH:MM:SS")) var walltime: String?
     @Option(help: "Store everything random and every result of the first steps in this HDF5 file.") var trace: String?
     @Option(help: "How many steps the trace has.") var traceSteps = 1
     @Option(help: ArgumentHelp("Name the rank that has kept the others waiting for so long.", valueName: "seconds")) var stallWarn = 60
@@ -38,10 +38,14 @@ struct Train: ParsableCommand {
 
     func validate() throws {
         if preset != nil, config != nil { throw ValidationError("--preset and --config exclude each other: a file has everything a preset has.") }
-        if let walltime, seconds(walltime) == nil { throw ValidationError("--walltime '\(walltime)' is not of the form HH:MM:SS.") }
-        if stallWarn < 3 { throw ValidationError("--stall-warn must be at least 3 seconds.") }
+        do { _ = try walltime.map(Walltime.seconds) } catch { throw ValidationError("\(error.message). \(error.remedy)") }
+        for (option, value) in [("--run", runFolder), ("--config", config), ("--resume", resume), ("--initial", initial), ("--trace", trace)] where value == "" {
+            throw ValidationError("\(option) has no value.")
+        }
+        try check("--stall-warn", stallWarn, 3 ... 1_000_000_000)
+        try check("--stall-abort", stallAbort, 3 ... 1_000_000_000)
         if stallAbort <= stallWarn { throw ValidationError("--stall-abort \(stallAbort) must be more than --stall-warn \(stallWarn).") }
-        if traceSteps < 1 { throw ValidationError("--trace-steps must be at least 1.") }
+        try check("--trace-steps", traceSteps, 1 ... 1_000_000)
     }
 
     func run() throws {
@@ -57,14 +61,16 @@ struct Train: ParsableCommand {
         options.configurationFile = config
         options.runFolder = runFolder
         options.resume = resume.map { $0 == "auto" ? .auto : .file($0) } ?? .no
-        options.settings = try set.map(ConfigurationTree.assignment)
-        let shorthands = [("data.file", data.map { "'" + $0.replacingOccurrences(of: "'", with: "''") + "'" }), ("training.steps", steps), ("training.batch", batch), ("training.discriminator_steps", discriminatorSteps),
-                          ("seed", seed), ("exchange.shards", shards), ("output.checkpoint_every", checkpointEvery),
-                          ("output.sample_every", sampleEvery), ("output.log_every", logEvery), ("output.keep", keep)]
-        for (key, value) in shorthands {
-            if let value { options.settings.append((key, value)) }
+        options.settings = try set.map { try Setting($0) }
+        if let data { options.settings.append(Setting("--data", "data.file", data, isText: true)) }
+        let shorthands = [("--steps", "training.steps", steps), ("--batch", "training.batch", batch),
+                          ("--discriminator-steps", "training.discriminator_steps", discriminatorSteps), ("--seed", "seed", seed),
+                          ("--shards", "exchange.shards", shards), ("--checkpoint-every", "output.checkpoint_every", checkpointEvery),
+                          ("--sample-every", "output.sample_every", sampleEvery), ("--log-every", "output.log_every", logEvery), ("--keep", "output.keep", keep)]
+        for (option, key, value) in shorthands {
+            if let value { options.settings.append(Setting(option, key, value)) }
         }
-        options.walltime = walltime.flatMap(seconds)
+        options.walltime = try walltime.map(Walltime.seconds)
         options.initialValues = initial
         options.traceFile = trace
         options.traceSteps = traceSteps
@@ -73,12 +79,5 @@ struct Train: ParsableCommand {
         options.dryRun = dryRun
         options.quiet = quiet
         return options
-    }
-
-    /// `HH:MM:SS`, `MM:SS` or `SS`.
-    private func seconds(_ text: String) -> Double? {
-        let parts = text.split(separator: ":", omittingEmptySubsequences: false).map { Int($0) }
-        guard (1 ... 3).contains(parts.count), parts.allSatisfy({ $0 != nil && $0! >= 0 }) else { return nil }
-        return Double(parts.reduce(0) { $0 * 60 + $1! })
     }
 }

@@ -14,10 +14,7 @@ import Testing
     private func refusal(_ yaml: String, _ settings: [String] = []) -> Failure? {
         do {
             var tree = try ConfigurationTree(yaml: yaml, source: "test")
-            for setting in settings {
-                let (key, value) = try ConfigurationTree.assignment(setting)
-                try tree.set(key, to: value)
-            }
+            for setting in settings { try tree.apply(Setting(setting)) }
             _ = try Configuration(tree: tree)
             return nil
         } catch {

@@ -153,7 +153,7 @@ public struct ScalingBenchmark: Encodable {
 extension Configuration {
     /// The same with another global minibatch.
     fileprivate func with(batch: Int) throws -> Configuration {
-        var tree = try ConfigurationTree(yaml: yaml, source: name)
+        var tree = try ConfigurationTree(yaml: yaml, source: source, .stored)
         try tree.set("training.batch", to: batch)
         return try Configuration(tree: tree)
     }

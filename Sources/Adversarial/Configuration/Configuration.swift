@@ -19,6 +19,8 @@ public struct Configuration: Sendable {
     public let output: Output
     /// The whole configuration, defaults included, as YAML: what is stored beside the run and in its checkpoints.
     public let yaml: String
+    /// The file, preset or checkpoint that it was read from, for messages.
+    public let source: String
     /// Every single value as `path: value`, for comparing two configurations.
     public let leaves: [(path: String, value: String)]
 
@@ -97,8 +99,18 @@ public struct Configuration: Sendable {
         try self.init(tree: ConfigurationTree(yaml: yaml, source: source))
     }
 
+    /// The same of what this program stored, in this version or an older one.
+    public init(stored yaml: String, source: String) throws(Failure) {
+        try self.init(tree: ConfigurationTree(yaml: yaml, source: source, .stored))
+    }
+
     public init(tree: ConfigurationTree) throws(Failure) {
-        let root = try Section(tree.root, path: "")
+        do { try self.init(reading: tree) } catch { throw tree.placed(error) }
+    }
+
+    private init(reading tree: ConfigurationTree) throws(Failure) {
+        source = tree.origins.source
+        let root = try Section(tree.root, path: "", tree.origins)
         name = try root.string("name", default: "gan")
         guard !name.isEmpty, name.allSatisfy({ $0.isLetter || $0.isNumber || "-_.".contains($0) }), name.first != "." else {
             throw .configuration("name", "'\(name)' cannot name a folder", remedy: "Use letters, digits, '-', '_' and '.'.")

@@ -1,44 +1,54 @@
+import Storage
 import Yams
 
 /// A configuration before it is read: YAML as a tree, in which single values can be replaced (`--set key.path=value`).
 public struct ConfigurationTree {
-    var root: Node
+    private(set) var root: Node
+    private(set) var origins: Origins
 
-    /// Throws 78 for text that is not YAML; `source` (a file, a preset) stands in the message.
-    public init(yaml: String, source: String) throws(Failure) {
-        do {
-            root = try Yams.compose(yaml: yaml) ?? Node([(Node, Node)]())
+    /// Throws 78 for text that is not YAML; `source` (a file, a preset) stands in the messages.
+    public init(yaml: String, source: String, _ notation: Notation = .file) throws(Failure) {
+        origins = Origins(source: source, notation: notation)
+        do throws(Misreading) {
+            guard let node = try YAMLText.compose(yaml, notation) else {
+                throw Misreading(problem: "there is nothing in it", remedy: "Start from a preset: gan-dist presets NAME > FILE.yaml.")
+            }
+            root = node
         } catch {
-            throw Failure(.badConfiguration, "\(source): not valid YAML: \(error)", remedy: "Mend the line that it names.")
+            let separator = error.problem.hasPrefix("line ") ? ", " : ": "
+            throw Failure(.badConfiguration, "configuration: \(source)\(separator)\(error.problem)", remedy: error.remedy)
         }
     }
 
-    init(root: Node) { self.root = root }
+    /// A configuration file of a user with some of its values replaced. Throws 66, 74 or 78.
+    public init(file: String, _ settings: [Setting]) throws(Failure) {
+        let text: String
+        do {
+            text = try TextFile.read(file, limit: 1 << 20)
+        } catch {
+            let code = error.kind == .badData ? .badConfiguration : ExitCode(rawValue: error.exitCode) ?? .internalError
+            throw Failure(code, "configuration: \(error.message)", remedy: error.remedy)
+        }
+        try self.init(yaml: text, source: file)
+        for setting in settings { try apply(setting) }
+    }
 
-    /// Replaces the value at `key`, such as `optimizer.generator.kind` or `generator.0.dense.units`.
+    public init(preset: String, _ settings: [Setting]) throws(Failure) {
+        try self.init(yaml: Preset.named(preset).yaml, source: "preset \(preset)")
+        for setting in settings { try apply(setting) }
+    }
+
+    /// Replaces the value at the setting's key, such as `optimizer.generator.kind` or `generator.0.dense.units`.
     ///
     /// Where a `kind` changes, its neighbours but `rate` go: they belong to the old kind.
-    public mutating func set(_ key: String, to text: String) throws(Failure) {
-        let value: Node
-        do {
-            value = try Yams.compose(yaml: text) ?? Section.nothing
-        } catch {
-            throw .configuration(key, "'\(text)' is not a YAML value", remedy: "Quote it, or check its brackets.")
-        }
-        try set(key, to: value)
+    public mutating func apply(_ setting: Setting) throws(Failure) {
+        let value = try setting.node()
+        origins.settings.append(setting)
+        do { try set(setting.key, to: value) } catch { throw placed(error) }
     }
 
     public mutating func set(_ key: String, to number: Int) throws(Failure) {
-        try set(key, to: Node(String(number), Tag(.int)))
-    }
-
-    /// `key.path=value`, as given to `--set`, as key and value.
-    public static func assignment(_ text: String) throws(Failure) -> (key: String, value: String) {
-        guard let sign = text.firstIndex(of: "="), sign != text.startIndex else {
-            throw Failure(.badConfiguration, "--set \(text): not of the form key.path=value",
-                          remedy: "For example: --set optimizer.generator.rate=0.0001")
-        }
-        return (String(text[..<sign]), String(text[text.index(after: sign)...]))
+        try set(key, to: .integer(number))
     }
 
     mutating func set(_ key: String, to value: Node) throws(Failure) {
@@ -74,8 +84,23 @@ public struct ConfigurationTree {
 
     static func text(of node: Node) -> String {
         // A tree made of scalars, lists and mappings that were read from YAML always has a form in YAML.
-        try! Yams.serialize(node: node, width: 120, sortKeys: false)
+        // No line is broken: not all readers join those of a text as they were.
+        try! Yams.serialize(node: node, width: -1, sortKeys: false)
     }
+
+    /// What stands at `key`; nil where nothing does.
+    func node(at key: String) -> Node? {
+        key.split(separator: ".").reduce(root) { (node: Node?, part) in
+            switch node {
+            case .mapping(let mapping): mapping.first { $0.key.string == String(part) }?.value
+            case .sequence(let sequence): Int(part).flatMap { sequence.indices.contains($0) ? sequence[$0] : nil }
+            default: nil
+            }
+        }
+    }
+
+    /// The failure with the file and the line, or the option of the command line, where its key stands.
+    func placed(_ failure: Failure) -> Failure { failure.placed { origins.place(of: $0, in: root) } }
 
     /// Every leaf of the tree as `path: value`, for comparing two configurations.
     static func leaves(of node: Node, path: String = "") -> [(path: String, value: String)] {

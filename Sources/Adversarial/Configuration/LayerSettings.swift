@@ -34,7 +34,7 @@ public struct LayerSettings: Sendable {
         var layers: [LayerSettings] = []
         var resolved: [Node] = []
         for (index, item) in sequence.enumerated() {
-            let (settings, node) = try read(item, path: "\(key).\(index)")
+            let (settings, node) = try read(item, path: "\(key).\(index)", root.origins)
             layers.append(settings)
             resolved.append(node)
         }
@@ -42,7 +42,7 @@ public struct LayerSettings: Sendable {
         return layers
     }
 
-    private static func read(_ item: Node, path: String) throws(Failure) -> (LayerSettings, Node) {
+    private static func read(_ item: Node, path: String, _ origins: Origins) throws(Failure) -> (LayerSettings, Node) {
         let word: String
         var details: Node?
         switch item {
@@ -58,7 +58,7 @@ public struct LayerSettings: Sendable {
             let nearest = Spelling.nearest(to: word, among: known).map { "Did you mean '\($0)'? " } ?? ""
             throw .configuration(path, "there is no layer '\(word)'", remedy: nearest + "Layers: \(known.joined(separator: ", ")).")
         }
-        let section = try Section(details, path: "\(path).\(word)")
+        let section = try Section(details, path: "\(path).\(word)", origins)
         let settings = try LayerSettings(kind, section)
         let resolved = try section.finish()
         return (settings, section.resolved.isEmpty ? Node(word) : Node([(Node(word), resolved)]))
@@ -126,15 +126,15 @@ extension Section {
         }
         let known = "he, glorot, zero, {normal: σ}, {uniform: r}, {constant: c} or {orthogonal: gain}"
         switch node.string {
-        case "he": record(key, node); return .he
-        case "glorot": record(key, node); return .glorot
-        case "zero": record(key, node); return .zero
+        case "he": record(key, Self.node(of: .he)); return .he
+        case "glorot": record(key, Self.node(of: .glorot)); return .glorot
+        case "zero": record(key, Self.node(of: .zero)); return .zero
         default: break
         }
         guard case .mapping(let mapping) = node, mapping.count == 1, let word = mapping[mapping.startIndex].key.string else {
             throw wrong(key, node, known)
         }
-        let value = Float(try Self.number(mapping[mapping.startIndex].value, "\(name(key)).\(word)", -1e6 ... 1e6))
+        let given = try number(mapping[mapping.startIndex].value, "\(name(key)).\(word)", -1e6 ... 1e6), value = Float(given)
         let initialiser: Initialiser
         switch word {
         case "normal" where value >= 0: initialiser = .normal(value)
@@ -143,7 +143,7 @@ extension Section {
         case "orthogonal": initialiser = .orthogonal(gain: value)
         default: throw wrong(key, node, known)
         }
-        record(key, node)
+        record(key, Node([(Node(word), .number(given))]))
         return initialiser
     }
 
@@ -165,28 +165,34 @@ extension Section {
             let size = try integer(key, default: standard, allowed)
             return Extent(height: size, width: size)
         }
-        let sizes = sequence.compactMap(\.int)
-        guard sequence.count == 2, sizes.count == 2, sizes.allSatisfy(allowed.contains) else {
+        guard sequence.count == 2 else {
             throw .configuration(name(key), "'[\(sequence.map { $0.string ?? "…" }.joined(separator: ", "))]' is no height and width",
                                  remedy: "Give one whole number within \(Section.text(allowed)), or [height, width] of such.")
         }
-        record(key, node)
+        let sizes = try integers(sequence, key, allowed)
         return Extent(height: sizes[0], width: sizes[1])
     }
 
     /// `[units]` or `[height, width, channels]`.
     func shape(_ key: String) throws(Failure) -> Shape {
         guard let node = node(key) else { throw missing(key) }
-        let sizes = node.sequence?.compactMap(\.int) ?? []
-        guard sizes.count == node.sequence?.count, sizes.allSatisfy({ $0 > 0 && $0 < 1 << 24 }), sizes.count == 1 || sizes.count == 3 else {
+        guard case .sequence(let sequence) = node, sequence.count == 1 || sequence.count == 3 else {
             throw wrong(key, node, "[units] or [height, width, channels]")
         }
-        record(key, node)
+        let sizes = try integers(sequence, key, 1 ... 1 << 24 - 1)
         return sizes.count == 1 ? .vector(sizes[0]) : .image(height: sizes[0], width: sizes[1], channels: sizes[2])
     }
 
+    /// Reads a list of whole numbers, which `key` asks for, and records it.
+    private func integers(_ sequence: Node.Sequence, _ key: String, _ allowed: ClosedRange<Int>) throws(Failure) -> [Int] {
+        var values: [Int] = []
+        for (index, node) in sequence.enumerated() { values.append(try integer(node, "\(name(key)).\(index)", allowed)) }
+        record(key, Node(values.map(Node.integer), .implicit, .flow))
+        return values
+    }
+
     private static func node(of initialiser: Initialiser) -> Node {
-        func pair(_ word: String, _ value: Float) -> Node { Node([(Node(word), number(Double(value)))]) }
+        func pair(_ word: String, _ value: Float) -> Node { Node([(Node(word), .number(Double(value)))]) }
         switch initialiser {
         case .zero: return Node("zero")
         case .he: return Node("he")

@@ -8,17 +8,20 @@ import Yams
 final class Section {
     /// `optimizer.generator`; empty for the whole file.
     let path: String
+    /// Where the values stand, on which it depends what their numbers mean.
+    let origins: Origins
     private let given: Node.Mapping
     private(set) var resolved: [(String, Node)] = []
 
-    init(_ node: Node?, path: String) throws(Failure) {
-        self.path = path
+    init(_ node: Node?, path: String, _ origins: Origins) throws(Failure) {
+        (self.path, self.origins) = (path, origins)
         switch node {
         case nil: given = Node.Mapping([])
         case .some(let node) where node.null != nil: given = Node.Mapping([])
         case .mapping(let mapping): given = mapping
         case .some(let node):
-            throw .configuration(path, "is \(Section.text(node)), not a group of keys", remedy: "Write its keys indented below it, or as {key: value, …}.")
+            throw .configuration(path.isEmpty ? "the whole" : path, "it is \(Section.text(node)), not a group of keys",
+                                 remedy: "Write its keys indented below it, or as {key: value, …}.")
         }
     }
 
@@ -37,14 +40,28 @@ final class Section {
     func integer(_ key: String, default standard: Int? = nil, _ allowed: ClosedRange<Int>) throws(Failure) -> Int {
         guard let node = node(key) else {
             guard let standard else { throw missing(key) }
-            record(key, Node(String(standard), Tag(.int)))
+            record(key, .integer(standard))
             return standard
         }
-        guard let value = node.int else { throw wrong(key, node, "a whole number") }
-        guard allowed.contains(value) else {
-            throw .configuration(name(key), "\(value) is outside \(Section.text(allowed))", remedy: "Give a whole number within that range.")
+        let value = try integer(node, name(key), allowed)
+        record(key, .integer(value))
+        return value
+    }
+
+    func integer(_ node: Node, _ name: String, _ allowed: ClosedRange<Int>) throws(Failure) -> Int {
+        let range = Section.text(allowed)
+        guard case .scalar(let scalar) = node else {
+            throw .configuration(name, "\(Section.text(node)) is not a whole number", remedy: "Give a whole number.")
         }
-        record(key, node)
+        let value: Int
+        do {
+            value = try Numeral.integer(scalar, origins.notation(of: name), allowed: range)
+        } catch {
+            throw .configuration(name, error.problem, remedy: error.remedy)
+        }
+        guard allowed.contains(value) else {
+            throw .configuration(name, "\(value) is outside \(range)", remedy: "Give a whole number within that range.")
+        }
         return value
     }
 
@@ -59,27 +76,33 @@ final class Section {
     func number(_ key: String, default standard: Double? = nil, _ allowed: ClosedRange<Double>) throws(Failure) -> Double {
         guard let node = node(key) else {
             guard let standard else { throw missing(key) }
-            record(key, Section.number(standard))
+            record(key, .number(standard))
             return standard
         }
-        let value = try Section.number(node, name(key), allowed)
-        record(key, node)
+        let value = try number(node, name(key), allowed)
+        record(key, .number(value))
         return value
     }
 
-    static func number(_ node: Node, _ name: String, _ allowed: ClosedRange<Double>) throws(Failure) -> Double {
-        guard let value = node.float, value.isFinite else {
-            throw .configuration(name, "\(text(node)) is not a finite number", remedy: "Give a number such as 0.0002.")
+    func number(_ node: Node, _ name: String, _ allowed: ClosedRange<Double>) throws(Failure) -> Double {
+        guard case .scalar(let scalar) = node else {
+            throw .configuration(name, "\(Section.text(node)) is not a number", remedy: "Give a number such as 0.0002.")
+        }
+        let value: Double
+        do {
+            value = try Numeral.number(scalar, origins.notation(of: name))
+        } catch {
+            throw .configuration(name, error.problem, remedy: error.remedy)
         }
         guard allowed.contains(value) else {
-            throw .configuration(name, "\(value) is outside \(text(allowed))", remedy: "Give a number within that range.")
+            throw .configuration(name, "\(value) is outside \(Section.text(allowed))", remedy: "Give a number within that range.")
         }
         return value
     }
 
     func string(_ key: String, default standard: String? = nil) throws(Failure) -> String {
         guard let value = try optionalString(key, recording: false) ?? standard else { throw missing(key) }
-        record(key, Node(value))
+        record(key, .text(value))
         return value
     }
 
@@ -89,7 +112,8 @@ final class Section {
             return nil
         }
         guard case .scalar = node, let value = node.string else { throw wrong(key, node, "a text") }
-        if recording { record(key, node) }
+        guard !value.unicodeScalars.contains("\0") else { throw wrong(key, node, "a text without the character NUL") }
+        if recording { record(key, .text(value)) }
         return value
     }
 
@@ -99,7 +123,7 @@ final class Section {
             return standard
         }
         guard let value = node.bool else { throw wrong(key, node, "true or false") }
-        record(key, node)
+        record(key, Node(String(value), Tag(.bool)))
         return value
     }
 
@@ -116,7 +140,7 @@ final class Section {
 
     /// Reads the group at `key` by `read` and records what it came to.
     func section<Value>(_ key: String, _ read: (Section) throws(Failure) -> Value) throws(Failure) -> Value {
-        let section = try Section(node(key), path: name(key))
+        let section = try Section(node(key), path: name(key), origins)
         let value = try read(section)
         record(key, try section.finish())
         return value
@@ -152,17 +176,9 @@ final class Section {
         .configuration(name(key), "\(Section.text(node)) is not \(wanted)", remedy: "Give \(wanted).")
     }
 
-    static var nothing: Node { Node("null", Tag(.null)) }
+    static var nothing: Node { Node("null", Tag(.null), .plain) }
 
-    /// `1.0e-05`, not `1e-05`: YAML 1.1, which Python's reader follows, takes a number without a dot for a text.
-    static func number(_ value: Double) -> Node {
-        let text = String(value)
-        return Node(text.contains(".") ? text : text.replacing("e", with: ".0e"), Tag(.float))
-    }
-
-    static func text(_ range: ClosedRange<Int>) -> String {
-        range.upperBound == .max ? "\(range.lowerBound) …" : "\(range.lowerBound) … \(range.upperBound)"
-    }
+    static func text(_ range: ClosedRange<Int>) -> String { "\(range.lowerBound) … \(range.upperBound)" }
 
     static func text(_ range: ClosedRange<Double>) -> String {
         range.upperBound == .infinity ? "\(range.lowerBound) …" : "\(range.lowerBound) … \(range.upperBound)"

@@ -7,19 +7,23 @@ public enum Picture {
     /// `scene` is needed for points: what lies around them.
     static func of(_ samples: FloatBuffer, count: Int, shape: Shape, range: ClosedRange<Float>, columns: Int? = nil, scene: Scene) throws -> Pixels {
         switch shape {
-        case .image(let height, let width, let channels) where channels == 1 || channels == 3:
+        case .image(let height, let width, let channels) where channels <= mostChannels:
             return PNGGrid.pixels(samples.values[0 ..< count * shape.count], shape: [height, width, channels], range: range, columns: columns)
         case .vector(2): return try PlaneView(scene).draw(samples, count: count)
         case .vector(1): return try LineView(scene).draw(samples, count: count)
         default:
-            throw Failure(.badConfiguration, "examples of shape \(shape) cannot be drawn: only images of 1 or 3 channels and points of the plane or the line can",
-                          remedy: "Write them to an HDF5 file with --out FILE.h5.")
+            throw Failure(.badConfiguration, "examples of shape \(shape) cannot be drawn: only images of up to \(mostChannels) channels and points of the plane or the line can",
+                          remedy: "Write them to an HDF5 file: gan-dist sample … --out FILE.h5.")
         }
     }
 
-    static func canDraw(_ shape: Shape) -> Bool {
+    /// More would be a strip that nobody looks at.
+    private static let mostChannels = 16
+
+    /// Images of 1 channel are drawn in gray, of 3 in colour, of others channel by channel.
+    public static func canDraw(_ shape: Shape) -> Bool {
         switch shape {
-        case .image(_, _, let channels): channels == 1 || channels == 3
+        case .image(_, _, let channels): channels <= mostChannels
         case .vector(let count): count == 1 || count == 2
         }
     }

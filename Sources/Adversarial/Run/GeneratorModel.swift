@@ -11,7 +11,7 @@ public final class GeneratorModel {
     public let step: Int
 
     public init(_ checkpoint: Checkpoint) throws {
-        configuration = try Configuration(yaml: checkpoint.configuration(), source: checkpoint.path)
+        configuration = try Configuration(stored: checkpoint.configuration(), source: checkpoint.path)
         step = checkpoint.contents.step
         network = try checkpoint.network(configuration.generator.map(\.layer), input: .vector(configuration.latent.size), capacity: 64, name: "generator")
         sampler = Sampler(network, configuration.latent)
@@ -53,7 +53,7 @@ public final class DiscriminatorModel {
     private static let capacity = 64
 
     public init(_ checkpoint: Checkpoint) throws {
-        let configuration = try Configuration(yaml: checkpoint.configuration(), source: checkpoint.path)
+        let configuration = try Configuration(stored: checkpoint.configuration(), source: checkpoint.path)
         range = configuration.outputRange
         packing = configuration.training.packing
         exampleShape = try configuration.exampleShape()

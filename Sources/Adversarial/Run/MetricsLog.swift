@@ -1,4 +1,5 @@
 import Foundation
+import Storage
 
 /// `metrics.jsonl`: one JSON object a logged step, with the names of the interface. Rank 0 alone writes it.
 ///
@@ -16,12 +17,13 @@ final class MetricsLog {
                 let cut = kept.map { $0 + "\n" }.joined()
                 if cut != text { try cut.write(toFile: path, atomically: true, encoding: .utf8) }
             } else if !FileManager.default.createFile(atPath: path, contents: nil) {
-                throw CocoaError(.fileWriteUnknown)
+                throw POSIXError(POSIXErrorCode(rawValue: errno) ?? .EIO)
             }
             handle = try FileHandle(forUpdating: URL(fileURLWithPath: path))
             try handle.seekToEnd()
         } catch {
-            throw Failure(.cannotCreate, "\(path): cannot be opened for writing: \(error.localizedDescription)", remedy: "Check the folder's permissions and space.")
+            throw Failure(.cannotCreate, "\(path): cannot be opened for writing: \(SystemError.text(of: error))",
+                          remedy: SystemError.remedy(of: error, path, writing: true))
         }
     }
 
@@ -34,8 +36,8 @@ final class MetricsLog {
         do {
             try handle.write(contentsOf: Data((line.json + "\n").utf8))
         } catch {
-            throw Failure(.inputOutput, "\(path): cannot be written: \(error.localizedDescription)",
-                          remedy: "Free space on its file system, then run again with --resume auto.")
+            throw Failure(.inputOutput, "\(path): cannot be written: \(SystemError.text(of: error))",
+                          remedy: SystemError.remedy(of: error, path, writing: true) + " --resume auto goes on from the newest checkpoint.")
         }
     }
 }

@@ -32,7 +32,14 @@ public final class Run {
         let console = Console(speaks: communicator.rank == 0, quiet: options.quiet)
         let hold = try RunHold(options, communicator, console)
         defer { hold.end() }
-        let run = try Run(options, hold, communicator, console)
+        let run: Run
+        do {
+            run = try Run(options, hold, communicator, console)
+        } catch let agreed as AgreedFailure {
+            throw AgreedFailure(failure: agreed.failure.placed(in: hold.configuration.source))
+        } catch let failure as Failure {
+            throw failure.placed(in: hold.configuration.source)
+        }
         if options.dryRun {
             run.describe()
             return 0
@@ -105,10 +112,11 @@ public final class Run {
 
     private func openFiles() throws {
         console.copyLines(to: folder.log)
-        try configuration.yaml.write(toFile: folder.configuration, atomically: true, encoding: .utf8)
+        try WholeFile.write(Array(configuration.yaml.utf8), to: folder.configuration, replacing: true)
         metrics = try MetricsLog(path: folder.metrics, keepingThrough: trainer.stepsDone)
         events = try EventFile(folder: folder.path, keepingThrough: trainer.stepsDone)
         samples = try SampleSheet(trainer, dataset, folder)
+        if samples == nil { console.say("no pictures: examples of shape \(dataset.shape) cannot be drawn") }
         writer = CheckpointWriter(CheckpointFolder(folder.checkpoints, keep: configuration.output.keep))
     }
 
@@ -185,7 +193,7 @@ public final class Run {
 
     private func finish() {
         console.clearBar()
-        console.say("done: \(trainer.stepsDone) steps in \(duration(PhaseClock.now() - started)); checkpoint \(lastCheckpoint ?? "none"), samples in \(folder.samples)")
+        console.say("done: \(trainer.stepsDone) steps in \(duration(PhaseClock.now() - started)); checkpoint \(lastCheckpoint ?? "none")\(samples == nil ? "" : ", samples in \(folder.samples)")")
     }
 
     /// This rank's vote to stop at the end of the step under way.

@@ -52,11 +52,16 @@ public struct RunFolder: Sendable {
     }
 
     private static func create(_ folder: String) throws(Failure) {
-        do {
-            try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-        } catch {
-            throw Failure(.cannotCreate, "\(folder): the run folder cannot be created: \(reason(error))",
-                          remedy: "Name another with --run, or mend the permissions of its parent.")
+        // Foundation's call makes the same, and keeps the system's reason to itself.
+        var made = folder.hasPrefix("/") ? "/" : ""
+        for part in folder.split(separator: "/") {
+            made += part + "/"
+            guard mkdir(made, 0o777) != 0 else { continue }
+            let number = errno
+            var isFolder: ObjCBool = false
+            if FileManager.default.fileExists(atPath: made, isDirectory: &isFolder), isFolder.boolValue { continue }
+            throw Failure(.cannotCreate, "\(folder): the run folder cannot be created: \(SystemError.text(number))",
+                          remedy: number == EEXIST ? "A file has that name: name another folder with --run." : SystemError.remedy(number, folder, writing: true))
         }
     }
 
@@ -64,7 +69,7 @@ public struct RunFolder: Sendable {
     func removeLeftovers() {
         CheckpointFolder(checkpoints, keep: 1).removeLeftovers()
         // `.dat.nosync…` is what Foundation names a file that it writes atomically.
-        for (folder, marks) in [(path, ["lock.", ".dat.nosync"]), (samples, [".step-", ".fixed-latents."])] {
+        for (folder, marks) in [(path, ["lock.", ".config.yaml.", ".dat.nosync"]), (samples, [".step-", ".fixed-latents."])] {
             let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
             for name in names where marks.contains(where: name.hasPrefix) { unlink(folder + "/" + name) }
         }
@@ -80,14 +85,4 @@ public struct RunFolder: Sendable {
         }
         return folder
     }
-}
-
-/// What went wrong with a file, in the words of the system.
-func reason(_ error: any Error) -> String {
-    let error = error as NSError
-    let underlying = error.userInfo[NSUnderlyingErrorKey] as? NSError
-    if let posix = [error, underlying].compactMap({ $0 }).first(where: { $0.domain == NSPOSIXErrorDomain }) {
-        return String(cString: strerror(Int32(posix.code)))
-    }
-    return error.localizedDescription
 }

@@ -20,11 +20,11 @@ final class RunHold {
         var plan: RunPlan?
         let decision = try communicator.decidedByRoot {
             plan = try RunPlan(options, ranks: communicator.size, console: console)
-            return [plan!.configuration.yaml, plan!.folder.path, plan!.checkpoint?.path ?? ""].joined(separator: "\u{1F}")
+            return [plan!.configuration.yaml, plan!.folder.path, plan!.checkpoint?.path ?? "", plan!.configuration.source].joined(separator: "\u{1F}")
         }
         let parts = decision.components(separatedBy: "\u{1F}")
         self.plan = plan
-        configuration = try Configuration(yaml: parts[0], source: "rank 0's configuration")
+        configuration = try Configuration(stored: parts[0], source: parts[3])
         folder = RunFolder(parts[1])
         checkpoint = parts[2].isEmpty ? nil : parts[2]
         watchdog = options.dryRun ? nil

@@ -1,4 +1,5 @@
 import Foundation
+import Storage
 import Synchronization
 
 /// The lock on a run folder: one job writes there at a time; a dead one's lock is taken over.
@@ -165,7 +166,8 @@ struct RunLockFile: Sendable {
         do {
             try JSONEncoder().encode(holder).write(to: URL(fileURLWithPath: unique))
         } catch {
-            throw Failure(.cannotCreate, "\(unique): the run folder cannot be written: \(reason(error))", remedy: "Mend its permissions, free space, or name another with --run.")
+            throw Failure(.cannotCreate, "\(unique): the run folder cannot be written: \(SystemError.text(of: error))",
+                          remedy: SystemError.remedy(of: error, unique, writing: true))
         }
     }
 
@@ -185,8 +187,10 @@ struct RunLockFile: Sendable {
         guard read() == dead else { return false }
         try describe()
         guard rename(unique, path) == 0 else {
+            let number = errno
             unlink(unique)
-            throw Failure(.cannotCreate, "\(path): a dead job's lock cannot be replaced: \(String(cString: strerror(errno)))", remedy: "Mend the folder's permissions, or remove the file.")
+            throw Failure(.cannotCreate, "\(path): a dead job's lock cannot be replaced: \(SystemError.text(number))",
+                          remedy: SystemError.remedy(number, path, writing: true))
         }
         return true
     }

@@ -65,10 +65,10 @@ struct RunPlan {
         let configuration = try Configuration(tree: tree)
         if configuration.exchange.shards == nil { try tree.set("exchange.shards", to: ranks) }
         if configuration.training.batch < ranks {
-            throw .configuration("training.batch", "a batch of \(configuration.training.batch) on \(ranks) ranks leaves some without an example",
-                                 remedy: "Use at most \(configuration.training.batch) ranks, or a larger batch.")
+            throw tree.placed(.configuration("training.batch", "a batch of \(configuration.training.batch) on \(ranks) ranks leaves some without an example",
+                                             remedy: "Use at most \(configuration.training.batch) ranks, or a larger batch."))
         }
-        try requireMemory(for: configuration, ranks: ranks)
+        do { try requireMemory(for: configuration, ranks: ranks) } catch { throw error.placed(in: configuration.source) }
         return try Configuration(tree: tree)
     }
 
@@ -101,12 +101,13 @@ struct RunPlan {
     /// The checkpoint's configuration with the options that may change it; any other difference is refused by name.
     private static func continued(_ checkpoint: Checkpoint, _ options: TrainOptions, _ given: ConfigurationTree?) throws -> Configuration {
         let yaml = try checkpoint.configuration()
-        var tree = try ConfigurationTree(yaml: yaml, source: checkpoint.path)
+        var tree = try ConfigurationTree(yaml: yaml, source: checkpoint.path, .stored)
         let stored = try Configuration(tree: tree)
         if given == nil {
-            for (key, value) in options.settings { try tree.set(key, to: value) }
+            for setting in options.settings { try tree.apply(setting) }
         }
         let wanted = try Configuration(tree: given ?? tree)
+        let resolved = try ConfigurationTree(yaml: wanted.yaml, source: wanted.source, .stored)
         let old = Dictionary(uniqueKeysWithValues: stored.leaves.map { ($0.path, $0.value) })
         for (path, value) in wanted.leaves where old[path] != value {
             if value == "null", settled.contains(path) { continue }
@@ -114,7 +115,7 @@ struct RunPlan {
                 throw Failure(.badConfiguration, "\(path): \(value) contradicts the checkpoint \(checkpoint.path), which has \(old[path] ?? "no such key")",
                               remedy: "Leave it out to go on as before, or start a new run with another --run.")
             }
-            try tree.set(path, to: value)
+            if let node = resolved.node(at: path) { try tree.set(path, to: node) }
         }
         return try Configuration(tree: tree)
     }
@@ -123,28 +124,13 @@ struct RunPlan {
 extension ConfigurationTree {
     /// The preset or file that the options name, with their settings; nil where they name none.
     static func given(_ options: TrainOptions) throws(Failure) -> ConfigurationTree? {
-        var tree: ConfigurationTree
-        if let file = options.configurationFile {
-            guard FileManager.default.fileExists(atPath: file) else {
-                throw Failure(.missingInput, "\(file): there is no such configuration file", remedy: "Check the path given with --config.")
-            }
-            guard let text = try? String(contentsOfFile: file, encoding: .utf8) else {
-                throw Failure(.badConfiguration, "\(file): cannot be read as UTF-8 text", remedy: "Check its permissions and that it is YAML.")
-            }
-            tree = try ConfigurationTree(yaml: text, source: file)
-        } else if let name = options.preset {
-            tree = try ConfigurationTree(yaml: Preset.named(name).yaml, source: "preset \(name)")
-        } else {
-            return nil
-        }
-        for (key, value) in options.settings { try tree.set(key, to: value) }
-        return tree
+        if let file = options.configurationFile { return try ConfigurationTree(file: file, options.settings) }
+        if let name = options.preset { return try ConfigurationTree(preset: name, options.settings) }
+        return nil
     }
 
     /// The built-in ring, with the options' settings.
     static func standard(_ options: TrainOptions) throws(Failure) -> ConfigurationTree {
-        var options = options
-        options.preset = Preset.standard.name
-        return try given(options)!
+        try ConfigurationTree(preset: Preset.standard.name, options.settings)
     }
 }

@@ -11,8 +11,8 @@ public struct TrainOptions: Sendable {
     public var configurationFile: String?
     public var runFolder: String?
     public var resume = Resume.no
-    /// `key.path=value`, in order; the shorthands of the command line come after `--set`.
-    public var settings: [(key: String, value: String)] = []
+    /// In order; the shorthands of the command line come after `--set`.
+    public var settings: [Setting] = []
     /// Seconds that the job may run.
     public var walltime: Double?
     /// A safetensors file of parameters that a new run starts from.

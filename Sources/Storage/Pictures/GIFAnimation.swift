@@ -36,8 +36,10 @@ public enum GIFAnimation {
             var code: Int32 = 0
             file = descriptor < 0 ? nil : EGifOpenFileHandle(descriptor, &code)
             guard file != nil else {
+                let number = errno
                 if descriptor >= 0 { Glibc.close(descriptor) }
-                throw Self.failure(path, code)
+                throw descriptor >= 0 ? Self.failure(path, code)
+                    : StorageError(.inputOutput, "\(path) could not be made: \(errorText(number)).", remedy: SystemError.remedy(number, path, writing: true))
             }
             EGifSetGifVersion(file, true)
             try check(EGifPutScreenDesc(file, Int32(width), Int32(height), 8, 0, greys))

@@ -6,7 +6,7 @@ public enum PNGGrid {
     /// Writes pictures to `path`, wholly or not at all; a file of that name is replaced.
     ///
     /// - Parameters:
-    ///   - images: [N, H, W, C], C = 1 (gray) or 3 (RGB).
+    ///   - images: [N, H, W, C], C = 1 (gray) or 3 (RGB); of other numbers the channels are drawn side by side in gray.
     ///   - range: the values that become 0 and 255; what lies outside is cut off.
     ///   - columns: nil makes the grid about square.
     public static func write(
@@ -25,9 +25,12 @@ public enum PNGGrid {
 
     /// The grid as a picture.
     public static func pixels(_ images: Floats, shape: [Int], range: ClosedRange<Float>, columns: Int? = nil) -> Pixels {
-        precondition(shape.count == 3 && (shape[2] == 1 || shape[2] == 3), "pictures have 1 or 3 channels; these have the shape \(shape)")
+        precondition(shape.count == 3, "pictures have a height, a width and channels; these have the shape \(shape)")
         let elements = shape.reduce(1, *)
         precondition(images.count > 0 && images.count % elements == 0, "\(images.count) values in pictures of \(elements)")
+        if shape[2] != 1, shape[2] != 3 {
+            return pixels(planes(images, shape).values, shape: [shape[0], shape[1] * shape[2], 1], range: range, columns: columns)
+        }
         let count = images.count / elements
         let columns = min(count, columns ?? Int(Double(count).squareRoot().rounded(.up)))
         let rows = (count + columns - 1) / columns, channels = shape[2]
@@ -44,6 +47,17 @@ public enum PNGGrid {
             }
         }
         return Pixels(width: width, height: height, channels: channels, values: pixels)
+    }
+
+    /// The channels of each picture beside each other.
+    private static func planes(_ images: Floats, _ shape: [Int]) -> FloatBuffer {
+        let (width, channels) = (shape[1], shape[2])
+        let planes = FloatBuffer(count: images.count)
+        for index in 0 ..< images.count {
+            let (row, place) = index.quotientAndRemainder(dividingBy: width * channels)
+            planes.values[row * width * channels + place % channels * width + place / channels] = images[index]
+        }
+        return planes
     }
 
     /// The nearest byte; what is not a number is black.

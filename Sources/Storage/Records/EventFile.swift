@@ -13,7 +13,7 @@ public final class EventFile {
         path = folder + "/events.out.tfevents.gan-dist"
         do {
             if !FileManager.default.fileExists(atPath: path), !FileManager.default.createFile(atPath: path, contents: nil) {
-                throw CocoaError(.fileWriteUnknown)
+                throw POSIXError(POSIXErrorCode(rawValue: errno) ?? .EIO)
             }
             handle = try FileHandle(forUpdating: URL(fileURLWithPath: path))
             let kept = Self.length(of: try handle.readToEnd().map { [UInt8]($0) } ?? [], through: step)
@@ -23,7 +23,8 @@ public final class EventFile {
         } catch let error as StorageError {
             throw error
         } catch {
-            throw StorageError(.cannotCreate, "\(path) cannot be opened for writing: \(error.localizedDescription).", remedy: "Check the folder's permissions and space.")
+            throw StorageError(.cannotCreate, "\(path) cannot be opened for writing: \(SystemError.text(of: error)).",
+                               remedy: SystemError.remedy(of: error, path, writing: true))
         }
     }
 
@@ -70,8 +71,8 @@ public final class EventFile {
         do {
             try handle.write(contentsOf: Data(record))
         } catch {
-            throw StorageError(.inputOutput, "\(path) cannot be written: \(error.localizedDescription).",
-                               remedy: "Free space on its file system, then run again with --resume auto.")
+            throw StorageError(.inputOutput, "\(path) cannot be written: \(SystemError.text(of: error)).",
+                               remedy: SystemError.remedy(of: error, path, writing: true) + " --resume auto goes on from the newest checkpoint.")
         }
     }
 
