@@ -59,7 +59,9 @@ public final class Network {
         inputs = Array(repeating: .none, count: layers.count)
         lastParts.reserveCapacity(parts)
         // A smaller batch may need more: it is computed in another form, or in fewer blocks.
-        let counts = zip(computed, shapes).flatMap { layer, shape in (1 ... capacity).map { layer.scratchCount(for: shape, batch: $0) } }
+        let counts = zip(computed, shapes).flatMap { layer, shape in
+            (1 ... capacity).map { layer.scratchCount(for: shape, batch: $0) }
+        }
         scratch = FloatBuffer(count: counts.max()!)
         let largest = capacity * parts * shapes.map(\.count).max()!
         gradients = [FloatBuffer(count: largest), FloatBuffer(count: largest)]

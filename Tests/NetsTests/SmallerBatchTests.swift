@@ -2,11 +2,12 @@ import Kernels
 import Nets
 import Testing
 
-/// A network planned for many examples takes fewer, though a smaller batch may need more scratch memory: the forms of a product and the
-/// blocks of a convolution follow from the batch.
+/// A network planned for many examples takes fewer, though a smaller batch may need more scratch memory: the forms of a
+/// product and the blocks of a convolution follow from the batch.
 @Suite struct SmallerBatchTests {
     @Test(arguments: [100, 512, 513]) func denseNetworkTakesThem(batch: Int) throws {
-        let network = try Network([Dense(units: 16, weights: .uniform(1))], input: .vector(16), capacity: 600, name: "generator")
+        let layers = [Dense(units: 16, weights: .uniform(1))]
+        let network = try Network(layers, input: .vector(16), capacity: 600, name: "generator")
         let weights = FloatBuffer(count: 16 * 16), inputs = FloatBuffer(count: batch * 16)
         for number in 0 ..< weights.count { weights.values[number] = Float(number % 7) }
         for number in 0 ..< inputs.count { inputs.values[number] = Float(number % 5) }
