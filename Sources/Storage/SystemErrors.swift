@@ -43,9 +43,9 @@ func errorText(_ number: Int32) -> String { SystemError.text(number) }
 /// The same of an error that Foundation throws: the system's number is in it or below it.
 extension SystemError {
     private static func number(of error: any Error) -> Int32? {
-        let error = error as NSError
-        let underlying = error.userInfo[NSUnderlyingErrorKey] as? NSError
-        return [error, underlying].compactMap { $0 }.first { $0.domain == NSPOSIXErrorDomain }.map { Int32($0.code) }
+        // Foundation's own errors have the system's below them, as a Swift error that is no NSError yet.
+        let below = (error as NSError).userInfo[NSUnderlyingErrorKey] as? any Error
+        return [error, below].compactMap { $0.map { $0 as NSError } }.first { $0.domain == NSPOSIXErrorDomain }.map { Int32($0.code) }
     }
 
     public static func text(of error: any Error) -> String { number(of: error).map(text) ?? error.localizedDescription }

@@ -79,8 +79,8 @@ def test_paths(tmp_path, run):
     for path, code, words in [(tmp_path, 78, "folder"), (tmp_path / "pipe", 78, "nothing in it"), (tmp_path / "loop", 66, "links"), (tmp_path / "file/x", 66, "not a folder"),
                               (tmp_path / ("x" * 300), 66, "255"), ("~/x.yaml", 66, "$HOME")]:
         refused(gan_dist("train", "--config", path, "--run", run), code, path, words)
-    refused(gan_dist("train", "--run", tmp_path / "file"), 73, "A file has that name")
-    refused(gan_dist("train", "--run", tmp_path / "file/x"), 73, "not a folder")
+    for folder in ("file", "file/x"):
+        refused(gan_dist("train", "--run", tmp_path / folder), 73, f"{tmp_path}/{folder}: ", f"{tmp_path}/file is a file", "--run")
     refused(gan_dist("train", "--run", tmp_path / ("x" * 300)), 73, "255")
     assert gan_dist("train", "--run", "").code == 64
     piped = subprocess.run(["bash", "-c", '"$0" train --dry-run --config <(sed "s/seed: 9/seed: 7/" "$1")', PROGRAM, CONFIGS / "ring.yaml"], capture_output=True, text=True, timeout=60)

@@ -155,6 +155,8 @@ extension Configuration {
     fileprivate func with(batch: Int) throws -> Configuration {
         var tree = try ConfigurationTree(yaml: yaml, source: source, .stored)
         try tree.set("training.batch", to: batch)
+        // The configuration's own may be more than so few examples; ranks alone have one each.
+        try tree.set("exchange.shards", to: 1)
         return try Configuration(tree: tree)
     }
 }

@@ -60,8 +60,9 @@ public struct RunFolder: Sendable {
             let number = errno
             var isFolder: ObjCBool = false
             if FileManager.default.fileExists(atPath: made, isDirectory: &isFolder), isFolder.boolValue { continue }
-            throw Failure(.cannotCreate, "\(folder): the run folder cannot be created: \(SystemError.text(number))",
-                          remedy: number == EEXIST ? "A file has that name: name another folder with --run." : SystemError.remedy(number, folder, writing: true))
+            let reason = number == EEXIST ? "\(made.dropLast()) is a file" : SystemError.text(number)
+            throw Failure(.cannotCreate, "\(folder): the run folder cannot be created: \(reason)",
+                          remedy: number == EEXIST ? "Name another with --run." : SystemError.remedy(number, folder, writing: true))
         }
     }
 

@@ -29,7 +29,10 @@ public enum PNGGrid {
         let elements = shape.reduce(1, *)
         precondition(images.count > 0 && images.count % elements == 0, "\(images.count) values in pictures of \(elements)")
         if shape[2] != 1, shape[2] != 3 {
-            return pixels(planes(images, shape).values, shape: [shape[0], shape[1] * shape[2], 1], range: range, columns: columns)
+            let planes = Self.planes(images, shape)
+            return withExtendedLifetime(planes) {
+                Self.pixels(planes.values, shape: [shape[0], shape[1] * shape[2], 1], range: range, columns: columns)
+            }
         }
         let count = images.count / elements
         let columns = min(count, columns ?? Int(Double(count).squareRoot().rounded(.up)))
