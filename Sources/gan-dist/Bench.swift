@@ -69,6 +69,7 @@ struct Bench: ParsableCommand {
             abstract: "Minibatches from a dataset, out of memory and out of the file.",
             discussion: "Example:\n  mpirun -n 2 gan-dist bench data data/fashion-mnist.h5 --batch 64 --json")
         @Argument(help: "The dataset, an HDF5 file.") var file: String
+        @Option(help: "The dataset's path in the file; default /images or /samples.") var dataset: String?
         @Option(help: "Examples in a global minibatch.") var batch = 64
         @Option(help: "Minibatches that are counted, after two that are not.") var minibatches = 200
         @Flag(help: "As JSON.") var json = false
@@ -79,9 +80,9 @@ struct Bench: ParsableCommand {
         }
 
         func run() throws {
-            let (path, examples, count, asJSON) = (file, batch, minibatches, json)
+            let (path, name, examples, count, asJSON) = (file, dataset, batch, minibatches, json)
             Job.run { communicator in
-                let benchmark = try DataBenchmark(file: path, batch: examples, minibatches: count, communicator: communicator)
+                let benchmark = try DataBenchmark(file: path, dataset: name, batch: examples, minibatches: count, communicator: communicator)
                 if communicator.rank == 0 { print(asJSON ? try jsonText(benchmark) : benchmark.table) }
                 return 0
             }

@@ -31,6 +31,8 @@ public struct Configuration: Sendable {
         /// A built-in mixture in place of a file, and how many points of it.
         public let synthetic: SyntheticKind?
         public let count: Int
+        /// The stored values that mean black and white, where the file does not say it rightly.
+        public let range: ClosedRange<Double>?
     }
 
     public struct Latent: Sendable {
@@ -162,6 +164,7 @@ extension Configuration.DataSettings {
             section.record("synthetic", Section.nothing)
         }
         count = try section.integer("count", default: 100_000, 1 ... 1 << 31)
+        range = try Self.range(section)
         if file != nil, synthetic != nil {
             throw .configuration("data", "it names both a file and a synthetic mixture", remedy: "Remove one of data.file and data.synthetic.")
         }

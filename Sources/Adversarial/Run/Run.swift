@@ -47,20 +47,21 @@ public final class Run {
         self.options = options
         self.communicator = communicator
         self.console = console
-        configuration = hold.configuration
         folder = hold.folder
         lock = hold.plan?.lock
         watchdog = hold.watchdog
         lastCheckpoint = hold.checkpoint
 
-        let shards = try communicator.agreed { [configuration] in
+        let shards = try communicator.agreed { [configuration = hold.configuration] in
             let table = try ShardTable(shards: configuration.exchange.shards ?? communicator.size, communicator: communicator)
             try table.check(batch: configuration.training.batch)
             return table
         }
-        dataset = try communicator.agreed { [configuration] in try TrainingData(configuration) }
+        let data = try communicator.agreed { try TrainingData(hold.configuration, checkpoint: hold.checkpoint) }
+        dataset = data
         try communicator.requireEqual(Program.version, "the program versions")
         try communicator.requireEqual(dataset.fingerprint, "the datasets \(dataset.name)")
+        configuration = try Self.settle(hold.configuration, data)
         images = try communicator.agreed { [configuration, dataset] in
             try dataset.reader(batch: configuration.training.batch, rows: shards.rows(batch: configuration.training.batch), seed: configuration.seed)
         }
@@ -86,6 +87,14 @@ public final class Run {
             }
         }
         if communicator.rank == 0, !options.dryRun { try openFiles() }
+    }
+
+    /// The configuration with the range that a new run found: the values that it trains on never change.
+    private static func settle(_ configuration: Configuration, _ data: TrainingData) throws -> Configuration {
+        guard let range = data.settledRange, configuration.data.range == nil else { return configuration }
+        var tree = try ConfigurationTree(yaml: configuration.yaml, source: "the configuration")
+        try tree.set("data.range", to: range)
+        return try Configuration(tree: tree)
     }
 
     private func openFiles() throws {
@@ -117,6 +126,7 @@ public final class Run {
     private func describe() {
         console.say(configuration.yaml)
         for player in [trainer.generator, trainer.discriminator] { console.say(player.network.memoryPlan) }
+        sayRange()
         console.say("shards of a minibatch of \(configuration.training.batch) on \(communicator.size) ranks:")
         console.say(trainer.shards.description(batch: configuration.training.batch))
     }
@@ -158,9 +168,15 @@ public final class Run {
         let preset = options.preset == nil && options.configurationFile == nil && trainer.stepsDone == 0 ? " (the built-in ring; gan-dist presets lists more)" : ""
         console.say("gan-dist \(Program.version): \(configuration.name)\(preset) on \(communicator.size) rank\(communicator.size == 1 ? "" : "s"), \(trainer.shards.shards) shards of a batch of \(configuration.training.batch)")
         console.say("data \(data); generator \(trainer.generator.network.store.parameterCount) and discriminator \(trainer.discriminator.network.store.parameterCount) parameters")
+        sayRange()
         if let warning = trainer.discriminator.warning ?? trainer.generator.warning { console.warn(warning) }
         console.say("training \(start) to step \(configuration.training.steps); run folder \(folder.path)")
         if trainer.stepsDone >= configuration.training.steps { console.say("the run is finished already: give a larger --steps to go on") }
+    }
+
+    private func sayRange() {
+        if let line = dataset.rangeLine { console.say(line) }
+        for warning in dataset.rangeWarnings { console.warn(warning) }
     }
 
     private func finish() {

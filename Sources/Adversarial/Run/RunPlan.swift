@@ -96,6 +96,9 @@ struct RunPlan {
     /// What may change when a run goes on: how long, how often it reports, and where its data lie.
     private static let changeable = ["training.steps", "output.", "data.file", "exchange.check_every"]
 
+    /// What a run settles at its start where it is null.
+    private static let settled = ["exchange.shards", "data.range"]
+
     /// The checkpoint's configuration with the options that may change it; any other difference is refused by name.
     private static func continued(_ checkpoint: Checkpoint, _ options: TrainOptions, _ given: ConfigurationTree?) throws -> Configuration {
         let yaml = try checkpoint.configuration()
@@ -107,7 +110,7 @@ struct RunPlan {
         let wanted = try Configuration(tree: given ?? tree)
         let old = Dictionary(uniqueKeysWithValues: stored.leaves.map { ($0.path, $0.value) })
         for (path, value) in wanted.leaves where old[path] != value {
-            if path == "exchange.shards", value == "null" { continue }
+            if value == "null", settled.contains(path) { continue }
             guard changeable.contains(where: { $0.hasSuffix(".") ? path.hasPrefix($0) : path == $0 }) else {
                 throw Failure(.badConfiguration, "\(path): \(value) contradicts the checkpoint \(checkpoint.path), which has \(old[path] ?? "no such key")",
                               remedy: "Leave it out to go on as before, or start a new run with another --run.")
