@@ -110,6 +110,7 @@ public final class Dataset: Sendable {
 
     /// The stored values of some examples, unscaled.
     private func read(_ rows: Range<Int>) throws(StorageError) -> [Float] {
+        if isBytes { return try stored.readRows(rows, UInt8.self).map { Float($0) } }
         let target = UnsafeMutableBufferPointer<Float>.allocate(capacity: rows.count * elements)
         defer { target.deallocate() }
         try stored.read(rows: rows, into: target)
@@ -135,7 +136,7 @@ public final class Dataset: Sendable {
         case .float: return false
         case .integer:
             throw .badData("\(stored.label) is of type \(stored.type), which float32 does not hold exactly.",
-                           remedy: importing(stored) + " --range A,B --out FILE.h5 converts it; A and B are the values of black and white.")
+                           remedy: "Convert it: " + importing(stored) + " --range A,B --out FILE.h5; A and B are the values of black and white.")
         case .text, .other:
             throw .badData("\(stored.label) is of type \(stored.type); images and samples are numbers.", remedy: """
                 Name a dataset of numbers, or import pictures with gan-dist data import folder.
@@ -185,7 +186,7 @@ public final class Dataset: Sendable {
 
     static func range(of stored: HDF5Dataset) throws(StorageError) -> ClosedRange<Double>? {
         guard let value = try stored.location.attribute("range") else { return nil }
-        guard case .doubles(let ends) = value, ends.count == 2, ends[0].isFinite, ends[1].isFinite, ends[0] < ends[1] else {
+        guard case .doubles(let ends) = value, ends.count == 2, ValueRange.isUsable(ends[0], ends[1]) else {
             throw .badData("The attribute range of \(stored.label) is \(value); it is two numbers, the lower first.",
                            remedy: "Correct it, in h5py with f[\"\(stored.path)\"].attrs[\"range\"] = [0.0, 1.0].")
         }

@@ -35,7 +35,7 @@ extension DataCommand {
         /// `A,B` with A < B.
         static func ends(_ text: String) -> ClosedRange<Double>? {
             let numbers = text.split(separator: ",", omittingEmptySubsequences: false).map { Double($0) }
-            guard numbers.count == 2, let low = numbers[0], let high = numbers[1], low.isFinite, high.isFinite, low < high else { return nil }
+            guard numbers.count == 2, let low = numbers[0], let high = numbers[1], ValueRange.isUsable(low, high) else { return nil }
             return low ... high
         }
     }

@@ -12,7 +12,7 @@ extension Configuration.DataSettings {
             return nil
         }
         let ends = node.sequence?.compactMap { $0.float } ?? []
-        guard ends.count == 2, node.sequence?.count == 2, ends.allSatisfy(\.isFinite), ends[0] < ends[1] else {
+        guard ends.count == 2, node.sequence?.count == 2, ValueRange.isUsable(ends[0], ends[1]) else {
             throw .configuration("data.range", "it is not two numbers, the lower first", remedy: "Give the values of black and white, such as [0, 255].")
         }
         section.record("range", Section.numbers(ends))

@@ -54,7 +54,7 @@ public enum SafeTensors {
         }
         let sizes = entry.shape, ends = entry.data_offsets
         // As floating-point numbers, whose product cannot overflow.
-        guard sizes.allSatisfy({ $0 >= 0 }), ends.count == 2, ends[0] >= 0, ends[1] >= ends[0], ends[1] <= file.size - start,
+        guard sizes.allSatisfy({ $0 >= 0 && $0 <= file.size }), sizes.filter({ $0 > 0 }).reduce(1.0, { $0 * Double($1) }) < 0x1p62, ends.count == 2, ends[0] >= 0, ends[1] >= ends[0], ends[1] <= file.size - start,
               sizes.reduce(4.0, { $0 * Double($1) }) == Double(ends[1] - ends[0]) else {
             throw broken(file.path, "'\(name)' of the shape \(sizes) lies at \(ends)")
         }
