@@ -77,7 +77,7 @@ public enum CheckpointFile {
             throw .badData("\(path) has format_version \(contents.attribute("format_version")?.description ?? "missing"); this program reads 1.",
                            remedy: "Use the version of gan-dist that wrote it.")
         }
-        guard contents.integer("step") == trailer.step else {
+        guard contents.integer("step") == trailer.step, trailer.step <= 1 << 32 else {
             throw .badData("\(path) holds step \(contents.step), its trailer says \(trailer.step).", remedy: CheckpointTrailer.remedy)
         }
         for name in try file.root.names() { try readArrays(file, "/" + name, into: &contents.arrays) }

@@ -44,16 +44,27 @@ public final class Dataset: Sendable {
     public let mixture: Mixture?
     let stored: HDF5Dataset
     let chunk: HDF5Dataset.Chunk?
-    let isBytes: Bool
+    /// Whether the values are bytes: uint8, or booleans.
+    public let isBytes: Bool
     private let file: HDF5File
     private let hasLabels: Bool
+
+    /// Whether the file has the attribute `range`.
+    public var statesRange: Bool { attributeRange != nil }
+
+    /// Whether a file has a dataset of this name; false where it cannot be read.
+    public static func holds(_ name: String, in path: String) -> Bool {
+        guard let file = try? HDF5File.openToRead(path), case .dataset? = try? file.object(name.hasPrefix("/") ? name : "/" + name) else { return false }
+        return true
+    }
 
     /// Numbers in one example.
     public var elements: Int { shape.reduce(1, *) }
 
     /// Opens `path` and checks everything that can be known without reading the values. `name` nil finds `/images` or `/samples`.
+    /// `labelled`: `/labels` belong to a dataset of another name, too.
     public init(
-        _ path: String, dataset name: String? = nil, options: DatasetOptions = .tool
+        _ path: String, dataset name: String? = nil, options: DatasetOptions = .tool, labelled: Bool = false
     ) throws(StorageError) {
         file = try HDF5File.openToRead(path)
         self.options = options
@@ -76,7 +87,7 @@ public final class Dataset: Sendable {
         } catch {
             throw HDF5File.explained(path, error)
         }
-        hasLabels = name == nil || name == "images" || name == "/images"
+        hasLabels = labelled || name == nil || name == "images" || name == "/images"
     }
 
     /// One label for each example, in order, which may be any number; nil where the file has none. Read when they are asked for: what
@@ -102,6 +113,7 @@ public final class Dataset: Sendable {
 
     /// The stored values of some examples, unscaled.
     private func read(_ rows: Range<Int>) throws(StorageError) -> [Float] {
+        if isBytes { return try stored.readRows(rows, UInt8.self).map { Float($0) } }
         let target = UnsafeMutableBufferPointer<Float>.allocate(capacity: rows.count * elements)
         defer { target.deallocate() }
         try stored.read(rows: rows, into: target)
@@ -127,7 +139,7 @@ public final class Dataset: Sendable {
         case .float: return false
         case .integer:
             throw .badData("\(stored.label) is of type \(stored.type), which float32 does not hold exactly.",
-                           remedy: importing(stored) + " --range A,B --out FILE.h5 converts it; A and B are the values of black and white.")
+                           remedy: "Convert it: " + importing(stored) + " --range A,B --out FILE.h5; A and B are the values of black and white.")
         case .text, .other:
             throw .badData("\(stored.label) is of type \(stored.type); images and samples are numbers.", remedy: """
                 Name a dataset of numbers, or import pictures with gan-dist data import folder.
@@ -177,7 +189,7 @@ public final class Dataset: Sendable {
 
     static func range(of stored: HDF5Dataset) throws(StorageError) -> ClosedRange<Double>? {
         guard let value = try stored.location.attribute("range") else { return nil }
-        guard case .doubles(let ends) = value, ends.count == 2, ends[0].isFinite, ends[1].isFinite, ends[0] < ends[1] else {
+        guard case .doubles(let ends) = value, ends.count == 2, ValueRange.isUsable(ends[0], ends[1]) else {
             throw .badData("The attribute range of \(stored.label) is \(value); it is two numbers, the lower first.",
                            remedy: "Correct it, in h5py with f[\"\(stored.path)\"].attrs[\"range\"] = [0.0, 1.0].")
         }

@@ -71,27 +71,23 @@ extension HDF5File {
     /// The datasets of all groups with their shapes and types, as far as they can be read: at most `limit` of them.
     func listing(limit: Int = 30) -> String {
         var found: [String] = [], visited = 0
-        list("", depth: 0, limit: limit, &visited, &found)
+        list("", (try? root.names()) ?? [], limit: limit, &visited, &found)
         guard !found.isEmpty else { return "no datasets" }
         return found.prefix(limit).joined(separator: ", ") + (found.count > limit ? ", and more" : "")
     }
 
-    private func list(_ path: String, depth: Int, limit: Int, _ visited: inout Int, _ found: inout [String]) {
+    private func list(_ path: String, _ names: [String], limit: Int, _ visited: inout Int, _ found: inout [String]) {
         // Links may go in circles.
-        guard depth < 16, let names = try? (path.isEmpty ? root : object(path).location)?.names() else { return }
+        guard path.count(where: { $0 == "/" }) < 16 else { return }
         for name in names {
             visited += 1
             guard found.count <= limit, visited <= 1000 else { return }
             let child = "\(path)/\(name)"
             switch try? object(child) {
             case .dataset(let dataset): found.append("\(child) \(dataset.dimensions) \(dataset.type)")
-            case .group: list(child, depth: depth + 1, limit: limit, &visited, &found)
+            case .group(let group): list(child, (try? group.names()) ?? [], limit: limit, &visited, &found)
             case .absent, nil: found.append("\(child) (not readable)")
             }
         }
     }
-}
-
-extension HDF5File.Object {
-    var location: HDF5Location? { if case .group(let group) = self { group.location } else { nil } }
 }

@@ -12,7 +12,7 @@ struct LabelReader {
         case .text, .other:
             throw .badData("\(label) is of type \(type); labels are whole numbers.", remedy: "Number the classes 0, 1, 2, … and store these.")
         }
-        guard dimensions.first == examples, dimensions.count <= 2, dimensions.last != 0 else {
+        guard dimensions.first == examples, dimensions.count <= 2, (1 ... 1 << 20).contains(dimensions.count == 2 ? dimensions[1] : 1) else {
             throw .badData("\(label) has the shape \(dimensions), for \(examples) examples.",
                            remedy: "Write one label for each example, [N] or [N, 1], or a one-hot row, [N, classes].")
         }

@@ -20,6 +20,9 @@ public struct ValueRange: Sendable {
         (self.bounds, self.source, self.clips, self.warning) = (bounds, source, clips, warning)
     }
 
+    /// Whether two numbers are the ends of a range that values can be scaled from, in float32.
+    public static func isUsable(_ low: Double, _ high: Double) -> Bool { (1e-30 ... 1e300).contains(high - low) && low.isFinite }
+
     /// `[0, 255]`.
     public static func text(_ range: ClosedRange<Double>) -> String { "[\(plain(range.lowerBound)), \(plain(range.upperBound))]" }
 
@@ -42,7 +45,8 @@ public enum DatasetOptions: Sendable {
 
     /// How to give one of `ranges` for the dataset `path`.
     func range(_ ranges: [ClosedRange<Double>], of path: String) -> String {
-        let pairs = ranges.map { (ValueRange.plain($0.lowerBound), ValueRange.plain($0.upperBound)) }
+        var pairs = ranges.map { (ValueRange.plain($0.lowerBound), ValueRange.plain($0.upperBound)) }
+        pairs = pairs.indices.filter { index in !pairs[..<index].contains { $0 == pairs[index] } }.map { pairs[$0] }
         let attribute = "in h5py with f[\"\(path)\"].attrs[\"range\"] = [\(pairs[0].0), \(pairs[0].1)]"
         switch self {
         case .configuration: return "Say it with " + pairs.map { "--set data.range=[\($0.0),\($0.1)]" }.joined(separator: " or ") + "; or store it, \(attribute)."
@@ -74,7 +78,7 @@ struct RangeRules {
             guard scan.maximum != 1 else {
                 throw unknown("has no value above 1\(part), and is uint8, whose white is 255: D would see all but black", [0 ... 1, 0 ... 255])
             }
-            return ValueRange(0 ... 255, .type, warning: narrow(scan, 0 ... 255, "uint8", part))
+            return ValueRange(0 ... 255, .type, warning: narrow(scan, 0 ... 255, "its type, uint8", part))
         case .boolean: return ValueRange(0 ... 1, .type)
         case .integer(let bytes, let signed):
             throw unknown("is \(type), with values from \(ValueRange.plain(scan.minimum)) to \(ValueRange.plain(scan.maximum))\(part), and nothing says which are black and white",
@@ -129,7 +133,7 @@ struct RangeRules {
         if low >= -1 - rounding, high <= 1 + rounding {
             let share = Double(scan.below) / Double(max(scan.count, 1))
             guard low < -0.5, high > 0.5, share >= 0.01 else {
-                throw unknown("\(values); \(scan.below) of \(scan.count) are below 0, so neither [0, 1] nor [-1, 1] is a safe guess", [0 ... 1, -1 ... 1])
+                throw unknown("\(values); \(scan.below) of \(scan.count) are below 0, so neither [0, 1] nor [-1, 1] is a safe guess", share < 0.01 ? [0 ... 1, -1 ... 1] : [-1 ... 1, Self.extent(scan)])
             }
             return ValueRange(-1 ... 1, .values, clips: low < -1 || high > 1, warning: low >= -1 && high <= 1 ? nil : """
                 the values of \(label) leave [-1, 1] by no more than rounding does (\(low) … \(high)): they are clipped to it
@@ -146,7 +150,7 @@ struct RangeRules {
     private func narrow(_ scan: ValueScan, _ range: ClosedRange<Double>, _ by: String, _ part: String) -> String? {
         guard scan.count > 0, scan.maximum - scan.minimum <= 0.5 * (range.upperBound - range.lowerBound) else { return nil }
         let (low, high) = (ValueRange.plain(scan.minimum), ValueRange.plain(scan.maximum))
-        let remedy = scan.maximum > range.lowerBound ? ". If \(high) is white: " + options.range([min(range.lowerBound, scan.minimum) ... scan.maximum], of: path) : ""
+        let remedy = scan.maximum > range.lowerBound ? ". Where \(high) is white: " + options.range([min(range.lowerBound, scan.minimum) ... scan.maximum], of: path).dropLast() : ""
         return "the values of \(label) go from \(low) to a maximum of \(high) only\(part), in the range \(ValueRange.text(range)) by \(by)\(remedy)"
     }
 

@@ -47,7 +47,7 @@ struct ValueScan {
     }
 
     mutating func add(_ values: UnsafeBufferPointer<UInt8>, first: Int, elements: Int) throws(StorageError) {
-        let lowest = UInt8(clamping: Int(max(counted.lowerBound.rounded(.up), 0)))
+        let lowest = UInt8(clamping: Int(min(max(counted.lowerBound.rounded(.up), 0), 255)))
         let highest = UInt8(min(max(counted.upperBound.rounded(.down), 0), 255))
         for start in stride(from: 0, to: values.count, by: elements) {
             var low: UInt8 = 255, high: UInt8 = 0, total = 0, under = 0, over = 0

@@ -33,6 +33,8 @@ public struct Configuration: Sendable {
         /// A built-in mixture in place of a file, and how many points of it.
         public let synthetic: SyntheticKind?
         public let count: Int
+        /// The stored values that mean black and white, where the file does not say it rightly.
+        public let range: ClosedRange<Double>?
         /// Bytes of the examples that a rank holds: all of them where they fit, else two shuffle windows.
         public let memoryLimit: Int
         /// How examples are mixed: nil is settled at the start of a run, from the file and the memory limit.
@@ -179,6 +181,7 @@ extension Configuration.DataSettings {
             section.record("synthetic", Section.nothing)
         }
         count = try section.integer("count", default: 100_000, 1 ... 1 << 31)
+        range = try Self.range(section)
         memoryLimit = try section.bytes("memory_limit", default: 1 << 30)
         (shuffleBlock, shuffleWindow) = try section.section("shuffle") { (shuffle) throws(Failure) in
             (try shuffle.optionalInteger("block", 1 ... 1 << 31), try shuffle.optionalInteger("window", 1 ... 1 << 31))

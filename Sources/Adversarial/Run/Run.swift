@@ -64,7 +64,7 @@ public final class Run {
             try table.check(batch: configuration.training.batch)
             return table
         }
-        let data = try communicator.agreed { try TrainingData(hold.configuration) }
+        let data = try communicator.agreed { try TrainingData(hold.configuration, checkpoint: hold.checkpoint) }
         dataset = data
         try communicator.requireEqual(Program.version, "the program versions")
         try communicator.requireEqual(dataset.fingerprint, "the datasets \(dataset.name)")
@@ -97,15 +97,16 @@ public final class Run {
         if communicator.rank == 0, !options.dryRun { try openFiles() }
     }
 
-    /// The configuration with the order of the examples settled for good: rank 0 decides, for another rank's copy of the file may be
-    /// cut into other chunks.
+    /// The configuration with what a new run finds and keeps settled for good: the order of its examples and the range of their values, so
+    /// that it never trains on others. Rank 0 decides, for another rank's copy of the file may be cut into other chunks.
     private static func settle(_ hold: RunHold, _ data: TrainingData, _ communicator: any Communicator) throws -> Configuration {
         guard hold.checkpoint == nil, hold.configuration.data.file != nil else { return hold.configuration }
-        return try Configuration(yaml: communicator.decidedByRoot {
+        return try Configuration(stored: communicator.decidedByRoot {
             let shuffle = data.shuffle(hold.configuration.data)
-            var tree = try ConfigurationTree(yaml: hold.configuration.yaml, source: "rank 0's configuration")
+            var tree = try ConfigurationTree(yaml: hold.configuration.yaml, source: "rank 0's configuration", .stored)
             try tree.set("data.shuffle.block", to: shuffle.block)
             try tree.set("data.shuffle.window", to: shuffle.window)
+            if let range = data.settledRange, hold.configuration.data.range == nil { try tree.set("data.range", to: range) }
             return try Configuration(tree: tree).yaml
         }, source: "rank 0's configuration")
     }
@@ -140,6 +141,7 @@ public final class Run {
     private func describe() {
         console.say(configuration.yaml)
         for player in [trainer.generator, trainer.discriminator] { console.say(player.network.memoryPlan) }
+        sayRange()
         console.say("shards of a minibatch of \(configuration.training.batch) on \(communicator.size) ranks:")
         console.say(trainer.shards.description(batch: configuration.training.batch))
     }
@@ -186,9 +188,15 @@ public final class Run {
             console.say("examples are mixed within windows of \(shuffle.window) blocks of \(shuffle.block) (data.shuffle)")
         }
         if let warning = dataset.warning(shuffle, memoryLimit: configuration.data.memoryLimit) { console.warn(warning) }
+        sayRange()
         if let warning = trainer.discriminator.warning ?? trainer.generator.warning { console.warn(warning) }
         console.say("training \(start) to step \(configuration.training.steps); run folder \(folder.path)")
         if trainer.stepsDone >= configuration.training.steps { console.say("the run is finished already: give a larger --steps to go on") }
+    }
+
+    private func sayRange() {
+        if let line = dataset.rangeLine { console.say(line) }
+        for warning in dataset.rangeWarnings { console.warn(warning) }
     }
 
     private func finish() {

@@ -61,7 +61,7 @@ public final class Classifier {
 
     init(_ file: Checkpoint) throws {
         let contents = file.contents
-        guard contents.string("kind") == "classifier", let classes = contents.integer("classes"), classes > 1,
+        guard contents.string("kind") == "classifier", let classes = contents.integer("classes"), (2 ... 1000).contains(classes),
               case .doubles(let sizes)? = contents.attribute("shape"), sizes.count == 3, sizes.allSatisfy({ $0 >= 1 && $0 < 1e5 }) else {
             throw Failure(.badData, "\(file.path) is not a classifier", remedy: "Make one with gan-dist classifier train --data FILE.h5 --out \(file.path).")
         }

@@ -42,7 +42,7 @@ struct ForeignArray {
             for start in stride(from: 0, to: axes.count, by: axes.blockRows) {
                 let block = start ..< min(start + axes.blockRows, axes.count)
                 if values.isBytes {
-                    try writer.append(axes.place(try rows.bytes(block), background: UInt8(clamping: Int(values.range?.lowerBound ?? 0))))
+                    try writer.append(axes.place(try rows.bytes(block), background: UInt8(min(max(values.range?.lowerBound ?? 0, 0), 255))))
                 } else {
                     try writer.append(axes.place(try values.floats(block), background: Float(values.range?.lowerBound ?? 0)))
                 }
@@ -190,7 +190,8 @@ struct ForeignValues {
     /// The range itself where float32 would lose what a picture of it shows.
     private static func unit(_ range: ClosedRange<Double>, _ rows: any ForeignRows) throws(StorageError) -> ClosedRange<Double>? {
         let largest = max(abs(range.lowerBound), abs(range.upperBound)), width = range.upperBound - range.lowerBound
-        guard width.isFinite, largest.ulp <= width * 0x1p-24 else {
+        let isExact = rows.type.isInteger && largest <= 0x1p53
+        guard width.isFinite, isExact || largest.ulp <= width * 0x1p-24 else {
             throw .badData("The range \(ValueRange.text(range)) of \(rows.label) is too narrow, or too wide, for numbers of its size.",
                            remedy: "Subtract the lower end first, in integers.")
         }
