@@ -15,6 +15,8 @@ public struct EvaluationRequest: Sendable {
     public var data: String?
     /// Examples of the same kind that the generator was not trained on.
     public var heldOut: String?
+    /// The path of the examples in ``data`` and ``heldOut``; nil: what the configuration names, else /images or /samples.
+    public var dataset: String?
     /// A classifier file, for the measures made of its answers.
     public var classifier: String?
     /// Nil: all that fit.
@@ -48,7 +50,7 @@ final class Material {
 
     /// Opens all files; throws alike on every rank. Collective.
     convenience init(_ request: EvaluationRequest, _ team: Team) throws {
-        self.init(try team.communicator.agreed { try Files(request) { team.console.warn($0) } }, request)
+        self.init(try team.communicator.agreed { try Files(request, team.console) }, request)
     }
 
     private init(_ files: Files, _ request: EvaluationRequest) {
@@ -96,21 +98,24 @@ private struct Files {
     let data: SampleSource
     let dataName: String
 
-    init(_ request: EvaluationRequest, warn: (String) -> Void) throws {
-        var fit = ImageFit.refuse, configured: Configuration.DataSettings?, seed = request.seed
+    init(_ request: EvaluationRequest, _ console: Console) throws {
+        var judging = Judging(console: console, dataset: request.dataset), seed = request.seed
+        var configured: Configuration.DataSettings?
         if let path = request.samples {
             let dataset = try Dataset(path)
             shape = Self.shape(dataset.shape)
-            sampleFile = try Self.open(dataset, shape, fit)
+            sampleFile = try judging.open(dataset, shape)
         } else {
-            let checkpoint = try Checkpoint.read(request.checkpoint ?? "") { warn($0) }
+            let checkpoint = try Checkpoint.read(request.checkpoint ?? "") { console.warn($0) }
             let model = try GeneratorModel(checkpoint)
             (self.model, discriminator, shape) = (model, try DiscriminatorModel(checkpoint), model.network.outputShape)
-            (fit, configured, seed) = (model.configuration.data.fit, model.configuration.data, model.configuration.seed)
+            (configured, seed) = (model.configuration.data, model.configuration.seed)
+            judging.checkpoint = checkpoint
+            judging.configuration = model.configuration
         }
         if let path = request.data ?? configured?.file {
-            let dataset = try Dataset(path, dataset: request.data == nil ? configured?.dataset : nil)
-            (data, dataName, mixture) = (try Self.open(dataset, shape, fit), path, dataset.mixture)
+            let dataset = try judging.dataset(path, isConfigured: request.data == nil)
+            (data, dataName, mixture) = (try judging.open(dataset, shape), path, dataset.mixture)
         } else if let kind = configured?.synthetic, let count = configured?.count {
             let points = kind.points(count: count, seed: seed).samples, fresh = kind.points(count: Material.standardCount, seed: seed &+ 1).samples
             data = SampleSource(vectors: points, dimension: kind.dimension)
@@ -119,7 +124,7 @@ private struct Files {
         } else {
             throw Failure(.usage, "no data are named to judge by", remedy: "Name the training data with --data FILE.h5.")
         }
-        if let path = request.heldOut { heldOut = try Self.open(Dataset(path), shape, fit) }
+        if let path = request.heldOut { heldOut = try judging.open(judging.dataset(path, isConfigured: false), shape) }
         if let path = request.classifier {
             let classifier = try Classifier(path)
             guard classifier.shape == shape else {
@@ -128,12 +133,6 @@ private struct Files {
             }
             self.classifier = classifier
         }
-    }
-
-    private static func open(_ dataset: Dataset, _ shape: Shape, _ fit: ImageFit) throws -> SampleSource {
-        var range: ClosedRange<Float>?
-        if case .image = shape { range = 0 ... 1 }
-        return try SampleSource(dataset, shape: shape.dimensions, fit: fit, range: range)
     }
 
     private static func shape(_ dimensions: [Int]) -> Shape {

@@ -44,16 +44,27 @@ public final class Dataset: Sendable {
     public let mixture: Mixture?
     let stored: HDF5Dataset
     let chunk: HDF5Dataset.Chunk?
-    let isBytes: Bool
+    /// Whether the values are bytes: uint8, or booleans.
+    public let isBytes: Bool
     private let file: HDF5File
     private let hasLabels: Bool
+
+    /// Whether the file has the attribute `range`.
+    public var statesRange: Bool { attributeRange != nil }
+
+    /// Whether a file has a dataset of this name; false where it cannot be read.
+    public static func holds(_ name: String, in path: String) -> Bool {
+        guard let file = try? HDF5File.openToRead(path), case .dataset? = try? file.object(name.hasPrefix("/") ? name : "/" + name) else { return false }
+        return true
+    }
 
     /// Numbers in one example.
     public var elements: Int { shape.reduce(1, *) }
 
     /// Opens `path` and checks everything that can be known without reading the values. `name` nil finds `/images` or `/samples`.
+    /// `labelled`: `/labels` belong to a dataset of another name, too.
     public init(
-        _ path: String, dataset name: String? = nil, options: DatasetOptions = .tool
+        _ path: String, dataset name: String? = nil, options: DatasetOptions = .tool, labelled: Bool = false
     ) throws(StorageError) {
         file = try HDF5File.openToRead(path)
         self.options = options
@@ -76,7 +87,7 @@ public final class Dataset: Sendable {
         } catch {
             throw HDF5File.explained(path, error)
         }
-        hasLabels = name == nil || name == "images" || name == "/images"
+        hasLabels = labelled || name == nil || name == "images" || name == "/images"
     }
 
     /// One label for each example, in order, which may be any number; nil where the file has none. Read when they are asked for: what

@@ -10,7 +10,8 @@ public final class SampleSource: @unchecked Sendable {
     public let shape: [Int]
     public var elements: Int { decoder.targetElements }
     /// The stored values that became the ends of the target range; nil where values are not scaled.
-    public let sourceRange: ValueRange?
+    public let valueRange: ValueRange?
+    public var sourceRange: ClosedRange<Double>? { valueRange?.bounds }
     /// What the network sees: of all examples, or of the first ones where not all were read; nil of what is not a file's.
     public let seen: SeenValues?
     /// Whether all values are in memory.
@@ -51,13 +52,13 @@ public final class SampleSource: @unchecked Sendable {
         let part = scan.count < dataset.count * dataset.elements ? " (in its first \(scan.count / dataset.elements) of \(dataset.count) examples)" : ""
         do throws(StorageError) {
             let rules = dataset.rules(given: given)
-            sourceRange = range == nil ? nil : try asBefore ? rules.earlierRange(of: scan, part: part) : rules.range(of: scan, part: part)
+            valueRange = range == nil ? nil : try asBefore ? rules.earlierRange(of: scan, part: part) : rules.range(of: scan, part: part)
         } catch {
             Self.free(values)
             throw error
         }
         decoder = ExampleDecoder(source: dataset.shape, target: target, channelsFirst: dataset.layout == .channelsFirst,
-                                 fit: fit, from: sourceRange?.bounds, to: range, clips: sourceRange?.clips ?? false)
+                                 fit: fit, from: valueRange?.bounds, to: range, clips: valueRange?.clips ?? false)
         seen = SeenValues(scan, decoder, fit, part: part)
         stage = .allocate(capacity: decoder.sourceElements)
         self.given = given
@@ -73,7 +74,7 @@ public final class SampleSource: @unchecked Sendable {
         decoder = ExampleDecoder(source: [dimension], target: [dimension], channelsFirst: false, fit: .refuse, from: nil, to: nil)
         stage = .allocate(capacity: dimension)
         (count, shape, isResident) = (values.count / dimension, [dimension], true)
-        (sourceRange, seen, given) = (nil, nil, nil)
+        (valueRange, seen, given) = (nil, nil, nil)
         shuffle = .samples
     }
 

@@ -69,6 +69,7 @@ struct Bench: ParsableCommand {
             abstract: "Minibatches from a dataset, out of memory and out of the file.",
             discussion: "Example:\n  mpirun -n 2 gan-dist bench data data/fashion-mnist.h5 --batch 64 --json")
         @Argument(help: "The dataset, an HDF5 file.") var file: String
+        @Option(help: "The dataset's path in the file; default /images or /samples.") var dataset: String?
         @Option(help: "Examples in a global minibatch.") var batch = 64
         @Option(help: "Minibatches that are counted, after two that are not.") var minibatches = 200
         @Option(help: ArgumentHelp("Read as a run with this data.memory_limit does, such as 1GB; without it from memory and from the file.",
@@ -84,9 +85,10 @@ struct Bench: ParsableCommand {
         }
 
         func run() throws {
-            let (path, examples, count, limit, asJSON) = (file, batch, minibatches, memoryLimit.flatMap(ByteCount.parse), json)
+            let (path, name, examples, count, limit, asJSON) = (file, dataset, batch, minibatches, memoryLimit.flatMap(ByteCount.parse), json)
             Job.run { communicator in
-                let benchmark = try DataBenchmark(file: path, batch: examples, minibatches: count, memoryLimit: limit, communicator: communicator)
+                let benchmark = try DataBenchmark(file: path, dataset: name, batch: examples, minibatches: count, memoryLimit: limit,
+                                                  communicator: communicator)
                 if communicator.rank == 0 { print(asJSON ? try jsonText(benchmark) : benchmark.table) }
                 return 0
             }

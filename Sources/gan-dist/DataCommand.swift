@@ -13,7 +13,7 @@ struct DataCommand: ParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Turn image files of other forms into an HDF5 dataset.",
             discussion: "Example:\n  gan-dist data import idx --images train-images-idx3-ubyte.gz --labels train-labels-idx1-ubyte.gz --out mnist.h5",
-            subcommands: [IDX.self, CIFAR10.self, CIFAR100.self, Folder.self, NPY.self, Fashion.self])
+            subcommands: [IDX.self, CIFAR10.self, CIFAR100.self, Folder.self, HDF5.self, NPY.self, Fashion.self])
     }
 
     struct IDX: ParsableCommand {
@@ -83,6 +83,7 @@ struct DataCommand: ParsableCommand {
 
         func run() throws {
             let info = try DatasetInfo(file, dataset: dataset)
+            if let problem = info.labelProblem { throw problem }
             print("\(file): good, \(info.count) examples of \(info.shape), values \(info.minimum) … \(info.maximum)")
         }
     }
@@ -98,9 +99,30 @@ extension DatasetInfo {
         if let name { lines.append("name     \(name)") }
         if let source { lines.append("source   \(source)") }
         if let license { lines.append("license  \(license)") }
-        if let range { lines.append("range    \(range.bounds.lowerBound) … \(range.bounds.upperBound)") }
         lines.append(String(format: "values   %g … %g, mean %g", minimum, maximum, mean))
-        if let labels { lines.append("labels   " + labels.map { "\($0.label): \($0.count)" }.joined(separator: ", ")) }
+        lines += rangeLines
+        if let labels {
+            lines.append("labels   " + labels.prefix(20).map { "\($0.label): \($0.count)" }.joined(separator: ", ")
+                + (labels.count > 20 ? ", … (\(labels.count) different ones)" : ""))
+        }
+        if let labelProblem { lines.append("labels   not usable: \(labelProblem.message) \(labelProblem.remedy)") }
         return lines.joined(separator: "\n")
+    }
+
+    /// Which values are black and white, how that is known, and what D will see.
+    private var rangeLines: [String] {
+        if let rangeProblem { return ["range    not known: \(rangeProblem.message) \(rangeProblem.remedy)"] }
+        guard let range else { return ["range    none: D sees vectors as they are, unless data.range is set"] }
+        let width = range.bounds.upperBound - range.bounds.lowerBound
+        func seen(_ low: Double, _ high: Double) -> String {
+            let scaled = [minimum, mean, maximum].map { value in
+                let clipped = range.clips ? min(max(value, range.bounds.lowerBound), range.bounds.upperBound) : value
+                return low + (clipped - range.bounds.lowerBound) / width * (high - low)
+            }
+            return String(format: "%.4g … %.4g, mean %.4g", scaled[0], scaled[2], scaled[1])
+        }
+        return ["range    \(ValueRange.text(range.bounds)) \(range.origin)",
+                "D sees   \(seen(0, 1)) where the generator ends in sigmoid; else \(seen(-1, 1))"]
+            + (range.warning.map { ["warning  \($0)"] } ?? [])
     }
 }

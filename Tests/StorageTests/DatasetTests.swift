@@ -86,7 +86,7 @@ func pixel(_ index: Int) -> Float { Float(7 * index % 256) }
 
     @Test func labelsAndInformation() throws {
         let info = try DatasetInfo(fixture("labels.h5"))
-        #expect(info.count == 5 && info.shape == [4, 3, 1] && info.type == "uint8" && info.range == 0 ... 255)
+        #expect(info.count == 5 && info.shape == [4, 3, 1] && info.type == "uint8" && info.range?.bounds == 0 ... 255)
         #expect(info.name == "five" && info.license == "CC0-1.0" && info.source == nil)
         #expect(info.minimum == 0 && info.maximum == 252)
         #expect(abs(info.mean - (0 ..< 60).map { Double(pixel($0)) }.reduce(0, +) / 60) < 1e-9)

@@ -32,7 +32,7 @@ import Testing
             try run(folder.write("i", bytes), folder.write("l", labels))
         }
         let dataset = try Dataset(folder.file("out.h5"))
-        #expect(dataset.shape == [4, 2, 1] && dataset.labels == [7, 0, 255] && dataset.source == "here" && dataset.storedType == "uint8")
+        #expect(try dataset.shape == [4, 2, 1] && dataset.labels == [7, 0, 255] && dataset.source == "here" && dataset.storedType == "uint8")
         #expect(try read(SampleSource(dataset, range: 0 ... 255), [0, 1, 2]) == images.map { Float($0) })
         #expect(!folder.names.contains { $0.hasSuffix(".tmp") })
     }

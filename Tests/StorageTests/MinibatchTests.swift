@@ -103,7 +103,7 @@ import Testing
         try SyntheticKind.ring.write(to: path, count: 100, seed: 9)
         let dataset = try Dataset(path)
         let (samples, labels) = SyntheticKind.ring.points(count: 100, seed: 9)
-        #expect(dataset.shape == [2] && dataset.labels == labels && dataset.name == "/samples" && dataset.title == "ring")
+        #expect(try dataset.shape == [2] && dataset.labels == labels && dataset.name == "/samples" && dataset.title == "ring")
         #expect(try read(SampleSource(dataset, range: nil), Array(0 ..< 100)) == samples)
         guard case .doubles(let modes)? = try HDF5File.openToRead(path).root.attribute("modes") else {
             Issue.record("no modes")

@@ -26,15 +26,18 @@ public struct DataBenchmark: Encodable {
 
     /// Every rank calls it and reads its rows of `minibatches` global minibatches of `batch` examples; the slowest rank's time counts.
     /// `memoryLimit` nil: once from memory and once one by one from the file; else as a new run with that `data.memory_limit` reads.
-    public init(file: String, batch: Int, minibatches: Int, memoryLimit: Int?, communicator: any Communicator) throws {
+    public init(
+        file: String, dataset name: String? = nil, batch: Int, minibatches: Int, memoryLimit: Int?, communicator: any Communicator
+    ) throws {
         let table = try ShardTable(shards: communicator.size, communicator: communicator)
         try table.check(batch: batch)
         ranks = communicator.size
         self.batch = batch
-        let dataset = try communicator.agreed { try Dataset(file) }
-        let range: ClosedRange<Float>? = dataset.layout == .vector ? nil : 0 ... 1
+        let dataset = try communicator.agreed { try Dataset(file, dataset: name) }
+        // Where the file says no range the values are read as they are: nobody trains on them.
+        let range: ClosedRange<Float>? = dataset.layout == .vector || dataset.declaredRange == nil ? nil : 0 ... 1
         rows = try (memoryLimit.map { [$0] } ?? [Int.max, 0]).map { limit in
-            let source = try communicator.agreed { try SampleSource(dataset, range: range, memoryLimit: limit) }
+            let source = try communicator.agreed { try SampleSource(dataset, range: range, given: dataset.declaredRange, memoryLimit: limit) }
             let reader = try MinibatchReader(source, batch: batch, seed: 1, rows: table.rows(batch: batch), shuffle: source.shuffle)
             var times: [Double] = []
             try communicator.barrier()

@@ -36,6 +36,8 @@ public struct Configuration: Sendable {
         /// How examples are mixed: nil is settled at the start of a run, from the file and the memory limit.
         public let shuffleBlock: Int?
         public let shuffleWindow: Int?
+        /// The stored values that mean black and white, where the file does not say it rightly.
+        public let range: ClosedRange<Double>?
     }
 
     public struct Latent: Sendable {
@@ -171,6 +173,7 @@ extension Configuration.DataSettings {
         (shuffleBlock, shuffleWindow) = try section.section("shuffle") { (shuffle) throws(Failure) in
             (try shuffle.optionalInteger("block", 1 ... 1 << 31), try shuffle.optionalInteger("window", 1 ... 1 << 31))
         }
+        range = try Self.range(section)
         if file != nil, synthetic != nil {
             throw .configuration("data", "it names both a file and a synthetic mixture", remedy: "Remove one of data.file and data.synthetic.")
         }

@@ -138,6 +138,9 @@ extension [any Layer] {
     /// scaled to where nothing bounds the output.
     var outputRange: ClosedRange<Float> { outputActivation is Sigmoid ? 0 ... 1 : -1 ... 1 }
 
+    /// The same, nil where nothing bounds the output.
+    var outputBounds: ClosedRange<Float>? { outputActivation is Sigmoid || outputActivation is Tanh ? outputRange : nil }
+
     private var outputActivation: (any Layer)? { last { !($0 is Reshape) && !($0 is Flatten) } }
 
     /// The value before the last activation that makes it give `value`.

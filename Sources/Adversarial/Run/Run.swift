@@ -57,7 +57,7 @@ public final class Run {
             try table.check(batch: configuration.training.batch)
             return table
         }
-        let data = try communicator.agreed { try TrainingData(hold.configuration) }
+        let data = try communicator.agreed { try TrainingData(hold.configuration, checkpoint: hold.checkpoint) }
         dataset = data
         try communicator.requireEqual(Program.version, "the program versions")
         try communicator.requireEqual(dataset.fingerprint, "the datasets \(dataset.name)")
@@ -90,13 +90,15 @@ public final class Run {
         if communicator.rank == 0, !options.dryRun { try openFiles() }
     }
 
-    /// The configuration with the order of the examples settled for good: rank 0 decides, for another rank's copy of the file may be
-    /// cut into other chunks.
+    /// The configuration with what is settled for good at the start of a run: the range that it found, and the order of the examples. Rank 0
+    /// decides, for another rank's copy of the file may be cut into other chunks.
     private static func settle(_ hold: RunHold, _ data: TrainingData, _ communicator: any Communicator) throws -> Configuration {
-        guard hold.checkpoint == nil, hold.configuration.data.file != nil else { return hold.configuration }
+        let given = hold.configuration
+        guard hold.checkpoint == nil, given.data.file != nil else { return given }
         return try Configuration(yaml: communicator.decidedByRoot {
-            let shuffle = data.shuffle(hold.configuration.data)
-            var tree = try ConfigurationTree(yaml: hold.configuration.yaml, source: "rank 0's configuration")
+            var tree = try ConfigurationTree(yaml: given.yaml, source: "rank 0's configuration")
+            if let range = data.settledRange, given.data.range == nil { try tree.set("data.range", to: range) }
+            let shuffle = data.shuffle(given.data)
             try tree.set("data.shuffle.block", to: shuffle.block)
             try tree.set("data.shuffle.window", to: shuffle.window)
             return try Configuration(tree: tree).yaml
@@ -132,6 +134,7 @@ public final class Run {
     private func describe() {
         console.say(configuration.yaml)
         for player in [trainer.generator, trainer.discriminator] { console.say(player.network.memoryPlan) }
+        sayRange()
         console.say("shards of a minibatch of \(configuration.training.batch) on \(communicator.size) ranks:")
         console.say(trainer.shards.description(batch: configuration.training.batch))
     }
@@ -178,9 +181,15 @@ public final class Run {
             console.say("examples are mixed within windows of \(shuffle.window) blocks of \(shuffle.block) (data.shuffle)")
         }
         if let warning = dataset.warning(shuffle, memoryLimit: configuration.data.memoryLimit) { console.warn(warning) }
+        sayRange()
         if let warning = trainer.discriminator.warning ?? trainer.generator.warning { console.warn(warning) }
         console.say("training \(start) to step \(configuration.training.steps); run folder \(folder.path)")
         if trainer.stepsDone >= configuration.training.steps { console.say("the run is finished already: give a larger --steps to go on") }
+    }
+
+    private func sayRange() {
+        if let line = dataset.rangeLine { console.say(line) }
+        for warning in dataset.rangeWarnings { console.warn(warning) }
     }
 
     private func finish() {

@@ -98,6 +98,9 @@ struct RunPlan {
     /// What a run settles at its start where it is null.
     private static let settled = ["exchange.shards", "data.shuffle.block", "data.shuffle.window"]
 
+    /// What a run settles at its start where it is null.
+    private static let settled = ["exchange.shards", "data.range"]
+
     /// The checkpoint's configuration with the options that may change it; any other difference is refused by name.
     private static func continued(_ checkpoint: Checkpoint, _ options: TrainOptions, _ given: ConfigurationTree?) throws -> Configuration {
         let yaml = try checkpoint.configuration()

@@ -10,23 +10,33 @@ public final class TrainingData: Sendable {
     let shape: Shape
     /// Equal for equal data: what ranks and resumed runs are compared by.
     let fingerprint: String
+    /// What a new run keeps as `data.range`, so that it is never decided otherwise; nil where the file itself says it.
+    let settledRange: ClosedRange<Double>?
+    /// What is said of the values at the start, and warned of.
+    let rangeLine: String?
+    let rangeWarnings: [String]
     private let source: SampleSource
     /// Of a file that is not all in memory: what reading one of its examples alone uncompresses.
     private let costlyChunk: (examples: Int, bytes: Int)?
 
-    /// Opens the file, or makes the mixture, that `configuration` names; throws 65, 66 or 78.
-    init(_ configuration: Configuration) throws {
+    /// Opens the file, or makes the mixture, that `configuration` names; throws 65, 66 or 78. `checkpoint`: what the run goes on from.
+    init(_ configuration: Configuration, checkpoint: String? = nil) throws {
         let settings = configuration.data
         shape = try configuration.exampleShape()
         if let file = settings.file {
-            let dataset = try Dataset(file, dataset: settings.dataset)
+            let dataset = try Self.open(file, settings.dataset, checkpoint)
             name = file
-            // Images are scaled to what the generator's output can reach; vectors are left as they are.
-            var range: ClosedRange<Float>?
-            if case .image = shape { range = configuration.outputRange }
-            source = try SampleSource(dataset, shape: shape.dimensions, fit: settings.fit, range: range, memoryLimit: settings.memoryLimit)
+            // A run that has settled no range began before ranges were settled, or needed none.
+            let asBefore = checkpoint != nil && settings.range == nil
+            let target = try configuration.targetRange(of: dataset, asBefore: asBefore)
+            source = try SampleSource(dataset, shape: shape.dimensions, fit: settings.fit, range: target, given: settings.range, asBefore: asBefore,
+                                      memoryLimit: settings.memoryLimit)
             costlyChunk = source.isResident ? nil : dataset.costlyChunk
-            fingerprint = "\(dataset.count) × \(dataset.shape), \(String(try dataset.fingerprint(), radix: 16))"
+            fingerprint = try Self.fingerprint(of: dataset)
+            let isSettled = source.valueRange?.source == .values || dataset.layout == .vector
+            settledRange = checkpoint == nil && isSettled ? source.valueRange?.bounds : nil
+            rangeLine = Self.rangeLine(source)
+            rangeWarnings = Self.rangeWarnings(source, dataset.path, bounds: configuration.outputBounds)
             return
         }
         guard let mixture = settings.synthetic else {
@@ -37,9 +47,25 @@ public final class TrainingData: Sendable {
                           remedy: "Change the generator's last layer, or name images with --data.")
         }
         costlyChunk = nil
+        (settledRange, rangeLine, rangeWarnings) = (nil, nil, [])
         name = "the built-in \(mixture.rawValue) of \(settings.count) points"
         source = SampleSource(vectors: mixture.points(count: settings.count, seed: configuration.seed).samples, dimension: mixture.dimension)
         fingerprint = "\(mixture.rawValue) \(settings.count)"
+    }
+
+    /// Equal for equal datasets, as a checkpoint stores it.
+    public static func fingerprint(of dataset: Dataset) throws(StorageError) -> String {
+        "\(dataset.count) × \(dataset.shape), \(String(try dataset.fingerprint(), radix: 16))"
+    }
+
+    private static func open(_ file: String, _ name: String?, _ checkpoint: String?) throws -> Dataset {
+        do {
+            return try Dataset(file, dataset: name, options: .configuration)
+        } catch {
+            guard error.kind == .missing, let checkpoint else { throw error }
+            throw Failure(.missingInput, "\(error.message.dropLast()). The run goes on from \(checkpoint), whose data.file that was, or was given",
+                          remedy: "Where the dataset has moved, name its new place with --data FILE.h5; relative paths start at the working folder.")
+        }
     }
 
     /// Standard normal values in memory, for benchmarks.
@@ -47,6 +73,7 @@ public final class TrainingData: Sendable {
         let values = FloatBuffer(count: count * shape.count)
         Draws(seed: seed, purpose: .synthetic, step: 0).fillNormal(values.values, samples: count)
         costlyChunk = nil
+        (settledRange, rangeLine, rangeWarnings) = (nil, nil, [])
         name = "random values"
         self.shape = shape
         fingerprint = "random \(count)"

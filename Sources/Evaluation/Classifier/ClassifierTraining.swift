@@ -15,11 +15,13 @@ public struct ClassifierTraining: Sendable {
     /// A dataset with /labels, and images of the same kind that the accuracy is counted on.
     let data: String
     let heldOut: String?
+    /// The images' path in both files; nil: /images.
+    let dataset: String?
     let epochs: Int
     let seed: UInt64
 
-    public init(data: String, heldOut: String?, epochs: Int, seed: UInt64) {
-        (self.data, self.heldOut, self.epochs, self.seed) = (data, heldOut, epochs, seed)
+    public init(data: String, heldOut: String?, dataset: String? = nil, epochs: Int, seed: UInt64) {
+        (self.data, self.heldOut, self.dataset, self.epochs, self.seed) = (data, heldOut, dataset, epochs, seed)
     }
 
     /// Trains and writes `path`. Collective; throws alike on every rank.
@@ -32,8 +34,12 @@ public struct ClassifierTraining: Sendable {
             }
             return ""
         }
-        let training = try communicator.agreed { try LabelledImages(data) }
-        let test = try communicator.agreed { try heldOut.map { try LabelledImages($0, like: training) } }
+        let training = try communicator.agreed { try LabelledImages(data, dataset: dataset) }
+        let test = try communicator.agreed { try heldOut.map { try LabelledImages($0, dataset: dataset, like: training) } }
+        for images in [training] + (test.map { [$0] } ?? []) {
+            if let line = TrainingData.rangeLine(images.source) { team.console.say("\(images.path): \(line)") }
+            for warning in TrainingData.rangeWarnings(images.source, images.path, bounds: nil) { team.console.warn(warning) }
+        }
         let network = try communicator.agreed {
             try Classifier.trainingNetwork(training.shape, classes: training.classes, capacity: table.mostRowsOfAShard(batch: Self.batch))
         }
@@ -121,30 +127,35 @@ public struct ClassifierTraining: Sendable {
 
 /// Images in [0, 1] with a class 0 ..< K for each.
 struct LabelledImages {
+    let path: String
     let source: SampleSource
     let labels: [Int]
     let shape: Shape
     let classes: Int
 
     /// Throws 65 where the file has no such labels, or images of another shape than `other`.
-    init(_ path: String, like other: LabelledImages? = nil) throws {
-        let dataset = try Dataset(path)
+    init(_ path: String, dataset name: String? = nil, like other: LabelledImages? = nil) throws {
+        let dataset = try Dataset(path, dataset: name, labelled: true)
         guard dataset.shape.count == 3 else {
             throw Failure(.badData, "\(path) holds vectors of \(dataset.shape), not images", remedy: "Name a file with /images and /labels.")
         }
         guard let labels = try dataset.labels else {
-            throw Failure(.badData, "\(path) has no /labels", remedy: "Import it with them (gan-dist data import idx --labels), or name another file.")
+            throw Failure(.badData, "\(path) has no /labels", remedy: "Import it with them (gan-dist data import … --labels), or name another file.")
+        }
+        let most = other?.classes ?? 1000
+        if let row = labels.firstIndex(where: { $0 < 0 || $0 >= most }) {
+            throw Failure(.badData, "row \(row) of /labels in \(path) is \(labels[row]); classes are numbered from 0\(other == nil ? ", 2 to 1000 of them" : " to \(most - 1)")",
+                          remedy: "Number the labels anew.")
         }
         let classes = other?.classes ?? labels.max()! + 1
-        guard labels.min()! >= 0, (2 ... 1000).contains(classes), labels.max()! < classes else {
-            throw Failure(.badData, "the labels of \(path) are \(labels.min()!) … \(labels.max()!); classes are numbered from 0\(other == nil ? ", 2 to 1000 of them" : " to \(classes - 1)")",
-                          remedy: "Number the labels anew.")
+        guard classes > 1 else {
+            throw Failure(.badData, "/labels in \(path) are all 0: there is nothing to tell apart", remedy: "Use images of at least two classes.")
         }
         shape = .image(height: dataset.shape[0], width: dataset.shape[1], channels: dataset.shape[2])
         if let other, shape != other.shape {
             throw Failure(.badData, "the images of \(path) have the shape \(shape), those trained on \(other.shape)", remedy: "Import both with the same --size.")
         }
-        (self.labels, self.classes) = (labels, classes)
+        (self.path, self.labels, self.classes) = (path, labels, classes)
         source = try SampleSource(dataset, range: 0 ... 1)
     }
 }
