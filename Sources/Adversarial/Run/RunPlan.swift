@@ -95,11 +95,9 @@ struct RunPlan {
 
     /// What may change when a run goes on: how long, how often it reports, and where its data lie.
     private static let changeable = ["training.steps", "output.", "data.file", "data.memory_limit", "exchange.check_every"]
-    /// What a run settles at its start where it is null.
-    private static let settled = ["exchange.shards", "data.shuffle.block", "data.shuffle.window"]
 
     /// What a run settles at its start where it is null.
-    private static let settled = ["exchange.shards", "data.range"]
+    private static let settled = ["exchange.shards", "data.range", "data.shuffle.block", "data.shuffle.window"]
 
     /// The checkpoint's configuration with the options that may change it; any other difference is refused by name.
     private static func continued(_ checkpoint: Checkpoint, _ options: TrainOptions, _ given: ConfigurationTree?) throws -> Configuration {
