@@ -40,8 +40,13 @@ struct AttributeCopy {
         }) : .numbers(bytes)
     }
 
+    static func areSame(_ one: AttributeCopy?, _ other: AttributeCopy?) -> Bool {
+        guard let one, let other else { return one == nil && other == nil }
+        return one.isSame(as: other)
+    }
+
     /// Whether `other` has the same shape and values; texts are compared as texts, whatever their storage.
-    func isSame(as other: AttributeCopy) -> Bool {
+    private func isSame(as other: AttributeCopy) -> Bool {
         let sameShape = HDF5Library.locked { H5Sextent_equal(space.id, other.space.id) > 0 }
         switch (values, other.values) {
         case (.texts(let mine), .texts(let theirs)): return sameShape && mine == theirs

@@ -19,20 +19,14 @@ extension DataCommand {
         @Option(help: "Put each image in the middle of a square of this many pixels.") var size: Int?
         @Option(help: "The HDF5 file to write.") var out: String
 
-        private var bounds: ClosedRange<Double>? {
-            guard let ends = range?.split(separator: ",", omittingEmptySubsequences: false).map({ Double($0.filter { $0 != " " }) }),
-                  ends.count == 2, let low = ends[0], let high = ends[1], low.isFinite, high.isFinite, low < high else { return nil }
-            return low ... high
-        }
-
         func validate() throws {
-            if let range, bounds == nil { throw ValidationError("--range '\(range)' is not two numbers, the lower first, such as 0,4095.") }
+            if let range, HDF5.ends(range) == nil { throw ValidationError("--range '\(range)' is not two numbers, the lower first, such as 0,4095.") }
             if let size, !(1 ... 4096).contains(size) { throw ValidationError("--size \(size) is not within 1 … 4096.") }
         }
 
         func run() throws {
             let console = Console(speaks: true)
-            let notes = try NPYImport.run(files, array: array, labels: labels, layout: layout, range: bounds, size: size, to: out)
+            let notes = try NPYImport.run(files, array: array, labels: labels, layout: layout, range: range.flatMap(HDF5.ends), size: size, to: out)
             notes.forEach(console.warn)
             console.say(try DatasetInfo(out).summary)
         }

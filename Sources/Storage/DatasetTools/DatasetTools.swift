@@ -154,13 +154,13 @@ public enum DatasetTools {
                 for other in sources {
                     copies.append(try other.attributeNames().contains(name) ? AttributeCopy(name, of: other) : nil)
                 }
-                let first = copies[0]
-                if let first, copies.allSatisfy({ $0?.isSame(as: first) ?? false }) {
+                let different = copies.firstIndex { !AttributeCopy.areSame($0, copies[0]) }
+                if let first = copies[0], different == nil {
                     try first.write(to: target)
                 } else if ["name", "source", "license"].contains(name) {
                     try target.setAttribute(name, .string(joined(copies)))
-                } else if name == "label_names" {
-                    throw .badData("The names of the labels (label_names) of \(source.file.name) and \(sources[0].file.name) differ.",
+                } else if name == "label_names", let different {
+                    throw .badData("The names of the labels (label_names) of \(sources[different].file.name) and \(sources[0].file.name) differ.",
                                    remedy: "Give the classes the same numbers and names in all files.")
                 } else if !["range", "layout"].contains(name) {
                     leftOut.append("the attribute \(name) of \(source.label)")
