@@ -11,8 +11,9 @@ extension Configuration.DataSettings {
             section.record("range", Section.nothing)
             return nil
         }
-        let ends = node.sequence?.compactMap { $0.float } ?? []
-        guard ends.count == 2, node.sequence?.count == 2, ValueRange.isUsable(ends[0], ends[1]) else {
+        var ends: [Double] = []
+        for item in node.sequence ?? [] { ends.append(try section.number(item, section.name("range"), -.greatestFiniteMagnitude ... .greatestFiniteMagnitude)) }
+        guard ends.count == 2, ValueRange.isUsable(ends[0], ends[1]) else {
             throw .configuration("data.range", "it is not two numbers, the lower first", remedy: "Give the values of black and white, such as [0, 255].")
         }
         section.record("range", Section.numbers(ends))
@@ -22,7 +23,7 @@ extension Configuration.DataSettings {
 
 extension Section {
     /// `[0.0, 255.0]`.
-    static func numbers(_ values: [Double]) -> Node { .sequence(.init(values.map(Section.number), .implicit, .flow)) }
+    static func numbers(_ values: [Double]) -> Node { .sequence(.init(values.map { .number($0) }, .implicit, .flow)) }
 }
 
 extension ConfigurationTree {
@@ -41,7 +42,7 @@ extension Configuration {
         guard dataset.isBytes, !asBefore else { return nil }
         guard outputBounds != nil else {
             throw Failure(.badData, "\(dataset.name) in \(dataset.path) holds vectors of bytes, 0 … 255, and nothing bounds the generator's output", remedy: """
-                End the generator in sigmoid or tanh, to which bytes are scaled; or scale them to -1 … 1 with --set data.range=[0,255]; \
+                End the generator in sigmoid or tanh, to which bytes are scaled; or scale them to -1 … 1 with --set 'data.range=[0, 255]'; \
                 or store them as float32, which is taken as it is.
                 """)
         }
