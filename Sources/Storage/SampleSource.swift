@@ -148,7 +148,7 @@ public final class SampleSource: @unchecked Sendable {
     ) throws(StorageError) -> (Values, ValueScan) {
         // Only a range that nothing but the values can tell makes it worth to read everything first.
         let isGuess = needsRange && dataset.declaredRange == nil && given == nil
-        let first = max(1, (1 << 26) / dataset.elements)
+        let first = max(1, (1 << 24) / dataset.elements)
         var scan = try dataset.scan(given: given, first: isGuess ? .max : first)
         if dataset.isBytes, dataset.attributeRange == nil, given == nil, scan.maximum <= 1 { scan = try dataset.scan() }
         let rows = max(1, min(64, (1 << 22) / dataset.elements))

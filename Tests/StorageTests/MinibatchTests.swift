@@ -1,3 +1,4 @@
+import Foundation
 import Kernels
 import Testing
 @testable import Storage
@@ -61,11 +62,18 @@ import Testing
     }
 
     @Test func anErrorOfTheThreadReachesTheCaller() throws {
-        let source = try SampleSource(Dataset(fixture("nan.h5")), range: nil, memoryLimit: 0)
-        let reader = try MinibatchReader(source, batch: 6, seed: 1, rows: 0 ..< 6)
-        for _ in 0 ..< 2 { expectError(.badData, "nan.h5", "example 3") { _ = try reader.minibatch(0) } }
-        let file = try SampleSource(Dataset(fixture("chunked.h5")), range: 0 ... 255, memoryLimit: 0)
-        #expect(try MinibatchReader(file, batch: 6, seed: 1, rows: 0 ..< 6).minibatch(3).count == 24)
+        // The values become NaN when the file has been opened and looked at.
+        let folder = TemporaryFolder(), path = folder.file("spoilt.h5"), rows = 100, size = 10_000
+        let description = DatasetDescription(name: "spoilt", source: "test", license: "none", dimensions: [rows, size], element: .float32, range: nil)
+        try DatasetWriter.write(path, description) { (writer) throws(StorageError) in try writer.append([Float](repeating: 0.5, count: rows * size)) }
+        let source = try SampleSource(Dataset(path), range: nil, memoryLimit: 0)
+        let reader = try MinibatchReader(source, batch: rows, seed: 1, rows: 0 ..< rows)
+        let file = try #require(FileHandle(forWritingAtPath: path)), half = try file.seekToEnd() / 2
+        try file.seek(toOffset: half)
+        try file.write(contentsOf: Data(repeating: 0xFF, count: 1 << 20))
+        for _ in 0 ..< 2 { expectError(.badData, "spoilt.h5", "nan") { _ = try reader.minibatch(0) } }
+        let bytes = try SampleSource(Dataset(fixture("chunked.h5")), range: 0 ... 255, memoryLimit: 0)
+        #expect(try MinibatchReader(bytes, batch: 6, seed: 1, rows: 0 ..< 6).minibatch(3).count == 24)
     }
 
     @Test func readersEndWithTheirThreads() throws {
