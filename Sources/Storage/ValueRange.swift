@@ -49,7 +49,7 @@ public enum DatasetOptions: Sendable {
         pairs = pairs.indices.filter { index in !pairs[..<index].contains { $0 == pairs[index] } }.map { pairs[$0] }
         let attribute = "in h5py with f[\"\(path)\"].attrs[\"range\"] = [\(pairs[0].0), \(pairs[0].1)]"
         switch self {
-        case .configuration: return "Say it with " + pairs.map { "--set data.range=[\($0.0),\($0.1)]" }.joined(separator: " or ") + "; or store it, \(attribute)."
+        case .configuration: return "Say it with " + pairs.map { "--set 'data.range=[\($0.0), \($0.1)]'" }.joined(separator: " or ") + "; or store it, \(attribute)."
         case .importing: return "Say it with " + pairs.map { "--range=\($0.0),\($0.1)" }.joined(separator: " or ") + "."
         case .tool: return "Store it, \(attribute)" + pairs.dropFirst().map { " or [\($0.0), \($0.1)]" }.joined() + "; gan-dist train also takes it as data.range."
         }

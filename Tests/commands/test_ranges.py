@@ -60,7 +60,7 @@ REFUSED = {
 def test_what_is_not_guessed(kind, tmp_path):
     path = write(tmp_path / "data.h5", REFUSED[kind])
     finished = train("dense", tmp_path / "run", "--data", path, "--steps", 1, code=65)
-    assert len(finished.errors) == 1 and "data.h5" in finished.err and "--set data.range=[" in finished.err, finished
+    assert len(finished.errors) == 1 and "data.h5" in finished.err and "--set 'data.range=[" in finished.err, finished
     assert "astype" not in finished.err
 
 

@@ -69,7 +69,7 @@ extension TrainingData {
         let slack = 0.01 * Double(bounds.upperBound - bounds.lowerBound)
         guard seen.minimum < Double(bounds.lowerBound) - slack || seen.maximum > Double(bounds.upperBound) + slack else { return [] }
         return ["the vectors of \(name) have values from \(seen.minimum) to \(seen.maximum), and the generator ends in \(ValueRange.text(Double(bounds.lowerBound) ... Double(bounds.upperBound))): "
-            + "it cannot make them. --set data.range=[\(ValueRange.plain(seen.minimum)),\(ValueRange.plain(seen.maximum))] scales them"]
+            + "it cannot make them. --set 'data.range=[\(ValueRange.plain(seen.minimum)), \(ValueRange.plain(seen.maximum))]' scales them"]
     }
 }
 
