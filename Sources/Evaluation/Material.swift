@@ -48,6 +48,8 @@ final class Material {
 
     /// Opens all files; throws alike on every rank. Collective.
     convenience init(_ request: EvaluationRequest, _ team: Team) throws {
+        // What a checkpoint was trained on is known to each rank only when it has read the checkpoint, and is looked at by each.
+        try team.communicator.inspect([request.samples, request.data, request.heldOut].compactMap { $0.map { ($0, nil) } })
         self.init(try team.communicator.agreed { try Files(request) { team.console.warn($0) } }, request)
     }
 

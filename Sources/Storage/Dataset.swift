@@ -49,6 +49,7 @@ public final class Dataset: Sendable {
 
     /// Opens `path` and checks everything that can be known without reading the values. `name` nil finds `/images` or `/samples`.
     public init(_ path: String, dataset name: String? = nil) throws(StorageError) {
+        try DatasetInspection.require(path, dataset: name)
         let file = try HDF5File.openToRead(path)
         stored = try Self.find(name, in: file)
         self.path = path

@@ -22,6 +22,7 @@ final class HDF5File: @unchecked Sendable {
     /// sentence of its own. No lock is taken: many ranks read one file, and network file systems may have no locks.
     static func openToRead(_ path: String) throws(StorageError) -> HDF5File {
         try checkSignature(path)
+        try DatasetInspection.require(path)
         HDF5Library.willRead(path)
         let access = try propertyList(H5P_FILE_ACCESS)
         _ = try h5(.badData, "preparing to open \(path)") { H5Pset_fapl_sec2(access.id) }
@@ -79,7 +80,7 @@ final class HDF5File: @unchecked Sendable {
     }
 
     /// The file must be a regular one with HDF5's signature at 0, 512, 1024, 2048, … (HDF5 file format, "Superblock").
-    private static func checkSignature(_ path: String) throws(StorageError) {
+    static func checkSignature(_ path: String) throws(StorageError) {
         let file = try InputFile(path)
         guard file.size > 0 else {
             throw .badData("\(path) is empty.", remedy: "Copy or make the file again.")

@@ -1,6 +1,7 @@
 import Adversarial
 import ArgumentParser
 import Foundation
+import Storage
 
 @main
 struct GanDist: ParsableCommand {
@@ -19,6 +20,8 @@ struct GanDist: ParsableCommand {
 
     /// Parses and runs; of the ranks of a job only the first says what is wrong with the command line.
     static func main() {
+        DatasetInspection.answerIfAsked()
+        DatasetInspection.enable()
         let isFirst = (ProcessInfo.processInfo.environment["OMPI_COMM_WORLD_RANK"] ?? ProcessInfo.processInfo.environment["PMIX_RANK"] ?? "0") == "0"
         do {
             var command = try parseAsRoot()

@@ -30,6 +30,7 @@ public struct DataBenchmark: Encodable {
         try table.check(batch: batch)
         ranks = communicator.size
         self.batch = batch
+        try communicator.inspect([(file, nil)])
         let dataset = try communicator.agreed { try Dataset(file) }
         let range: ClosedRange<Float>? = dataset.layout == .vector ? nil : 0 ... 1
         rows = try [("memory", Int.max), ("file", 0)].map { from, limit in

@@ -58,6 +58,7 @@ public final class Run {
             try table.check(batch: configuration.training.batch)
             return table
         }
+        if let file = configuration.data.file { try communicator.inspect([(file, configuration.data.dataset)]) }
         dataset = try communicator.agreed { [configuration] in try TrainingData(configuration) }
         try communicator.requireEqual(Program.version, "the program versions")
         try communicator.requireEqual(dataset.fingerprint, "the datasets \(dataset.name)")

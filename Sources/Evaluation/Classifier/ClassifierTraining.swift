@@ -32,6 +32,7 @@ public struct ClassifierTraining: Sendable {
             }
             return ""
         }
+        try communicator.inspect(([data] + [heldOut].compactMap(\.self)).map { ($0, nil) })
         let training = try communicator.agreed { try LabelledImages(data) }
         let test = try communicator.agreed { try heldOut.map { try LabelledImages($0, like: training) } }
         let network = try communicator.agreed {
