@@ -116,16 +116,18 @@ public final class Run {
 
     /// What `--dry-run` prints.
     private func describe() {
-        console.say(configuration.yaml)
-        for player in [trainer.generator, trainer.discriminator] { console.say(player.network.memoryPlan) }
-        console.say("shards of a minibatch of \(configuration.training.batch) on \(communicator.size) ranks:")
-        console.say(trainer.shards.description(batch: configuration.training.batch))
+        guard communicator.rank == 0, !options.quiet else { return }
+        print(configuration.yaml)
+        for player in [trainer.generator, trainer.discriminator] { print(player.network.memoryPlan) }
+        print("shards of a minibatch of \(configuration.training.batch) on \(communicator.size) ranks:")
+        print(trainer.shards.description(batch: configuration.training.batch))
     }
 
     // MARK: - The loop
 
     private func loop() throws -> Int32 {
         announce()
+        StopRequest.begin()
         let steps = configuration.training.steps
         let output = configuration.output
         var pace = Pace()
@@ -145,6 +147,7 @@ public final class Run {
                 try trainer.requireEqualReplicas()                                     // all ranks
             }
         }
+        StopRequest.finish()
         try settle()
         try writing(animate)                                                           // rank 0
         finish()
