@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <limits.h>
 #include <linux/futex.h>
-#include <signal.h>
 #include <stdint.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -22,15 +21,6 @@ static inline void linux_futex_wake_all(uint32_t *word) {
 // The kernel sends `signal` to this process when its parent ends. Returns 0 or errno.
 static inline int linux_signal_on_parent_death(int signal) {
   return prctl(PR_SET_PDEATHSIG, (unsigned long)signal, 0, 0, 0) == 0 ? 0 : errno;
-}
-
-// `handler` for `signal`, restarting interrupted system calls, so that no file or MPI call ever sees EINTR from it.
-static inline int linux_handle_signal(int signal, void (*handler)(int)) {
-  struct sigaction action = {0};
-  action.sa_handler = handler;
-  action.sa_flags = SA_RESTART;
-  sigemptyset(&action.sa_mask);
-  return sigaction(signal, &action, (struct sigaction *)0) == 0 ? 0 : errno;
 }
 
 // Tells the processor that this thread waits in a loop.

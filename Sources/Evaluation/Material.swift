@@ -50,6 +50,8 @@ final class Material {
 
     /// Opens all files; throws alike on every rank. Collective.
     convenience init(_ request: EvaluationRequest, _ team: Team) throws {
+        // What a checkpoint was trained on is known to each rank only when it has read the checkpoint, and is looked at by each.
+        try team.communicator.inspect([request.samples].compactMap { $0.map { ($0, nil) } } + [request.data, request.heldOut].compactMap { $0.map { ($0, request.dataset) } })
         self.init(try team.communicator.agreed { try Files(request, team.console) }, request)
     }
 

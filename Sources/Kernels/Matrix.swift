@@ -46,6 +46,16 @@ public enum BLAS {
     /// A rank computes on one thread: call once, before the first product.
     public static func useOneThread() { openblas_set_num_threads(1) }
 
+    /// What OpenBLAS maps for one thread's products, with what the allocator adds.
+    public static let bufferBytes = 160 << 20
+
+    /// Has OpenBLAS map its buffer now, which it keeps: where it gets none, later, it asks for ever (its issue 5289).
+    public static func takeBuffer() {
+        let ones = [Float](repeating: 1, count: 64 * 64)
+        var product = ones
+        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, 64, 64, 64, 1, ones, 64, ones, 64, 0, &product, 64)
+    }
+
     /// Version, kernel and threads, as `OpenBLAS 0.3.21 … SkylakeX, 1 thread`: the bits of a product depend on them.
     public static var description: String {
         let threads = openblas_get_num_threads()

@@ -148,6 +148,16 @@ final class HDF5Dataset: @unchecked Sendable {
         }
     }
 
+    /// What one access brings into memory: the values of a chunk; 0 where there are none.
+    func elementsOfAChunk() throws(StorageError) -> Int {
+        let doing = "reading the layout of \(label)"
+        let create = Handle(try h5(.badData, doing) { H5Dget_create_plist(handle.id) }, H5Pclose)
+        guard HDF5Library.locked({ H5Pget_layout(create.id) }) == H5D_CHUNKED else { return 0 }
+        var chunk = [hsize_t](repeating: 1, count: 32)
+        _ = try h5(.badData, doing) { H5Pget_chunk(create.id, Int32(chunk.count), &chunk) }
+        return Int(min(chunk.reduce(1.0) { $0 * Double($1) }, 1e12))
+    }
+
     // MARK: Reading
 
     /// Reads everything, converted to `Element`.

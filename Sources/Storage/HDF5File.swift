@@ -26,6 +26,7 @@ final class HDF5File: @unchecked Sendable {
 
     private static func open(_ path: String) throws(StorageError) -> HDF5File {
         try checkSignature(path)
+        try DatasetInspection.require(path)
         HDF5Library.willRead(path)
         let access = try propertyList(H5P_FILE_ACCESS)
         _ = try h5(.badData, "preparing to open \(path)") { H5Pset_fapl_sec2(access.id) }
@@ -83,7 +84,7 @@ final class HDF5File: @unchecked Sendable {
     }
 
     /// The file must be a regular one with HDF5's signature.
-    private static func checkSignature(_ path: String) throws(StorageError) {
+    static func checkSignature(_ path: String) throws(StorageError) {
         let file = try InputFile(path)
         guard file.size > 0 else {
             throw .badData("\(path) is empty.", remedy: "Copy or make the file again.")

@@ -1,6 +1,7 @@
 import Adversarial
 import ArgumentParser
 import Foundation
+import Storage
 
 @main
 struct GanDist: ParsableCommand {
@@ -10,6 +11,7 @@ struct GanDist: ParsableCommand {
         discussion: """
             Exit codes: 0 done, 64 usage, 65 bad data, 66 missing file, 70 internal, 73 cannot create, 74 input/output,
             75 stopped with a checkpoint, 78 bad configuration, 80 diverged.
+            Environment: GAN_DIST_START_LIMIT, seconds that the libraries and MPI have to start; 60 on one node, else 300.
 
             Example:
               mpirun -n 8 gan-dist train          trains the built-in ring of 8 Gaussians
@@ -19,11 +21,17 @@ struct GanDist: ParsableCommand {
 
     /// Parses and runs; of the ranks of a job only the first says what is wrong with the command line.
     static func main() {
+        DatasetInspection.answerIfAsked()
+        DatasetInspection.enable()
+        // A file that meets a limit of size (ulimit -f) is an error of its writer's, not a signal.
+        signal(SIGXFSZ, SIG_IGN)
         let isFirst = (ProcessInfo.processInfo.environment["OMPI_COMM_WORLD_RANK"] ?? ProcessInfo.processInfo.environment["PMIX_RANK"] ?? "0") == "0"
         do {
             var command = try parseAsRoot(joiningNegativeNumbers(CommandLine.arguments.dropFirst()))
             try command.run()
+            if let failure = StandardOutput.failure() { throw failure }
         } catch let code as ArgumentParser.ExitCode {
+            if let failure = StandardOutput.failure() { Job.report(failure, rank: nil) }
             Foundation.exit(code.rawValue)
         } catch where !isArgumentParsers(error) {
             let failure = Failure.of(error)
@@ -33,6 +41,10 @@ struct GanDist: ParsableCommand {
             if !isFirst { Foundation.exit(0) }
             if exitCode(for: error) != .success { exit(withError: error) }
             print(exampleLast(fullMessage(for: error), unwrapped: fullMessage(for: error, columns: 1000)))
+            if let failure = StandardOutput.failure() {
+                Job.report(failure, rank: nil)
+                Foundation.exit(failure.code.rawValue)
+            }
         }
     }
 

@@ -86,16 +86,4 @@ import Testing
     private final class Warnings: Sendable {
         let all = Mutex<[Watchdog.Finding]>([])
     }
-
-    @Test func signalsAreKept() {
-        StopRequest.install()
-        #expect(!StopRequest.isPending && StopRequest.signalName == nil)
-        // To the process, not the thread: the threads of tests block signals.
-        for (signal, name) in [(SIGUSR2, "SIGUSR2"), (SIGUSR1, "SIGUSR1"), (SIGTERM, "SIGTERM"), (SIGINT, "SIGINT")] {
-            kill(getpid(), signal)
-            for _ in 0 ..< 1000 where StopRequest.signalName != name { usleep(10_000) }
-            #expect(StopRequest.isPending && StopRequest.signalName == name)
-        }
-        for signal in [SIGUSR1, SIGUSR2, SIGTERM, SIGINT] { Glibc.signal(signal, SIG_DFL) }
-    }
 }

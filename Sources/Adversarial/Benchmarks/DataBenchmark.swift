@@ -31,6 +31,7 @@ public struct DataBenchmark: Encodable {
         try table.check(batch: batch)
         ranks = communicator.size
         self.batch = batch
+        try communicator.inspect([(file, name)])
         let dataset = try communicator.agreed { try Dataset(file, dataset: name) }
         // Where the file says no range the values are read as they are: nobody trains on them.
         let range: ClosedRange<Float>? = dataset.layout == .vector || dataset.declaredRange == nil ? nil : 0 ... 1

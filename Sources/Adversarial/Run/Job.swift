@@ -1,3 +1,4 @@
+import CStart
 import Collectives
 import Foundation
 import Kernels
@@ -17,7 +18,21 @@ public enum Job {
         BLAS.useOneThread()
         signal(SIGPIPE, SIG_IGN)
         let session: MPISession
-        do { session = try MPISession() } catch { report(Failure.of(error), rank: nil); exit(ExitCode.internalError.rawValue) }
+        do {
+            try StartConditions.checkMemory()
+            // Who waits for another leaves that one the time to say so.
+            start_watch("starting MPI", 2)
+            session = try MPISession()
+            start_end_watch()
+            try StartConditions.checkLauncher(ranks: session.world.size)
+            BLAS.takeBuffer()
+        } catch {
+            let failure = Failure.of(error)
+            // What ails all ranks is said once: the launcher ends the others meanwhile.
+            if start_is_first() == 0 { sleep(1) }
+            if !(error is AgreedFailure) || Launcher.isFirst { report(failure, rank: nil) }
+            exit(failure.code.rawValue)
+        }
         let communicator = session.world
         do {
             let code = try body(communicator)
@@ -41,7 +56,11 @@ public enum Job {
     /// Rank 0 alone carries the code: a second rank with one would have mpirun end the others while they still leave.
     private static func leave(_ session: MPISession, _ communicator: any Communicator, _ code: Int32) -> Never {
         let rank = communicator.rank
-        fflush(nil)
+        var code = code
+        if rank == 0, let failure = StandardOutput.failure(), code == 0 {
+            report(failure, rank: nil)
+            code = failure.code.rawValue
+        }
         do { try session.finish() } catch { report(Failure.of(error), rank: communicator) }
         exit(rank == 0 ? code : 0)
     }

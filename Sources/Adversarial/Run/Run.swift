@@ -64,6 +64,7 @@ public final class Run {
             try table.check(batch: configuration.training.batch)
             return table
         }
+        if let file = hold.configuration.data.file { try communicator.inspect([(file, hold.configuration.data.dataset)]) }
         let data = try communicator.agreed { try TrainingData(hold.configuration, checkpoint: hold.checkpoint) }
         dataset = data
         try communicator.requireEqual(Program.version, "the program versions")
@@ -139,17 +140,20 @@ public final class Run {
 
     /// What `--dry-run` prints.
     private func describe() {
-        console.say(configuration.yaml)
-        for player in [trainer.generator, trainer.discriminator] { console.say(player.network.memoryPlan) }
-        sayRange()
-        console.say("shards of a minibatch of \(configuration.training.batch) on \(communicator.size) ranks:")
-        console.say(trainer.shards.description(batch: configuration.training.batch))
+        guard communicator.rank == 0, !options.quiet else { return }
+        print(configuration.yaml)
+        for player in [trainer.generator, trainer.discriminator] { print(player.network.memoryPlan) }
+        if let line = dataset.rangeLine { print(line) }
+        for warning in dataset.rangeWarnings { console.warn(warning) }
+        print("shards of a minibatch of \(configuration.training.batch) on \(communicator.size) ranks:")
+        print(trainer.shards.description(batch: configuration.training.batch))
     }
 
     // MARK: - The loop
 
     private func loop() throws -> Int32 {
         announce()
+        StopRequest.begin()
         let steps = configuration.training.steps
         let output = configuration.output
         var pace = Pace()
@@ -169,6 +173,7 @@ public final class Run {
                 try trainer.requireEqualReplicas()                                     // all ranks
             }
         }
+        StopRequest.finish()
         try settle()
         try writing(animate)                                                           // rank 0
         finish()

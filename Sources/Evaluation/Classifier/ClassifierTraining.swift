@@ -34,6 +34,7 @@ public struct ClassifierTraining: Sendable {
             }
             return ""
         }
+        try communicator.inspect(([data] + [heldOut].compactMap(\.self)).map { ($0, dataset) })
         let training = try communicator.agreed { try LabelledImages(data, dataset: dataset) }
         let test = try communicator.agreed { try heldOut.map { try LabelledImages($0, dataset: dataset, like: training) } }
         for images in [training] + (test.map { [$0] } ?? []) {

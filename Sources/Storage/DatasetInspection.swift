@@ -1,0 +1,156 @@
+import CChild
+import Glibc
+import Synchronization
+
+/// A first look at an HDF5 file, in a child process with limits of processor time and memory: on damaged files HDF5
+/// crashes, reads for ever, or takes all memory there is.
+///
+/// The child runs this same program. It opens what will be opened and reads values up to a bound; where it does not
+/// come to an end of that, this is what is wrong with the file. A child is begun by
+/// posix_spawn, which copies none of this process's memory (Open MPI warns of fork).
+public enum DatasetInspection {
+    private static let state = Mutex<State>(State())
+
+    private struct State {
+        /// Off in the child itself, and in programs that know nothing of it.
+        var isEnabled = false
+        var good: Set<[String]> = []
+    }
+
+    private static let command = "inspect-dataset"
+    private static let finished = "finished", outOfMemory = "out of memory"
+
+    /// Files are looked at from now on; for a program that calls ``answerIfAsked()`` first.
+    public static func enable() { state.withLock { $0.isEnabled = true } }
+
+    /// Has a child look at the file, once a process: at one dataset (nil finds it as ``Dataset`` does).
+    public static func require(_ path: String, dataset: String?) throws(StorageError) {
+        try require(path, ["dataset", path, dataset ?? ""])
+    }
+
+    /// The same for all objects of the file; one whose datasets were found good is not looked at again.
+    static func require(_ path: String) throws(StorageError) {
+        if state.withLock({ $0.good.contains { $0[1] == path } }) { return }
+        try require(path, ["file", path, ""])
+    }
+
+    /// Another process of the job has had it looked at.
+    public static func vouch(_ path: String, dataset: String?) {
+        state.withLock { _ = $0.good.insert(["dataset", path, dataset ?? ""]) }
+    }
+
+    private static func require(_ path: String, _ question: [String]) throws(StorageError) {
+        guard state.withLock({ $0.isEnabled && !$0.good.contains(question) }) else { return }
+        // What is no HDF5 file needs no child: who opens it says so.
+        guard (try? HDF5File.checkSignature(path)) != nil else { return }
+        guard let (answer, signal) = ask(question) else {
+            let text = "gan-dist: warning: \(path) is read without a first look in a child process, "
+                + "which cannot be started: \(errorText(errno))\n"
+            _ = text.withCString { write(STDERR_FILENO, $0, strlen($0)) }
+            return accept(question)
+        }
+        // What the child was refused this process will be refused, too, and says it in the words of its own command.
+        if answer == finished { return accept(question) }
+        if answer == outOfMemory {
+            throw .badData("\(path) asks for more memory than a first look at a file may take.", remedy: """
+                Allow the job more (ulimit -v), or rewrite the file with smaller chunks; a damaged file asks for too much, too.
+                """)
+        }
+        let end = child_is_out_of_time(signal) != 0 ? "HDF5 reads it without end" : "HDF5 crashed while it was read"
+        throw .badData("\(path) is damaged: \(end).", remedy: "Copy or make the file again.")
+    }
+
+    private static func accept(_ question: [String]) { state.withLock { _ = $0.good.insert(question) } }
+
+    /// All that a child prints, and the signal that ended it, if one did. Nil with errno where none can be started.
+    private static func ask(_ question: [String]) -> (answer: String, signal: Int32)? {
+        let strings = (["gan-dist", command] + question).map { strdup($0) }
+        defer { for text in strings { free(text) } }
+        var output: Int32 = 0
+        let child = child_start(strings.map { UnsafePointer($0) } + [nil], &output)
+        guard child != 0 else { return nil }
+        var text: [UInt8] = [], buffer = [UInt8](repeating: 0, count: 4096)
+        while true {
+            let count = Glibc.read(output, &buffer, buffer.count)
+            if count < 0, errno == EINTR { continue }
+            if count <= 0 { break }
+            text += buffer.prefix(count)
+        }
+        close(output)
+        return (String(decoding: text, as: UTF8.self), child_wait(child))
+    }
+
+    // MARK: In the child
+
+    /// Call it first in the program. If this process was started to look at a file, it does that and ends.
+    public static func answerIfAsked() {
+        let arguments = CommandLine.arguments
+        guard arguments.count == 5, arguments[1] == command else { return }
+        child_end_with_parent()
+        var answer = finished
+        do throws(StorageError) {
+            try look(at: arguments[3], dataset: arguments[4].isEmpty ? nil : arguments[4], whole: arguments[2] == "file")
+        } catch {
+            if error.message.contains("memory allocation failed") { answer = outOfMemory }
+        }
+        let bytes = Array(answer.utf8)
+        _ = write(STDOUT_FILENO, bytes, bytes.count)
+        _exit(0)
+    }
+
+    private static func look(at path: String, dataset name: String?, whole: Bool) throws(StorageError) {
+        // 200 MB are what the program and its libraries map.
+        child_limit_memory(1 << 30)
+        let size = try InputFile(path).size
+        child_limit_time(1 + Double(size) / 5e7)
+        if whole {
+            let file = try HDF5File.openToRead(path)
+            var left = 10_000
+            walk(file, "/", depth: 0, &left)
+            return
+        }
+        let dataset = try Dataset(path, dataset: name, labelled: true)
+        _ = try? dataset.labels
+        try read(dataset.stored)
+    }
+
+    /// Opens all that is there. What HDF5 refuses will be refused again where it is wanted.
+    private static func walk(_ file: HDF5File, _ path: String, depth: Int, _ left: inout Int) {
+        guard depth < 16, left > 0 else { return }
+        left -= 1
+        switch path == "/" ? nil : try? file.object(path) {
+        case .dataset(let dataset):
+            _ = try? dataset.location.attributes()
+            guard (try? dataset.checkStorage()) != nil else { return }
+            switch dataset.type {
+            case .integer, .float: try? read(dataset)
+            default: return
+            }
+        case .group(let group):
+            _ = try? group.location.attributes()
+            for name in (try? group.names()) ?? [] { walk(file, "\(path)/\(name)", depth: depth + 1, &left) }
+        case .absent?: return
+        case nil:
+            guard path == "/" else { return }
+            _ = try? file.root.attributes()
+            for name in (try? file.root.names()) ?? [] { walk(file, "/\(name)", depth: depth + 1, &left) }
+        }
+    }
+
+    /// Values of a small dataset, or the first, middle and last row of a large one.
+    private static func read(_ dataset: HDF5Dataset) throws(StorageError) {
+        guard dataset.count > 0, let rows = dataset.dimensions.first else { return }
+        let row = dataset.count / rows, chunk = try dataset.elementsOfAChunk()
+        let isSmall = dataset.count <= 1 << 24, once = isSmall ? dataset.count : max(row, chunk)
+        child_limit_memory(1 << 30 + 40 * max(once, chunk))
+        child_limit_time(1 + 3 * Double(once) / 5e6)
+        if isSmall {
+            _ = try dataset.readAll(Float.self)
+            return
+        }
+        guard row <= 1 << 28 else { return }
+        let values = UnsafeMutableBufferPointer<Float>.allocate(capacity: row)
+        defer { values.deallocate() }
+        for index in Set([0, rows / 2, rows - 1]).sorted() { try dataset.read(rows: index ..< index + 1, into: values) }
+    }
+}

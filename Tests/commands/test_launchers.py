@@ -1,0 +1,31 @@
+"""Under a launcher that is not Open MPI's each process would train alone: the collective commands refuse, once."""
+
+from conftest import PROGRAM, Running, gan_dist
+from test_bad_input import refused
+
+RING = ["train", "--steps", "1", "--batch", "16"]
+
+
+def under(environment, *arguments, ranks=1):
+    return Running(arguments, ranks, environment=environment).wait()
+
+
+def test_other_launchers(tmp_path):
+    run = tmp_path / "run"
+    for environment in ({"PMI_SIZE": "4", "PMI_RANK": "0"},
+                        {"SLURM_STEP_NUM_TASKS": "4", "SLURM_PROCID": "0", "SLURM_NTASKS": "4"}):
+        refused(under(environment, *RING, "--run", run), 78, "4 processes", "mpirun")
+    # Only the first of them speaks.
+    finished = under({"PMI_SIZE": "4", "PMI_RANK": "2"}, "bench", "allreduce")
+    assert finished.code == 78 and not finished.err, finished
+    assert not run.exists()
+
+
+def test_no_false_alarm(tmp_path):
+    """A batch script, a step of one process, mpirun inside a step, and commands of one process."""
+    for number, (environment, ranks) in enumerate([({"SLURM_NTASKS": "8", "SLURM_JOB_ID": "1", "SLURM_PROCID": "0"}, 1),
+                                                   ({"SLURM_STEP_NUM_TASKS": "1", "SLURM_PROCID": "0"}, 1)]):
+        assert under(environment, *RING, "--run", tmp_path / str(number), ranks=ranks).code == 0
+    step = ["bash", "-c", 'export SLURM_STEP_NUM_TASKS=8; exec "$0" "$@"', PROGRAM]
+    assert Running([*RING, "--run", tmp_path / "mpirun"], 2, command=step).wait().code == 0
+    assert under({"PMI_SIZE": "4", "PMI_RANK": "0"}, "presets").code == 0

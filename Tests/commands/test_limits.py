@@ -1,0 +1,143 @@
+"""Limits of memory, files and time, closed and full outputs, signals in the start: a sentence and a code, no hang, no crash."""
+
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import time
+
+import pytest
+
+from conftest import CONFIGS, PROGRAM, ROOT, Running, gan_dist, train
+from processes import ranks as processes
+from test_bad_input import refused
+
+RING = ["train", "--steps", "1", "--batch", "16"]
+
+
+def limited(limit, ranks, *arguments):
+    return Running(arguments, ranks, command=["bash", "-c", f'ulimit {limit}; exec "$0" "$@"', PROGRAM])
+
+
+@pytest.mark.parametrize("ranks", [1, 3])
+def test_memory_of_the_start(ranks, tmp_path):
+    """OpenBLAS asks for ever where it gets no memory. A rank trains, or says that it has too little."""
+    for megabytes in (100, 250, 400, 600, 1500):
+        finished = limited(f"-v {megabytes * 1000}", ranks, *RING, "--run", tmp_path / str(megabytes)).wait(30)
+        assert "Fatal" not in finished.err and "crashed" not in finished.err, finished
+        if megabytes == 1500:
+            assert finished.code == 0, finished
+        elif megabytes == 100:
+            assert finished.code == 127 and "shared libraries" in finished.err, finished
+        elif finished.code != 0:
+            assert finished.code == 70 and "memory" in finished.err, finished
+
+
+def stuck(tmp_path, **environment):
+    """gan-dist with a library loaded first that never ends its initialisation."""
+    (tmp_path / "stuck.c").write_text("#include <unistd.h>\n"
+                                      "__attribute__((constructor)) static void wait_for_ever(void) { for (;;) pause(); }\n")
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", tmp_path / "stuck.so", tmp_path / "stuck.c"], check=True)
+    return Running(RING, command=["env", f"LD_PRELOAD={tmp_path}/stuck.so", PROGRAM], environment=environment)
+
+
+def test_limit_of_the_start(tmp_path):
+    finished = stuck(tmp_path, GAN_DIST_START_LIMIT="2", OMPI_COMM_WORLD_RANK="5").wait(20)
+    refused(finished, 70, "rank 5", socket.gethostname(), "2 s")
+    assert "loading the libraries" in finished.err
+
+
+def one_stuck_rank(tmp_path, **environment):
+    """Two ranks, of which the second never comes: the first waits for it in MPI_Init."""
+    script = tmp_path / "rank"
+    script.write_text('#!/bin/sh\n[ "$OMPI_COMM_WORLD_RANK" = 1 ] && exec sleep 100\nexec "$0.program" "$@"\n')
+    (tmp_path / "rank.program").symlink_to(PROGRAM)
+    script.chmod(0o755)
+    return Running(RING, ranks=2, command=[script], environment=environment)
+
+
+def test_stuck_rank_ends_the_job(tmp_path):
+    refused(one_stuck_rank(tmp_path, GAN_DIST_START_LIMIT="2").wait(30), 70, "starting MPI", "rank 0")
+
+
+def test_signal_in_MPI_Init(tmp_path):
+    running = one_stuck_rank(tmp_path)
+    deadline = time.monotonic() + 20
+    while not (ranks := processes(running.process.pid)) or "libmpi" not in pathlib.Path(f"/proc/{ranks[0]}/maps").read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    time.sleep(1)
+    os.kill(ranks[0], signal.SIGTERM)
+    finished = running.wait(10)
+    assert finished.code == 143 and "SIGTERM before training began" in finished.err, finished
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_signals_in_the_start(number, tmp_path):
+    running = stuck(tmp_path)
+    time.sleep(0.3)
+    running.signal(number)
+    assert running.wait(3).code in (-number, 128 + number)
+
+
+def test_hangup(start, data, tmp_path):
+    """HUP stops a run as TERM does; under nohup it does nothing."""
+    for ignored in (False, True):
+        run = tmp_path / str(ignored)
+        command = ["env", "--ignore-signal=HUP", PROGRAM] if ignored else [PROGRAM]
+        arguments = ["train", "--config", CONFIGS / "dense.yaml", "--data", data, "--run", run, "--steps", 10**6]
+        running = Running(arguments, command=command)
+        while not ((run / "metrics.jsonl").exists() and (run / "metrics.jsonl").stat().st_size > 2000):
+            assert running.process.poll() is None
+            time.sleep(0.02)
+        running.signal(signal.SIGHUP)
+        if ignored:
+            time.sleep(0.5)
+            assert running.process.poll() is None
+            running.signal(signal.SIGTERM)
+        assert running.wait(20).code == 75
+
+
+def test_full_standard_output(data, run):
+    train("dense", run, "--data", data, "--steps", 1)
+    for command in ("presets", "presets ring", "--help", f"data info {data}", f"data verify {data}",
+                    f"checkpoint info {run}/checkpoints/latest",
+                    f"evaluate {run} --data {data} --count 20 --metrics mmd --json", "bench allreduce --json --repetitions 1",
+                    "train --dry-run"):
+        done = subprocess.run(["bash", "-c", f'"$0" {command} > /dev/full', PROGRAM], capture_output=True, text=True)
+        assert done.returncode == 74 and done.stderr.count("gan-dist: error: standard output") == 1, (command, done)
+    # A reader that has seen enough is no failure.
+    commands = 'for i in 1 2 3 4 5; do "$0" presets | true; done; "$0" presets | head -1'
+    done = subprocess.run(["bash", "-c", commands, PROGRAM], capture_output=True, text=True)
+    assert done.returncode == 0 and not done.stderr, done
+
+
+def test_limit_of_a_file(data, run):
+    finished = limited("-f 16", 1, "train", "--config", CONFIGS / "dense.yaml", "--data", data, "--run", run).wait()
+    refused(finished, 74, "File too large")
+
+
+def test_closed_standard_files(data, run):
+    """What is printed does not go into the next file that is opened."""
+    before = data.read_bytes()
+    arguments = ["train", "--config", CONFIGS / "dense.yaml", "--data", data, "--run", run]
+    subprocess.run(["bash", "-c", 'exec "$0" "$@" <&- >&- 2>&-', PROGRAM, *map(str, arguments)])
+    assert data.read_bytes() == before
+    assert gan_dist("checkpoint", "verify", run / "checkpoints/step-00000012.h5").code == 0
+    assert all(line.startswith("{") for line in (run / "metrics.jsonl").read_text().splitlines())
+
+
+def test_build_for_another_processor(tmp_path):
+    """The check alone, built for AVX-512: before main, and with no instruction that this processor lacks."""
+    if "avx512f" in pathlib.Path("/proc/cpuinfo").read_text() or os.uname().machine != "x86_64":
+        pytest.skip("this processor has all that x86-64-v4 is")
+    clang = shutil.which("clang") or pathlib.Path(shutil.which("swift")).resolve().parent / "clang"
+    (tmp_path / "main.c").write_text('#include <stdio.h>\nint main(void) { puts("main"); return 0; }\n')
+    sources = [ROOT / "Sources/CStart/start.c", ROOT / "Sources/CStart/stop.c", tmp_path / "main.c"]
+    flags = ["-O2", "-march=x86-64-v4", "-I", ROOT / "Sources/CStart/include"]
+    subprocess.run([clang, *flags, *sources, "-o", tmp_path / "program"], check=True)
+    finished = Running([], command=[tmp_path / "program"]).wait()
+    refused(finished, 70, "AVX-512", socket.gethostname(), "launch/build")
+    assert finished.out == ""
