@@ -123,16 +123,18 @@ int start_has_room(size_t bytes) {
 // OpenBLAS begins a thread for each processor when it is loaded, and each takes 128 MB at once; where it gets none it
 // asks for ever (its issue 5289). It reads its environment before main, and the C library's own cannot be changed
 // yet: so the program is started again.
-PLAIN static void use_one_thread(char **arguments, char **environment) {
+PLAIN static void start_again_with_less(char **arguments, char **environment) {
     struct rlimit space;
     if (getrlimit(RLIMIT_AS, &space) != 0 || space.rlim_cur == RLIM_INFINITY) return;
     if (value(environment, "OPENBLAS_NUM_THREADS")) return;
     size_t count = 0;
     while (environment[count]) count++;
-    char *extended[count + 2];
+    char *extended[count + 3];
     memcpy(extended, environment, count * sizeof *environment);
     extended[count] = "OPENBLAS_NUM_THREADS=1";
-    extended[count + 1] = NULL;
+    // And the C library would reserve 64 MB for each of the threads that MPI and a rank begin.
+    extended[count + 1] = "MALLOC_ARENA_MAX=2";
+    extended[count + 2] = NULL;
     char path[4096];
     ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
     if (length <= 0) return;
@@ -227,7 +229,7 @@ PLAIN static void begin(int count, char **arguments, char **environment) {
     if (gethostname(host, sizeof host - 1) != 0) strcpy(host, "?");
     open_standard_files();
     check_processor(environment);
-    use_one_thread(arguments, environment);
+    start_again_with_less(arguments, environment);
     choose_limit(environment);
     start_watch("loading the libraries", 0);
 }
