@@ -158,7 +158,7 @@ CONFIGURATIONS = {
     "shape that does not fit": ("units: 64", "units: 63", ["63"]),
     "no logit": ("units: 1,", "units: 2,", ["discriminator"]),
     "not YAML": ("name: dense", "name: [dense", ["config.yaml"]),
-    "empty": (None, "", ["generator"]),
+    "empty": (None, "", ["nothing in it", "gan-dist presets"]),
 }
 
 

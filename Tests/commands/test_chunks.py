@@ -84,7 +84,8 @@ def test_the_order_is_settled_by_the_file_at_the_start_and_then_fixed(tmp_path):
 
 
 def test_a_layout_that_is_slow_is_said_to_be_with_what_to_do(tmp_path):
-    images = numpy.zeros((90, 128, 128, 1), numpy.uint8)
+    images = numpy.full((90, 128, 128, 1), 200, numpy.uint8)
+    images[:, ::2] = 0
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file.create_dataset("images", data=images, chunks=(90, 128, 128, 1), compression="gzip")
     network = ["--set", "generator.2.dense.units=16384", "--set", "generator.4.reshape.shape=[128, 128, 1]", "--batch", 8]
