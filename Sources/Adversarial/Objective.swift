@@ -1,4 +1,76 @@
 import Foundation
+import Kernels
+
+/// What the two players minimise: costs of the discriminator's logits, of real and of generated examples together.
+///
+/// Costs are of the mean over a minibatch of n rows (a row is what D judges as one: an example, or a pack of them), of which a call
+/// sees the rows of one shard. A call returns the *sum* of its rows' costs, in Double and in the order of the rows, and writes the
+/// derivative of the minibatch's mean cost with respect to each logit. This is the one place that loops over logits.
+public protocol Objective: Sendable {
+    /// Whether a logit is log(p / (1 − p)) of D's probability p that the example is real: only then D(x), V(D, G) and the bound of the
+    /// Jensen–Shannon divergence mean something.
+    var isLogOdds: Bool { get }
+    /// What the reported cost of D is of the sum of its two halves.
+    var weight: Double { get }
+    /// D's cost. Row i of `real` stands beside row i of `fake`.
+    func discriminator(real: Floats, fake: Floats, of rows: Int, into slopes: (real: Floats, fake: Floats)) -> (real: Double, fake: Double)
+    /// G's cost.
+    func generator(fake: Floats, of rows: Int, into slopes: Floats) -> Double
+}
+
+/// The game of Goodfellow et al. 2014: D classifies, with the cross-entropy as its cost; G has one of three costs.
+public struct StandardObjective: Objective {
+    public let generatorLoss: GeneratorLoss
+    public let discriminatorLoss: DiscriminatorLoss
+
+    public init(generator: GeneratorLoss, discriminator: DiscriminatorLoss) {
+        (generatorLoss, discriminatorLoss) = (generator, discriminator)
+    }
+
+    public var isLogOdds: Bool { true }
+    public var weight: Double { discriminatorLoss.weight }
+
+    public func discriminator(
+        real: Floats, fake: Floats, of rows: Int, into slopes: (real: Floats, fake: Floats)
+    ) -> (real: Double, fake: Double) {
+        let loss = discriminatorLoss, weight = loss.weight / Double(rows)
+        var costs = (real: 0.0, fake: 0.0)
+        for row in 0 ..< real.count {
+            costs.real += loss.valueOnReal(Double(real[row]))
+            slopes.real[row] = Float(weight * loss.slopeOnReal(Double(real[row])))
+        }
+        for row in 0 ..< fake.count {
+            costs.fake += loss.valueOnFake(Double(fake[row]))
+            slopes.fake[row] = Float(weight * loss.slopeOnFake(Double(fake[row])))
+        }
+        return costs
+    }
+
+    public func generator(fake: Floats, of rows: Int, into slopes: Floats) -> Double {
+        var cost = 0.0
+        for row in 0 ..< fake.count {
+            cost += generatorLoss.value(Double(fake[row]))
+            slopes[row] = Float(generatorLoss.slope(Double(fake[row])) / Double(rows))
+        }
+        return cost
+    }
+}
+
+/// What logits say where they are log-odds: sums over the rows of a shard.
+struct LogOddsFigures {
+    /// Of D(x) = σ(s).
+    var probability = 0.0
+    /// Of log D(x) for real examples, of log(1 − D(x)) for generated ones: the terms of V(D, G).
+    var value = 0.0
+
+    init(_ logits: Floats, isReal: Bool) {
+        for row in 0 ..< logits.count {
+            let logit = Double(logits[row])
+            probability += sigmoid(logit)
+            value -= softplus(isReal ? -logit : logit)
+        }
+    }
+}
 
 /// The generator's cost on the discriminator's logit s of a generated example.
 ///

@@ -55,7 +55,7 @@ public struct OptimalDiscriminator {
         if model.configuration.latent.size == 1 {
             let reach: Float = model.configuration.latent.distribution == .normal ? 2.5 : Float(3).squareRoot()
             let z = FloatBuffer((0 ... 20).map { reach * (Float($0) / 10 - 1) })
-            let images = try model.network.forward(Batch(z.values, count: z.count, shape: .vector(1)), mode: .sampling)
+            let images = try model.network.forward(Batch(z.values, count: z.count, shape: .vector(1)), parameters: model.network.store.values.values, mode: .sampling)
             arrows = (0 ..< z.count).map { (Double(z.values[$0]), Double(images.values[$0])) }
         }
         try self.init(mixture, generated: generated.map(Double.init), discriminator: { points in

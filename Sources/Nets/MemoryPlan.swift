@@ -16,12 +16,12 @@ struct LayerPlan {
     /// Whether its gradient is made before the input's, so that it can travel while the rest of the layer is computed.
     let gradientFirst: Bool
     let statisticRanges: [Range<Int>]
-    /// Where the layer treats all parts of a minibatch as one batch.
-    let shared: (layer: any MinibatchLayer, sums: any SharedSums)?
+    /// Where the layer treats all parts of a minibatch as one batch: with the sums of each half.
+    let shared: (layer: any MinibatchLayer, sums: [any SharedSums])?
 }
 
 extension Network {
-    /// The shape that `layers` make of `input`; throws as ``init(_:input:capacity:parts:name:sums:)`` does.
+    /// The shape that `layers` make of `input`; throws as ``init(_:input:capacity:shards:halves:name:sums:)`` does.
     public static func outputShape(of layers: [any Layer], input: Shape, name: String) throws(ShapeError) -> Shape {
         try shapes(of: layers, input: input, name: name).last!
     }
@@ -62,7 +62,7 @@ extension Network {
         return computed
     }
 
-    static func plan(_ layers: [any Layer], shapes: [Shape], capacity: Int, parts: Int, store: ParameterStore,
+    static func plan(_ layers: [any Layer], shapes: [Shape], capacity: Int, parts: Int, halves: Int, store: ParameterStore,
                      sums: ((Int) -> any SharedSums)?) -> [LayerPlan] {
         // The network's input belongs to the caller: nothing is written over it.
         var mustStay = true
@@ -77,8 +77,10 @@ extension Network {
             let ranges = store.entries.filter { $0.layer == number }.map(\.range)
             if layer.outputMemory != .input { mustStay = layer.backwardReadsOutput }
             let saved = layer.savedCount(for: shapes[number], batch: capacity)
-            var shared: (any MinibatchLayer, any SharedSums)?
-            if let layer = layer as? any MinibatchLayer, let sums { shared = (layer, sums(layer.sharedCount(for: shapes[number]))) }
+            var shared: (any MinibatchLayer, [any SharedSums])?
+            if let layer = layer as? any MinibatchLayer, let sums {
+                shared = (layer, (0 ..< halves).map { _ in sums(layer.sharedCount(for: shapes[number])) })
+            }
             return LayerPlan(
                 input: shapes[number], output: shapes[number + 1],
                 outputValues: buffer?.values, outputBuffer: buffer,
@@ -103,7 +105,7 @@ extension Network {
             return "\(tenths / 10).\(tenths % 10)"
         }
         var lines = [
-            "\(name): input \(inputShape), batches of at most \(parts > 1 ? "\(parts) parts of " : "")\(capacity)",
+            "\(name): input \(inputShape), batches of at most \(shards > 1 ? "\(shards) shards of " : "")\(capacity)\(halves > 1 ? " real and as many generated examples" : "")",
             row(["layer", "output", "parameters", "MB"]),
         ]
         for (number, plan) in plans.enumerated() {
@@ -112,7 +114,7 @@ extension Network {
                 megabytes((plan.outputValues?.count ?? 0) + plan.saved.count),
             ]))
         }
-        lines.append(row(["parameters and gradients", "", "\(store.parameterCount)", megabytes(2 * store.count)]))
+        lines.append(row(["parameters", "", "\(store.parameterCount)", megabytes(store.count)]))
         lines.append(row(["gradients of activations", "", "", megabytes(gradients.reduce(0) { $0 + $1.count })]))
         lines.append(row(["scratch", "", "", megabytes(scratch.count)]))
         return lines.joined(separator: "\n")

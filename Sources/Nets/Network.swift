@@ -2,11 +2,12 @@ import Kernels
 
 /// Layers one after another, their parameters, and all the memory that the batches need.
 ///
-/// A batch is run whole, or in ``parts`` of at most ``capacity`` examples each: then every layer is run part by part before the
-/// next layer, and each part gives the bits that it gives alone. Only a ``MinibatchLayer`` makes one part depend on others.
+/// A batch is run whole, or in parts (``BatchPart``) of at most ``capacity`` examples each: then every layer is run part by part
+/// before the next layer.
 ///
-/// Everything is planned when the network is built; ``forward(_:mode:parts:batchStatistics:)`` and
-/// ``backward(from:into:adding:inputGradient:ready:)`` allocate nothing. Each forward overwrites what the one before left.
+/// The network does not own the values that it computes with: forward and backward take the vector of parameters, of the layout of
+/// ``store``. Everything is planned when the network is built; ``forward(_:parameters:mode:parts:batchStatistics:)`` and
+/// ``backward(from:parameters:into:adding:only:inputGradient:ready:)`` allocate nothing. Each forward overwrites what the one before left.
 public final class Network {
     public let name: String
     public let layers: [any Layer]
@@ -14,8 +15,10 @@ public final class Network {
     public let outputShape: Shape
     /// Examples in a part of a batch, at most.
     public let capacity: Int
-    /// Parts of a batch, at most.
-    public let parts: Int
+    /// Shards that a batch holds, at most: each has a gradient of its own.
+    public let shards: Int
+    /// Halves of a shard, 1 or 2, each of at most ``capacity`` examples.
+    public let halves: Int
     public let store: ParameterStore
 
     /// The layers as they are computed: a layer that the one before can apply is part of that one.
@@ -29,8 +32,7 @@ public final class Network {
     private var inputs: [Floats]
     private var lastOutput = Floats.none
     private var lastWasTraining = false
-    /// The rows of each part of the last forward.
-    private var lastParts: [Range<Int>] = []
+    private var lastParts: [BatchPart] = []
     private var lastCount = 0
 
     /// The shape of each layer's output.
@@ -38,49 +40,53 @@ public final class Network {
 
     /// Throws where a layer cannot take the output of the one before: `generator: layer 3 (dense): its input is …`.
     ///
-    /// `sums` makes the sums of so many numbers over all parts of a minibatch for each ``MinibatchLayer``; a network without
-    /// cannot train those.
-    public init(_ layers: [any Layer], input: Shape, capacity: Int, parts: Int = 1, name: String,
+    /// `sums` makes the sums of so many numbers over all shards of a minibatch, for each ``MinibatchLayer`` and half; a network
+    /// without cannot train those layers.
+    public init(_ layers: [any Layer], input: Shape, capacity: Int, shards: Int = 1, halves: Int = 1, name: String,
                 sums: ((Int) -> any SharedSums)? = nil) throws(ShapeError) {
-        precondition(capacity > 0 && parts > 0, "\(name): planned for batches of \(parts) × \(capacity)")
+        precondition(capacity > 0 && shards > 0 && halves > 0, "\(name): planned for batches of \(shards) × \(halves) × \(capacity)")
         guard !layers.isEmpty else { throw ShapeError("\(name): it has no layers") }
         self.name = name
         self.layers = layers
         self.capacity = capacity
-        self.parts = parts
+        self.shards = shards
+        self.halves = halves
         inputShape = input
 
         let shapes = try Self.shapes(of: layers, input: input, name: name)
         outputShape = shapes[layers.count]
         store = ParameterStore(layers: layers, inputs: Array(shapes.dropLast()))
         computed = Self.joined(layers)
-        plans = Self.plan(computed, shapes: shapes, capacity: capacity, parts: parts, store: store, sums: sums)
+        plans = Self.plan(computed, shapes: shapes, capacity: capacity, parts: shards * halves, halves: halves, store: store, sums: sums)
         lowestWithParameters = store.entries.first?.layer ?? layers.count
         inputs = Array(repeating: .none, count: layers.count)
-        lastParts.reserveCapacity(parts)
+        lastParts.reserveCapacity(shards * halves)
         // A smaller batch may need more: it is computed in another form, or in fewer blocks.
         let counts = zip(computed, shapes).flatMap { layer, shape in
             (1 ... capacity).map { layer.scratchCount(for: shape, batch: $0) }
         }
         scratch = FloatBuffer(count: counts.max()!)
-        let largest = capacity * parts * shapes.map(\.count).max()!
+        let largest = capacity * shards * halves * shapes.map(\.count).max()!
         gradients = [FloatBuffer(count: largest), FloatBuffer(count: largest)]
     }
 
     /// The output for `input`, valid until the next forward. `input` itself must stay as it is until the last backward.
     ///
     /// - Parameters:
-    ///   - parts: the rows of each part, in order and without gaps; nil: the batch is run whole.
+    ///   - parameters: of the store's layout.
+    ///   - parts: in order and without gaps; nil: the batch is run whole.
     ///   - batchStatistics: where in training layers with running statistics add n · (the part's statistics), in the store's layout
     ///     for each part, one after another: average it over all shards, then ``ParameterStore/applyStatistics(_:samples:)``. Nil:
     ///     nobody wants them.
     ///
     /// Throws what ``SharedSums/sum()`` throws, and nothing else.
-    public func forward(_ input: Batch, mode: Mode, parts: [Range<Int>]? = nil, batchStatistics: Floats? = nil) throws -> Batch {
+    public func forward(
+        _ input: Batch, parameters: Floats, mode: Mode, parts: [BatchPart]? = nil, batchStatistics: Floats? = nil
+    ) throws -> Batch {
         precondition(input.shape == inputShape, "\(name): a batch of \(input.shape) where \(inputShape) was planned")
         precondition(input.count > 0, "\(name): an empty batch")
-        divide(input.count, into: parts)
-        if case .training = mode { lastWasTraining = true } else { lastWasTraining = false }
+        precondition(parameters.count == store.count, "\(name): \(parameters.count) parameters where it has \(store.count)")
+        divide(input.count, into: parts, mode)
 
         var current = input
         for number in layers.indices {
@@ -88,13 +94,15 @@ public final class Network {
             inputs[number] = current.values
             let output = Batch(plan.outputValues ?? current.values, count: input.count, shape: plan.output)
             if lastWasTraining, let shared = plan.shared {
-                for part in lastParts.indices { shared.layer.prepareForward(current[lastParts[part]], memory(number, part)) }
-                try shared.sums.sum()
+                for index in lastParts.indices {
+                    shared.layer.prepareForward(current[lastParts[index].rows], memory(number, index, parameters))
+                }
+                try sum(shared.sums, of: lastParts.indices)
             }
-            for part in lastParts.indices {
-                let rows = lastParts[part]
-                computed[number].forward(current[rows], into: output[rows], memory(number, part, batchStatistics: batchStatistics),
-                                       mode: mode.from(sample: rows.lowerBound))
+            for index in lastParts.indices {
+                let part = lastParts[index]
+                computed[number].forward(current[part.rows], into: output[part.rows],
+                                         memory(number, index, parameters, batchStatistics: batchStatistics), mode: part.mode(mode))
             }
             current = output
         }
@@ -107,24 +115,26 @@ public final class Network {
     ///
     /// - Parameters:
     ///   - gradient: not changed.
-    ///   - target: flat, of the store's layout for each part, one after another, for the parameters' gradients. Nil: the network is
+    ///   - parameters: those of the forward.
+    ///   - target: flat, of the store's layout for each shard, one after another, for the parameters' gradients. Nil: the network is
     ///     frozen, and no work is spent on them.
     ///   - adding: whether to add to what is in `target`, rather than overwrite it (all but the padding).
+    ///   - parts: those of the last forward that have a gradient; nil: all of them. The rows of the others are neither read nor written.
     ///   - inputGradient: whether to return the gradient with respect to the input (valid until the next backward).
-    ///   - ready: called with each range of every part's gradient that is final, last layer first: together a growing suffix, in
+    ///   - ready: called with each range of every shard's gradient that is final, last layer first: together a growing suffix, in
     ///     the end all.
     ///
     /// Throws what `ready` and ``SharedSums/sum()`` throw, and nothing else.
     public func backward(
-        from gradient: Batch, into target: Floats?, adding: Bool = false, inputGradient: Bool, ready: (Range<Int>) throws -> Void = { _ in }
+        from gradient: Batch, parameters: Floats, into target: Floats?, adding: Bool = false, only parts: Range<Int>? = nil,
+        inputGradient: Bool, ready: (Range<Int>) throws -> Void = { _ in }
     ) throws -> Batch? {
         precondition(lastWasTraining, "\(name): backward without a forward in training")
         precondition(gradient.shape == outputShape && gradient.count == lastCount,
                      "\(name): a gradient of \(gradient.count) × \(gradient.shape) for \(lastCount) × \(outputShape)")
-        precondition(target == nil || target!.count == lastParts.count * store.count,
-                     "\(name): \(target!.count) gradients for \(lastParts.count) parts of \(store.count) values")
-
+        precondition(target == nil || target!.count % max(store.count, 1) == 0, "\(name): \(target!.count) gradients for shards of \(store.count) values")
         precondition(target != nil || inputGradient, "\(name): backward of which nothing is wanted")
+        let parts = parts ?? lastParts.indices
         let lowest = inputGradient ? 0 : lowestWithParameters
         var current = gradient
         var side = -1
@@ -142,81 +152,108 @@ public final class Network {
                 next = Batch(inPlace ? current.values : gradients[side].values, count: lastCount, shape: plan.input)
             }
             let gradientFirst = plan.gradientFirst && target != nil && next != nil
-            try backward(number, from: current, into: gradientFirst ? nil : next, target, adding: adding)
+            try backward(number, parts, from: current, into: gradientFirst ? nil : next, parameters, target, adding: adding)
             if target != nil, let start = plan.parameterStart {
                 try ready(start ..< final)
                 final = start
             }
-            if gradientFirst { try backward(number, from: current, into: next, nil, adding: adding) }
+            if gradientFirst { try backward(number, parts, from: current, into: next, parameters, nil, adding: adding) }
             if let next { current = next }
         }
         return inputGradient ? current : nil
     }
 
-    /// One layer of ``backward(from:into:adding:inputGradient:ready:)``, part by part.
-    private func backward(_ number: Int, from gradient: Batch, into inputGradient: Batch?, _ target: Floats?, adding: Bool) throws {
+    /// One layer of ``backward(from:parameters:into:adding:only:inputGradient:ready:)``, part by part.
+    private func backward(
+        _ number: Int, _ parts: Range<Int>, from gradient: Batch, into inputGradient: Batch?, _ parameters: Floats, _ target: Floats?, adding: Bool
+    ) throws {
         let plan = plans[number]
         let input = Batch(inputs[number], count: lastCount, shape: plan.input)
         let output = Batch(number + 1 < layers.count ? inputs[number + 1] : lastOutput, count: lastCount, shape: plan.output)
         if let shared = plan.shared {
-            for part in lastParts.indices {
-                let rows = lastParts[part]
-                shared.layer.prepareBackward(gradient[rows], input: input[rows], memory(number, part, gradients: target, adding: adding),
+            for index in parts {
+                let rows = lastParts[index].rows
+                shared.layer.prepareBackward(gradient[rows], input: input[rows],
+                                             memory(number, index, parameters, gradients: target, adding: adding || isAdded(index, parts)),
                                              parameterGradients: target != nil)
             }
-            try shared.sums.sum()
+            try sum(shared.sums, of: parts)
         }
-        for part in lastParts.indices {
-            let rows = lastParts[part]
+        for index in parts {
+            let rows = lastParts[index].rows
             computed[number].backward(gradient[rows], input: input[rows], output: output[rows], into: inputGradient?[rows],
-                                    memory(number, part, gradients: target, adding: adding), parameterGradients: target != nil)
+                                      memory(number, index, parameters, gradients: target, adding: adding || isAdded(index, parts)),
+                                      parameterGradients: target != nil)
+        }
+    }
+
+    /// Whether part `index` adds to the gradient that an earlier one of `parts` has written.
+    private func isAdded(_ index: Int, _ parts: Range<Int>) -> Bool {
+        for earlier in parts.lowerBound ..< index where lastParts[earlier].shard == lastParts[index].shard { return true }
+        return false
+    }
+
+    /// Adds up the numbers of the halves that `parts` belong to.
+    private func sum(_ sums: [any SharedSums], of parts: Range<Int>) throws {
+        for half in 0 ..< halves {
+            for index in parts where lastParts[index].half == half {
+                try sums[half].sum()
+                break
+            }
         }
     }
 
     /// The keep masks (1 kept, 0 dropped) that the dropout layers drew in the last forward in training, part by part.
-    public var dropoutMasks: [(name: String, rows: Range<Int>, mask: Floats)] {
+    public var dropoutMasks: [(name: String, part: BatchPart, mask: Floats)] {
         layers.indices.filter { layers[$0] is Dropout }.flatMap { number in
-            lastParts.indices.map { part in
-                let mask = memory(number, part).saved[0 ..< lastParts[part].count * plans[number].input.count]
-                return ("\(number).\(layers[number].name)", lastParts[part], mask)
+            lastParts.indices.map { index in
+                let mask = savedValues(number, index)[0 ..< lastParts[index].rows.count * plans[number].input.count]
+                return ("\(number).\(layers[number].name)", lastParts[index], mask)
             }
         }
     }
 
     /// Takes note of the parts of a batch.
-    private func divide(_ count: Int, into parts: [Range<Int>]?) {
+    private func divide(_ count: Int, into parts: [BatchPart]?, _ mode: Mode) {
         lastCount = count
         lastParts.removeAll(keepingCapacity: true)
-        if let parts { lastParts.append(contentsOf: parts) } else { lastParts.append(0 ..< count) }
-        precondition(lastParts.count <= self.parts, "\(name): a batch in \(lastParts.count) parts where at most \(self.parts) were planned")
+        if let parts { lastParts.append(contentsOf: parts) }
+        switch mode {
+        case .training(let draws):
+            lastWasTraining = true
+            if parts == nil { lastParts.append(BatchPart(rows: 0 ..< count, firstSample: draws.firstSample, purpose: draws.purpose)) }
+        case .sampling:
+            lastWasTraining = false
+            if parts == nil { lastParts.append(BatchPart(rows: 0 ..< count, firstSample: 0, purpose: .sample)) }
+        }
         var end = 0
-        for part in lastParts.indices {
-            let rows = lastParts[part]
-            precondition(rows.lowerBound == end && !rows.isEmpty, "\(name): rows \(rows) after a part that ends at \(end)")
-            precondition(rows.count <= capacity, "\(name): \(rows.count) examples where at most \(capacity) were planned")
-            end = rows.upperBound
+        for index in lastParts.indices {
+            let part = lastParts[index]
+            precondition(part.rows.lowerBound == end && !part.rows.isEmpty, "\(name): rows \(part.rows) after a part that ends at \(end)")
+            precondition(part.rows.count <= capacity, "\(name): \(part.rows.count) examples where at most \(capacity) were planned")
+            precondition(part.shard < shards && part.half < halves, "\(name): half \(part.half) of shard \(part.shard) was not planned")
+            end = part.rows.upperBound
         }
         precondition(end == count, "\(name): parts of \(end) examples for a batch of \(count)")
+        precondition(lastParts.count <= shards * halves, "\(name): a batch in \(lastParts.count) parts where at most \(shards * halves) were planned")
     }
 
-    private func memory(_ number: Int, _ part: Int, gradients: Floats? = nil, adding: Bool = false, batchStatistics: Floats? = nil) -> LayerMemory {
-        let plan = plans[number]
-        func mine(_ all: Floats?, _ count: Int) -> Floats { all?[part * count ..< (part + 1) * count] ?? .none }
+    private func savedValues(_ number: Int, _ index: Int) -> Floats {
+        let count = plans[number].savedCount
+        return plans[number].saved.values[index * count ..< (index + 1) * count]
+    }
+
+    private func memory(
+        _ number: Int, _ index: Int, _ parameters: Floats, gradients: Floats? = nil, adding: Bool = false, batchStatistics: Floats? = nil
+    ) -> LayerMemory {
+        let plan = plans[number], part = lastParts[index]
+        func slice(_ all: Floats?, _ number: Int, _ count: Int) -> Floats { all?[number * count ..< (number + 1) * count] ?? .none }
         return LayerMemory(
-            parameters: Parts(buffer: store.values.values, ranges: plan.parameterRanges),
-            gradients: Parts(buffer: mine(gradients, store.count), ranges: plan.parameterRanges), addsGradients: adding,
+            parameters: Parts(buffer: parameters, ranges: plan.parameterRanges),
+            gradients: Parts(buffer: slice(gradients, part.shard, store.count), ranges: plan.parameterRanges), addsGradients: adding,
             statistics: Parts(buffer: store.statistics.values, ranges: plan.statisticRanges),
-            batchStatistics: Parts(buffer: mine(batchStatistics, store.statistics.count), ranges: plan.statisticRanges),
-            saved: mine(plan.saved.values, plan.savedCount), scratch: scratch.values, layer: number,
-            shared: plan.shared.map { SharedPart(sums: $0.sums, part: part) })
-    }
-}
-
-extension Mode {
-    /// The same for a batch that begins with example `sample` of the batch at hand.
-    fileprivate func from(sample: Int) -> Mode {
-        guard case .training(let draws) = self else { return self }
-        return .training(Draws(seed: draws.seed, purpose: draws.purpose, step: draws.step, inner: draws.inner,
-                               firstSample: draws.firstSample + sample))
+            batchStatistics: Parts(buffer: slice(batchStatistics, index, store.statistics.count), ranges: plan.statisticRanges),
+            saved: savedValues(number, index), scratch: scratch.values, layer: number,
+            shared: plan.shared.map { SharedPart(sums: $0.sums[part.half], part: part.shard) })
     }
 }

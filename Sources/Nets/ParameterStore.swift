@@ -1,8 +1,8 @@
 import Kernels
 
-/// All numbers of one network that last beyond a step: one flat buffer for the values, one of the same layout for their
-/// gradients, one for running statistics. Each parameter starts on a cache line; the padding between stays zero in values and
-/// gradients, so that messages, updates and norms work on whole ranges.
+/// All numbers of one network that last beyond a step: one flat buffer for the values, one for running statistics. Gradients,
+/// moments and averages have the layout of the values. Each parameter starts on a cache line; the padding between stays zero in all
+/// of them, so that messages, updates and norms work on whole ranges.
 public final class ParameterStore {
     public struct Entry: Sendable {
         /// The layer's number in its network, and its name.
@@ -27,7 +27,6 @@ public final class ParameterStore {
     public let entries: [Entry]
     public let statisticEntries: [StatisticEntry]
     public let values: FloatBuffer
-    public let gradients: FloatBuffer
     public let statistics: FloatBuffer
 
     /// 64 bytes: a cache line.
@@ -56,7 +55,6 @@ public final class ParameterStore {
         self.entries = entries
         self.statisticEntries = statisticEntries
         values = FloatBuffer(count: count)
-        gradients = FloatBuffer(count: count)
         statistics = FloatBuffer(count: statisticCount)
     }
 

@@ -62,7 +62,7 @@ public struct Report {
             let series = curves.enumerated().map { Chart.Series(name: $1.key, x: run.steps, y: run.values($1.value), colour: $0) }
             return Chart(title: title, note: note, series: series, reference: reference.map { (value: $0.0, name: $0.1) }, isLogarithmic: logarithmic)
         }
-        let isSum = run.configuration.objective.discriminator.reduction == .sum
+        let isSum = run.configuration.objective.discriminatorLoss.reduction == .sum
         return [
             chart("Losses", "the costs that each player lowers", ["discriminator": "loss_discriminator", "generator": "loss_generator"],
                   isSum ? (2 * log(2), "D at equilibrium: 2 log 2") : (log(2), "D at equilibrium: log 2")),

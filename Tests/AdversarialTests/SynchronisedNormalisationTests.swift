@@ -29,7 +29,7 @@ import Testing
         let parts = try ThreadCommunicator.run(size: ranks) { communicator in
             let table = try ShardTable(shards: shards, communicator: communicator)
             let group = ShardGroup.all(of: table, batch: batch, together: true)[0]
-            let network = try Network(layers, input: .vector(6), capacity: table.mostRowsOfAShard(batch: batch), parts: group.parts.count, name: "n") {
+            let network = try Network(layers, input: .vector(6), capacity: table.mostRowsOfAShard(batch: batch), shards: group.shards.count, name: "n") {
                 LayerSums(count: $0, table: table, communicator)
             }
             let store = network.store
@@ -39,17 +39,18 @@ import Testing
             draws.fillNormal(inputs.values, samples: group.rows.count)
             draws.fillNormal(slopes.values, samples: group.rows.count, layer: 1)
             for index in 0 ..< inputs.count { inputs.values[index] += offset }
-            let statistics = FloatBuffer(count: group.parts.count * store.statistics.count)
-            let gradients = FloatBuffer(count: group.parts.count * store.count)
+            let statistics = FloatBuffer(count: group.shards.count * store.statistics.count)
+            let gradients = FloatBuffer(count: group.shards.count * store.count)
             let dropout = Draws(seed: 3, purpose: .dropoutReal, step: 0, firstSample: group.rows.lowerBound)
 
             var pass = Pass()
+            let parts = group.generatedHalf
             try withExtendedLifetime((inputs, slopes)) {
-                pass.output = try network.forward(Batch(inputs.values, count: group.rows.count, shape: .vector(6)), mode: .training(dropout),
-                                                  parts: group.parts, batchStatistics: statistics.values).values.array
+                pass.output = try network.forward(Batch(inputs.values, count: group.rows.count, shape: .vector(6)), parameters: network.store.values.values, mode: .training(dropout),
+                                                  parts: parts, batchStatistics: statistics.values).values.array
                 let slope = Batch(slopes.values, count: group.rows.count, shape: network.outputShape)
-                let frozen = try network.backward(from: slope, into: nil, inputGradient: true)!.values.array
-                pass.inputGradient = try network.backward(from: slope, into: gradients.values, inputGradient: true)!.values.array
+                let frozen = try network.backward(from: slope, parameters: network.store.values.values, into: nil, inputGradient: true)!.values.array
+                pass.inputGradient = try network.backward(from: slope, parameters: network.store.values.values, into: gradients.values, inputGradient: true)!.values.array
                 #expect(pass.inputGradient == frozen)
             }
             let sum = try GradientSum(count: max(store.count, 1), table: table, communicator: communicator)
@@ -116,12 +117,12 @@ import Testing
         let table = try ShardTable(shards: 3, ranks: 1, rank: 0)
         let group = ShardGroup.all(of: table, batch: Self.batch, together: true)[0]
         let network = try Network([SynchronisedBatchNormalisation(), Tanh(), Dropout(keepProbability: 0.5), SynchronisedBatchNormalisation()],
-                                  input: .vector(6), capacity: 4, parts: 3, name: "n") { LayerSums(count: $0, table: table, SoloCommunicator()) }
+                                  input: .vector(6), capacity: 4, shards: 3, name: "n") { LayerSums(count: $0, table: table, SoloCommunicator()) }
         let input = FloatBuffer(count: Self.batch * 6), gradients = FloatBuffer(count: 3 * network.store.count)
         let examples = Batch(input.values, count: Self.batch, shape: .vector(6))
         func run(_ step: Int) throws {
-            _ = try network.forward(examples, mode: .training(Draws(seed: 1, purpose: .dropoutReal, step: step)), parts: group.parts)
-            _ = try network.backward(from: examples, into: gradients.values, inputGradient: true)
+            _ = try network.forward(examples, parameters: network.store.values.values, mode: .training(Draws(seed: 1, purpose: .dropoutReal, step: step)), parts: group.generatedHalf)
+            _ = try network.backward(from: examples, parameters: network.store.values.values, into: gradients.values, inputGradient: true)
         }
         for step in 0 ..< 3 { try run(step) }
         let before = allocationsOfThisThread()

@@ -23,24 +23,24 @@ import Testing
         ]
         let values = lasting(Array(repeating: 0.1, count: 8 * 16))
         let ones = lasting(Array(repeating: 1, count: 8))
-        let sums = lasting(Array(repeating: 0, count: store.statistics.count))
+        let sums = lasting(Array(repeating: 0, count: store.statistics.count)), gradients = lasting(Array(repeating: 0, count: store.count))
         var norm = 0.0, final = 0
 
         func run(_ step: Int) throws {
             // Shards may differ by a sample.
             let count = 8 - step % 2
             let input = Batch(values, count: count, shape: .vector(16)), gradient = Batch(ones, count: count, shape: .vector(1))
-            store.gradients.values.fill(0)
+            gradients.fill(0)
             sums.fill(0)
-            _ = try network.forward(input, mode: training(step: step), batchStatistics: sums)
-            _ = try network.backward(from: gradient, into: store.gradients.values, inputGradient: true) { final += $0.count }
-            _ = try network.backward(from: gradient, into: nil, inputGradient: true)
+            _ = try network.forward(input, parameters: network.store.values.values, mode: training(step: step), batchStatistics: sums)
+            _ = try network.backward(from: gradient, parameters: network.store.values.values, into: gradients, inputGradient: true) { final += $0.count }
+            _ = try network.backward(from: gradient, parameters: network.store.values.values, into: nil, inputGradient: true)
             store.applyStatistics(sums, samples: count)
             for number in optimisers.indices {
-                norm += optimisers[number].update(store.values.values, gradients: store.gradients.values, rate: 1e-4,
+                norm += optimisers[number].update(store.values.values, gradients: gradients, rate: 1e-4,
                                                   momentum: 0.5, update: step + 1)
             }
-            _ = try network.forward(input, mode: .sampling)
+            _ = try network.forward(input, parameters: network.store.values.values, mode: .sampling)
         }
         for step in 0 ..< 3 { try run(step) }
         let before = allocationsOfThisThread()

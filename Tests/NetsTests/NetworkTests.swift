@@ -78,24 +78,22 @@ import Testing
         network.store.initialise(seed: 1, role: 0)
         let input = Batch(lasting(Array(repeating: 0.5, count: 8)), count: 2, shape: .vector(4))
         let gradient = Batch(lasting([1, -1]), count: 2, shape: .vector(1))
-        _ = try network.forward(input, mode: training())
-        // The gradients of a shard of its own, not the store's.
+        _ = try network.forward(input, parameters: network.store.values.values, mode: training())
         let target = lasting(Array(repeating: 0, count: network.store.count))
         var ranges: [Range<Int>] = [], early: [[Float]] = []
-        _ = try network.backward(from: gradient, into: target, inputGradient: false) { range in
+        _ = try network.backward(from: gradient, parameters: network.store.values.values, into: target, inputGradient: false) { range in
             ranges.append(range)
             early.append(target[range].array)
         }
         #expect(ranges == [96 ..< network.store.count, 48 ..< 96, 0 ..< 48])
         for (range, values) in zip(ranges, early) { #expect(target[range].array == values, "\(range) was not final") }
-        #expect(network.store.gradients.values.array.allSatisfy { $0 == 0 })
     }
 
     @Test func dropoutKeepsItsShareAndDependsOnTheSampleAlone() throws {
         let network = lasting(try Network(
             [Dropout(keepProbability: 0.8), Dropout(keepProbability: 0.5)], input: .vector(1000), capacity: 40, name: "n"))
         let ones = lasting(Array(repeating: 1, count: 40_000))
-        let output = try network.forward(Batch(ones, count: 40, shape: .vector(1000)), mode: training())
+        let output = try network.forward(Batch(ones, count: 40, shape: .vector(1000)), parameters: network.store.values.values, mode: training())
         let masks = network.dropoutMasks
         #expect(masks.map(\.name) == ["0.dropout", "1.dropout"])
         for (mask, keep) in zip(masks, [0.8, 0.5]) {
@@ -107,9 +105,9 @@ import Testing
 
         // The last 15 samples alone, as another rank would see them.
         let draws = Draws(seed: 1, purpose: .dropoutReal, step: 0, firstSample: 25)
-        let part = try network.forward(Batch(ones, count: 15, shape: .vector(1000)), mode: .training(draws))
+        let part = try network.forward(Batch(ones, count: 15, shape: .vector(1000)), parameters: network.store.values.values, mode: .training(draws))
         #expect(part.values.array == Array(whole[25_000...]))
-        #expect(try network.forward(Batch(ones, count: 2, shape: .vector(1000)), mode: .sampling).values.array.allSatisfy { $0 == 1 })
+        #expect(try network.forward(Batch(ones, count: 2, shape: .vector(1000)), parameters: network.store.values.values, mode: .sampling).values.array.allSatisfy { $0 == 1 })
     }
 
     /// Statistics of two unequal shards average to those of the definition.
@@ -118,8 +116,8 @@ import Testing
         let store = network.store
         store.initialise(seed: 1, role: 0)
         let sums = lasting(Array(repeating: 0, count: store.statistics.count))
-        _ = try network.forward(Batch(lasting([1, 2, 6]), count: 3, shape: .vector(1)), mode: training(), batchStatistics: sums)
-        _ = try network.forward(Batch(lasting([4, 8]), count: 2, shape: .vector(1)), mode: training(), batchStatistics: sums)
+        _ = try network.forward(Batch(lasting([1, 2, 6]), count: 3, shape: .vector(1)), parameters: network.store.values.values, mode: training(), batchStatistics: sums)
+        _ = try network.forward(Batch(lasting([4, 8]), count: 2, shape: .vector(1)), parameters: network.store.values.values, mode: training(), batchStatistics: sums)
         store.applyStatistics(sums, samples: 5)
         #expect(abs(store.statistics.values[0] - 0.25 * (3 * 3 + 2 * 6) / 5) < 1e-6)
         #expect(abs(store.statistics.values[16] - (0.75 + 0.25 * (3 * 7 + 2 * 8) / 5)) < 1e-6)
@@ -138,10 +136,11 @@ import Testing
         let values = lasting(Array(repeating: 0, count: 20))
         Draws(seed: 2, purpose: .synthetic, step: 0).fillNormal(values, samples: 5)
         let input = Batch(values, count: 5, shape: .vector(4))
-        func loss() throws -> Double { try network.forward(input, mode: training()).values.array.reduce(0) { $0 + Double($1) } }
+        func loss() throws -> Double { try network.forward(input, parameters: network.store.values.values, mode: training()).values.array.reduce(0) { $0 + Double($1) } }
         _ = try loss()
         let ones = Batch(lasting(Array(repeating: 1, count: 5)), count: 5, shape: .vector(1))
-        let inputGradient = try network.backward(from: ones, into: store.gradients.values, inputGradient: true)!.values.array
+        let gradients = lasting(Array(repeating: 0, count: store.count))
+        let inputGradient = try network.backward(from: ones, parameters: network.store.values.values, into: gradients, inputGradient: true)!.values.array
 
         let step: Float = 5e-4
         func difference(_ place: Floats, _ index: Int) throws -> Double {
@@ -159,7 +158,52 @@ import Testing
         for entry in store.entries {
             for index in [entry.range.lowerBound, entry.range.lowerBound + entry.range.count / 2, entry.range.upperBound - 1] {
                 let expected = try difference(store.values.values, index)
-                #expect(abs(expected - Double(store.gradients.values[index])) < 5e-3, "\(entry.name) at \(index): \(expected)")
+                #expect(abs(expected - Double(gradients[index])) < 5e-3, "\(entry.name) at \(index): \(expected)")
+            }
+        }
+    }
+
+    /// The real and the generated half of two shards as parts of one batch: the bits of a pass over each half of each shard alone, the
+    /// real one first and the generated one added; and a frozen backward of the generated half alone.
+    @Test func halvesOfShardsGiveTheBitsOfEachAlone() throws {
+        let layers: [any Layer] = [Dense(units: 12), Reshape(to: .image(height: 2, width: 2, channels: 3)), BatchNormalisation(),
+                                   Dropout(keepProbability: 0.7), Convolution2D(channels: 4, kernel: 3), LeakyReLU(slope: 0.2), Flatten(), Dense(units: 1)]
+        func network(shards: Int, halves: Int) throws -> Network {
+            let network = lasting(try Network(layers, input: .vector(5), capacity: 3, shards: shards, halves: halves, name: "n"))
+            network.store.initialise(seed: 5, role: 0)
+            return network
+        }
+        let together = try network(shards: 2, halves: 2), alone = try network(shards: 1, halves: 1)
+        // Rows: 3 real and 2 real of the shards, then as many generated.
+        let parts = [BatchPart(rows: 0 ..< 3, firstSample: 0, purpose: .dropoutReal), BatchPart(rows: 3 ..< 5, firstSample: 3, purpose: .dropoutReal, shard: 1),
+                     BatchPart(rows: 5 ..< 8, firstSample: 0, purpose: .dropoutFake, half: 1),
+                     BatchPart(rows: 8 ..< 10, firstSample: 3, purpose: .dropoutFake, shard: 1, half: 1)]
+        let inputs = lasting(Array(repeating: 0, count: 50)), slopes = lasting(Array(repeating: 0, count: 10))
+        Draws(seed: 2, purpose: .synthetic, step: 0).fillNormal(inputs, samples: 10)
+        Draws(seed: 3, purpose: .synthetic, step: 0).fillNormal(slopes, samples: 10)
+        let input = Batch(inputs, count: 10, shape: .vector(5)), slope = Batch(slopes, count: 10, shape: .vector(1))
+        let store = together.store, count = store.count, parameters = store.values.values
+        let gradients = lasting(Array(repeating: 7, count: 2 * count)), statistics = lasting(Array(repeating: 0, count: 4 * store.statistics.count))
+        let mode = Mode.training(Draws(seed: 1, purpose: .dropoutReal, step: 4))
+        let logits = try together.forward(input, parameters: parameters, mode: mode, parts: parts, batchStatistics: statistics).values.array
+        _ = try together.backward(from: slope, parameters: parameters, into: gradients, inputGradient: false)
+        let frozen = try #require(try together.backward(from: slope, parameters: parameters, into: nil, only: 2 ..< 4, inputGradient: true)).values.array
+
+        let single = lasting(Array(repeating: 0, count: 2 * count)), own = lasting(Array(repeating: 0, count: store.statistics.count))
+        for (index, part) in parts.enumerated() {
+            own.fill(0)
+            let draws = Draws(seed: 1, purpose: part.purpose, step: 4, firstSample: part.firstSample)
+            let output = try alone.forward(input[part.rows], parameters: parameters, mode: .training(draws), batchStatistics: own)
+            #expect(output.values.array == Array(logits[part.rows]))
+            #expect(own.array == statistics[index * own.count ..< (index + 1) * own.count].array)
+            let target = single[part.shard * count ..< (part.shard + 1) * count]
+            let back = try alone.backward(from: slope[part.rows], parameters: parameters, into: target, adding: part.half == 1, inputGradient: true)
+            if part.half == 1 { #expect(try #require(back).values.array == Array(frozen[5 * part.rows.lowerBound ..< 5 * part.rows.upperBound])) }
+        }
+        for entry in store.entries {
+            for shard in 0 ..< 2 {
+                let range = shard * count + entry.range.lowerBound ..< shard * count + entry.range.upperBound
+                #expect(gradients[range].array == single[range].array, "\(entry.name) of shard \(shard)")
             }
         }
     }

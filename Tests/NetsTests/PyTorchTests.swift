@@ -9,15 +9,15 @@ import Testing
         let fixture = try Fixture(name)
         let network = try fixture.network(layers)
         let input = try fixture.batch("input"), gradient = try fixture.batch("outputGradient")
-        let output = try network.forward(input, mode: training())
+        let output = try network.forward(input, parameters: network.store.values.values, mode: training())
         #expect(output.shape == (try fixture.shape("output")))
         expectClose(output.values, try fixture.values("output"), tolerance: tolerance, "\(name): output")
 
         // The first gradient overwrites what was there before, the second is added.
-        let target = network.store.gradients.values
+        let target = lasting(Array(repeating: 0, count: network.store.count))
         for entry in network.store.entries { target[entry.range].fill(.nan) }
         for times in 1 ... 2 {
-            let inputGradient = try network.backward(from: gradient, into: target, adding: times == 2, inputGradient: true)
+            let inputGradient = try network.backward(from: gradient, parameters: network.store.values.values, into: target, adding: times == 2, inputGradient: true)
             expectClose(try #require(inputGradient).values, try fixture.values("inputGradient"), tolerance: tolerance,
                         "\(name): input gradient")
             for entry in network.store.entries {
@@ -27,25 +27,25 @@ import Testing
         }
         #expect(input.values.array == (try fixture.values("input")), "\(name): the input was changed")
         #expect(gradient.values.array == (try fixture.values("outputGradient")), "\(name): the gradient was changed")
-        expectPaddingIsZero(network)
+        expectPaddingIsZero(network, target)
 
         // Frozen: the same input gradient, and no parameter gradient is touched. Not wanted: nothing comes back.
         target.fill(7)
-        let frozen = try network.backward(from: gradient, into: nil, inputGradient: true)
+        let frozen = try network.backward(from: gradient, parameters: network.store.values.values, into: nil, inputGradient: true)
         expectClose(try #require(frozen).values, try fixture.values("inputGradient"), tolerance: tolerance, "\(name): frozen")
         #expect(target.array.allSatisfy { $0 == 7 })
-        #expect(try network.backward(from: gradient, into: target, inputGradient: false) == nil)
+        #expect(try network.backward(from: gradient, parameters: network.store.values.values, into: target, inputGradient: false) == nil)
         for entry in network.store.entries {
             expectClose(target[entry.range], try fixture.values(fixture.key(entry) + ".gradient"), tolerance: tolerance,
                         "\(name): gradient of \(entry.name) without input gradient")
         }
     }
 
-    private func expectPaddingIsZero(_ network: Network) {
+    private func expectPaddingIsZero(_ network: Network, _ gradients: Floats) {
         var isParameter = Array(repeating: false, count: network.store.count)
         for entry in network.store.entries { for index in entry.range { isParameter[index] = true } }
         for index in isParameter.indices where !isParameter[index] {
-            #expect(network.store.gradients.values[index] == 0 && network.store.values.values[index] == 0)
+            #expect(gradients[index] == 0 && network.store.values.values[index] == 0)
         }
     }
 
@@ -118,9 +118,9 @@ import Testing
         let network = try Network([Dense(units: 37, hasBias: false), Tanh(), Flatten()], input: .vector(37), capacity: 3, name: "n")
         let weight = network.store.values.values
         for index in 0 ..< 37 { weight[index * 37 + index] = 1 }
-        let output = try network.forward(try fixture.batch("input"), mode: training())
+        let output = try network.forward(try fixture.batch("input"), parameters: network.store.values.values, mode: training())
         expectClose(output.values, try fixture.values("output"), "tanh in place")
-        let back = try network.backward(from: try fixture.batch("outputGradient"), into: nil, inputGradient: true)
+        let back = try network.backward(from: try fixture.batch("outputGradient"), parameters: network.store.values.values, into: nil, inputGradient: true)
         expectClose(try #require(back).values, try fixture.values("inputGradient"), "gradient of tanh in place")
     }
 
@@ -137,13 +137,13 @@ import Testing
         }
         let batch = try fixture.batch("input")
         let sums = lasting(store.statistics.values.array.map { _ in 0 })
-        _ = try network.forward(batch, mode: training(), batchStatistics: sums)
+        _ = try network.forward(batch, parameters: network.store.values.values, mode: training(), batchStatistics: sums)
         store.applyStatistics(sums, samples: batch.count)
         for entry in store.statisticEntries {
             let expected = try fixture.values(entry.specification.name + ".after")
             expectClose(store.statistics.values[entry.range], expected, "\(name): running \(entry.specification.name)")
         }
-        let sampled = try network.forward(batch, mode: .sampling, batchStatistics: sums)
+        let sampled = try network.forward(batch, parameters: network.store.values.values, mode: .sampling, batchStatistics: sums)
         expectClose(sampled.values, try fixture.values("sampled"), "\(name): sampled")
     }
 
@@ -151,14 +151,14 @@ import Testing
         let fixture = try Fixture("dropout")
         let network = try fixture.network([Dropout(keepProbability: 0.8)])
         let input = try fixture.batch("input")
-        _ = try network.forward(input, mode: training())
+        _ = try network.forward(input, parameters: network.store.values.values, mode: training())
         // The mask that was drawn is what backward uses: put PyTorch's in its place.
         let mask = network.dropoutMasks[0].mask
         mask.copy(from: try fixture.floats("mask"))
         let output = lasting(input.values.array)
         Activations.applyMask(mask, factor: 1 / 0.8, to: input.values, into: output)
         expectClose(output, try fixture.values("output"), "dropout: output")
-        let back = try network.backward(from: try fixture.batch("outputGradient"), into: nil, inputGradient: true)
+        let back = try network.backward(from: try fixture.batch("outputGradient"), parameters: network.store.values.values, into: nil, inputGradient: true)
         expectClose(try #require(back).values, try fixture.values("inputGradient"), "dropout: input gradient")
     }
 

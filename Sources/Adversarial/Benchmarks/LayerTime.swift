@@ -123,14 +123,15 @@ private final class LayerAlone {
         draws.fillNormal(gradientMemory.values, samples: batch)
     }
 
+    private var parameters: Floats { network.store.values.values }
     private var gradient: Batch { Batch(gradientMemory.values, count: batch, shape: network.outputShape) }
 
     func forward() throws {
-        _ = try network.forward(Batch(inputMemory.values, count: batch, shape: network.inputShape), mode: .training(draws))
+        _ = try network.forward(Batch(inputMemory.values, count: batch, shape: network.inputShape), parameters: parameters, mode: .training(draws))
     }
 
-    func inputGradient() throws { _ = try network.backward(from: gradient, into: nil, inputGradient: true) }
-    func weightGradient() throws { _ = try network.backward(from: gradient, into: target.values, inputGradient: false) }
+    func inputGradient() throws { _ = try network.backward(from: gradient, parameters: parameters, into: nil, inputGradient: true) }
+    func weightGradient() throws { _ = try network.backward(from: gradient, parameters: parameters, into: target.values, inputGradient: false) }
 
     private static func multiplications(_ layer: any Layer, input: Shape, output: Shape) -> Int {
         guard let weight = layer.parameters(for: input).first(where: { $0.name == "weight" }) else { return 0 }

@@ -199,6 +199,6 @@ private struct StepTimes {
         optimiser = try all.gather(median(optimising)).max()!
         compute = try all.gather(median(computing)).max()!
         gradients = trainer.bytesOfGradients
-        statistics = trainer.ledger.bytesOfShard
+        statistics = trainer.statistics.bytesOfShard
     }
 }

@@ -11,7 +11,7 @@ public struct Configuration: Sendable {
     public let latent: Latent
     public let generator: [LayerSettings]
     public let discriminator: [LayerSettings]
-    public let objective: Objective
+    public let objective: StandardObjective
     public let discriminatorOptimiser: OptimiserSettings
     public let generatorOptimiser: OptimiserSettings
     public let training: Training
@@ -47,11 +47,6 @@ public struct Configuration: Sendable {
         public enum Distribution: String, CaseIterable, Sendable { case normal, uniform }
         public let size: Int
         public let distribution: Distribution
-    }
-
-    public struct Objective: Sendable {
-        public let generator: GeneratorLoss
-        public let discriminator: DiscriminatorLoss
     }
 
     public struct Training: Sendable {
@@ -122,7 +117,7 @@ public struct Configuration: Sendable {
         latent = try root.section("latent", Latent.init)
         generator = try LayerSettings.list(root, "generator")
         discriminator = try LayerSettings.list(root, "discriminator")
-        objective = try root.section("objective", Objective.init)
+        objective = try root.section("objective", StandardObjective.init)
         var optimisers: [OptimiserSettings] = []
         try root.section("optimizer") { (section) throws(Failure) in
             for player in ["discriminator", "generator"] {
@@ -154,8 +149,8 @@ extension Configuration {
     private func checkUnrolling() throws(Failure) {
         let needs: [(key: String, isMet: Bool, value: String)] = [
             ("training.update", training.update == .simultaneous, "simultaneous"),
-            ("objective.generator", objective.generator == .minimax, "minimax"),
-            ("objective.discriminator", objective.discriminator.reduction == .sum, "sum"),
+            ("objective.generator", objective.generatorLoss == .minimax, "minimax"),
+            ("objective.discriminator", objective.discriminatorLoss.reduction == .sum, "sum"),
             ("optimizer.discriminator.kind", discriminatorOptimiser.kind == .adam, "adam"),
         ]
         for need in needs where !need.isMet {
@@ -199,12 +194,12 @@ extension Configuration.Latent {
     }
 }
 
-extension Configuration.Objective {
+extension StandardObjective {
     init(_ section: Section) throws(Failure) {
-        generator = try section.choice("generator", default: .nonSaturating)
+        let generator = try section.choice("generator", default: GeneratorLoss.nonSaturating)
         let reduction = try section.choice("discriminator", default: DiscriminatorLoss.Reduction.sum)
         let smoothing = try section.number("label_smoothing", default: 0, 0 ... 0.5)
-        discriminator = DiscriminatorLoss(reduction: reduction, labelSmoothing: smoothing)
+        self.init(generator: generator, discriminator: DiscriminatorLoss(reduction: reduction, labelSmoothing: smoothing))
     }
 }
 

@@ -126,7 +126,7 @@ extension Network {
         let answers = FloatBuffer(count: count * outputShape.count)
         for start in stride(from: 0, to: count, by: capacity) {
             let size = min(capacity, count - start)
-            let output = try forward(try input(start, size), mode: .sampling)
+            let output = try forward(try input(start, size), parameters: store.values.values, mode: .sampling)
             answers.values[start * outputShape.count ..< (start + size) * outputShape.count].copy(from: output.values)
         }
         return answers

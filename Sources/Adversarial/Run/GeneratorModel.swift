@@ -70,7 +70,7 @@ public final class DiscriminatorModel {
         for start in stride(from: 0, to: examples.count, by: Self.capacity * length) {
             let part = examples.values[start ..< min(start + Self.capacity * length, examples.count)]
             let joined = packs.join(Batch(part, count: part.count / exampleShape.count, shape: exampleShape))
-            logits += try network.forward(joined, mode: .sampling).values.array
+            logits += try network.forward(joined, parameters: network.store.values.values, mode: .sampling).values.array
         }
         return logits
     }

@@ -49,13 +49,13 @@ struct MetricsLine {
     let samplesSeen: Int
     let pace: Pace
 
-    /// Every figure but the step, under its name.
-    var figures: [(name: String, value: Double)] {
+    /// Every figure but the step, under its name; nil where the objective gives it no meaning.
+    var figures: [(name: String, value: Double?)] {
         [
             ("epoch", epoch), ("samples_seen", Double(samplesSeen)),
             ("loss_discriminator", report.lossDiscriminator), ("loss_real", report.lossReal), ("loss_fake", report.lossFake),
-            ("loss_generator", report.lossGenerator), ("d_real", report.dReal), ("d_fake", report.dFake),
-            ("value", report.value), ("jsd_bound", report.jsdBound),
+            ("loss_generator", report.lossGenerator), ("d_real", report.logOdds?.dReal), ("d_fake", report.logOdds?.dFake),
+            ("value", report.logOdds?.value), ("jsd_bound", report.logOdds?.jsdBound),
             ("grad_norm_discriminator", report.gradientNormDiscriminator), ("grad_norm_generator", report.gradientNormGenerator),
             ("lr_discriminator", report.rateDiscriminator), ("lr_generator", report.rateGenerator),
             ("samples_per_second", pace.samplesPerSecond), ("seconds_step", pace.secondsPerStep),
@@ -69,7 +69,8 @@ struct MetricsLine {
     }
 
     /// Whole numbers without a fraction; everything else with the digits that give the same Double back.
-    private static func text(_ value: Double) -> String {
-        value == value.rounded() && abs(value) < 1e15 ? String(Int(value)) : String(value)
+    private static func text(_ value: Double?) -> String {
+        guard let value else { return "null" }
+        return value == value.rounded() && abs(value) < 1e15 ? String(Int(value)) : String(value)
     }
 }

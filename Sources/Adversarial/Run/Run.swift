@@ -158,8 +158,7 @@ public final class Run {
         let output = configuration.output
         var pace = Pace()
         while trainer.stepsDone < steps {
-            let report = try trainer.step(stopVote: wantsToStop, checkpointVote: writer?.isFinished ?? false,   // all ranks
-                                          isLast: trainer.stepsDone + 1 == steps)
+            let report = try trainer.step(stopVote: wantsToStop, checkpointVote: writer?.isFinished ?? false)   // all ranks
             try check(report)                                                          // all ranks
             pace.count(samples: samplesPerStep, clock: trainer.clock)
             try writing { try log(report, &pace) }                                     // rank 0
@@ -257,7 +256,7 @@ public final class Run {
             let line = MetricsLine(report: report, epoch: images.epochs(minibatch: trainer.minibatchesDone),
                                    samplesSeen: trainer.stepsDone * samplesPerStep, pace: pace)
             try metrics?.append(line)
-            try events?.append(step: report.step, scalars: line.figures)
+            try events?.append(step: report.step, scalars: line.figures.compactMap { name, value in value.map { (name, $0) } })
             if !console.drawsBar { console.say("step \(report.step)/\(steps)  " + summary(report, pace)) }
             pace.restart()
         }
@@ -266,8 +265,9 @@ public final class Run {
 
     private func summary(_ report: StepReport, _ pace: Pace) -> String {
         let left = Double(configuration.training.steps - report.step) * pace.secondsPerStep
-        return String(format: "D %.3f  G %.3f  D(x) %.2f  D(G(z)) %.2f  %.0f samples/s  ", report.lossDiscriminator, report.lossGenerator,
-                      report.dReal, report.dFake, pace.samplesPerSecond) + duration(left) + " left"
+        let odds = report.logOdds.map { String(format: "  D(x) %.2f  D(G(z)) %.2f", $0.dReal, $0.dFake) } ?? ""
+        return String(format: "D %.3f  G %.3f", report.lossDiscriminator, report.lossGenerator) + odds
+            + String(format: "  %.0f samples/s  ", pace.samplesPerSecond) + duration(left) + " left"
     }
 
     private func drawSamples() throws {

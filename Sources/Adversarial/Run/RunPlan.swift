@@ -82,7 +82,7 @@ struct RunPlan {
             values = try Network.leastValues(of: configuration.generator.map(\.layer), input: .vector(configuration.latent.size), name: "generator",
                                              rows: rows, copies: copies(configuration.generatorOptimiser))
                 + Network.leastValues(of: configuration.discriminator.map(\.layer), input: Packing(size: packing, example: example, capacity: packing).shape,
-                                      name: "discriminator", rows: rows / packing, copies: copies(configuration.discriminatorOptimiser))
+                                      name: "discriminator", rows: 2 * rows / packing, copies: copies(configuration.discriminatorOptimiser))
         } catch {
             throw Failure(.badConfiguration, "configuration: \(error)", remedy: "Change that layer or the one before it; layers are counted from 0.")
         }

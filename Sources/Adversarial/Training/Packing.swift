@@ -32,8 +32,19 @@ final class Packing {
     /// Examples as packs; valid until the next call.
     func join(_ examples: Batch) -> Batch {
         guard case .image = example, size > 1 else { return Batch(examples.values, count: examples.count / size, shape: shape) }
-        forEachPixel(examples.count) { apart, packed in copy(examples.values, apart, to: packs.values, packed) }
-        return Batch(packs.values, count: examples.count / size, shape: shape)
+        return join(examples, into: packs.values)
+    }
+
+    /// The same in memory of the caller's.
+    @discardableResult
+    func join(_ examples: Batch, into target: Floats) -> Batch {
+        let target = target[0 ..< examples.count * example.count]
+        if case .image = example, size > 1 {
+            forEachPixel(examples.count) { apart, packed in copy(examples.values, apart, to: target, packed) }
+        } else {
+            target.copy(from: examples.values)
+        }
+        return Batch(target, count: examples.count / size, shape: shape)
     }
 
     /// The gradient of packs as that of their examples; valid until the next call.

@@ -18,25 +18,23 @@ public final class Player {
     /// The gradients of a group's shards, one after another; nil where a group is one shard, whose gradient needs no memory but
     /// the sum's own.
     private let ofShards: FloatBuffer?
-    /// Whether the group at hand has a gradient already, to which the next is added.
-    private var hasGradient = false
 
-    init(_ role: Role, _ layers: [LayerSettings], input: Shape, _ settings: OptimiserSettings, capacity: Int, parts: Int, seed: UInt64,
-         shards: ShardTable, _ exchange: Configuration.Exchange, _ communicator: any Communicator) throws {
+    init(_ role: Role, _ layers: [LayerSettings], input: Shape, _ settings: OptimiserSettings, capacity: Int, shards together: Int, halves: Int, seed: UInt64,
+         table: ShardTable, _ exchange: Configuration.Exchange, _ communicator: any Communicator) throws {
         self.role = role
         self.settings = settings
         do {
-            network = try Network(layers.map(\.layer), input: input, capacity: capacity, parts: parts, name: role.name) {
-                LayerSums(count: $0, table: shards, communicator)
+            network = try Network(layers.map(\.layer), input: input, capacity: capacity, shards: together, halves: halves, name: role.name) {
+                LayerSums(count: $0, table: table, communicator)
             }
         } catch {
             throw Failure(.badConfiguration, "configuration: \(error)", remedy: "Change that layer or the one before it; layers are counted from 0.")
         }
         network.store.initialise(seed: seed, role: role.rawValue)
         optimiser = Optimiser(settings.rule, count: network.store.count)
-        gradients = try GradientSum(count: network.store.count, table: shards, communicator: communicator,
+        gradients = try GradientSum(count: network.store.count, table: table, communicator: communicator,
                                     kind: exchange.kind == .ordered ? .ordered : .mpi, precision: exchange.precision)
-        ofShards = parts > 1 ? FloatBuffer(count: parts * network.store.count) : nil
+        ofShards = together > 1 ? FloatBuffer(count: together * network.store.count) : nil
     }
 
     /// Why the exchange of gradients is slower than it could be, if it is.
@@ -44,34 +42,17 @@ public final class Player {
 
     // MARK: - The gradient of a step
 
-    /// Before the next of this rank's groups of shards.
-    func beginGroup() {
-        if ofShards == nil { gradients.beginShard() }
-        hasGradient = ofShards == nil && gradients.addsToSlot
-    }
-
-    /// Adds the gradients of the shards at hand, given that of the cost with respect to the output of the last forward.
-    ///
-    /// `isLast`: the group has no more to add. The exchange of each layer's gradient then begins as soon as it is there, but where
-    /// several shards go through the network together.
-    func backward(from outputGradient: Batch, isLast: Bool) throws {
-        let gradients = gradients, settles = isLast && ofShards == nil
-        _ = try network.backward(from: outputGradient, into: ofShards?.values ?? gradients.slot, adding: hasGradient, inputGradient: false) { range in
-            if settles { gradients.settle(from: range.lowerBound) }
+    /// Adds the gradients of the next group's shards to the sum, in the order of shards, given that of the cost with respect to the output
+    /// of the last forward. Where a group is one shard, the exchange of each layer's gradient begins as soon as it is there.
+    func backward(from outputGradient: Batch) throws {
+        guard let ofShards else {
+            gradients.beginShard()
+            try backward(from: outputGradient, into: gradients.slot, adding: gradients.addsToSlot) { [gradients] in gradients.settle(from: $0.lowerBound) }
+            return gradients.endShard()
         }
-        hasGradient = true
-    }
-
-    /// The gradient with respect to the input; the parameters' own is neither computed nor changed.
-    func backwardFrozen(from outputGradient: Batch) throws -> Batch {
-        try network.backward(from: outputGradient, into: nil, inputGradient: true)!
-    }
-
-    /// After the group's last addition: gives the shards' gradients to the sum, in the order of shards.
-    func endGroup() {
-        guard let ofShards else { return gradients.endShard() }
+        try backward(from: outputGradient, into: ofShards.values, adding: false) { _ in }
         let count = network.store.count
-        for shard in 0 ..< network.parts {
+        for shard in 0 ..< network.shards {
             gradients.beginShard()
             let gradient = ofShards.values[shard * count ..< (shard + 1) * count]
             if gradients.addsToSlot { Reductions.add(gradient, to: gradients.slot) } else { gradients.slot.copy(from: gradient) }
@@ -79,7 +60,18 @@ public final class Player {
         }
     }
 
-    /// The sum over the shards of all ranks, the same bits everywhere; to be read only, until the next ``beginGroup()``.
+    private func backward(from outputGradient: Batch, into target: Floats, adding: Bool, ready: (Range<Int>) throws -> Void) throws {
+        _ = try network.backward(from: outputGradient, parameters: network.store.values.values, into: target, adding: adding, inputGradient: false,
+                                 ready: ready)
+    }
+
+    /// The gradient with respect to the input of some parts of the last forward (nil: of all); the parameters' own is neither computed
+    /// nor changed.
+    func backwardFrozen(from outputGradient: Batch, only parts: Range<Int>? = nil) throws -> Batch {
+        try network.backward(from: outputGradient, parameters: network.store.values.values, into: nil, only: parts, inputGradient: true)!
+    }
+
+    /// The sum over the shards of all ranks, the same bits everywhere; to be read only, until the next ``backward(from:)``.
     func sumGradients() throws -> Floats { try gradients.finish() }
 
     // MARK: - The update

@@ -1,28 +1,44 @@
 import Collectives
+import Kernels
 import Nets
 
-/// Shards of this rank that go through the networks together, layer by layer.
+/// Shards of this rank that run through the networks together, layer by layer.
 ///
 /// Usually one: a rank then needs memory for one shard and computes one after another. Where a layer normalises over the whole
 /// minibatch, all shards of a rank: each layer of that kind waits for the sums of all of them.
 struct ShardGroup {
     let shards: Range<Int>
-    /// Their rows in the global minibatch.
+    /// Their rows in the global minibatch, and the packs that these make for the discriminator.
     let rows: Range<Int>
-    /// The rows of each shard, counted from the group's first.
-    let parts: [Range<Int>]
-    /// The same of the packs that the rows make for the discriminator.
     let packs: Range<Int>
-    let packParts: [Range<Int>]
+    /// The generator's batch in the discriminator's update and in its own: a part a shard.
+    let discriminatorNoise, generatorNoise: [BatchPart]
+    /// The discriminator's batch in its own update: the packs of real examples of each shard, then those of generated ones.
+    let bothHalves: [BatchPart]
+    /// Its batch in the generator's update: generated examples alone.
+    let generatedHalf: [BatchPart]
+
+    /// The part of ``bothHalves`` that are real, and generated.
+    var realParts: Range<Int> { 0 ..< shards.count }
+    var fakeParts: Range<Int> { shards.count ..< 2 * shards.count }
 
     private init(_ shards: Range<Int>, of table: ShardTable, batch: Int, packing: Int) {
         let each = shards.map { table.rows(of: $0, batch: batch) }
-        let first = each[0].lowerBound
-        self.shards = shards
-        rows = first ..< each.last!.upperBound
-        parts = each.map { $0.lowerBound - first ..< $0.upperBound - first }
-        packs = rows.lowerBound / packing ..< rows.upperBound / packing
-        packParts = parts.map { $0.lowerBound / packing ..< $0.upperBound / packing }
+        let rows = each[0].lowerBound ..< each.last!.upperBound
+        let packs = rows.lowerBound / packing ..< rows.upperBound / packing
+        func parts(_ purpose: Purpose, size: Int = 1, half: Int = 0, after start: Int = 0) -> [BatchPart] {
+            each.enumerated().map { shard, rows in
+                let mine = rows.lowerBound / size ..< rows.upperBound / size
+                let first = start - each[0].lowerBound / size
+                return BatchPart(rows: first + mine.lowerBound ..< first + mine.upperBound, firstSample: mine.lowerBound, purpose: purpose,
+                                 shard: shard, half: half)
+            }
+        }
+        (self.shards, self.rows, self.packs) = (shards, rows, packs)
+        discriminatorNoise = parts(.discriminatorNoise)
+        generatorNoise = parts(.generatorNoise)
+        bothHalves = parts(.dropoutReal, size: packing) + parts(.dropoutFake, size: packing, half: 1, after: packs.count)
+        generatedHalf = parts(.dropoutGenerator, size: packing)
     }
 
     /// The groups that this rank computes, in the order of shards; all of one size.
@@ -32,7 +48,7 @@ struct ShardGroup {
     }
 }
 
-/// The numbers that one layer's parts of a minibatch share, summed over all shards of all ranks along the fixed tree.
+/// The numbers that the shards of a minibatch share in one layer, summed over all shards of all ranks along the fixed tree.
 final class LayerSums: SharedSums {
     private let sums: ShardSums
     private let firstShard: Int
@@ -42,9 +58,9 @@ final class LayerSums: SharedSums {
         firstShard = table.mine.lowerBound
     }
 
-    subscript(part: Int, index: Int) -> Double {
-        get { sums[shard: firstShard + part, index] }
-        set { sums[shard: firstShard + part, index] = newValue }
+    subscript(shard: Int, index: Int) -> Double {
+        get { sums[shard: firstShard + shard, index] }
+        set { sums[shard: firstShard + shard, index] = newValue }
     }
 
     var totals: [Double] { sums.totals }

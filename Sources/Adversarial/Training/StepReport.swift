@@ -9,17 +9,23 @@ public struct StepReport: Sendable {
     public var lossFake = 0.0
     public var lossDiscriminator = 0.0
     public var lossGenerator = 0.0
-    /// Mean D(x) and D(G(z)).
-    public var dReal = 0.0
-    public var dFake = 0.0
-    /// V(D, G) = E log D(x) + E log(1 − D(G(z))): Goodfellow et al. 2014, eq. 1.
-    public var value = 0.0
-    /// (V + log 4) / 2: a lower bound of the Jensen–Shannon divergence, equal to it for the best D (eq. 6).
-    public var jsdBound: Double { (value + log(4)) / 2 }
+    /// Nil where the objective's logits are no log-odds.
+    public var logOdds: LogOdds?
     public var gradientNormDiscriminator = 0.0
     public var gradientNormGenerator = 0.0
     public var rateDiscriminator = 0.0
     public var rateGenerator = 0.0
+    /// What D's logits say where they are log-odds.
+    public struct LogOdds: Sendable {
+        /// Mean D(x) and D(G(z)).
+        public var dReal: Double
+        public var dFake: Double
+        /// V(D, G) = E log D(x) + E log(1 − D(G(z))): Goodfellow et al. 2014, eq. 1.
+        public var value: Double
+        /// (V + log 4) / 2: a lower bound of the Jensen–Shannon divergence, equal to it for the best D (eq. 6).
+        public var jsdBound: Double { (value + log(4)) / 2 }
+    }
+
     /// Whether any rank voted to stop.
     public var stopRequested = false
     /// Whether rank 0 has the outcome of a checkpoint, which all have to agree on.

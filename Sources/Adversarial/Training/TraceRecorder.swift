@@ -52,14 +52,13 @@ public final class TraceRecorder {
         fill(path(inner) + "/noise", noise.shape.dimensions, noise.values, rows)
     }
 
-    func masks(of network: Network, _ pass: Pass, packs: Range<Int>) {
+    /// The dropout masks of the last forward of D, of its inner step or (nil) of the generator's update.
+    func masks(of network: Network, inner: Int?) {
         guard !isOver else { return }
         for (name, part, mask) in network.dropoutMasks {
-            let place = switch pass {
-            case .discriminatorStep(let inner, let half): path(inner) + "/dropout/\(name)/\(half == .real ? "real" : "fake")"
-            case .generatorStep: path(nil) + "/dropout/\(name)"
-            }
-            fill(place, [mask.count / part.count], mask, packs.lowerBound + part.lowerBound ..< packs.lowerBound + part.upperBound, of: packsInBatch)
+            let half = part.half == 0 ? "real" : "fake"
+            let place = path(inner) + "/dropout/\(name)" + (inner == nil ? "" : "/\(half)")
+            fill(place, [mask.count / part.rows.count], mask, part.firstSample ..< part.firstSample + part.rows.count, of: packsInBatch)
         }
     }
 

@@ -4,11 +4,11 @@ import Nets
 /// The step of an unrolled GAN: Metz et al. 2017 (arXiv:1611.02163), as in the authors' notebook: both players at once, D by its first answer,
 /// G by the minimax cost at D's last one.
 extension Trainer {
-    func stepUnrolled(_ unrolling: Unrolling) throws {
-        let real = try nextReal(stepsDone, 0)
+    func perform(_ update: Update, unrolled unrolling: Unrolling) throws {
+        let real = try nextReal(0)
         enter(.discriminator)
         try timed(.compute) {
-            for group in groups { rows(group, of: unrolling.generated.values).values.copy(from: try generate(.discriminatorNoise, 0, group).values) }
+            for group in groups { rows(group, of: unrolling.generated.values).values.copy(from: try generate(update, group).values) }
         }
         for answer in 0 ..< unrolling.steps {
             unrolling.keepState(answer)
@@ -17,7 +17,7 @@ extension Trainer {
             let squaredNorm = move(discriminator, by: gradient, number: stepsDone + 1 + answer)
             if answer == 0 {
                 trace?.gradient(gradient, of: discriminator, inner: 0)
-                ledger.record(.discriminator, squaredNorm: squaredNorm, rate: discriminator.rate(number: stepsDone + 1))
+                statistics.record(.discriminator, squaredNorm: squaredNorm, rate: discriminator.rate(number: stepsDone + 1))
             }
         }
         unrolling.keepState(unrolling.steps)
@@ -31,13 +31,11 @@ extension Trainer {
         enter(.generator)
         try timed(.compute) {
             for group in groups {
-                generator.beginGroup()
                 try repeatForward(of: group)
-                try generator.backward(from: rows(group, of: unrolling.imageGradient.values), isLast: true)
-                generator.endGroup()
+                try generator.backward(from: rows(group, of: unrolling.imageGradient.values))
             }
         }
-        try update(generator, number: stepsDone + 1, 0)
+        try move(generator, 0)
     }
 
     /// Adds what the answer's gradients owe to the images.
@@ -67,48 +65,38 @@ extension Trainer {
     private func discriminatorGradient(_ real: Floats, _ generated: FloatBuffer, purpose: Evaluation) throws -> Floats {
         try timed(.compute) {
             for group in groups {
-                discriminator.beginGroup()
                 let (data, fakes) = (rows(group, of: real), rows(group, of: generated.values))
-                if case .recorded = purpose {
-                    try judge(data, .real, stepsDone, 0, group)
-                    try judge(fakes, .fake, stepsDone, 0, group)
-                } else {
-                    try evaluate(data, .real, group, purpose)
-                    try evaluate(fakes, .fake, group, purpose)
-                }
-                discriminator.endGroup()
+                if case .recorded = purpose { try discriminatorPass(real: data, fake: fakes, 0, group) } else { try evaluate(data, fakes, group, purpose) }
             }
         }
         enter(.exchange)
         return try timed(.communication) { try discriminator.sumGradients() }
     }
 
-    /// One half of a pass that leaves no trace: the same dropout as in the pass of record.
-    private func evaluate(_ examples: Batch, _ half: Pass.Half, _ group: ShardGroup, _ purpose: Evaluation) throws {
-        let loss = configuration.objective.discriminator
-        let pass = Pass.discriminatorStep(inner: 0, half)
-        let draws = Draws(seed: configuration.seed, purpose: pass.dropout, step: stepsDone, inner: 0, firstSample: group.packs.lowerBound)
-        let logits = try discriminator.network.forward(packing.join(examples), mode: .training(draws), parts: group.packParts)
-        for (shard, rows) in zip(group.shards, group.packParts) {
-            var cost = 0.0
-            for row in rows {
-                let logit = Double(logits.values[row])
-                cost -= half == .real ? loss.valueOnReal(logit) : loss.valueOnFake(logit)
-                logitGradient.values[row] = Float((half == .real ? loss.slopeOnReal(logit) : loss.slopeOnFake(logit)) / Double(configuration.training.packs))
+    /// A pass that leaves no trace: the same dropout as in the pass of record.
+    private func evaluate(_ real: Batch, _ fake: Batch, _ group: ShardGroup, _ purpose: Evaluation) throws {
+        let network = discriminator.network
+        let logits = try network.forward(bothHalves(real: real, fake: fake), parameters: network.store.values.values,
+                                         mode: .training(draws(.dropoutReal, 0, group.packs)), parts: group.bothHalves)
+        for (part, shard) in group.shards.enumerated() {
+            let costs = discriminatorCosts(logits, part, group).costs
+            if case .images(_, _, isGeneratorCost: true) = purpose {
+                statistics.add(cost: -costs.real, .generator, shard: shard)
+                statistics.add(cost: -costs.fake, .generator, shard: shard)
             }
-            if case .images(_, _, isGeneratorCost: true) = purpose { ledger.record(.generatorStep, shard: shard, cost: cost, belief: 0, value: 0) }
         }
-        let gradient = Batch(logitGradient.values, count: logits.count, shape: .vector(1))
-        try discriminator.backward(from: gradient, isLast: half == .fake)
-        guard case .images(let buffer, let factor, _) = purpose, half == .fake else { return }
-        let images = packing.split(try discriminator.backwardFrozen(from: gradient)), target = rows(group, of: buffer.values)
+        let gradient = Batch(slopes.values, count: logits.count, shape: .vector(1))
+        try discriminator.backward(from: gradient)
+        guard case .images(let buffer, let factor, _) = purpose else { return }
+        let examples = try discriminator.backwardFrozen(from: gradient, only: group.fakeParts)[logits.count / 2 ..< logits.count]
+        let images = packing.split(examples), target = rows(group, of: buffer.values)
         for index in 0 ..< images.values.count { target.values[index] += factor * images.values[index] }
     }
 
     /// The forward of G that made the group's examples, again, for its backward; running statistics have it already.
     private func repeatForward(of group: ShardGroup) throws {
-        let draws = Draws(seed: configuration.seed, purpose: .discriminatorNoise, step: stepsDone, inner: 0, firstSample: group.rows.lowerBound)
+        let draws = draws(.discriminatorNoise, 0, group.rows)
         let noise = latents.fill(count: group.rows.count, draws)
-        _ = try generator.network.forward(noise, mode: .training(draws), parts: group.parts)
+        _ = try generator.network.forward(noise, parameters: generator.network.store.values.values, mode: .training(draws), parts: group.discriminatorNoise)
     }
 }

@@ -29,14 +29,16 @@ public final class Trainer {
     private let imageShape: Shape
     let latents: Latents
     let packing: Packing
-    let ledger: StepLedger
-    /// This rank's shards in the groups that go through the networks together.
+    let statistics: StepStatistics
+    /// What a step is.
+    private let updates: [Update]
+    /// This rank's shards in the groups that run through the networks together.
     let groups: [ShardGroup]
-    let logitGradient: FloatBuffer
+    /// The discriminator's batch in its own update, and the derivatives of a cost with respect to its logits.
+    private let bothHalves: FloatBuffer
+    let slopes: FloatBuffer
     /// Where the generator's gradient goes through steps of the discriminator.
     private let unrolling: Unrolling?
-    /// The real examples of the next step, if the discriminator's cost on the first group of them is done already.
-    private(set) var realsAhead: Floats?
 
     public init(_ configuration: Configuration, imageShape: Shape, images: MinibatchReader, shards: ShardTable,
                 communicator: any Communicator) throws {
@@ -45,124 +47,76 @@ public final class Trainer {
         self.images = images
         self.shards = shards
         self.communicator = communicator
-        let capacity = shards.mostRowsOfAShard(batch: configuration.training.batch)
-        let packs = configuration.training.packing
-        try Self.check(shards, batch: configuration.training.batch, packing: packs)
-        packing = Packing(size: packs, example: imageShape, capacity: shards.rows(batch: configuration.training.batch).count)
-        groups = ShardGroup.all(of: shards, batch: configuration.training.batch, packing: packs, together: configuration.normalisesMinibatches)
-        let parts = groups[0].shards.count
+        let training = configuration.training, capacity = shards.mostRowsOfAShard(batch: training.batch)
+        try Self.check(shards, batch: training.batch, packing: training.packing)
+        updates = Update.list(training)
+        groups = ShardGroup.all(of: shards, batch: training.batch, packing: training.packing, together: configuration.normalisesMinibatches)
+        let together = groups[0].shards.count
+        packing = Packing(size: training.packing, example: imageShape, capacity: 2 * together * capacity)
         let latentShape = Shape.vector(configuration.latent.size)
         generator = try Player(.generator, configuration.generator, input: latentShape, configuration.generatorOptimiser,
-                               capacity: capacity, parts: parts, seed: configuration.seed, shards: shards, configuration.exchange, communicator)
+                               capacity: capacity, shards: together, halves: 1, seed: configuration.seed, table: shards, configuration.exchange, communicator)
         discriminator = try Player(.discriminator, configuration.discriminator, input: packing.shape, configuration.discriminatorOptimiser,
-                                   capacity: capacity / packs, parts: parts, seed: configuration.seed, shards: shards, configuration.exchange, communicator)
-        let fewest = shards.fewestRowsOfAShard(batch: configuration.training.batch)
-        try Self.check(generator.network, makes: imageShape, from: fewest, of: configuration.training.batch)
-        try Self.check(discriminator.network, makes: .vector(1), from: fewest / packs, of: configuration.training.batch / packs)
-        latents = Latents(configuration.latent, capacity: parts * capacity)
-        ledger = StepLedger(discriminatorSteps: configuration.training.discriminatorSteps, generator: generator.network,
-                            discriminator: discriminator.network, table: shards, communicator)
-        logitGradient = FloatBuffer(count: parts * capacity)
-        let answers = configuration.training.unrollingSteps
-        unrolling = answers == 0 ? nil
-            : Unrolling(steps: answers, discriminator, imageValues: shards.rows(batch: configuration.training.batch).count * imageShape.count)
+                                   capacity: capacity / training.packing, shards: together, halves: 2, seed: configuration.seed, table: shards,
+                                   configuration.exchange, communicator)
+        let fewest = shards.fewestRowsOfAShard(batch: training.batch)
+        try Self.check(generator.network, makes: imageShape, from: fewest, of: training.batch)
+        try Self.check(discriminator.network, makes: .vector(1), from: fewest / training.packing, of: training.batch / training.packing)
+        latents = Latents(configuration.latent, capacity: together * capacity)
+        statistics = StepStatistics(training, generator: generator.network, discriminator: discriminator.network, table: shards, communicator)
+        bothHalves = FloatBuffer(count: 2 * together * capacity * imageShape.count)
+        slopes = FloatBuffer(count: 2 * together * capacity)
+        unrolling = training.unrollingSteps == 0 ? nil
+            : Unrolling(steps: training.unrollingSteps, discriminator, imageValues: shards.rows(batch: training.batch).count * imageShape.count)
     }
 
     // MARK: - The step
 
     /// One alternation step; every rank calls it together and gets the same report.
     ///
-    /// Throws 80 where a loss or gradient is not finite: the state is then not to be kept.
+    ///     Algorithm 1 (Goodfellow et al. 2014):
+    ///         k times: a minibatch of real examples x and one of noise z; move D down the gradient of its cost on x and G(z)
+    ///         once:    a minibatch of noise z;                            move G down the gradient of its cost on D(G(z))
+    ///
     /// `stopVote`: whether this rank wants to stop, `checkpointVote`: whether it has the outcome of a checkpoint; one such vote is
-    /// enough for all (``StepReport/stopRequested``, ``StepReport/checkpointFinished``). `isLast`: no step is to follow.
-    public func step(stopVote: Bool = false, checkpointVote: Bool = false, isLast: Bool = false) throws -> StepReport {
+    /// enough for all (``StepReport/stopRequested``, ``StepReport/checkpointFinished``). Where a figure of the report is not finite the
+    /// state is not to be kept.
+    public func step(stopVote: Bool = false, checkpointVote: Bool = false) throws -> StepReport {
         clock = PhaseClock()
-        ledger.begin()
-        switch configuration.training.update {
-        case .alternating: try alternate(goesOn: !isLast && trace == nil)   // a trace is of one step at a time
-        case .simultaneous: if let unrolling { try stepUnrolled(unrolling) } else { try stepTogether() }
+        statistics.begin()
+        for update in updates {
+            if let unrolling { try perform(update, unrolled: unrolling) } else { try perform(update) }
         }
         let report = try timed(.communication) {
-            try ledger.finish(step: stepsDone + 1, batch: batch, packs: configuration.training.packs, weight: configuration.objective.discriminator.weight,
-                              stopVote: stopVote, checkpointVote: checkpointVote)
+            try statistics.finish(step: stepsDone + 1, batch: batch, objective, stopVote: stopVote, checkpointVote: checkpointVote)
         }
-        if let trace {
-            for inner in 0 ..< k {
-                trace.losses(inner: inner, ["loss_real": ledger.cost(.discriminatorStep(inner: inner, .real)),
-                                            "loss_fake": ledger.cost(.discriminatorStep(inner: inner, .fake))])
-            }
-            trace.losses(inner: nil, ["loss": ledger.cost(.generatorStep)])
-            try trace.finishStep([generator, discriminator])
-        }
+        try writeTrace()
         stepsDone += 1
         return report
     }
 
-    /// Algorithm 1: k updates of the discriminator, then one of the generator, each on fresh noise.
-    ///
-    /// While a gradient travels, what does not depend on the update is computed: the generator's images for its own cost, and (if training
-    /// `goesOn`) the discriminator's cost on the first real examples of the next step. Nothing of that is state between steps.
-    private func alternate(goesOn: Bool) throws {
-        var firstFakes: Batch?
-        for inner in 0 ..< k {
-            var isJudged = inner == 0 && realsAhead != nil
-            let real = try isJudged ? realsAhead! : nextReal(stepsDone, inner)
-            realsAhead = nil
-            enter(.discriminator)
-            for group in groups {
-                try timed(.compute) {
-                    if !isJudged { try judgeReals(real, stepsDone, inner, group) }
-                    isJudged = false
-                    try judge(generate(.discriminatorNoise, inner, group), .fake, stepsDone, inner, group)
-                    discriminator.endGroup()
-                }
-            }
-            if inner == k - 1 { try timed(.compute) { firstFakes = try generate(.generatorNoise, 0, groups[0]) } }
-            try update(discriminator, number: stepsDone * k + inner + 1, inner)
-        }
-        enter(.generator)
+    /// One update: the gradients of the players that move, summed over the shards of all ranks, then their moves.
+    private func perform(_ update: Update) throws {
+        let real = try update.moves(.discriminator) ? nextReal(update.inner) : nil
+        enter(update.moves(.discriminator) ? .discriminator : .generator)
         for group in groups {
             try timed(.compute) {
-                generator.beginGroup()
-                let fakes = try firstFakes ?? generate(.generatorNoise, 0, group)
-                firstFakes = nil
-                let logits = try decide(fakes, .generatorStep, stepsDone, group)
-                try generator.backward(from: imageGradient(of: logits, group), isLast: true)
-                generator.endGroup()
+                let fake = try generate(update, group)
+                var logits: Batch?
+                if let real { logits = try discriminatorPass(real: rows(group, of: real), fake: fake, update.inner, group) }
+                if update.moves(.generator) { try generatorPass(fake, judged: logits, group) }
             }
         }
-        if goesOn {
-            let real = try nextReal(stepsDone + 1, 0)
-            ledger.turnPage()
-            try timed(.compute) { try judgeReals(real, stepsDone + 1, 0, groups[0]) }
-            realsAhead = real
-        }
-        try update(generator, number: stepsDone + 1, 0)
-    }
-
-    /// Both players from one batch, one noise and the same parameters, as the authors' released code does.
-    private func stepTogether() throws {
-        let real = try nextReal(stepsDone, 0)
-        enter(.discriminator)
-        for group in groups {
-            try timed(.compute) {
-                try judgeReals(real, stepsDone, 0, group)
-                generator.beginGroup()
-                let logits = try judge(generate(.discriminatorNoise, 0, group), .fake, stepsDone, 0, group)
-                try generator.backward(from: imageGradient(of: logits, group), isLast: true)
-                discriminator.endGroup()
-                generator.endGroup()
-            }
-        }
-        try update(discriminator, number: stepsDone + 1, 0)
-        try update(generator, number: stepsDone + 1, 0)
+        for role in update.players { try move(role == .discriminator ? discriminator : generator, update.inner) }
     }
 
     // MARK: - Its parts
 
-    /// This rank's rows of a step's global minibatch of real examples.
-    func nextReal(_ step: Int, _ inner: Int) throws -> Floats {
-        let number = step * k + inner
+    var objective: any Objective { configuration.objective }
+
+    /// This rank's rows of an inner step's global minibatch of real examples.
+    func nextReal(_ inner: Int) throws -> Floats {
+        let number = stepsDone * k + inner
         enter(.data)
         let real = try timed(.data) { try images.minibatch(number) }
         trace?.real(inner, real, range: shards.rows(batch: batch), indices: images.indices(minibatch: number), shape: imageShape)
@@ -175,78 +129,92 @@ public final class Trainer {
     }
 
     /// G(z) for the rows of a group, with fresh noise.
-    func generate(_ purpose: Purpose, _ inner: Int, _ group: ShardGroup) throws -> Batch {
-        let draws = Draws(seed: configuration.seed, purpose: purpose, step: stepsDone, inner: inner, firstSample: group.rows.lowerBound)
+    func generate(_ update: Update, _ group: ShardGroup) throws -> Batch {
+        let isDiscriminators = update.moves(.discriminator), inner = isDiscriminators ? update.inner : nil
+        let draws = draws(isDiscriminators ? .discriminatorNoise : .generatorNoise, update.inner, group.rows)
         let noise = latents.fill(count: group.rows.count, draws)
-        let owner = purpose == .generatorNoise ? nil : inner
-        trace?.noise(noise, inner: owner, rows: group.rows)
-        return try ledger.forward(generator: noise, inner: owner, draws, group)
+        trace?.noise(noise, inner: inner, rows: group.rows)
+        return try statistics.forward(generator: noise, inner: inner, draws, isDiscriminators ? group.discriminatorNoise : group.generatorNoise, group)
     }
 
-    /// The first half of the discriminator's cost on a group, of which the generated examples are the second.
-    private func judgeReals(_ real: Floats, _ step: Int, _ inner: Int, _ group: ShardGroup) throws {
-        discriminator.beginGroup()
-        try judge(rows(group, of: real), .real, step, inner, group)
+    func draws(_ purpose: Purpose, _ inner: Int, _ rows: Range<Int>) -> Draws {
+        Draws(seed: configuration.seed, purpose: purpose, step: stepsDone, inner: inner, firstSample: rows.lowerBound)
     }
 
-    /// Adds the gradient of the discriminator's cost on one group of real or generated examples; returns its logits, one a pack.
+    /// The discriminator's batch of both halves, the real one first.
+    func bothHalves(real: Batch, fake: Batch) -> Batch {
+        let half = packing.join(real, into: bothHalves.values)
+        packing.join(fake, into: bothHalves.values[half.values.count ..< 2 * half.values.count])
+        return Batch(bothHalves.values, count: 2 * half.count, shape: packing.shape)
+    }
+
+    /// Adds the gradient of the discriminator's cost on a group's real and generated examples; returns the logits of both.
     @discardableResult
-    func judge(_ examples: Batch, _ half: Pass.Half, _ step: Int, _ inner: Int, _ group: ShardGroup) throws -> Batch {
-        let loss = configuration.objective.discriminator
-        let weight = loss.weight / Double(configuration.training.packs)
-        let logits = try decide(examples, .discriminatorStep(inner: inner, half), step, group)
-        for (shard, rows) in zip(group.shards, group.packParts) {
-            var (cost, belief, value) = (0.0, 0.0, 0.0)
-            for row in rows {
-                let logit = Double(logits.values[row])
-                cost += half == .real ? loss.valueOnReal(logit) : loss.valueOnFake(logit)
-                belief += sigmoid(logit)
-                value -= half == .real ? softplus(-logit) : softplus(logit)
-                logitGradient.values[row] = Float(weight * (half == .real ? loss.slopeOnReal(logit) : loss.slopeOnFake(logit)))
-            }
-            ledger.record(.discriminatorStep(inner: inner, half), shard: shard, cost: cost, belief: belief, value: value)
+    func discriminatorPass(real: Batch, fake: Batch, _ inner: Int, _ group: ShardGroup) throws -> Batch {
+        let packs = bothHalves(real: real, fake: fake)
+        let logits = try statistics.forward(discriminator: packs, inner: inner, draws(.dropoutReal, inner, group.packs), group.bothHalves, group)
+        trace?.masks(of: discriminator.network, inner: inner)
+        for (part, shard) in group.shards.enumerated() {
+            let (costs, real, fake) = discriminatorCosts(logits, part, group)
+            statistics.add(cost: costs.real, .discriminator(inner: inner, .real), shard: shard)
+            statistics.add(cost: costs.fake, .discriminator(inner: inner, .fake), shard: shard)
+            guard objective.isLogOdds else { continue }
+            statistics.add(LogOddsFigures(real, isReal: true), .discriminator(inner: inner, .real), shard: shard)
+            statistics.add(LogOddsFigures(fake, isReal: false), .discriminator(inner: inner, .fake), shard: shard)
         }
-        try discriminator.backward(from: Batch(logitGradient.values, count: logits.count, shape: .vector(1)), isLast: half == .fake)
+        try discriminator.backward(from: Batch(slopes.values, count: logits.count, shape: .vector(1)))
         return logits
     }
 
-    /// The gradient of the generator's cost with respect to its images, given the logits that the discriminator has just
-    /// found for them; the discriminator is frozen.
-    private func imageGradient(of logits: Batch, _ group: ShardGroup) throws -> Batch {
-        let loss = configuration.objective.generator
-        for (shard, rows) in zip(group.shards, group.packParts) {
-            var cost = 0.0
-            for row in rows {
-                let logit = Double(logits.values[row])
-                cost += loss.value(logit)
-                logitGradient.values[row] = Float(loss.slope(logit) / Double(configuration.training.packs))
-            }
-            ledger.record(.generatorStep, shard: shard, cost: cost, belief: 0, value: 0)
-        }
-        return packing.split(try discriminator.backwardFrozen(from: Batch(logitGradient.values, count: logits.count, shape: .vector(1))))
+    /// D's costs on both halves of a shard of the group, whose slopes it writes, with the logits of these halves.
+    func discriminatorCosts(_ logits: Batch, _ part: Int, _ group: ShardGroup) -> (costs: (real: Double, fake: Double), real: Floats, fake: Floats) {
+        let real = group.bothHalves[part].rows, fake = group.bothHalves[group.shards.count + part].rows
+        let costs = objective.discriminator(real: logits.values[real], fake: logits.values[fake], of: configuration.training.packs,
+                                            into: (slopes.values[real], slopes.values[fake]))
+        return (costs, logits.values[real], logits.values[fake])
     }
 
-    /// D's logits of the packs in training, with the dropout of this pass.
-    private func decide(_ examples: Batch, _ pass: Pass, _ step: Int, _ group: ShardGroup) throws -> Batch {
-        let draws = Draws(seed: configuration.seed, purpose: pass.dropout, step: step, inner: pass.inner, firstSample: group.packs.lowerBound)
-        let logits = try ledger.forward(discriminator: packing.join(examples), pass, draws, group)
-        trace?.masks(of: discriminator.network, pass, packs: group.packs)
-        return logits
+    /// Adds the gradient of the generator's cost on a group's generated examples, through the frozen discriminator.
+    ///
+    /// `judged`: the logits of both halves, where the discriminator's pass has just found them.
+    private func generatorPass(_ fake: Batch, judged: Batch?, _ group: ShardGroup) throws {
+        let logits = try judged ?? statistics.forward(discriminator: packing.join(fake), inner: nil, draws(.dropoutGenerator, 0, group.packs),
+                                                      group.generatedHalf, group)
+        if judged == nil { trace?.masks(of: discriminator.network, inner: nil) }
+        let parts = judged == nil ? group.generatedHalf[...] : group.bothHalves[group.fakeParts]
+        for (part, shard) in zip(parts, group.shards) {
+            let cost = objective.generator(fake: logits.values[part.rows], of: configuration.training.packs, into: slopes.values[part.rows])
+            statistics.add(cost: cost, .generator, shard: shard)
+        }
+        let examples = try discriminator.backwardFrozen(from: Batch(slopes.values, count: logits.count, shape: .vector(1)),
+                                                        only: judged == nil ? nil : group.fakeParts)
+        try generator.backward(from: packing.split(examples[parts.first!.rows.lowerBound ..< parts.last!.rows.upperBound]))
     }
 
     /// Sums the shards' gradients over all ranks and moves the player's parameters by them.
-    func update(_ player: Player, number: Int, _ inner: Int) throws {
+    func move(_ player: Player, _ inner: Int) throws {
+        let number = (player.role == .discriminator ? stepsDone * k + inner : stepsDone) + 1
         enter(.exchange)
         let gradient = try timed(.communication) { try player.sumGradients() }
         trace?.gradient(gradient, of: player, inner: inner)
         let squaredNorm = move(player, by: gradient, number: number)
-        ledger.record(player.role, squaredNorm: squaredNorm, rate: player.rate(number: number))
+        statistics.record(player.role, squaredNorm: squaredNorm, rate: player.rate(number: number))
     }
 
     /// Moves the player's parameters; returns the squared norm of the gradient.
     func move(_ player: Player, by gradient: Floats, number: Int) -> Double {
         let epoch = images.epoch(minibatch: stepsDone * k)
         return timed(.optimiser) { player.move(by: gradient, number: number, epoch: epoch) }
+    }
+
+    private func writeTrace() throws {
+        guard let trace else { return }
+        for inner in 0 ..< k {
+            trace.losses(inner: inner, ["loss_real": statistics.cost(.discriminator(inner: inner, .real)),
+                                        "loss_fake": statistics.cost(.discriminator(inner: inner, .fake))])
+        }
+        trace.losses(inner: nil, ["loss": statistics.cost(.generator)])
+        try trace.finishStep([generator, discriminator])
     }
 
     /// Every rank enters the same phases in the same order, however many shards it has.

@@ -84,7 +84,6 @@ extension Trainer {
             throw Failure(.badData, "\(data.name) is not the dataset that \(checkpoint.path) was trained on (\(stored), not \(data.fingerprint))",
                           remedy: "Give the original file with --data, or start a new run with another --run.")
         }
-        precondition(realsAhead == nil, "a state is taken before the first step")
         for array in arrays { try checkpoint.copy(array.name, to: array.values) }
         stepsDone = checkpoint.contents.step
     }

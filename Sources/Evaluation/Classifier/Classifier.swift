@@ -108,8 +108,8 @@ public final class Classifier {
         precondition(examples.shape == shape, "examples of \(examples.shape) for a classifier of \(shape)")
         let width = Self.features + classes
         let rows = try team.map(examples.count, block: 256, width: width, title) { rows in
-            let features = try body.forward(Batch(examples[rows], count: rows.count, shape: shape), mode: .sampling)
-            let logits = try head.forward(features, mode: .sampling)
+            let features = try body.forward(Batch(examples[rows], count: rows.count, shape: shape), parameters: body.store.values.values, mode: .sampling)
+            let logits = try head.forward(features, parameters: head.store.values.values, mode: .sampling)
             return (0 ..< rows.count).flatMap { row -> [Float] in
                 let mine = features.values[row * Self.features ..< (row + 1) * Self.features].array
                 return mine + logits.values[row * classes ..< (row + 1) * classes].array

@@ -82,11 +82,11 @@ public struct ClassifierTraining: Sendable {
                 gradients.beginShard()
                 let mine = minibatch[(rows.lowerBound - firstRow) * images.shape.count ..< (rows.upperBound - firstRow) * images.shape.count]
                 let draws = Draws(seed: seed, purpose: .dropoutReal, step: step, firstSample: rows.lowerBound)
-                let logits = try network.forward(Batch(mine, count: rows.count, shape: images.shape), mode: .training(draws))
+                let logits = try network.forward(Batch(mine, count: rows.count, shape: images.shape), parameters: network.store.values.values, mode: .training(draws))
                 let (loss, right) = Self.crossEntropy(logits, Array(labels[rows]), gradient: logitGradient.values)
                 losses[shard: shard, 0] += loss
                 losses[shard: shard, 1] += Double(right)
-                _ = try network.backward(from: Batch(logitGradient.values, count: rows.count, shape: logits.shape), into: gradients.slot,
+                _ = try network.backward(from: Batch(logitGradient.values, count: rows.count, shape: logits.shape), parameters: network.store.values.values, into: gradients.slot,
                                          adding: gradients.addsToSlot, inputGradient: false) { gradients.settle(from: $0.lowerBound) }
                 gradients.endShard()
             }
