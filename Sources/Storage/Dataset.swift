@@ -140,7 +140,7 @@ public final class Dataset: Sendable {
         case .float: return false
         case .integer:
             throw .badData("\(stored.label) is of type \(stored.type), which float32 does not hold exactly.",
-                           remedy: "Convert it: " + importing(stored) + " --range A,B --out FILE.h5; A and B are the values of black and white.")
+                           remedy: "Convert it: " + importing(stored) + " --range=A,B --out FILE.h5; A and B are the values of black and white.")
         case .text, .other:
             throw .badData("\(stored.label) is of type \(stored.type); images and samples are numbers.", remedy: """
                 Name a dataset of numbers, or import pictures with gan-dist data import folder.

@@ -118,6 +118,8 @@ final class HDF5Dataset: @unchecked Sendable {
 
     /// In one piece it must be exactly as long as it claims: HDF5 1.10 reads past the end of a shorter one.
     private func checkLength() throws(StorageError) {
+        // What is no number is refused by its type.
+        guard type.byteCount > 0 else { return }
         let stored = HDF5Library.locked { H5Dget_storage_size(handle.id) }
         guard stored == UInt64(count * type.byteCount) else {
             throw .badData("\(label) stores \(stored) bytes for \(count) values of \(type): it was never filled, or cut.",

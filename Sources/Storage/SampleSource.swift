@@ -98,7 +98,7 @@ public final class SampleSource: @unchecked Sendable {
             throw .badData("\(what).", remedy: "Change the last layer of the generator and the input of the discriminator, or the data.")
         }
         guard source[2] == target[2] else {
-            let transposed = source[0] == target[2] ? """
+            let transposed = source[0] == target[2] || source[0] <= 4 && source[0] < source[2] ? """
                  If its axes are N, C, H, W, set its attribute layout to "NCHW"; if they are N, C, W, H, as programs that count axes from the \
                 other end write them, use gan-dist data import hdf5 --layout NCWH.
                 """ : ""

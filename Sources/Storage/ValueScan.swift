@@ -68,8 +68,7 @@ struct ValueScan {
         _ low: Double, _ high: Double, _ total: Double, _ under: Int, _ over: Int, example: Int
     ) throws(StorageError) {
         if let declared {
-            let slack = 0.01 * (declared.upperBound - declared.lowerBound)
-            guard low >= declared.lowerBound - slack, high <= declared.upperBound + slack else {
+            guard ValueRange.holds(declared, low, high) else {
                 throw .badData("""
                     \(label) has values from \(low) to \(high) in example \(example), \
                     outside its range [\(declared.lowerBound), \(declared.upperBound)].

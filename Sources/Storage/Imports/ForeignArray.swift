@@ -81,7 +81,10 @@ struct ForeignAxes {
 
     init(_ rows: any ForeignRows, layout: String?, size: Int?) throws(StorageError) {
         let sizes = rows.dimensions, label = rows.label
-        guard (1 ... 4).contains(sizes.count), !sizes.contains(0), sizes[0] <= Int(UInt32.max) else {
+        guard !sizes.contains(0) else {
+            throw .badData("\(label) is empty: its shape is \(sizes).", remedy: "Name an array with examples in it.")
+        }
+        guard (1 ... 4).contains(sizes.count), sizes[0] <= Int(UInt32.max) else {
             throw .badData("\(label) has the shape \(sizes); images are [N, H, W, C] or [N, H, W], vectors [N, D].",
                            remedy: "Name another array, or give it one of these shapes first.")
         }

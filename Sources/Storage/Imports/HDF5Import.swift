@@ -21,9 +21,15 @@ public enum HDF5Import {
     }
 
     private static func find(_ name: String?, in file: HDF5File) throws(StorageError) -> HDF5Dataset {
-        if let name { return try file.dataset(name.hasPrefix("/") ? name : "/" + name, .importing) }
-        if case .dataset(let vectors)? = try? file.object("/samples"), case .absent = try file.object("/images") { return vectors }
-        return try file.dataset("/images", .importing)
+        let found: HDF5Dataset
+        if let name {
+            found = try file.dataset(name.hasPrefix("/") ? name : "/" + name, .importing)
+        } else if case .dataset(let vectors)? = try? file.object("/samples"), case .absent = try file.object("/images") {
+            found = vectors
+        } else {
+            found = try file.dataset("/images", .importing)
+        }
+        return try found.cachingRow(of: found.readChunk())
     }
 
     /// The order of the axes: what is asked for, else the file's attribute, else what MATLAB writes.
