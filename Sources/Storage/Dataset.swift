@@ -149,7 +149,7 @@ public final class Dataset: Sendable {
     }
 
     private static func importing(_ stored: HDF5Dataset) -> String {
-        "gan-dist data import hdf5 \(stored.location.file.name) --dataset \(stored.path)"
+        "gan-dist data import hdf5 \(shellQuoted(stored.location.file.name)) --dataset \(shellQuoted(stored.path))"
     }
 
     private static func checkShape(_ stored: HDF5Dataset, _ options: DatasetOptions) throws(StorageError) -> (Int, [Int], Layout) {

@@ -108,7 +108,7 @@ final class HDF5Dataset: @unchecked Sendable {
                            remedy: (filter.isPlugin ? "After pip install hdf5plugin and import hdf5plugin: " : "") + Self.copyInPython(path))
         }
         throw .badData("\(label) is compressed by \(filter), which is read only once, in order.",
-                       remedy: "Rewrite it with gan-dist data import hdf5 \(file.name) --dataset \(path) --out FILE.h5.")
+                       remedy: "Rewrite it with gan-dist data import hdf5 \(shellQuoted(file.name)) --dataset \(shellQuoted(path)) --out FILE.h5.")
     }
 
     /// How a dataset is copied that only h5py can read.

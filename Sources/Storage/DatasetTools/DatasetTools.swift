@@ -30,6 +30,9 @@ public enum DatasetTools {
     ) throws(StorageError) {
         try AtomicFile.refuseExisting(output, replacing: false)
         try AtomicFile.refuseExisting(heldOut, replacing: false)
+        guard place(output) != place(heldOut) else {
+            throw StorageError(.cannotCreate, "\(output) and \(heldOut) are one file.", remedy: "Name two.")
+        }
         let file = try ExampleFile(input, dataset: dataset)
         let count = try number(amount, of: file.dataset.count, input)
         guard count < file.dataset.count else {
@@ -57,6 +60,14 @@ public enum DatasetTools {
             try requireAlike(files[0], files[files.count - 1])
         }
         try write(files.map { ($0, nil) }, to: output, note)
+    }
+
+    /// The same for all paths of one file that may not exist yet.
+    private static func place(_ path: String) -> String {
+        let (folder, name) = AtomicFile.split(path)
+        guard let real = realpath(folder, nil) else { return path }
+        defer { free(real) }
+        return String(cString: real) + "/" + name
     }
 
     // MARK: Choosing

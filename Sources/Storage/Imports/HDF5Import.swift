@@ -1,7 +1,7 @@
 /// Importing an array of an HDF5 file that another program wrote.
 public enum HDF5Import {
     /// Writes the dataset `dataset` of `path` (nil: `/images`, else `/samples`) to `output`; see ``ForeignArray``. `labels` nil takes
-    /// `/labels` where it belongs to the default dataset. Returns sentences that the user should read.
+    /// `/labels` for these two. Returns sentences that the user should read.
     public static func run(
         _ path: String, dataset: String?, labels: String?, layout: String?, range: ClosedRange<Double>?, size: Int?,
         to output: String, replacing: Bool = false
@@ -14,7 +14,7 @@ public enum HDF5Import {
             var notes: [String] = []
             var array = ForeignArray(rows: HDF5Rows(stored), labels: nil, layout: try axes(layout, stored, &notes), range: range, size: size)
             if range == nil { array.range = try Dataset.range(of: stored) }
-            array.labels = try find(labels: labels, standard: dataset == nil, in: file, for: stored, &notes)
+            array.labels = try find(labels: labels, in: file, for: stored, &notes)
             let name = String(path.split(separator: "/").last ?? "array")
             return notes + (try array.write(to: output, name: name, source: "\(stored.path) in \(path)", replacing: replacing))
         }
@@ -44,14 +44,18 @@ public enum HDF5Import {
     }
 
     private static func find(
-        labels name: String?, standard: Bool, in file: HDF5File, for images: HDF5Dataset, _ notes: inout [String]
+        labels name: String?, in file: HDF5File, for images: HDF5Dataset, _ notes: inout [String]
     ) throws(StorageError) -> (any ForeignRows)? {
         if let name {
             let labels = try file.dataset(name.hasPrefix("/") ? name : "/" + name, .importing)
             try labels.checkStorage(anyFilter: true)
             return HDF5Rows(labels)
         }
-        guard standard, case .dataset(let labels)? = try? file.object("/labels") else { return nil }
+        guard images.path != "/labels", case .dataset(let labels)? = try? file.object("/labels") else { return nil }
+        guard ["/images", "/samples"].contains(images.path) else {
+            notes.append("the labels in /labels are not imported: where they are those of \(images.path), add --labels /labels")
+            return nil
+        }
         // Nobody asked for these: what is wrong with them is said, and keeps nobody from the images.
         do {
             try labels.checkStorage(anyFilter: true)
