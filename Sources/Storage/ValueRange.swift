@@ -38,7 +38,8 @@ public struct ValueRange: Sendable {
     }
 }
 
-/// How the user of the command at hand says which dataset of a file is meant, and which of its values are black and white.
+/// How the user of the command at hand says which dataset of a file is meant, and which of its values are black and
+/// white.
 public enum DatasetOptions: Sendable {
     /// `train`: keys of the configuration.
     case configuration
@@ -49,8 +50,8 @@ public enum DatasetOptions: Sendable {
 
     var dataset: String { self == .configuration ? "--set data.dataset=PATH" : "--dataset PATH" }
 
-    /// How to give one of `ranges` for the dataset `path` with the values of `scan`. An attribute must hold all of them; what else is
-    /// given clips a few.
+    /// How to give one of `ranges` for the dataset `path` with the values of `scan`. An attribute must hold all of
+    /// them; what else is given clips a few.
     func range(_ ranges: [ClosedRange<Double>], of path: String, with scan: ValueScan) -> String {
         let ranges = ranges.indices.filter { !ranges[..<$0].contains(ranges[$0]) }.map { ranges[$0] }
         let storable = ranges.filter { ValueRange.holds($0, scan.minimum, scan.maximum) }.map(ValueRange.text)
@@ -83,10 +84,15 @@ struct RangeRules {
     /// Beyond a guessed range by rounding: of sums in float32, or of float16.
     private var rounding: Double { type == .float(bytes: 2) ? 0.001 : 1e-5 }
 
-    /// The range of values as `scan` found them; `part` tells where it has not seen all. Throws 65 where it cannot be said.
+    /// The range of values as `scan` found them; `part` tells where it has not seen all. Throws 65 where it cannot be
+    /// said.
     func range(of scan: ValueScan, part: String = "") throws(StorageError) -> ValueRange {
         if let given { return try clipped(given, scan) }
-        if let attribute { return ValueRange(attribute, .attribute, warning: narrow(scan, attribute, "its attribute range", part)) }
+        if let attribute {
+            // Of other numbers their file has said it on purpose, as of samples it does.
+            return ValueRange(attribute, .attribute,
+                              warning: isBytes ? narrow(scan, attribute, "its attribute range", part) : nil)
+        }
         switch type {
         case .integer(bytes: 1, signed: false):
             guard scan.maximum != 1 else {
@@ -118,7 +124,8 @@ struct RangeRules {
         } catch {
             reason = String(error.message.dropLast())
         }
-        return ValueRange(bounds, isBytes ? .type : .values, warning: "\(reason); this run goes on as it began, with \(ValueRange.text(bounds))")
+        return ValueRange(bounds, isBytes ? .type : .values,
+                          warning: "\(reason); this run goes on as it began, with \(ValueRange.text(bounds))")
     }
 
     private var isBytes: Bool { type == .integer(bytes: 1, signed: false) }
@@ -128,7 +135,9 @@ struct RangeRules {
         guard outside > 0 else { return ValueRange(range, .given) }
         let which = "\(outside) of \(scan.count) values of \(label), which go from \(scan.minimum) to \(scan.maximum), lie outside the range \(ValueRange.text(range))"
         guard Double(outside) <= 0.05 * Double(scan.count) else {
-            throw .badData("\(which) that was given.", remedy: options.range([scan.minimum ... max(scan.maximum, scan.minimum.nextUp)], of: path, with: scan))
+            throw .badData("\(which) that was given.",
+                           remedy: options.range([scan.minimum ... max(scan.maximum, scan.minimum.nextUp)], of: path,
+                                                 with: scan))
         }
         return ValueRange(range, .given, clips: true, warning: "\(which) and are clipped to it")
     }
@@ -155,7 +164,8 @@ struct RangeRules {
         }
         // Interpolation goes a little beyond what it starts from.
         let near: [ClosedRange<Double>] = high > 1.25 || low < -1.25 ? [] : low >= -0.25 ? [0 ... 1] : [-1 ... 1]
-        throw unknown("\(values), so nothing says which are black and white", near + Self.candidates(scan, bits: 16, signed: false), scan)
+        throw unknown("\(values), so nothing says which are black and white",
+                      near + Self.candidates(scan, bits: 16, signed: false), scan)
     }
 
     private func unknown(_ what: String, _ ranges: [ClosedRange<Double>], _ scan: ValueScan) -> StorageError {
@@ -164,11 +174,13 @@ struct RangeRules {
 
     /// A warning where the values leave half of a range unused or more.
     private func narrow(_ scan: ValueScan, _ range: ClosedRange<Double>, _ by: String, _ part: String) -> String? {
-        guard scan.count > 0, scan.maximum - scan.minimum <= 0.5 * (range.upperBound - range.lowerBound) else { return nil }
+        guard scan.count > 0,
+              scan.maximum - scan.minimum <= 0.5 * (range.upperBound - range.lowerBound) else { return nil }
         let (low, high) = (ValueRange.plain(scan.minimum), ValueRange.plain(scan.maximum))
         let narrower = min(range.lowerBound, scan.minimum) ... max(range.lowerBound, scan.maximum)
         let isOther = narrower != range && narrower.lowerBound < narrower.upperBound
-        let remedy = isOther ? ". Where \(high) is white: " + options.range([narrower], of: path, with: scan).dropLast() : ""
+        let remedy = isOther
+            ? ". Where \(high) is white: " + options.range([narrower], of: path, with: scan).dropLast() : ""
         return "the values of \(label) go from \(low) only to a maximum of \(high)\(part), in the range \(ValueRange.text(range)) by \(by)\(remedy)"
     }
 
@@ -179,14 +191,16 @@ struct RangeRules {
     /// Ranges that values may be of: the whole of a type, the fewest bits that hold the largest, or what there is.
     private static func candidates(_ scan: ValueScan, bits: Int, signed: Bool) -> [ClosedRange<Double>] {
         guard scan.minimum >= 0 else {
-            return signed && bits < 64 ? [-Double(1 << (bits - 1)) ... Double(1 << (bits - 1)) - 1, extent(scan)] : [extent(scan)]
+            guard signed, bits < 64 else { return [extent(scan)] }
+            return [-Double(1 << (bits - 1)) ... Double(1 << (bits - 1)) - 1, extent(scan)]
         }
         var ranges: [ClosedRange<Double>] = []
         for power in [8, 10, 12, 14, 16] where ranges.isEmpty && scan.maximum <= Double(1 << power) - 1 && scan.maximum > 0.4 * Double(1 << power) {
             ranges.append(0 ... Double(1 << power) - 1)
         }
         if scan.maximum > 0 { ranges.append(0 ... scan.maximum) }
-        if bits == 16, (256 ... 65_535).contains(scan.maximum), !signed, ranges.allSatisfy({ $0.upperBound != 65_535 }) { ranges.append(0 ... 65_535) }
+        if bits == 16, (256 ... 65_535).contains(scan.maximum), !signed,
+           ranges.allSatisfy({ $0.upperBound != 65_535 }) { ranges.append(0 ... 65_535) }
         return ranges.isEmpty ? [0 ... 1] : ranges
     }
 }

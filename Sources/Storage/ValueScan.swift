@@ -83,7 +83,8 @@ struct ValueScan {
 extension Dataset {
     /// Calls `body` with blocks of consecutive examples, all or the first of them, in order.
     func forEachBlock<Element: HDF5Element>(
-        as type: Element.Type, first: Int = .max, _ body: (Range<Int>, UnsafeBufferPointer<Element>) throws(StorageError) -> Void
+        as type: Element.Type, first: Int = .max,
+        _ body: (Range<Int>, UnsafeBufferPointer<Element>) throws(StorageError) -> Void
     ) throws(StorageError) {
         let rows = max(1, min(count, (1 << 22) / (elements * MemoryLayout<Element>.stride)))
         let buffer = UnsafeMutableBufferPointer<Element>.allocate(capacity: rows * elements)
@@ -114,7 +115,8 @@ extension Dataset {
 
     /// What decides which values are black and white.
     func rules(given: ClosedRange<Double>?) -> RangeRules {
-        RangeRules(label: stored.label, path: name, type: stored.type, attribute: attributeRange, given: given, options: options)
+        RangeRules(label: stored.label, path: name, type: stored.type, attribute: attributeRange, given: given,
+                   options: options)
     }
 
     /// A scan of values that are checked against the file's range, or counted where they leave the `given` one.

@@ -53,6 +53,10 @@ def test_bytes_and_booleans(tmp_path):
     run_import(tmp_path, images=pictures(10) > 0)
     images, bounds, _ = imported(tmp_path)
     assert numpy.array_equal(images, pictures(10) > 0) and bounds == [0, 1]
+    # Bytes beyond a range that was given are clipped, as other numbers are.
+    few = numpy.where(numpy.arange(640).reshape(10, 8, 8, 1) % 40 == 0, 250, pictures(10) % 180 + 20).astype(numpy.uint8)
+    assert "clipped" in run_import(tmp_path, "--range=0,200", images=few).err
+    assert numpy.array_equal(imported(tmp_path)[0], numpy.minimum(few, 200))
 
 
 def test_integers_that_float32_does_not_hold(tmp_path):

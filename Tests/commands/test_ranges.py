@@ -91,7 +91,9 @@ def test_overshoot_by_rounding_is_clipped(images, bounds, tmp_path):
         return
     again = resume(tmp_path / "run", "--steps", 2)
     assert "as given (data.range)" in again.out, again
-    contradicting = gan_dist("train", "--run", tmp_path / "run", "--resume", "auto", "--steps", 3, "--set", "data.range=[0,2]")
+    kept = gan_dist("train", "--run", tmp_path / "run", "--resume", "auto", "--steps", 3, "--set", "data.range=null")
+    assert kept.code == 0 and f"[{bounds[0]}, {bounds[1]}] as given (data.range)" in kept.out, kept
+    contradicting = gan_dist("train", "--run", tmp_path / "run", "--resume", "auto", "--steps", 4, "--set", "data.range=[0,2]")
     assert contradicting.code == 78 and "data.range" in contradicting.err, contradicting
 
 

@@ -1,7 +1,7 @@
 /// Importing an array of an HDF5 file that another program wrote.
 public enum HDF5Import {
-    /// Writes the dataset `dataset` of `path` (nil: `/images`, else `/samples`) to `output`; see ``ForeignArray``. `labels` nil takes
-    /// `/labels` for these two. Returns sentences that the user should read.
+    /// Writes the dataset `dataset` of `path` (nil: `/images`, else `/samples`) to `output`; see ``ForeignArray``.
+    /// `labels` nil takes `/labels` for these two. Returns sentences that the user should read.
     public static func run(
         _ path: String, dataset: String?, labels: String?, layout: String?, range: ClosedRange<Double>?, size: Int?,
         to output: String, replacing: Bool = false
@@ -12,11 +12,13 @@ public enum HDF5Import {
             let stored = try find(dataset, in: file)
             try stored.checkStorage(anyFilter: true)
             var notes: [String] = []
-            var array = ForeignArray(rows: HDF5Rows(stored), labels: nil, layout: try axes(layout, stored, &notes), range: range, size: size)
+            var array = ForeignArray(rows: HDF5Rows(stored), labels: nil, layout: try axes(layout, stored, &notes),
+                                     range: range, size: size)
             if range == nil { array.range = try Dataset.range(of: stored) }
             array.labels = try find(labels: labels, in: file, for: stored, &notes)
             let name = String(path.split(separator: "/").last ?? "array")
-            return notes + (try array.write(to: output, name: name, source: "\(stored.path) in \(path)", replacing: replacing))
+            return notes + (try array.write(to: output, name: name, source: "\(stored.path) in \(path)",
+                                            replacing: replacing))
         }
     }
 
@@ -33,7 +35,9 @@ public enum HDF5Import {
     }
 
     /// The order of the axes: what is asked for, else the file's attribute, else what MATLAB writes.
-    private static func axes(_ layout: String?, _ stored: HDF5Dataset, _ notes: inout [String]) throws(StorageError) -> String? {
+    private static func axes(
+        _ layout: String?, _ stored: HDF5Dataset, _ notes: inout [String]
+    ) throws(StorageError) -> String? {
         if let layout { return layout }
         let rank = stored.dimensions.count
         if rank == 4, case .string(let text)? = try stored.location.attribute("layout") { return text }

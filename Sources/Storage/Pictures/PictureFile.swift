@@ -48,7 +48,8 @@ struct PictureFile {
         guard let memory = malloc(count) else {
             throw Self.tooLarge(path, "it has \(width) × \(height) pixels, and there is no room for \(count) bytes")
         }
-        let raster = Raster(memory.assumingMemoryBound(to: UInt8.self), width: width, height: height, channels: channels)
+        let raster = Raster(memory.assumingMemoryBound(to: UInt8.self), width: width, height: height,
+                            channels: channels)
         try format.read(path, bytes, &picture, raster.bytes)
         raster.orientation = Int(picture.orientation)
         raster.flatten(picture, on: background)
@@ -61,7 +62,8 @@ struct PictureFile {
     }
 
     fileprivate static func broken(_ path: String, _ what: String) -> StorageError {
-        .badData("\(path) is not a picture that can be read: \(what).", remedy: "Mend or remove it, or leave out what is broken with --skip-broken.")
+        .badData("\(path) is not a picture that can be read: \(what).",
+                 remedy: "Mend or remove it, or leave out what is broken with --skip-broken.")
     }
 }
 
@@ -85,7 +87,8 @@ extension PictureFormat {
         }
     }
 
-    /// Whether a file of so few bytes cannot hold what it claims: deflate makes at most 1,032 bytes of one, and a pixel may be one bit.
+    /// Whether a file of so few bytes cannot hold what it claims: deflate makes at most 1,032 bytes of one, and a pixel
+    /// may be one bit.
     fileprivate func isTooShort(_ size: Int, for picture: picture) -> Bool {
         self == .png && Int(picture.width) * Int(picture.height) / 8 > size * 1032
     }
