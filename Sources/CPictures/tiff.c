@@ -48,10 +48,12 @@ static void keep_error(thandle_t handle, const char *place, const char *format, 
 
 // Why TIFFRGBAImage would give other values than the file's, or NULL.
 static const char *unreadable(TIFF *tif, int grey, int alpha) {
-    uint16_t format = SAMPLEFORMAT_UINT, bits = 1;
+    uint16_t format = SAMPLEFORMAT_UINT, bits = 1, samples = 1;
+    TIFFGetFieldDefaulted(tif, TIFFTAG_SAMPLESPERPIXEL, &samples);
     TIFFGetFieldDefaulted(tif, TIFFTAG_SAMPLEFORMAT, &format);
     TIFFGetFieldDefaulted(tif, TIFFTAG_BITSPERSAMPLE, &bits);
     if (format != SAMPLEFORMAT_UINT && format != SAMPLEFORMAT_VOID) return "its samples are floats or have a sign";
+    if (grey && samples > 2) return "it has more than two samples a pixel, and is not said to be colour";
     if (grey && alpha && bits != 8) return "it is grey with transparency, but not of 8 bits";
     return NULL;
 }

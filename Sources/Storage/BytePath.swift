@@ -18,7 +18,8 @@ struct BytePath: Sendable {
     var text: String { shownText(bytes.dropLast(1).map { UInt8(bitPattern: $0) }) }
 }
 
-/// A file's name as text. Bytes that are not UTF-8, and control characters, which would spoil a line, are written as \xNN.
+/// A file's name as text. Bytes that are not UTF-8, and control characters, which would spoil a line, are written as
+/// \xNN.
 func shownText(_ name: [UInt8]) -> String {
     func escaped(_ bytes: some Sequence<UInt8>) -> String {
         bytes.map { "\\x" + ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()

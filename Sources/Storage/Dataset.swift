@@ -54,7 +54,8 @@ public final class Dataset: Sendable {
 
     /// Whether a file has a dataset of this name; false where it cannot be read.
     public static func holds(_ name: String, in path: String) -> Bool {
-        guard let file = try? HDF5File.openToRead(path), case .dataset? = try? file.object(name.hasPrefix("/") ? name : "/" + name) else { return false }
+        guard let file = try? HDF5File.openToRead(path),
+              case .dataset? = try? file.object(name.hasPrefix("/") ? name : "/" + name) else { return false }
         return true
     }
 
@@ -91,8 +92,8 @@ public final class Dataset: Sendable {
         hasLabels = labelled || name == nil || name == "images" || name == "/images"
     }
 
-    /// One label for each example, in order, which may be any number; nil where the file has none. Read when they are asked for: what
-    /// nothing uses refuses nothing.
+    /// One label for each example, in order, which may be any number; nil where the file has none. Read when they are
+    /// asked for: what nothing uses refuses nothing.
     public var labels: [Int]? {
         get throws(StorageError) {
             guard hasLabels else { return nil }
@@ -123,7 +124,9 @@ public final class Dataset: Sendable {
 
     // MARK: Checks at opening
 
-    private static func find(_ name: String?, in file: HDF5File, _ options: DatasetOptions) throws(StorageError) -> HDF5Dataset {
+    private static func find(
+        _ name: String?, in file: HDF5File, _ options: DatasetOptions
+    ) throws(StorageError) -> HDF5Dataset {
         if let name { return try file.dataset(name.hasPrefix("/") ? name : "/" + name, options) }
         for candidate in ["/images", "/samples"] {
             if case .absent = try file.object(candidate) { continue }
@@ -140,7 +143,7 @@ public final class Dataset: Sendable {
         case .float: return false
         case .integer:
             throw .badData("\(stored.label) is of type \(stored.type), which float32 does not hold exactly.",
-                           remedy: "Convert it: " + importing(stored) + " --range A,B --out FILE.h5; A and B are the values of black and white.")
+                           remedy: "Convert it: " + importing(stored) + " --range=A,B --out FILE.h5; A and B are the values of black and white.")
         case .text, .other:
             throw .badData("\(stored.label) is of type \(stored.type); images and samples are numbers.", remedy: """
                 Name a dataset of numbers, or import pictures with gan-dist data import folder.
@@ -149,10 +152,12 @@ public final class Dataset: Sendable {
     }
 
     private static func importing(_ stored: HDF5Dataset) -> String {
-        "gan-dist data import hdf5 \(stored.location.file.name) --dataset \(stored.path)"
+        "gan-dist data import hdf5 \(shellQuoted(stored.location.file.name)) --dataset \(shellQuoted(stored.path))"
     }
 
-    private static func checkShape(_ stored: HDF5Dataset, _ options: DatasetOptions) throws(StorageError) -> (Int, [Int], Layout) {
+    private static func checkShape(
+        _ stored: HDF5Dataset, _ options: DatasetOptions
+    ) throws(StorageError) -> (Int, [Int], Layout) {
         let sizes = stored.dimensions
         guard (2 ... 4).contains(sizes.count) else {
             throw .badData("\(stored.label) has the shape \(sizes); images are [N, H, W, C] or [N, H, W], vectors [N, D].",

@@ -8,18 +8,21 @@ public struct DatasetInfo: Sendable {
     public let layout: String
     /// As stored, such as "uint8".
     public let type: String
-    /// The values that mean black and white, and how that is known; nil where it cannot be said, or vectors are left as they are.
+    /// The values that mean black and white, and how that is known; nil where it cannot be said, or vectors are left as
+    /// they are.
     public let range: ValueRange?
     /// Why there is no range, and what to do.
     public let rangeProblem: StorageError?
     public let name, source, license: String?
     public let minimum, maximum, mean: Double
-    /// The labels and how many examples have each, sorted by label; nil without labels, or where something is wrong with them.
+    /// The labels and how many examples have each, sorted by label; nil without labels, or where something is wrong
+    /// with them.
     public let labels: [(label: Int, count: Int)]?
     /// What is wrong with the labels.
     public let labelProblem: StorageError?
 
-    /// Reads all of `path`. Throws what is wrong with it, except with what not every command uses: its range and labels.
+    /// Reads all of `path`. Throws what is wrong with it, except with what not every command uses: its range and
+    /// labels.
     public init(_ path: String, dataset name: String? = nil) throws(StorageError) {
         let dataset = try Dataset(path, dataset: name)
         let scan = try dataset.scan()

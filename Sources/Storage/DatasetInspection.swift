@@ -111,7 +111,7 @@ public enum DatasetInspection {
         }
         let dataset = try Dataset(path, dataset: name, labelled: true)
         _ = try? dataset.labels
-        try read(dataset.stored)
+        try readSome(dataset.stored)
     }
 
     /// Opens all that is there. What HDF5 refuses will be refused again where it is wanted.
@@ -121,11 +121,8 @@ public enum DatasetInspection {
         switch path == "/" ? nil : try? file.object(path) {
         case .dataset(let dataset):
             _ = try? dataset.location.attributes()
-            guard (try? dataset.checkStorage()) != nil else { return }
-            switch dataset.type {
-            case .integer, .float: try? read(dataset)
-            default: return
-            }
+            guard (try? dataset.checkStorage(anyFilter: true)) != nil else { return }
+            try? readSome(dataset)
         case .group(let group):
             _ = try? group.location.attributes()
             for name in (try? group.names()) ?? [] { walk(file, "\(path)/\(name)", depth: depth + 1, &left) }
@@ -137,19 +134,29 @@ public enum DatasetInspection {
         }
     }
 
+    private static func readSome(_ dataset: HDF5Dataset) throws(StorageError) {
+        switch dataset.type {
+        case .boolean: try readSome(dataset, as: UInt8.self)
+        case .integer, .float: try readSome(dataset, as: Float.self)
+        case .text, .other: return
+        }
+    }
+
     /// Values of a small dataset, or the first, middle and last row of a large one.
-    private static func read(_ dataset: HDF5Dataset) throws(StorageError) {
+    private static func readSome<Element: HDF5Element>(
+        _ dataset: HDF5Dataset, as type: Element.Type
+    ) throws(StorageError) {
         guard dataset.count > 0, let rows = dataset.dimensions.first else { return }
         let row = dataset.count / rows, chunk = try dataset.elementsOfAChunk()
         let isSmall = dataset.count <= 1 << 24, once = isSmall ? dataset.count : max(row, chunk)
         child_limit_memory(1 << 30 + 40 * max(once, chunk))
         child_limit_time(1 + 3 * Double(once) / 5e6)
         if isSmall {
-            _ = try dataset.readAll(Float.self)
+            _ = try dataset.readAll(type)
             return
         }
         guard row <= 1 << 28 else { return }
-        let values = UnsafeMutableBufferPointer<Float>.allocate(capacity: row)
+        let values = UnsafeMutableBufferPointer<Element>.allocate(capacity: row)
         defer { values.deallocate() }
         for index in Set([0, rows / 2, rows - 1]).sorted() { try dataset.read(rows: index ..< index + 1, into: values) }
     }

@@ -23,7 +23,8 @@ struct AttributeCopy {
         let (type, space) = (type, space)
         let count = Int(try h5(.badData, doing) { H5Sget_simple_extent_npoints(space.id) })
         let (kind, size) = HDF5Library.locked { (H5Tget_class(type.id), H5Tget_size(type.id)) }
-        guard (1 ... 1 << 20).contains(count), (1 ... 1 << 20).contains(size), count * size <= 1 << 26 else { return nil }
+        guard (1 ... 1 << 20).contains(count), (1 ... 1 << 20).contains(size),
+              count * size <= 1 << 26 else { return nil }
         let isText = kind == H5T_STRING
         guard isText || [H5T_INTEGER, H5T_FLOAT, H5T_ENUM].contains(kind) else { return nil }
         if isText, try h5(.badData, doing, { H5Tis_variable_str(type.id) }) > 0 {
@@ -72,7 +73,9 @@ struct AttributeCopy {
         }
     }
 
-    private static func write(_ texts: [String], to attribute: Handle, _ type: Handle, _ doing: String) throws(StorageError) {
+    private static func write(
+        _ texts: [String], to attribute: Handle, _ type: Handle, _ doing: String
+    ) throws(StorageError) {
         // All texts one after another, each with its zero, so that one buffer holds them while HDF5 reads.
         var characters: [CChar] = [], starts: [Int] = []
         for text in texts {

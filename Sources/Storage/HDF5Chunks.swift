@@ -23,12 +23,13 @@ extension HDF5Dataset {
         let values = sizes.reduce(1.0) { $0 * Double($1) }
         guard values >= 1, values <= Double(1 << 40) else { return nil }
         let pieces = zip(dimensions, sizes).dropFirst().reduce(1.0) { $0 * ((Double($1.0) / Double($1.1)).rounded(.up)) }
-        return Chunk(rows: Int(sizes[0]), pieces: Int(min(max(pieces, 1), 1e9)), bytes: Int(values) * max(1, type.byteCount),
+        return Chunk(rows: Int(sizes[0]), pieces: Int(min(max(pieces, 1), 1e9)),
+                     bytes: Int(values) * max(1, type.byteCount),
                      isFiltered: HDF5Library.locked { H5Pget_nfilters(create.id) } > 0)
     }
 
-    /// The same dataset with room for the uncompressed chunks that hold one row: rows read in the order of the file then uncompress
-    /// each chunk once, where HDF5's own megabyte would hold none of a large one.
+    /// The same dataset with room for the uncompressed chunks that hold one row: rows read in the order of the file
+    /// then uncompress each chunk once, where HDF5's own megabyte would hold none of a large one.
     func cachingRow(of chunk: Chunk?) throws(StorageError) -> HDF5Dataset {
         let most = 1 << 28
         guard let chunk, chunk.isFiltered, chunk.rows > 1, chunk.bytes <= most / chunk.pieces else { return self }

@@ -21,7 +21,8 @@ struct HDF5Filter: CustomStringConvertible {
 
     /// The names under which filters are registered with the HDF Group.
     var description: String {
-        let names: [H5Z_filter_t: String] = [1: "gzip", 4: "szip", 5: "nbit", 6: "scaleoffset", 307: "bzip2", 32_000: "lzf", 32_001: "Blosc",
+        let names: [H5Z_filter_t: String] = [1: "gzip", 4: "szip", 5: "nbit", 6: "scaleoffset", 307: "bzip2",
+                                             32_000: "lzf", 32_001: "Blosc",
                                              32_004: "LZ4", 32_008: "bitshuffle", 32_013: "ZFP", 32_015: "Zstandard", 32_026: "Blosc2"]
         return names[number].map { "\($0) (filter \(number))" } ?? "filter \(number)"
     }
@@ -84,7 +85,8 @@ final class HDF5Dataset: @unchecked Sendable {
     func checkStorage(anyFilter: Bool = false) throws(StorageError) {
         let create = Handle(try h5(.badData, "reading the layout of \(label)") { H5Dget_create_plist(handle.id) }, H5Pclose)
         guard try h5(.badData, "reading the layout of \(label)", { H5Pget_external_count(create.id) }) == 0 else {
-            throw .badData("The values of \(label) are kept in another file, which is not followed.", remedy: Self.copyInPython(path))
+            throw .badData("The values of \(label) are kept in another file, which is not followed.",
+                           remedy: Self.copyInPython(path))
         }
         let layout = HDF5Library.locked { H5Pget_layout(create.id) }
         guard layout == H5D_CONTIGUOUS || layout == H5D_CHUNKED || layout == H5D_COMPACT else {
@@ -108,7 +110,7 @@ final class HDF5Dataset: @unchecked Sendable {
                            remedy: (filter.isPlugin ? "After pip install hdf5plugin and import hdf5plugin: " : "") + Self.copyInPython(path))
         }
         throw .badData("\(label) is compressed by \(filter), which is read only once, in order.",
-                       remedy: "Rewrite it with gan-dist data import hdf5 \(file.name) --dataset \(path) --out FILE.h5.")
+                       remedy: "Rewrite it with gan-dist data import hdf5 \(shellQuoted(file.name)) --dataset \(shellQuoted(path)) --out FILE.h5.")
     }
 
     /// How a dataset is copied that only h5py can read.
@@ -118,6 +120,8 @@ final class HDF5Dataset: @unchecked Sendable {
 
     /// In one piece it must be exactly as long as it claims: HDF5 1.10 reads past the end of a shorter one.
     private func checkLength() throws(StorageError) {
+        // What is no number is refused by its type.
+        guard type.byteCount > 0 else { return }
         let stored = HDF5Library.locked { H5Dget_storage_size(handle.id) }
         guard stored == UInt64(count * type.byteCount) else {
             throw .badData("\(label) stores \(stored) bytes for \(count) values of \(type): it was never filled, or cut.",
@@ -164,7 +168,8 @@ final class HDF5Dataset: @unchecked Sendable {
     func read<Element: HDF5Element>(into target: UnsafeMutableBufferPointer<Element>) throws(StorageError) {
         precondition(target.count == count, "room for \(target.count) of the \(count) values of \(label)")
         _ = try h5(.badData, "reading \(label)") {
-            H5Dread(handle.id, memoryType(Element.self), hid_t(H5S_ALL), hid_t(H5S_ALL), hid_t(H5P_DEFAULT), target.baseAddress)
+            H5Dread(handle.id, memoryType(Element.self), hid_t(H5S_ALL), hid_t(H5S_ALL), hid_t(H5P_DEFAULT),
+                    target.baseAddress)
         }
     }
 
@@ -237,7 +242,9 @@ extension HDF5File {
         try makeDataset(path, dimensions, fileType: Element.fileType, chunkRows: chunkRows)
     }
 
-    func makeDataset(_ path: String, _ dimensions: [Int], fileType: hid_t, chunkRows: Int?) throws(StorageError) -> HDF5Dataset {
+    func makeDataset(
+        _ path: String, _ dimensions: [Int], fileType: hid_t, chunkRows: Int?
+    ) throws(StorageError) -> HDF5Dataset {
         let doing = "making \(path) in \(name)"
         try makeGroups(along: path)
         let sizes = dimensions.map { hsize_t($0) }

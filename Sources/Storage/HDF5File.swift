@@ -185,7 +185,8 @@ extension HDF5File {
         case .group: what = "\(path) in \(name) is a group, not a dataset"
         case .absent: what = "\(name) has no dataset \(path)"
         }
-        throw .badData("\(what); the file holds \(listing()).", remedy: "Name one of its datasets with \(options.dataset).")
+        throw .badData("\(what); the file holds \(listing()).",
+                       remedy: "Name one of its datasets with \(options.dataset).")
     }
 }
 

@@ -4,7 +4,9 @@ import Glibc
 /// What an error of a file that cannot be read means to its user, found by looking again at the file.
 extension HDF5File {
     /// Runs `body`, which reads `path`, and makes plainer what it throws.
-    static func explaining<Result>(_ path: String, _ body: () throws(StorageError) -> Result) throws(StorageError) -> Result {
+    static func explaining<Result>(
+        _ path: String, _ body: () throws(StorageError) -> Result
+    ) throws(StorageError) -> Result {
         do { return try body() } catch { throw explained(path, error) }
     }
 
@@ -60,7 +62,8 @@ extension HDF5File {
 
     /// Whether MATLAB wrote it (`save -v7.3`): its text stands in the 512 bytes before HDF5's own.
     var isMATLAB: Bool {
-        guard let file = try? InputFile(name), file.size > 512, let start = try? file.read(at: 0, count: 10) else { return false }
+        guard let file = try? InputFile(name), file.size > 512,
+              let start = try? file.read(at: 0, count: 10) else { return false }
         return start == Array("MATLAB 7.3".utf8)
     }
 }

@@ -12,7 +12,8 @@ public final class SampleSource: @unchecked Sendable {
     /// The stored values that became the ends of the target range; nil where values are not scaled.
     public let valueRange: ValueRange?
     public var sourceRange: ClosedRange<Double>? { valueRange?.bounds }
-    /// What the network sees: of all examples, or of the first ones where not all were read; nil of what is not a file's.
+    /// What the network sees: of all examples, or of the first ones where not all were read; nil of what is not a
+    /// file's.
     public let seen: SeenValues?
     /// Whether all values are in memory.
     public let isResident: Bool
@@ -33,8 +34,9 @@ public final class SampleSource: @unchecked Sendable {
     private let stage: UnsafeMutablePointer<Float>
     private let monitor = Monitor()
 
-    /// Examples of a file. `shape` nil keeps the stored one; `range` nil leaves the values as they are (for vectors). `given`: the
-    /// stored values that become its ends, where the user says so. `asBefore`: for what began before there were rules for guesses.
+    /// Examples of a file. `shape` nil keeps the stored one; `range` nil leaves the values as they are (for vectors).
+    /// `given`: the stored values that become its ends, where the user says so. `asBefore`: for what began before there
+    /// were rules for guesses.
     ///
     /// Float values are checked to be finite and within the range when they are read: here, if they fit `memoryLimit` bytes.
     public init(
@@ -47,7 +49,8 @@ public final class SampleSource: @unchecked Sendable {
         isResident = bytes <= memoryLimit
         shuffle = isResident ? .samples : dataset.shuffle(memoryLimit: memoryLimit)
         let given = range == nil ? nil : given
-        let (values, scan) = try isResident ? Self.load(dataset, given) : Self.openBlocks(dataset, needsRange: range != nil, given)
+        let (values, scan) = try isResident
+            ? Self.load(dataset, given) : Self.openBlocks(dataset, needsRange: range != nil, given)
         self.values = values
         let part = scan.count < dataset.count * dataset.elements ? " (in its first \(scan.count / dataset.elements) of \(dataset.count) examples)" : ""
         do throws(StorageError) {
@@ -98,7 +101,7 @@ public final class SampleSource: @unchecked Sendable {
             throw .badData("\(what).", remedy: "Change the last layer of the generator and the input of the discriminator, or the data.")
         }
         guard source[2] == target[2] else {
-            let transposed = source[0] == target[2] ? """
+            let transposed = source[0] == target[2] || source[0] <= 4 && source[0] < source[2] ? """
                  If its axes are N, C, H, W, set its attribute layout to "NCHW"; if they are N, C, W, H, as programs that count axes from the \
                 other end write them, use gan-dist data import hdf5 --layout NCWH.
                 """ : ""
@@ -115,7 +118,9 @@ public final class SampleSource: @unchecked Sendable {
 
     // MARK: Loading
 
-    private static func load(_ dataset: Dataset, _ given: ClosedRange<Double>?) throws(StorageError) -> (Values, ValueScan) {
+    private static func load(
+        _ dataset: Dataset, _ given: ClosedRange<Double>?
+    ) throws(StorageError) -> (Values, ValueScan) {
         var scan = dataset.newScan(given: given)
         if dataset.isBytes {
             let all = try loadAll(dataset, UInt8.self) { (values) throws(StorageError) in
@@ -233,30 +238,38 @@ public final class SampleSource: @unchecked Sendable {
         let stored = decoder.sourceElements
         switch values {
         case .byteFile(let dataset, _):
-            let bytes = UnsafeMutableBufferPointer(start: target.assumingMemoryBound(to: UInt8.self), count: rows.count * stored)
+            let bytes = UnsafeMutableBufferPointer(start: target.assumingMemoryBound(to: UInt8.self),
+                                                   count: rows.count * stored)
             try dataset.stored.read(rows: rows, into: bytes)
             try check(UnsafeBufferPointer(bytes), rows, of: dataset)
         case .floatFile(let dataset, _):
-            let floats = UnsafeMutableBufferPointer(start: target.assumingMemoryBound(to: Float.self), count: rows.count * stored)
+            let floats = UnsafeMutableBufferPointer(start: target.assumingMemoryBound(to: Float.self),
+                                                    count: rows.count * stored)
             try dataset.stored.read(rows: rows, into: floats)
             try check(UnsafeBufferPointer(floats), rows, of: dataset)
         case .bytes, .floats: preconditionFailure("examples in memory are read one by one")
         }
     }
 
-    private func check(_ values: UnsafeBufferPointer<UInt8>, _ rows: Range<Int>, of dataset: Dataset) throws(StorageError) {
+    private func check(
+        _ values: UnsafeBufferPointer<UInt8>, _ rows: Range<Int>, of dataset: Dataset
+    ) throws(StorageError) {
         guard dataset.declaredRange != 0 ... 255, given == nil else { return }
         var scan = dataset.newScan(given: nil)
         try scan.add(values, first: rows.lowerBound, elements: decoder.sourceElements)
     }
 
-    private func check(_ values: UnsafeBufferPointer<Float>, _ rows: Range<Int>, of dataset: Dataset) throws(StorageError) {
+    private func check(
+        _ values: UnsafeBufferPointer<Float>, _ rows: Range<Int>, of dataset: Dataset
+    ) throws(StorageError) {
         var scan = dataset.newScan(given: given)
         try scan.add(values, first: rows.lowerBound, elements: decoder.sourceElements)
     }
 
     /// What `read` makes of an example that `load` has read; `stage` has room for it.
-    func decode(_ example: UnsafeRawPointer, stage: UnsafeMutablePointer<Float>, into target: UnsafeMutablePointer<Float>) {
+    func decode(
+        _ example: UnsafeRawPointer, stage: UnsafeMutablePointer<Float>, into target: UnsafeMutablePointer<Float>
+    ) {
         if isStoredAsBytes {
             decoder.decode(example.assumingMemoryBound(to: UInt8.self), stage: stage, into: target)
         } else {
@@ -288,7 +301,8 @@ public struct SeenValues: Sendable {
 
     init?(_ scan: ValueScan, _ decoder: ExampleDecoder, _ fit: ImageFit, part: String) {
         guard scan.count > 0 else { return nil }
-        let (low, middle, high) = (decoder.decoded(scan.minimum), decoder.decoded(scan.mean), decoder.decoded(scan.maximum))
+        let (low, middle, high) = (decoder.decoded(scan.minimum), decoder.decoded(scan.mean),
+                                   decoder.decoded(scan.maximum))
         // Padding is of the lowest value.
         let padded = decoder.needsStage && fit == .pad ? decoder.background : nil
         let share = padded == nil ? 1 : Double(decoder.sourceElements) / Double(decoder.targetElements)

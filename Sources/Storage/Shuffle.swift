@@ -1,11 +1,14 @@
 import Kernels
 
-/// How the examples of an epoch are mixed: all with all, or within windows of whole blocks, so that a block is read once an epoch.
+/// How the examples of an epoch are mixed: all with all, or within windows of whole blocks, so that a block is read
+/// once an epoch.
 ///
-/// With blocks, an epoch is a permutation of the blocks, cut into windows of `window` blocks each, and a permutation of the examples
-/// of each window: a pure function of the seed, the epoch, the number of examples and these two numbers, whatever the file's form.
+/// With blocks, an epoch is a permutation of the blocks, cut into windows of `window` blocks each, and a permutation of
+/// the examples of each window: a pure function of the seed, the epoch, the number of examples and these two numbers,
+/// whatever the file's form.
 public struct Shuffle: Sendable, Equatable {
-    /// Consecutive examples that are read together; 1: each for itself, and an epoch is any permutation of the examples.
+    /// Consecutive examples that are read together; 1: each for itself, and an epoch is any permutation of the
+    /// examples.
     public let block: Int
     /// Blocks whose examples are mixed with each other.
     public let window: Int
@@ -61,7 +64,8 @@ extension Dataset {
         return rows > 1 && rows * exampleBytes > 1 << 18 ? (rows, rows * exampleBytes) : nil
     }
 
-    /// How examples that are not all in memory are mixed: two windows, one in use and the next, have room in `memoryLimit` bytes.
+    /// How examples that are not all in memory are mixed: two windows, one in use and the next, have room in
+    /// `memoryLimit` bytes.
     func shuffle(memoryLimit: Int) -> Shuffle {
         guard let chunk = costlyChunk, chunk.bytes <= memoryLimit else { return .samples }
         return Shuffle(block: chunk.examples, window: max(1, memoryLimit / 2 / chunk.bytes))

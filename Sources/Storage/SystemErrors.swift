@@ -52,3 +52,9 @@ extension SystemError {
 
     public static func remedy(of error: any Error, _ path: String, writing: Bool) -> String { remedy(number(of: error) ?? 0, path, writing: writing) }
 }
+
+/// A name as a shell takes it, for commands that are to be pasted.
+func shellQuoted(_ name: String) -> String {
+    let isPlain = !name.isEmpty && name.unicodeScalars.allSatisfy { $0.properties.isAlphabetic || "0123456789_-./+,:@%".unicodeScalars.contains($0) }
+    return isPlain ? name : "'" + name.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "'\\''") + "'"
+}

@@ -68,8 +68,7 @@ struct ValueScan {
         _ low: Double, _ high: Double, _ total: Double, _ under: Int, _ over: Int, example: Int
     ) throws(StorageError) {
         if let declared {
-            let slack = 0.01 * (declared.upperBound - declared.lowerBound)
-            guard low >= declared.lowerBound - slack, high <= declared.upperBound + slack else {
+            guard ValueRange.holds(declared, low, high) else {
                 throw .badData("""
                     \(label) has values from \(low) to \(high) in example \(example), \
                     outside its range [\(declared.lowerBound), \(declared.upperBound)].
@@ -84,7 +83,8 @@ struct ValueScan {
 extension Dataset {
     /// Calls `body` with blocks of consecutive examples, all or the first of them, in order.
     func forEachBlock<Element: HDF5Element>(
-        as type: Element.Type, first: Int = .max, _ body: (Range<Int>, UnsafeBufferPointer<Element>) throws(StorageError) -> Void
+        as type: Element.Type, first: Int = .max,
+        _ body: (Range<Int>, UnsafeBufferPointer<Element>) throws(StorageError) -> Void
     ) throws(StorageError) {
         let rows = max(1, min(count, (1 << 22) / (elements * MemoryLayout<Element>.stride)))
         let buffer = UnsafeMutableBufferPointer<Element>.allocate(capacity: rows * elements)
@@ -115,7 +115,8 @@ extension Dataset {
 
     /// What decides which values are black and white.
     func rules(given: ClosedRange<Double>?) -> RangeRules {
-        RangeRules(label: stored.label, path: name, type: stored.type, attribute: attributeRange, given: given, options: options)
+        RangeRules(label: stored.label, path: name, type: stored.type, attribute: attributeRange, given: given,
+                   options: options)
     }
 
     /// A scan of values that are checked against the file's range, or counted where they leave the `given` one.

@@ -1,8 +1,9 @@
 import Glibc
 import Kernels
 
-/// Examples in an order that mixes whole blocks (``Shuffle``): a thread reads the blocks of the window in use and of the next one,
-/// each block once. One minibatch is read at a time; an error of the thread is thrown by the read that needs the window.
+/// Examples in an order that mixes whole blocks (``Shuffle``): a thread reads the blocks of the window in use and of
+/// the next one, each block once. One minibatch is read at a time; an error of the thread is thrown by the read that
+/// needs the window.
 final class WindowReader: @unchecked Sendable {
     let order: MinibatchOrder
     private let source: SampleSource
@@ -18,7 +19,8 @@ final class WindowReader: @unchecked Sendable {
         let loader = try WindowLoader(source, order)
         self.loader = loader
         guard let thread = WorkerThread({ loader.run() }) else {
-            throw StorageError(.inputOutput, "The system gives no thread to read data with.", remedy: "Raise the limit (ulimit -u).")
+            throw StorageError(.inputOutput, "The system gives no thread to read data with.",
+                               remedy: "Raise the limit (ulimit -u).")
         }
         self.thread = thread
         stage = .allocate(capacity: source.storedElements)
@@ -77,8 +79,8 @@ private struct WindowContents {
     }
 }
 
-/// The two windows and the thread that fills them. All `var`s are guarded by `monitor`; the memory of a window belongs to the thread
-/// while it is loaded, and then to the reader until that asks for another window.
+/// The two windows and the thread that fills them. All `var`s are guarded by `monitor`; the memory of a window belongs
+/// to the thread while it is loaded, and then to the reader until that asks for another window.
 private final class WindowLoader: @unchecked Sendable {
     private struct Slot {
         /// The window that is in it; −1: none, or one that is being read.
@@ -105,7 +107,8 @@ private final class WindowLoader: @unchecked Sendable {
         let examples = blocks == 1 ? min(shuffle.block, order.count) : blocks * shuffle.block
         let (bytes, overflow) = examples.multipliedReportingOverflow(by: source.storedBytes)
         guard !overflow, let first = malloc(bytes), let second = malloc(bytes) else {
-            throw StorageError(.inputOutput, "No memory for two shuffle windows of \(blocks) blocks of \(shuffle.block) examples.",
+            throw StorageError(.inputOutput,
+                               "No memory for two shuffle windows of \(blocks) blocks of \(shuffle.block) examples.",
                                remedy: "Give the job more memory, or start a run with a smaller data.memory_limit.")
         }
         memory = [first, second]
@@ -123,7 +126,8 @@ private final class WindowLoader: @unchecked Sendable {
             monitor.signalAll()
             monitor.wait { slots[number % 2].window != number && !isStopped }
             guard !isStopped else {
-                return .failure(StorageError(.inputOutput, "The reader of the data was stopped.", remedy: "Start the job again."))
+                return .failure(StorageError(.inputOutput, "The reader of the data was stopped.",
+                                             remedy: "Start the job again."))
             }
             guard let failure = slots[number % 2].failure else { return .success(slots[number % 2].contents) }
             slots[number % 2].failure = nil

@@ -19,7 +19,8 @@ struct AmountOptions: ParsableArguments {
     func validate() throws {
         if count != nil, share != nil { throw ValidationError("Give --count or --share, not both.") }
         if let count, count < 1 { throw ValidationError("--count must be at least 1.") }
-        if let share, !(share > 0 && share <= 1) { throw ValidationError("--share \(share) is not above 0 and at most 1.") }
+        if let share,
+           !(share > 0 && share <= 1) { throw ValidationError("--share \(share) is not above 0 and at most 1.") }
     }
 
     var amount: DatasetTools.Amount? { count.map { .count($0) } ?? share.map { .share($0) } }
@@ -49,7 +50,8 @@ extension DataCommand {
         }
 
         func validate() throws {
-            if amount.amount == nil, classes == nil { throw ValidationError("Say which part: --count, --share or --classes.") }
+            if amount.amount == nil,
+               classes == nil { throw ValidationError("Say which part: --count, --share or --classes.") }
             if let labels, labels.isEmpty {
                 throw ValidationError("--classes '\(classes ?? "")' is not a list of labels, such as 2,3,4.")
             }
@@ -76,7 +78,8 @@ extension DataCommand {
         @Option(help: "What the choice follows from.") var seed: UInt64 = 1
         @Option(help: "The dataset's path in the file; default /images or /samples.") var dataset: String?
         @Option(help: "The HDF5 file to write with all that is not held out.") var out: String
-        @Option(help: "The HDF5 file to write with --count or --share of the examples; a tenth without either.") var heldOut: String
+        @Option(help: "The HDF5 file to write with --count or --share of the examples; a tenth without either.")
+        var heldOut: String
 
         func validate() throws {
             if out == heldOut { throw ValidationError("--out and --held-out name the same file.") }
@@ -84,7 +87,8 @@ extension DataCommand {
 
         func run() throws {
             let notes = Notes()
-            try DatasetTools.split(file, dataset: dataset, amount: amount.amount ?? .share(0.1), seed: seed, to: out, heldOut: heldOut,
+            try DatasetTools.split(file, dataset: dataset, amount: amount.amount ?? .share(0.1), seed: seed, to: out,
+                                   heldOut: heldOut,
                                    note: notes.leftOut)
             try notes.summary(out)
             try notes.summary(heldOut)

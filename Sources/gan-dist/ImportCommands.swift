@@ -80,7 +80,8 @@ extension DataCommand {
 
         func run() throws {
             let console = Console(speaks: true)
-            let importer = FolderImport(size: size, fit: fit, channels: channels, background: background, skipBroken: skipBroken)
+            let importer = FolderImport(size: size, fit: fit, channels: channels, background: background,
+                                        skipBroken: skipBroken)
             // Of very many the account has the number.
             var warnings = 0
             let account = try importer.run(folder, to: out, skipped: { message in

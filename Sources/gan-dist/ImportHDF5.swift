@@ -15,18 +15,23 @@ extension DataCommand {
                 """)
         @Argument(help: "The HDF5 file.") var file: String
         @Option(help: "The array's path in the file; default /images or /samples.") var dataset: String?
-        @Option(help: ArgumentHelp("The order of its axes: NHW, NWH, NHWC, NCHW, NCWH (MATLAB's), NWHC or ND; default NHWC, NHW or ND, by their number.", valueName: "NHWC|NCHW|…")) var layout: String?
-        @Option(help: ArgumentHelp("The values of black and white; integers but uint8 need it. Write --range=-1,1 where the first is negative.", valueName: "A,B")) var range: String?
-        @Option(help: "The path of its labels in the file; default /labels where --dataset is not given.") var labels: String?
+        @Option(help: ArgumentHelp("The order of its axes: NHW, NWH, NHWC, NCHW, NCWH (MATLAB's), NWHC or ND; default NHWC, NHW or ND, by their number.", valueName: "NHWC|NCHW|…"))
+        var layout: String?
+        @Option(help: ArgumentHelp("The values of black and white; integers but uint8 need it. Write --range=-1,1 where the first is negative.", valueName: "A,B"))
+        var range: String?
+        @Option(help: "The path of its labels in the file; default /labels for /images and /samples.")
+        var labels: String?
         @Option(help: "Put each image in the middle of a square of this many pixels, on black.") var size: Int?
         @Option(help: "The HDF5 file to write.") var out: String
 
         func validate() throws {
-            if let range, Self.ends(range) == nil { throw ValidationError("--range '\(range)' is not two numbers, the lower first, such as 0,255.") }
+            if let range,
+               Self.ends(range) == nil { throw ValidationError("--range '\(range)' is not two numbers, the lower first, such as 0,255.") }
         }
 
         func run() throws {
-            let notes = try HDF5Import.run(file, dataset: dataset, labels: labels, layout: layout, range: range.flatMap(Self.ends), size: size, to: out)
+            let notes = try HDF5Import.run(file, dataset: dataset, labels: labels, layout: layout,
+                                           range: range.flatMap(Self.ends), size: size, to: out)
             let console = Console(speaks: true)
             for note in notes { console.warn(note) }
             console.say(try DatasetInfo(out).summary)
@@ -35,7 +40,8 @@ extension DataCommand {
         /// `A,B` with A < B.
         static func ends(_ text: String) -> ClosedRange<Double>? {
             let numbers = text.split(separator: ",", omittingEmptySubsequences: false).map { Double($0) }
-            guard numbers.count == 2, let low = numbers[0], let high = numbers[1], ValueRange.isUsable(low, high) else { return nil }
+            guard numbers.count == 2, let low = numbers[0], let high = numbers[1],
+                  ValueRange.isUsable(low, high) else { return nil }
             return low ... high
         }
     }

@@ -13,20 +13,24 @@ extension DataCommand {
                 """)
         @Argument(help: "The files.") var files: [String]
         @Option(help: "The array of .npz files that is meant.") var array: String?
-        @Option(help: ArgumentHelp("The array of the labels: [N], [N, 1] or one-hot.", valueName: "name or FILE.npy")) var labels: String?
+        @Option(help: ArgumentHelp("The array of the labels: [N], [N, 1] or one-hot.", valueName: "name or FILE.npy"))
+        var labels: String?
         @Option(help: "What the axes are, such as NCHW or NHW; by default NHWC, NHW or ND.") var layout: String?
         @Option(help: ArgumentHelp("The values that mean black and white.", valueName: "A,B")) var range: String?
         @Option(help: "Put each image in the middle of a square of this many pixels.") var size: Int?
         @Option(help: "The HDF5 file to write.") var out: String
 
         func validate() throws {
-            if let range, HDF5.ends(range) == nil { throw ValidationError("--range '\(range)' is not two numbers, the lower first, such as 0,4095.") }
-            if let size, !(1 ... 4096).contains(size) { throw ValidationError("--size \(size) is not within 1 … 4096.") }
+            if let range,
+               HDF5.ends(range) == nil { throw ValidationError("--range '\(range)' is not two numbers, the lower first, such as 0,4095.") }
+            if let size,
+               !(1 ... 4096).contains(size) { throw ValidationError("--size \(size) is not within 1 … 4096.") }
         }
 
         func run() throws {
             let console = Console(speaks: true)
-            let notes = try NPYImport.run(files, array: array, labels: labels, layout: layout, range: range.flatMap(HDF5.ends), size: size, to: out)
+            let notes = try NPYImport.run(files, array: array, labels: labels, layout: layout,
+                                          range: range.flatMap(HDF5.ends), size: size, to: out)
             notes.forEach(console.warn)
             console.say(try DatasetInfo(out).summary)
         }

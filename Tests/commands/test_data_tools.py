@@ -81,6 +81,7 @@ def test_split_is_disjoint_and_leaves_nothing_out(tmp_path):
     tool("split", whole, "--out", tmp_path / "c.h5", "--held-out", tmp_path / "d.h5", "--seed", 9)
     assert len(numbers(tmp_path / "d.h5")) == 6
     tool("split", whole, "--out", tmp_path / "e.h5", "--held-out", tmp_path / "f.h5", "--count", 60, code=65)
+    tool("split", whole, "--out", tmp_path / "e.h5", "--held-out", f"{tmp_path}/./e.h5", code=73)
     assert not (tmp_path / "e.h5").exists() and not (tmp_path / "f.h5").exists()
 
 

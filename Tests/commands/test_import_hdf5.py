@@ -1,5 +1,7 @@
 """gan-dist data import hdf5: arrays that other programs wrote, compared with what h5py and NumPy make of them."""
 
+import itertools
+
 import h5py
 import numpy
 import pytest
@@ -26,13 +28,23 @@ def imported(tmp_path, name="images"):
         return file[name][()], list(file[name].attrs.get("range", [])), file["labels"][()] if "labels" in file else None
 
 
-@pytest.mark.parametrize("type", ["<i2", ">i2", "<u2", ">u4", "<i8", ">u8", "<f2", ">f4", ">f8"])
-def test_every_type_of_number(type, tmp_path):
+TYPES = ["<i2", ">i2", "<u2", ">u4", "<i8", ">u8", "<f2", ">f4", ">f8"]
+LAYOUTS = {"NHWC": (0, 1, 2, 3), "NCHW": (0, 3, 1, 2), "NCWH": (0, 3, 2, 1), "NWHC": (0, 2, 1, 3)}
+LABELS = {"N by 1": numpy.arange(12)[:, None], "one-hot": numpy.eye(12), "booleans": numpy.eye(12, dtype=bool), "floats": numpy.arange(12.0),
+          "big-endian": numpy.arange(12, dtype=">u2")}
+
+
+@pytest.mark.parametrize("type, layout, labels", zip(TYPES, itertools.cycle(LAYOUTS), itertools.cycle(LABELS)))
+def test_every_type_of_number_layout_and_form_of_labels(type, layout, labels, tmp_path):
     values = COUNTS.astype(type)
     # float16 makes 4096 of 4095.
-    run_import(tmp_path, "--range", "0,4096", images=values)
-    images, bounds, _ = imported(tmp_path)
-    assert images.dtype == numpy.float32 and numpy.array_equal(images, values.astype(numpy.float32)) and bounds == [0, 4096]
+    run_import(tmp_path, "--range", "0,4096", "--layout", layout, "--size", 8, "--dataset", "x", "--labels", "y",
+               x=values.transpose(LAYOUTS[layout]), y=LABELS[labels])
+    expected = numpy.zeros((12, 8, 8, 3), numpy.float32)
+    expected[:, 1:6, 2:6] = values
+    images, bounds, classes = imported(tmp_path)
+    assert images.dtype == numpy.float32 and numpy.array_equal(images, expected) and bounds == [0, 4096]
+    assert numpy.array_equal(classes, numpy.arange(12))
 
 
 def test_bytes_and_booleans(tmp_path):
@@ -41,6 +53,10 @@ def test_bytes_and_booleans(tmp_path):
     run_import(tmp_path, images=pictures(10) > 0)
     images, bounds, _ = imported(tmp_path)
     assert numpy.array_equal(images, pictures(10) > 0) and bounds == [0, 1]
+    # Bytes beyond a range that was given are clipped, as other numbers are.
+    few = numpy.where(numpy.arange(640).reshape(10, 8, 8, 1) % 40 == 0, 250, pictures(10) % 180 + 20).astype(numpy.uint8)
+    assert "clipped" in run_import(tmp_path, "--range=0,200", images=few).err
+    assert numpy.array_equal(imported(tmp_path)[0], numpy.minimum(few, 200))
 
 
 def test_integers_that_float32_does_not_hold(tmp_path):
@@ -48,15 +64,6 @@ def test_integers_that_float32_does_not_hold(tmp_path):
     run_import(tmp_path, "--range", f"{2**40},{2**40 + 4095}", images=values)
     images, bounds, _ = imported(tmp_path)
     assert bounds == [0, 1] and numpy.array_equal(images, (COUNTS / 4095).astype(numpy.float32))
-
-
-@pytest.mark.parametrize("layout, order", [("NHWC", (0, 1, 2, 3)), ("NCHW", (0, 3, 1, 2)), ("NCWH", (0, 3, 2, 1)), ("NWHC", (0, 2, 1, 3))])
-def test_layouts_and_squares(layout, order, tmp_path):
-    values = (COUNTS % 256).astype(numpy.uint8)
-    run_import(tmp_path, "--layout", layout, "--size", 8, images=values.transpose(order))
-    expected = numpy.zeros((12, 8, 8, 3), numpy.uint8)
-    expected[:, 1:6, 2:6] = values
-    assert numpy.array_equal(imported(tmp_path)[0], expected)
 
 
 def test_matlab_is_not_transposed(tmp_path):
@@ -72,12 +79,11 @@ def test_matlab_is_not_transposed(tmp_path):
     assert numpy.array_equal(imported(tmp_path)[0], values)
 
 
-@pytest.mark.parametrize("labels", [
-    numpy.arange(12)[:, None], numpy.eye(12), numpy.eye(12, dtype=bool), numpy.arange(12.0), numpy.arange(12, dtype=">u2")],
-    ids=["N by 1", "one-hot", "booleans", "floats", "big-endian"])
-def test_labels(labels, tmp_path):
-    run_import(tmp_path, "--dataset", "x", "--labels", "y", x=pictures(12), y=labels)
+def test_labels_are_not_lost_in_silence(tmp_path):
+    run_import(tmp_path, "--dataset", "/images", images=pictures(12), labels=numpy.arange(12))
     assert numpy.array_equal(imported(tmp_path)[2], numpy.arange(12))
+    told = run_import(tmp_path, "--dataset", "x", x=pictures(12), labels=numpy.arange(12))
+    assert imported(tmp_path)[2] is None and "--labels /labels" in told.err, told
 
 
 @pytest.mark.parametrize("contents, arguments, words", [
@@ -87,7 +93,9 @@ def test_labels(labels, tmp_path):
     ({"x": pictures(4), "y": numpy.array([[1, 0], [0, 1], [1, 1], [0, 1]])}, ["--dataset", "x", "--labels", "y"], ["Row 2", "one-hot"]),
     ({"x": pictures(4), "y": numpy.array([0, 1, 0.5, 1])}, ["--dataset", "x", "--labels", "y"], ["Row 2", "0.5"]),
     ({"deep/x": pictures(4)}, [], ["/deep/x [4, 8, 8, 1] uint8", "--dataset"]),
-    ({"images": pictures(4)}, ["--size", 4], ["data.fit"])])
+    ({"images": pictures(4)}, ["--size", 4], ["data.fit"]),
+    ({"images": pictures(4)[:0]}, [], ["empty"]),
+    ({"images": pictures(4).astype(complex)}, [], ["compound type", "no number"])])
 def test_what_is_refused(contents, arguments, words, tmp_path):
     finished = run_import(tmp_path, *arguments, code=65, **contents)
     assert all(word in finished.err for word in words), finished

@@ -103,10 +103,11 @@ struct RunPlan {
         let yaml = try checkpoint.configuration()
         var tree = try ConfigurationTree(yaml: yaml, source: checkpoint.path, .stored)
         let stored = try Configuration(tree: tree)
+        var changed = tree
         if given == nil {
-            for setting in options.settings { try tree.apply(setting) }
+            for setting in options.settings { try changed.apply(setting) }
         }
-        let wanted = try Configuration(tree: given ?? tree)
+        let wanted = try Configuration(tree: given ?? changed)
         let resolved = try ConfigurationTree(yaml: wanted.yaml, source: wanted.source, .stored)
         let old = Dictionary(uniqueKeysWithValues: stored.leaves.map { ($0.path, $0.value) })
         for (path, value) in wanted.leaves where old[path] != value {

@@ -3,8 +3,8 @@ import Kernels
 
 /// New dataset files out of old ones: part of one, two parts of one, several as one.
 ///
-/// Numbers are copied as they are stored, whatever their type and layout, a few megabytes at a time; so are all arrays with a row
-/// for each example, and the attributes. What stays behind is told to `note`.
+/// Numbers are copied as they are stored, whatever their type and layout, a few megabytes at a time; so are all arrays
+/// with a row for each example, and the attributes. What stays behind is told to `note`.
 public enum DatasetTools {
     /// How many of some examples.
     public enum Amount: Sendable {
@@ -12,7 +12,8 @@ public enum DatasetTools {
         case share(Double)
     }
 
-    /// Writes some of the examples of `input`, drawn by `seed`, in the order of the file. `amount` nil: all of those classes.
+    /// Writes some of the examples of `input`, drawn by `seed`, in the order of the file. `amount` nil: all of those
+    /// classes.
     public static func subset(
         _ input: String, dataset: String?, amount: Amount?, classes: Set<Int>?, seed: UInt64, to output: String,
         note: (String) -> Void
@@ -24,16 +25,21 @@ public enum DatasetTools {
         try write([(file, drawn(count, of: rows, seed).chosen)], to: output, note)
     }
 
-    /// Writes a part of the examples of `input`, drawn by `seed`, to `heldOut` and all others to `output`, each in the order of the file.
+    /// Writes a part of the examples of `input`, drawn by `seed`, to `heldOut` and all others to `output`, each in the
+    /// order of the file.
     public static func split(
         _ input: String, dataset: String?, amount: Amount, seed: UInt64, to output: String, heldOut: String, note: (String) -> Void
     ) throws(StorageError) {
         try AtomicFile.refuseExisting(output, replacing: false)
         try AtomicFile.refuseExisting(heldOut, replacing: false)
+        guard place(output) != place(heldOut) else {
+            throw StorageError(.cannotCreate, "\(output) and \(heldOut) are one file.", remedy: "Name two.")
+        }
         let file = try ExampleFile(input, dataset: dataset)
         let count = try number(amount, of: file.dataset.count, input)
         guard count < file.dataset.count else {
-            throw .badData("\(input) has \(file.dataset.count) examples: holding out \(count) leaves none.", remedy: "Hold out fewer.")
+            throw .badData("\(input) has \(file.dataset.count) examples: holding out \(count) leaves none.",
+                           remedy: "Hold out fewer.")
         }
         let (held, others) = drawn(count, of: Array(0 ..< file.dataset.count), seed)
         try write([(file, held)], to: heldOut, note)
@@ -59,6 +65,14 @@ public enum DatasetTools {
         try write(files.map { ($0, nil) }, to: output, note)
     }
 
+    /// The same for all paths of one file that may not exist yet.
+    private static func place(_ path: String) -> String {
+        let (folder, name) = AtomicFile.split(path)
+        guard let real = realpath(folder, nil) else { return path }
+        defer { free(real) }
+        return String(cString: real) + "/" + name
+    }
+
     // MARK: Choosing
 
     private static func rows(of file: ExampleFile, _ classes: Set<Int>?) throws(StorageError) -> [Int] {
@@ -77,7 +91,8 @@ public enum DatasetTools {
         switch amount {
         case .count(let count):
             guard count <= total else {
-                throw .badData("\(input) has \(total) such examples, not \(count).", remedy: "Ask for at most \(total).")
+                throw .badData("\(input) has \(total) such examples, not \(count).",
+                               remedy: "Ask for at most \(total).")
             }
             return count
         case .share(let share): return max(1, min(total, Int((share * Double(total)).rounded())))
@@ -89,7 +104,8 @@ public enum DatasetTools {
         let order = Draws(seed: seed, purpose: .selection, step: 0).permutation(count: rows.count)
         var isChosen = [Bool](repeating: false, count: rows.count)
         for place in order.prefix(count) { isChosen[Int(place)] = true }
-        return (rows.indices.filter { isChosen[$0] }.map { rows[$0] }, rows.indices.filter { !isChosen[$0] }.map { rows[$0] })
+        return (rows.indices.filter { isChosen[$0] }.map { rows[$0] },
+                rows.indices.filter { !isChosen[$0] }.map { rows[$0] })
     }
 
     // MARK: Comparing
@@ -98,13 +114,15 @@ public enum DatasetTools {
     private static func requireAlike(_ first: ExampleFile, _ other: ExampleFile) throws(StorageError) {
         let (one, two) = (first.dataset, other.dataset)
         func refuse(_ what: String, _ mine: String, _ theirs: String) -> StorageError {
-            .badData("\(two.path) has \(what) \(theirs), \(one.path) has \(mine).", remedy: "Make them alike, or leave one out.")
+            .badData("\(two.path) has \(what) \(theirs), \(one.path) has \(mine).",
+                     remedy: "Make them alike, or leave one out.")
         }
         let range = { (file: ExampleFile) in
             (file.dataset.declaredRange ?? file.foundRange).map { "\($0.lowerBound) … \($0.upperBound)" } ?? "none"
         }
         let arrays = { (file: ExampleFile) in "[" + file.arrays.map(\.name).joined(separator: ", ") + "]" }
-        let facts = [("the layout", one.layout.rawValue, two.layout.rawValue), ("examples of shape", "\(one.shape)", "\(two.shape)"),
+        let facts = [("the layout", one.layout.rawValue, two.layout.rawValue),
+                     ("examples of shape", "\(one.shape)", "\(two.shape)"),
                      ("the type", one.storedType, two.storedType), ("the range", range(first), range(other)),
                      ("the arrays", arrays(first), arrays(other))]
         if let (what, mine, theirs) = facts.first(where: { $1 != $2 }) { throw refuse(what, mine, theirs) }
@@ -144,9 +162,11 @@ public enum DatasetTools {
         notes.forEach(note)
     }
 
-    /// Writes the attributes that are equal in all of `sources`. Texts that describe a file are joined where they differ; names of
-    /// labels that differ are refused. Returns what stays behind.
-    private static func copyAttributes(_ sources: [HDF5Location], to target: HDF5Location) throws(StorageError) -> [String] {
+    /// Writes the attributes that are equal in all of `sources`. Texts that describe a file are joined where they
+    /// differ; names of labels that differ are refused. Returns what stays behind.
+    private static func copyAttributes(
+        _ sources: [HDF5Location], to target: HDF5Location
+    ) throws(StorageError) -> [String] {
         var leftOut: [String] = [], seen: Set<String> = []
         for source in sources {
             for name in try source.attributeNames() where seen.insert(name).inserted {

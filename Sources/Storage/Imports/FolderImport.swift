@@ -20,11 +20,13 @@ public struct FolderImport {
     public let skipBroken: Bool
 
     public init(size: Int, fit: Fit, channels: Int?, background: Background = .black, skipBroken: Bool) {
-        (self.size, self.fit, self.channels, self.background, self.skipBroken) = (size, fit, channels, background, skipBroken)
+        (self.size, self.fit, self.channels, self.background, self.skipBroken) = (size, fit, channels, background,
+                                                                                  skipBroken)
     }
 
     /// Writes `/images` [N, S, S, C] uint8, in the order of the files' names, to `output`; where the pictures are in sub-folders these are
-    /// the labels, numbered in the order of their names, which stand in the attribute `label_names`. A folder without a picture has no number.
+    /// the labels, numbered in the order of their names, which stand in the attribute `label_names`. A folder without a
+    /// picture has no number.
     ///
     /// `skipped` is told of each broken picture that is left out, `progress` of the files read and to be read. Every file is read twice: what is
     /// broken is known before anything is written.
@@ -53,7 +55,8 @@ public struct FolderImport {
         try DatasetWriter.write(output, description) { (writer) throws(StorageError) in
             for (number, file) in good.enumerated() {
                 progress(found.files.count + number, found.files.count + good.count)
-                try writer.append(try PictureFile(file.location).raster(channels: channels, background: background).square(size))
+                try writer.append(try PictureFile(file.location).raster(channels: channels,
+                                                                        background: background).square(size))
             }
             if !used.isEmpty { writer.labels = good.map { numbers[$0.classNumber!]! } }
         }
@@ -62,7 +65,8 @@ public struct FolderImport {
 
     /// Pictures beside folders of pictures would have no label.
     private func refuseMixture(_ found: PictureFolder, _ folder: String) throws(StorageError) {
-        guard let alone = found.files.first(where: { $0.classNumber == nil }), let other = found.files.first(where: { $0.classNumber != nil })
+        guard let alone = found.files.first(where: { $0.classNumber == nil }),
+              let other = found.files.first(where: { $0.classNumber != nil })
         else { return }
         throw .badData("\(folder) has pictures beside sub-folders of pictures (\(found.name(of: alone)), \(found.name(of: other))): they would have no label.",
                        remedy: "Move them into a sub-folder, or the sub-folders elsewhere.")

@@ -13,9 +13,11 @@ protocol ForeignRows {
     func doubles(_ rows: Range<Int>) throws(StorageError) -> [Double]
 }
 
-/// An array of numbers of any type on its way into a dataset file: `/images` uint8 or float32 [N, H, W, C], or `/samples` [N, D].
+/// An array of numbers of any type on its way into a dataset file: `/images` uint8 or float32 [N, H, W, C], or
+/// `/samples` [N, D].
 ///
-/// uint8 stays as it is, booleans become bytes of the range [0, 1], all other numbers float32. Nothing is held but some rows.
+/// uint8 stays as it is, booleans become bytes of the range [0, 1], all other numbers float32. Nothing is held but some
+/// rows.
 struct ForeignArray {
     let rows: any ForeignRows
     /// One label for each row; nil for none.
@@ -42,9 +44,11 @@ struct ForeignArray {
             for start in stride(from: 0, to: axes.count, by: axes.blockRows) {
                 let block = start ..< min(start + axes.blockRows, axes.count)
                 if values.isBytes {
-                    try writer.append(axes.place(try rows.bytes(block), background: UInt8(min(max(values.range?.lowerBound ?? 0, 0), 255))))
+                    try writer.append(axes.place(try values.bytes(block),
+                                                 background: UInt8(min(max(values.range?.lowerBound ?? 0, 0), 255))))
                 } else {
-                    try writer.append(axes.place(try values.floats(block), background: Float(values.range?.lowerBound ?? 0)))
+                    try writer.append(axes.place(try values.floats(block),
+                                                 background: Float(values.range?.lowerBound ?? 0)))
                 }
             }
             writer.labels = classes
@@ -53,7 +57,8 @@ struct ForeignArray {
     }
 
     private func readLabels(_ labels: any ForeignRows) throws(StorageError) -> [Int] {
-        let reader = try LabelReader(labels.label, dimensions: labels.dimensions, type: labels.type, examples: rows.dimensions[0])
+        let reader = try LabelReader(labels.label, dimensions: labels.dimensions, type: labels.type,
+                                     examples: rows.dimensions[0])
         var all: [Int] = []
         for start in stride(from: 0, to: reader.examples, by: reader.blockRows) {
             let block = start ..< min(start + reader.blockRows, reader.examples)
@@ -81,7 +86,10 @@ struct ForeignAxes {
 
     init(_ rows: any ForeignRows, layout: String?, size: Int?) throws(StorageError) {
         let sizes = rows.dimensions, label = rows.label
-        guard (1 ... 4).contains(sizes.count), !sizes.contains(0), sizes[0] <= Int(UInt32.max) else {
+        guard !sizes.contains(0) else {
+            throw .badData("\(label) is empty: its shape is \(sizes).", remedy: "Name an array with examples in it.")
+        }
+        guard (1 ... 4).contains(sizes.count), sizes[0] <= Int(UInt32.max) else {
             throw .badData("\(label) has the shape \(sizes); images are [N, H, W, C] or [N, H, W], vectors [N, D].",
                            remedy: "Name another array, or give it one of these shapes first.")
         }
@@ -89,12 +97,14 @@ struct ForeignAxes {
         let axes = layout?.uppercased() ?? standard
         guard Self.layouts.contains(axes), axes.count == sizes.count else {
             let fitting = Self.layouts.filter { $0.count == sizes.count }.joined(separator: ", ")
-            throw .badData("The layout \(axes) does not fit \(label) of the shape \(sizes).", remedy: "It may be \(fitting); N, the number of examples, comes first.")
+            throw .badData("The layout \(axes) does not fit \(label) of the shape \(sizes).",
+                           remedy: "It may be \(fitting); N, the number of examples, comes first.")
         }
         count = sizes[0]
         guard axes.count > 2 else {
             guard size == nil else {
-                throw .badData("\(label) holds vectors, of the shape \(sizes): only images are put into squares.", remedy: "Leave --size out.")
+                throw .badData("\(label) holds vectors, of the shape \(sizes): only images are put into squares.",
+                               remedy: "Leave --size out.")
             }
             shape = [sizes.count == 2 ? sizes[1] : 1]
             (target, steps) = (shape, [1])
@@ -118,15 +128,16 @@ struct ForeignAxes {
             target = shape
         }
         guard target.reduce(1.0, { $0 * Double($1) }) <= Double(1 << 28) else {
-            throw .badData("\(label) has the shape \(sizes): at most 2^28 numbers of an example are read.", remedy: "Check the shape.")
+            throw .badData("\(label) has the shape \(sizes): at most 2^28 numbers of an example are read.",
+                           remedy: "Check the shape.")
         }
     }
 
     /// Rows that are read at once: a few megabytes.
     var blockRows: Int { max(1, (1 << 20) / max(shape.reduce(1, *), target.reduce(1, *))) }
 
-    /// Stored examples as they are written: axes in their places, in the middle of `background`; an odd row or column is at the
-    /// bottom or right.
+    /// Stored examples as they are written: axes in their places, in the middle of `background`; an odd row or column
+    /// is at the bottom or right.
     func place<Value>(_ stored: [Value], background: Value) -> [Value] {
         let length = shape.reduce(1, *)
         guard isImages, shape != target || steps != [shape[1] * shape[2], shape[2], 1] else { return stored }
@@ -165,7 +176,8 @@ struct ForeignValues {
         case .integer(bytes: 1, signed: false), .boolean: isBytes = true
         case .integer, .float: isBytes = false
         case .text, .other:
-            throw .badData("\(rows.label) is of type \(rows.type), which is no number.", remedy: "Name an array of numbers.")
+            throw .badData("\(rows.label) is of type \(rows.type), which is no number.",
+                           remedy: "Name an array of numbers.")
         }
         let scan = try Self.scan(rows, within: given)
         guard isImages || isBytes || given != nil else {
@@ -176,7 +188,8 @@ struct ForeignValues {
             }
             return
         }
-        let rules = RangeRules(label: rows.label, path: "", type: rows.type, attribute: nil, given: given, options: .importing)
+        let rules = RangeRules(label: rows.label, path: "", type: rows.type, attribute: nil, given: given,
+                               options: .importing)
         let found = try rules.range(of: scan)
         notes = found.warning.map { [$0] } ?? []
         clipsTo = found.clips ? found.bounds : nil
@@ -188,7 +201,9 @@ struct ForeignValues {
     }
 
     /// The range itself where float32 would lose what a picture of it shows.
-    private static func unit(_ range: ClosedRange<Double>, _ rows: any ForeignRows) throws(StorageError) -> ClosedRange<Double>? {
+    private static func unit(
+        _ range: ClosedRange<Double>, _ rows: any ForeignRows
+    ) throws(StorageError) -> ClosedRange<Double>? {
         let largest = max(abs(range.lowerBound), abs(range.upperBound)), width = range.upperBound - range.lowerBound
         let isExact = rows.type.isInteger && largest <= 0x1p53
         guard width.isFinite, isExact || largest.ulp <= width * 0x1p-24 else {
@@ -199,7 +214,9 @@ struct ForeignValues {
         return fits && !(rows.type.isInteger && largest > 0x1p24) ? nil : range
     }
 
-    private static func scan(_ rows: any ForeignRows, within range: ClosedRange<Double>?) throws(StorageError) -> ValueScan {
+    private static func scan(
+        _ rows: any ForeignRows, within range: ClosedRange<Double>?
+    ) throws(StorageError) -> ValueScan {
         var scan = ValueScan(rows.label, within: range)
         let elements = rows.dimensions.dropFirst().reduce(1, *), count = rows.dimensions[0]
         let block = max(1, (1 << 20) / elements)
@@ -212,6 +229,14 @@ struct ForeignValues {
             try result.get()
         }
         return scan
+    }
+
+    func bytes(_ block: Range<Int>) throws(StorageError) -> [UInt8] {
+        let values = try rows.bytes(block)
+        guard let clipsTo else { return values }
+        let lowest = UInt8(min(max(clipsTo.lowerBound.rounded(.up), 0), 255))
+        let highest = max(lowest, UInt8(min(max(clipsTo.upperBound.rounded(.down), 0), 255)))
+        return values.map { min(max($0, lowest), highest) }
     }
 
     func floats(_ block: Range<Int>) throws(StorageError) -> [Float] {

@@ -1,7 +1,7 @@
 /// Importing an array of an HDF5 file that another program wrote.
 public enum HDF5Import {
-    /// Writes the dataset `dataset` of `path` (nil: `/images`, else `/samples`) to `output`; see ``ForeignArray``. `labels` nil takes
-    /// `/labels` where it belongs to the default dataset. Returns sentences that the user should read.
+    /// Writes the dataset `dataset` of `path` (nil: `/images`, else `/samples`) to `output`; see ``ForeignArray``.
+    /// `labels` nil takes `/labels` for these two. Returns sentences that the user should read.
     public static func run(
         _ path: String, dataset: String?, labels: String?, layout: String?, range: ClosedRange<Double>?, size: Int?,
         to output: String, replacing: Bool = false
@@ -12,22 +12,32 @@ public enum HDF5Import {
             let stored = try find(dataset, in: file)
             try stored.checkStorage(anyFilter: true)
             var notes: [String] = []
-            var array = ForeignArray(rows: HDF5Rows(stored), labels: nil, layout: try axes(layout, stored, &notes), range: range, size: size)
+            var array = ForeignArray(rows: HDF5Rows(stored), labels: nil, layout: try axes(layout, stored, &notes),
+                                     range: range, size: size)
             if range == nil { array.range = try Dataset.range(of: stored) }
-            array.labels = try find(labels: labels, standard: dataset == nil, in: file, for: stored, &notes)
+            array.labels = try find(labels: labels, in: file, for: stored, &notes)
             let name = String(path.split(separator: "/").last ?? "array")
-            return notes + (try array.write(to: output, name: name, source: "\(stored.path) in \(path)", replacing: replacing))
+            return notes + (try array.write(to: output, name: name, source: "\(stored.path) in \(path)",
+                                            replacing: replacing))
         }
     }
 
     private static func find(_ name: String?, in file: HDF5File) throws(StorageError) -> HDF5Dataset {
-        if let name { return try file.dataset(name.hasPrefix("/") ? name : "/" + name, .importing) }
-        if case .dataset(let vectors)? = try? file.object("/samples"), case .absent = try file.object("/images") { return vectors }
-        return try file.dataset("/images", .importing)
+        let found: HDF5Dataset
+        if let name {
+            found = try file.dataset(name.hasPrefix("/") ? name : "/" + name, .importing)
+        } else if case .dataset(let vectors)? = try? file.object("/samples"), case .absent = try file.object("/images") {
+            found = vectors
+        } else {
+            found = try file.dataset("/images", .importing)
+        }
+        return try found.cachingRow(of: found.readChunk())
     }
 
     /// The order of the axes: what is asked for, else the file's attribute, else what MATLAB writes.
-    private static func axes(_ layout: String?, _ stored: HDF5Dataset, _ notes: inout [String]) throws(StorageError) -> String? {
+    private static func axes(
+        _ layout: String?, _ stored: HDF5Dataset, _ notes: inout [String]
+    ) throws(StorageError) -> String? {
         if let layout { return layout }
         let rank = stored.dimensions.count
         if rank == 4, case .string(let text)? = try stored.location.attribute("layout") { return text }
@@ -38,14 +48,18 @@ public enum HDF5Import {
     }
 
     private static func find(
-        labels name: String?, standard: Bool, in file: HDF5File, for images: HDF5Dataset, _ notes: inout [String]
+        labels name: String?, in file: HDF5File, for images: HDF5Dataset, _ notes: inout [String]
     ) throws(StorageError) -> (any ForeignRows)? {
         if let name {
             let labels = try file.dataset(name.hasPrefix("/") ? name : "/" + name, .importing)
             try labels.checkStorage(anyFilter: true)
             return HDF5Rows(labels)
         }
-        guard standard, case .dataset(let labels)? = try? file.object("/labels") else { return nil }
+        guard images.path != "/labels", case .dataset(let labels)? = try? file.object("/labels") else { return nil }
+        guard ["/images", "/samples"].contains(images.path) else {
+            notes.append("the labels in /labels are not imported: where they are those of \(images.path), add --labels /labels")
+            return nil
+        }
         // Nobody asked for these: what is wrong with them is said, and keeps nobody from the images.
         do {
             try labels.checkStorage(anyFilter: true)

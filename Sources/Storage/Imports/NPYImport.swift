@@ -4,8 +4,8 @@ import Foundation
 public enum NPYImport {
     /// Writes the arrays of `paths`, one after another, to `output`; see ``ForeignArray``.
     ///
-    /// `array` names the array of .npz files that have several, `labels` the array of their labels, or a .npy file with the labels of all.
-    /// Returns sentences that the user should read.
+    /// `array` names the array of .npz files that have several, `labels` the array of their labels, or a .npy file with
+    /// the labels of all. Returns sentences that the user should read.
     public static func run(
         _ paths: [String], array: String?, labels: String?, layout: String?, range: ClosedRange<Double>?, size: Int?, to output: String
     ) throws(StorageError) -> [String] {
@@ -16,7 +16,8 @@ public enum NPYImport {
         for path in paths {
             guard try isArchive(path) else {
                 guard array == nil else {
-                    throw .badData("\(path) holds one array and has no names.", remedy: "Leave --array out, or name a .npz file.")
+                    throw .badData("\(path) holds one array and has no names.",
+                                   remedy: "Leave --array out, or name a .npz file.")
                 }
                 values.append(try NPYRows(InputFile(path), label: path))
                 continue
@@ -34,7 +35,8 @@ public enum NPYImport {
         }
         if let labelFile { classes = [try NPYRows(InputFile(labelFile), label: labelFile)] }
         guard classes.isEmpty || labelFile != nil || classes.count == paths.count else {
-            throw .badData("Some of \(paths.joined(separator: ", ")) have labels, others have none.", remedy: "Name a .npy file of all labels with --labels.")
+            throw .badData("Some of \(paths.joined(separator: ", ")) have labels, others have none.",
+                           remedy: "Name a .npy file of all labels with --labels.")
         }
         let rows = try JoinedRows(values)
         let joined: JoinedRows? = try classes.isEmpty ? nil : JoinedRows(classes)
@@ -74,16 +76,19 @@ public enum NPYImport {
             if header.dimensions.count > 2 { candidates.append(name) }
         }
         if candidates.count == 1 { return candidates[0] }
-        throw .badData("\(archive.path) holds several arrays: \(shapes.joined(separator: ", ")).", remedy: "Name one with --array, and its labels with --labels.")
+        throw .badData("\(archive.path) holds several arrays: \(shapes.joined(separator: ", ")).",
+                       remedy: "Name one with --array, and its labels with --labels.")
     }
 
     /// The array that by its name holds the labels of `name`: train_labels of train_images, y_train of x_train.
     private static func labelNames(for name: String, in archive: NPZArchive) -> String? {
-        let replacements = [("images", "labels"), ("image", "label"), ("imgs", "labels"), ("data", "labels"), ("x", "y"), ("X", "y"), ("X", "Y")]
+        let replacements = [("images", "labels"), ("image", "label"), ("imgs", "labels"), ("data", "labels"),
+                            ("x", "y"), ("X", "y"), ("X", "Y")]
         let candidates = replacements.compactMap { name.contains($0) ? name.replacingOccurrences(of: $0, with: $1) : nil } + ["labels", "label", "y", "targets"]
         guard let examples = try? archive.header(name) else { return nil }
         return candidates.first { candidate in
-            guard candidate != name, archive.names.contains(candidate), let header = try? archive.header(candidate) else { return false }
+            guard candidate != name, archive.names.contains(candidate),
+                  let header = try? archive.header(candidate) else { return false }
             return (1 ... 2).contains(header.dimensions.count) && header.dimensions.first == examples.dimensions.first
         }
     }

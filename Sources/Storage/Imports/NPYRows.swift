@@ -8,8 +8,8 @@ final class NPYRows: ForeignRows {
     var type: StoredType { header.type }
 
     private let file: InputFile
-    /// All values with the last dimension varying fastest, of an array that lies in the file the other way round: its rows are spread
-    /// over all of the file.
+    /// All values with the last dimension varying fastest, of an array that lies in the file the other way round: its
+    /// rows are spread over all of the file.
     private var turned: UnsafeMutableRawPointer?
     private var rowBytes: Int { header.count / max(1, dimensions.first ?? 1) * type.byteCount }
 
@@ -49,7 +49,9 @@ final class NPYRows: ForeignRows {
     }
 
     /// Rows in this machine's byte order.
-    private func numbers<Number: FixedWidthInteger & BitwiseCopyable>(_ rows: Range<Int>, _ type: Number.Type) throws(StorageError) -> [Number] {
+    private func numbers<Number: FixedWidthInteger & BitwiseCopyable>(
+        _ rows: Range<Int>, _ type: Number.Type
+    ) throws(StorageError) -> [Number] {
         let stored = try stored(rows), isBigEndian = header.isBigEndian
         return stored.withUnsafeBytes { bytes in
             (0 ..< bytes.count / MemoryLayout<Number>.size).map { index in
@@ -117,7 +119,8 @@ struct JoinedRows: ForeignRows {
     init(_ parts: [any ForeignRows]) throws(StorageError) {
         for part in parts {
             guard !part.dimensions.isEmpty else {
-                throw .badData("\(part.label) has the shape []: it is a single number.", remedy: "Name an array with a row for each example.")
+                throw .badData("\(part.label) has the shape []: it is a single number.",
+                               remedy: "Name an array with a row for each example.")
             }
             guard part.dimensions.dropFirst() == parts[0].dimensions.dropFirst(), part.type == parts[0].type else {
                 throw .badData("\(part.label) is \(part.type) \(part.dimensions), \(parts[0].label) is \(parts[0].type) \(parts[0].dimensions).",

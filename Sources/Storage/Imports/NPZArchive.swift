@@ -21,7 +21,8 @@ final class NPZArchive {
         }
         var names: [String] = [], indices: [String: zip_uint64_t] = [:]
         for index in 0 ..< UInt64(max(0, zip_get_num_entries(archive, 0))) {
-            guard let text = zip_get_name(archive, index, 0), case let name = String(cString: text), name.hasSuffix(".npy") else { continue }
+            guard let text = zip_get_name(archive, index, 0), case let name = String(cString: text),
+                  name.hasSuffix(".npy") else { continue }
             names.append(String(name.dropLast(4)))
             indices[names[names.count - 1]] = index
         }
@@ -47,7 +48,8 @@ final class NPZArchive {
         }
     }
 
-    /// The array, copied into a file without a name in `folder`, where its rows can be read in any order; its checksum is checked.
+    /// The array, copied into a file without a name in `folder`, where its rows can be read in any order; its checksum
+    /// is checked.
     func rows(_ name: String, folder: String) throws(StorageError) -> NPYRows {
         _ = try header(name)
         let entry = try open(name)
@@ -78,10 +80,12 @@ final class NPZArchive {
 
     private func open(_ name: String) throws(StorageError) -> (file: OpaquePointer, size: Int) {
         guard let index = indices[name] else {
-            throw .badData("\(path) has no array \(name); it has \(names.prefix(20).joined(separator: ", ")).", remedy: "Name one of these.")
+            throw .badData("\(path) has no array \(name); it has \(names.prefix(20).joined(separator: ", ")).",
+                           remedy: "Name one of these.")
         }
         var status = zip_stat_t()
-        guard zip_stat_index(archive, index, 0, &status) == 0, status.valid & UInt64(ZIP_STAT_SIZE) != 0, let size = Int(exactly: status.size),
+        guard zip_stat_index(archive, index, 0, &status) == 0, status.valid & UInt64(ZIP_STAT_SIZE) != 0,
+              let size = Int(exactly: status.size),
               let file = zip_fopen_index(archive, index, 0)
         else {
             throw .badData("\(label(name)) cannot be read: \(String(cString: zip_strerror(archive))).",
@@ -90,7 +94,9 @@ final class NPZArchive {
         return (file, size)
     }
 
-    private func read(_ file: OpaquePointer, _ name: String, _ count: Int, atEnd: Bool = false) throws(StorageError) -> [UInt8] {
+    private func read(
+        _ file: OpaquePointer, _ name: String, _ count: Int, atEnd: Bool = false
+    ) throws(StorageError) -> [UInt8] {
         var got: zip_int64_t = 0
         let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, initialised in
             got = count == 0 ? 0 : zip_fread(file, buffer.baseAddress, zip_uint64_t(count))
@@ -109,7 +115,8 @@ final class NPZArchive {
             let count = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress! + done, bytes.count - done) }
             if count < 0, errno == EINTR { continue }
             guard count > 0 else {
-                throw StorageError(.inputOutput, "A temporary copy of an array in \(folder) could not be written: \(errorText(errno)).",
+                throw StorageError(.inputOutput,
+                                   "A temporary copy of an array in \(folder) could not be written: \(errorText(errno)).",
                                    remedy: "Make room on the disk, then run again.")
             }
             done += count

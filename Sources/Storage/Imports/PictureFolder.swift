@@ -2,8 +2,8 @@ import Glibc
 
 /// The pictures of a folder, and an account of everything else in it.
 ///
-/// The folders in it are the classes; a picture in a folder of a class, however deep, is of that class. Links are followed. Names are taken as
-/// bytes: those that are not UTF-8 are names too.
+/// The folders in it are the classes; a picture in a folder of a class, however deep, is of that class. Links are
+/// followed. Names are taken as bytes: those that are not UTF-8 are names too.
 struct PictureFolder {
     struct File {
         let location: BytePath
@@ -29,7 +29,8 @@ struct PictureFolder {
                                remedy: "Check the path; relative paths start at the working folder.")
         }
         guard status.st_mode & S_IFMT == S_IFDIR else {
-            throw StorageError(.missing, "\(folder) is not a folder.", remedy: "Name the folder that the pictures are in.")
+            throw StorageError(.missing, "\(folder) is not a folder.",
+                               remedy: "Name the folder that the pictures are in.")
         }
         _ = try walk(Place(location: root, name: "", classNumber: nil), status)
     }
@@ -55,7 +56,8 @@ struct PictureFolder {
         defer { ancestors.removeLast() }
         var folders: [(name: [UInt8], status: stat)] = []
         for name in names {
-            let entry = Place(location: place.location.appending(name), name: place.name + shownText(name), classNumber: place.classNumber)
+            let entry = Place(location: place.location.appending(name), name: place.name + shownText(name),
+                              classNumber: place.classNumber)
             var status = stat()
             if stat(entry.location.bytes, &status) != 0 {
                 try cannotBeExamined(entry, errno)
@@ -107,7 +109,8 @@ struct PictureFolder {
                             remedy: "\(remedy), or leave out what cannot be read with --skip-broken.")
     }
 
-    /// The names in a folder, sorted by their bytes; nil where it may not be read, which the folder that the user named has to be.
+    /// The names in a folder, sorted by their bytes; nil where it may not be read, which the folder that the user named
+    /// has to be.
     private func names(in place: Place) throws(StorageError) -> [[UInt8]]? {
         guard let stream = opendir(place.location.bytes) else {
             let number = errno
@@ -123,7 +126,8 @@ struct PictureFolder {
             if name != Array(".".utf8), name != Array("..".utf8) { names.append(name) }
         }
         guard errno == 0 else {
-            throw StorageError(.inputOutput, "\(place.location.text) could not be read to its end: \(errorText(errno)).",
+            throw StorageError(.inputOutput,
+                               "\(place.location.text) could not be read to its end: \(errorText(errno)).",
                                remedy: "Check the disk, then run again.")
         }
         return names.sorted { $0.lexicographicallyPrecedes($1) }
@@ -154,7 +158,8 @@ struct PictureFolder {
     }
 
     private static func startsAsPicture(_ location: BytePath) -> Bool {
-        guard let file = try? InputFile(location), let bytes = try? file.read(at: 0, count: min(16, file.size)) else { return false }
+        guard let file = try? InputFile(location),
+              let bytes = try? file.read(at: 0, count: min(16, file.size)) else { return false }
         return PictureFormat(bytes) != nil
     }
 

@@ -5,14 +5,16 @@ enum PictureFormat: String {
     init?(_ bytes: [UInt8]) {
         if bytes.starts(with: [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]) { self = .png; return }
         if bytes.starts(with: [0xFF, 0xD8, 0xFF]) { self = .jpeg; return }
-        if bytes.starts(with: Array("RIFF".utf8)), bytes.dropFirst(8).starts(with: Array("WEBP".utf8)) { self = .webp; return }
+        if bytes.starts(with: Array("RIFF".utf8)),
+           bytes.dropFirst(8).starts(with: Array("WEBP".utf8)) { self = .webp; return }
         // The last two are BigTIFF's.
         for text in ["II*\0", "MM\0*", "II+\0", "MM\0+"] where bytes.starts(with: Array(text.utf8)) { self = .tiff; return }
         return nil
     }
 }
 
-/// What a file is by its first bytes, of the formats that are often taken for one that is read; nil where that is not known.
+/// What a file is by its first bytes, of the formats that are often taken for one that is read; nil where that is not
+/// known.
 func contentName(_ bytes: some Collection<UInt8>) -> String? {
     func has(_ text: String, at offset: Int = 0) -> Bool { bytes.dropFirst(offset).starts(with: Array(text.utf8)) }
     if let format = PictureFormat(Array(bytes.prefix(16))) { return format.rawValue }

@@ -39,7 +39,8 @@ public enum GIFAnimation {
                 let number = errno
                 if descriptor >= 0 { Glibc.close(descriptor) }
                 throw descriptor >= 0 ? Self.failure(path, code)
-                    : StorageError(.inputOutput, "\(path) could not be made: \(errorText(number)).", remedy: SystemError.remedy(number, path, writing: true))
+                    : StorageError(.inputOutput, "\(path) could not be made: \(errorText(number)).",
+                                   remedy: SystemError.remedy(number, path, writing: true))
             }
             EGifSetGifVersion(file, true)
             try check(EGifPutScreenDesc(file, Int32(width), Int32(height), 8, 0, greys))

@@ -46,18 +46,24 @@ struct PictureFile {
         var picture = header
         let count = width * height * max(channels, Int(picture.components))
         guard let memory = malloc(count) else {
-            throw StorageError(.inputOutput, "\(path) has \(width) × \(height) pixels: there is no room for \(count) bytes.",
-                               remedy: "Allow the job more memory (ulimit -v, or the batch system's limit), or make the picture smaller.")
+            throw Self.tooLarge(path, "it has \(width) × \(height) pixels, and there is no room for \(count) bytes")
         }
-        let raster = Raster(memory.assumingMemoryBound(to: UInt8.self), width: width, height: height, channels: channels)
+        let raster = Raster(memory.assumingMemoryBound(to: UInt8.self), width: width, height: height,
+                            channels: channels)
         try format.read(path, bytes, &picture, raster.bytes)
         raster.orientation = Int(picture.orientation)
         raster.flatten(picture, on: background)
         return raster
     }
 
+    fileprivate static func tooLarge(_ path: String, _ what: String) -> StorageError {
+        StorageError(.inputOutput, "\(path) cannot be decoded: \(what).",
+                     remedy: "Allow the job more memory (ulimit -v, or the batch system's limit), or make the picture smaller.")
+    }
+
     fileprivate static func broken(_ path: String, _ what: String) -> StorageError {
-        .badData("\(path) is not a picture that can be read: \(what).", remedy: "Mend or remove it, or leave out what is broken with --skip-broken.")
+        .badData("\(path) is not a picture that can be read: \(what).",
+                 remedy: "Mend or remove it, or leave out what is broken with --skip-broken.")
     }
 }
 
@@ -74,11 +80,15 @@ extension PictureFormat {
         case .tiff: picture_read_tiff(bytes, bytes.count, &picture, pixels, &text)
         }
         guard done != 0 else {
-            throw PictureFile.broken(path, String(decoding: text.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self))
+            let reason = String(decoding: text.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+            // "Insufficient memory", "Out of memory": the picture may be good.
+            if reason.lowercased().contains("memory") { throw PictureFile.tooLarge(path, reason) }
+            throw PictureFile.broken(path, reason)
         }
     }
 
-    /// Whether a file of so few bytes cannot hold what it claims: deflate makes at most 1,032 bytes of one, and a pixel may be one bit.
+    /// Whether a file of so few bytes cannot hold what it claims: deflate makes at most 1,032 bytes of one, and a pixel
+    /// may be one bit.
     fileprivate func isTooShort(_ size: Int, for picture: picture) -> Bool {
         self == .png && Int(picture.width) * Int(picture.height) / 8 > size * 1032
     }

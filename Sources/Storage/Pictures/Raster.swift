@@ -12,7 +12,8 @@ public struct Background: Sendable, Equatable {
     /// From a grey 0 … 255, three numbers with commas between them, or # and six hexadecimal digits.
     public init?(_ text: String) {
         if text.hasPrefix("#") {
-            guard text.utf8.count == 7, text.dropFirst().allSatisfy(\.isHexDigit), let number = Int(text.dropFirst(), radix: 16) else { return nil }
+            guard text.utf8.count == 7, text.dropFirst().allSatisfy(\.isHexDigit),
+                  let number = Int(text.dropFirst(), radix: 16) else { return nil }
             self.init(red: UInt8(number >> 16), green: UInt8(number >> 8 & 255), blue: UInt8(number & 255))
             return
         }
@@ -42,8 +43,8 @@ final class Raster {
 
     deinit { free(bytes) }
 
-    /// Makes of the samples of `picture`, which `bytes` hold, the pixels: on `background` where they are transparent, and grey by the luma of
-    /// ITU-R 601 where one channel is wanted.
+    /// Makes of the samples of `picture`, which `bytes` hold, the pixels: on `background` where they are transparent,
+    /// and grey by the luma of ITU-R 601 where one channel is wanted.
     func flatten(_ picture: picture, on background: Background) {
         let components = Int(picture.components), count = width * height
         if components == channels { return }
@@ -57,7 +58,8 @@ final class Raster {
             var colour = SIMD3(Int32(sample[0]), Int32(sample[green]), Int32(sample[blue]))
             if !isOpaque {
                 let alpha = Int32(sample[components - 1])
-                let under = SIMD3(Int32(background.red), Int32(background.green), Int32(background.blue)) &* (255 &- alpha)
+                let under = SIMD3(Int32(background.red), Int32(background.green),
+                                  Int32(background.blue)) &* (255 &- alpha)
                 colour = isStraight ? (colour &* alpha &+ under &+ 127) / 255 : colour &+ (under &+ 127) / 255
                 colour.clamp(lowerBound: .zero, upperBound: SIMD3(repeating: 255))
             }
