@@ -16,7 +16,8 @@ public struct Setting: Sendable {
         guard let sign = assignment.firstIndex(of: "=") else { throw Self.noAssignment(assignment) }
         key = assignment[..<sign].trimmingCharacters(in: .whitespaces)
         value = assignment[assignment.index(after: sign)...].trimmingCharacters(in: .whitespacesAndNewlines)
-        guard !key.isEmpty else { throw Self.noAssignment(assignment) }
+        let parts = key.split(separator: ".", omittingEmptySubsequences: false)
+        guard !parts.contains(where: \.isEmpty) else { throw Self.noAssignment(assignment) }
         (option, form) = ("--set \(assignment)", .yaml)
     }
 
@@ -45,7 +46,8 @@ public struct Setting: Sendable {
                 return node
             } catch {
                 // An option has one line.
-                let problem = error.problem.hasPrefix("line ") ? String(error.problem.split(separator: ": ", maxSplits: 1).last ?? "") : error.problem
+                let words = error.problem.components(separatedBy: "; what is open began on")[0]
+                let problem = words.hasPrefix("line ") ? String(words.split(separator: ": ", maxSplits: 1).last ?? "") : words
                 throw Failure(.badConfiguration, "configuration: \(option): \(problem)", remedy: error.remedy)
             }
         }
