@@ -99,7 +99,8 @@ PLAIN void start_end_watch(void) {
 }
 
 PLAIN static void choose_limit(char **environment) {
-    const char *all = value(environment, "OMPI_COMM_WORLD_SIZE"), *here = value(environment, "OMPI_COMM_WORLD_LOCAL_SIZE");
+    const char *all = value(environment, "OMPI_COMM_WORLD_SIZE");
+    const char *here = value(environment, "OMPI_COMM_WORLD_LOCAL_SIZE");
     const char *nodes = value(environment, "SLURM_STEP_NUM_NODES");
     int across = all ? !here || strcmp(all, here) != 0 : number(nodes) > 1;
     int wanted = number(value(environment, "GAN_DIST_START_LIMIT"));

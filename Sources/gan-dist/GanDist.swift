@@ -54,7 +54,8 @@ struct GanDist: ParsableCommand {
         }
     }
 
-    /// A variable of a script that is not set: no file's name and no value is empty. `train` says what it misses itself.
+    /// A variable of a script that is not set: no file's name and no value is empty. `train` says what it misses
+    /// itself.
     private static func refuseEmpty(_ arguments: ArraySlice<String>) throws {
         guard arguments.first != "train", let empty = arguments.firstIndex(of: "") else { return }
         let option = arguments[..<empty].last.map { $0.hasPrefix("-") ? $0 : "an argument after '\($0)'" } ?? "the command"

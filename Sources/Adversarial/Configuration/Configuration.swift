@@ -188,7 +188,7 @@ extension Configuration.DataSettings {
         }
         if file != nil, synthetic != nil {
             throw .configuration("data", "it names both a file and a synthetic mixture",
-                remedy: "Remove one of them, or name a preset that takes a file with --preset (gan-dist presets lists them).")
+                remedy: "Remove one of them, or name a preset that takes a file: gan-dist presets lists them.")
         }
     }
 }

@@ -21,13 +21,15 @@ public struct Setting: Sendable {
         (option, form) = ("--set \(assignment)", .yaml)
     }
 
-    /// `option`, such as `--batch`, is another name for `--set key=…`. `isText`: the value is no number, whatever it looks like.
+    /// `option`, such as `--batch`, is another name for `--set key=…`. `isText`: the value is no number, whatever it
+    /// looks like.
     public init(_ option: String, _ key: String, _ value: String, isText: Bool = false) {
         (self.key, self.option, self.value, form) = (key, "\(option) \(value)", value, isText ? .text : .scalar)
     }
 
     private static func noAssignment(_ text: String) -> Failure {
-        Failure(.badConfiguration, "configuration: --set \(text): it is not of the form key.path=value", remedy: "For example: --set optimizer.generator.rate=0.0001")
+        Failure(.badConfiguration, "configuration: --set \(text): it is not of the form key.path=value",
+                remedy: "For example: --set optimizer.generator.rate=0.0001")
     }
 
     func node() throws(Failure) -> Node {
@@ -70,7 +72,9 @@ struct Origins {
 
     /// `mine.yaml, line 3`, or the option that gave the value.
     func place(of key: String, in root: Node) -> String {
-        if let setting = setting(of: key) { return setting.option.count > 100 ? setting.option.prefix(100) + "…" : setting.option }
+        if let setting = setting(of: key) {
+            return setting.option.count > 100 ? setting.option.prefix(100) + "…" : setting.option
+        }
         guard notation == .file, let line = line(of: key, in: root) else { return source }
         return "\(source), line \(line)"
     }

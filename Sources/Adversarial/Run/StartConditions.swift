@@ -14,7 +14,7 @@ enum StartConditions {
         guard start_has_room(roomOfARank) == 0 else { return }
         throw Failure(.internalError, "\(host): the limit of \(start_memory_limit() >> 20) MB of address space "
             + "leaves too little memory to start: a rank needs about \(roomOfARank >> 20) MB beyond the program itself",
-            remedy: "Allow each process at least 1500 MB of memory (ulimit -v, or the batch system's limit, such as h_vmem).")
+            remedy: "Allow each process at least 1500 MB (ulimit -v, or the batch system's limit, such as h_vmem).")
     }
 
     /// Open MPI crashes where its start gets no descriptor: three ranks were seen to start with 20, not with 16.
@@ -22,10 +22,11 @@ enum StartConditions {
 
     /// Raises the limit of open files as far as this user may, where it is too low to start.
     static func checkOpenFiles() throws {
+        let files = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
         var limit = rlimit()
-        guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0, limit.rlim_cur < filesOfARank else { return }
+        guard getrlimit(files, &limit) == 0, limit.rlim_cur < filesOfARank else { return }
         limit.rlim_cur = min(limit.rlim_max, 1024)
-        if limit.rlim_cur >= filesOfARank, setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 { return }
+        if limit.rlim_cur >= filesOfARank, setrlimit(files, &limit) == 0 { return }
         throw Failure(.internalError, "\(host): the limit of \(limit.rlim_max) open files is too low to start",
                       remedy: "Allow each process at least 1024 (ulimit -n, or the batch system's limit).")
     }
