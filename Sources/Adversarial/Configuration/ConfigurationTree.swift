@@ -12,7 +12,8 @@ public struct ConfigurationTree {
         do throws(Misreading) {
             guard let node = try YAMLText.compose(yaml, notation) else {
                 throw Misreading(problem: "there is nothing in it",
-                                 remedy: "Start from a preset: gan-dist presets NAME > FILE.yaml.")
+                                 remedy: "A generator and a discriminator are the least; start from a preset: "
+                                    + "gan-dist presets NAME > FILE.yaml.")
             }
             root = node
         } catch {
