@@ -99,7 +99,8 @@ PLAIN void start_end_watch(void) {
 }
 
 PLAIN static void choose_limit(char **environment) {
-    const char *all = value(environment, "OMPI_COMM_WORLD_SIZE"), *here = value(environment, "OMPI_COMM_WORLD_LOCAL_SIZE");
+    const char *all = value(environment, "OMPI_COMM_WORLD_SIZE");
+    const char *here = value(environment, "OMPI_COMM_WORLD_LOCAL_SIZE");
     const char *nodes = value(environment, "SLURM_STEP_NUM_NODES");
     int across = all ? !here || strcmp(all, here) != 0 : number(nodes) > 1;
     int wanted = number(value(environment, "GAN_DIST_START_LIMIT"));
@@ -126,15 +127,16 @@ int start_has_room(size_t bytes) {
 PLAIN static void start_again_with_less(char **arguments, char **environment) {
     struct rlimit space;
     if (getrlimit(RLIMIT_AS, &space) != 0 || space.rlim_cur == RLIM_INFINITY) return;
-    if (value(environment, "OPENBLAS_NUM_THREADS")) return;
+    const char *threads = value(environment, "OPENBLAS_NUM_THREADS"), *arenas = value(environment, "MALLOC_ARENA_MAX");
+    if (threads && arenas) return;
     size_t count = 0;
     while (environment[count]) count++;
     char *extended[count + 3];
     memcpy(extended, environment, count * sizeof *environment);
-    extended[count] = "OPENBLAS_NUM_THREADS=1";
+    if (!threads) extended[count++] = "OPENBLAS_NUM_THREADS=1";
     // And the C library would reserve 64 MB for each of the threads that MPI and a rank begin.
-    extended[count + 1] = "MALLOC_ARENA_MAX=2";
-    extended[count + 2] = NULL;
+    if (!arenas) extended[count++] = "MALLOC_ARENA_MAX=2";
+    extended[count] = NULL;
     char path[4096];
     ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
     if (length <= 0) return;
@@ -202,7 +204,7 @@ PLAIN static void check_processor(char **environment) {
     const char *here = value(environment, "OMPI_COMM_WORLD_LOCAL_RANK");
     if (!here) here = value(environment, "SLURM_LOCALID");
     if (here && strcmp(here, "0") != 0) {
-        sleep(1);
+        sleep(5);
         _exit(INTERNAL_ERROR);
     }
     const char *texts[] = {"this program was built for processors with ", missing, ", which this one lacks\n",

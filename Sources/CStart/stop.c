@@ -42,8 +42,8 @@ void stop_install(void) {
     for (unsigned i = 0; i < sizeof signals / sizeof *signals; i++) {
         struct sigaction before;
         sigaction(signals[i], NULL, &before);
-        // nohup, and a shell's commands in the background.
-        if ((signals[i] == SIGHUP || signals[i] == SIGINT) && before.sa_handler == SIG_IGN) continue;
+        // nohup. INT is ignored at the start of what a script runs in the background, too, and then asked for by kill.
+        if (signals[i] == SIGHUP && before.sa_handler == SIG_IGN) continue;
         struct sigaction action = {.sa_handler = note, .sa_flags = SA_RESTART};
         sigaction(signals[i], &action, NULL);
     }

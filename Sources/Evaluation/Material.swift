@@ -50,8 +50,17 @@ final class Material {
 
     /// Opens all files; throws alike on every rank. Collective.
     convenience init(_ request: EvaluationRequest, _ team: Team) throws {
-        // What a checkpoint was trained on is known to each rank only when it has read the checkpoint, and is looked at by each.
-        try team.communicator.inspect([request.samples].compactMap { $0.map { ($0, nil) } } + [request.data, request.heldOut].compactMap { $0.map { ($0, request.dataset) } })
+        // What a checkpoint was trained on is named in it.
+        let trained = try team.communicator.decidedByRoot {
+            guard request.data == nil, let checkpoint = request.checkpoint,
+                  let data = try? GeneratorModel(Checkpoint.read(checkpoint) { _ in }).configuration.data,
+                  let file = data.file else { return "" }
+            return [file, data.dataset ?? ""].joined(separator: "\u{1F}")
+        }.components(separatedBy: "\u{1F}")
+        var files: [(String, String?)] = [request.samples].compactMap { $0.map { ($0, nil) } }
+        files += [request.data, request.heldOut].compactMap { $0.map { ($0, request.dataset) } }
+        if trained.count == 2 { files.append((trained[0], request.dataset ?? (trained[1].isEmpty ? nil : trained[1]))) }
+        try team.communicator.inspect(files)
         self.init(try team.communicator.agreed { try Files(request, team.console) }, request)
     }
 

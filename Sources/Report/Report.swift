@@ -15,15 +15,9 @@ public struct Report {
     /// `warn` is told of what could not be shown.
     public func html(warn: (String) -> Void) -> String { runs.count == 1 ? single(runs[0], warn) : comparison(warn) }
 
-    /// Writes the page; throws 73 where it cannot.
-    public func write(to path: String, warn: (String) -> Void) throws(Failure) {
-        let text = html(warn: warn)
-        do {
-            try text.write(toFile: path, atomically: true, encoding: .utf8)
-        } catch {
-            throw Failure(.cannotCreate, "\(path): the report cannot be written: \(SystemError.text(of: error))",
-                          remedy: SystemError.remedy(of: error, path, writing: true))
-        }
+    /// Writes the page; throws 73 or 74 where it cannot.
+    public func write(to path: String, warn: (String) -> Void) throws(StorageError) {
+        try WholeFile.write(Array(html(warn: warn).utf8), to: path, replacing: true)
     }
 
     // MARK: - One run

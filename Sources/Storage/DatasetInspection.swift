@@ -110,7 +110,12 @@ public enum DatasetInspection {
             return
         }
         let dataset = try Dataset(path, dataset: name, labelled: true)
-        _ = try? dataset.labels
+        // All of them at once: more are left to who uses them.
+        if dataset.count <= 1 << 26 {
+            child_limit_memory(1 << 30 + 40 * dataset.count)
+            child_limit_time(1 + 3 * Double(dataset.count) / 5e6)
+            _ = try? dataset.labels
+        }
         try readSome(dataset.stored)
     }
 

@@ -17,10 +17,16 @@ func h5<Result: SignedInteger>(
     guard result >= 0 else {
         let remedy = kind == .badData
             ? "Check the file with h5dump or h5ls, and make or copy it again."
-            : "Check that the folder can be written and that there is room on the disk."
+            : errorNumber(in: reason).map { SystemError.remedy($0, "", writing: true) }
+                ?? "Check that the folder can be written and that there is room on the disk."
         throw StorageError(kind, "\(doing()): HDF5 failed with code \(result): \(reason)", remedy: remedy)
     }
     return result
+}
+
+/// The C library's error number in a text such as "file write failed: …, errno = 28, error message = …".
+private func errorNumber(in reason: String) -> Int32? {
+    reason.firstRange(of: "errno = ").flatMap { Int32(reason[$0.upperBound...].prefix { $0.isNumber }) }
 }
 
 /// The library as a whole: its lock, its settings, its crashes, its error stack.

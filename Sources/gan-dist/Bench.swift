@@ -12,7 +12,8 @@ struct Bench: ParsableCommand {
     /// What the steps are of.
     struct Work: ParsableArguments {
         @Option(help: "A preset's name; default dcgan-32.") var preset: String?
-        @Option(help: ArgumentHelp("A configuration file in its place; its data are not read.", valueName: "FILE.yaml")) var config: String?
+        @Option(help: ArgumentHelp("A configuration file in its place; its data are not read.", valueName: "FILE.yaml"))
+        var config: String?
         @Option(help: "Examples in a global minibatch.") var batch: String?
         @Option(help: ArgumentHelp("Any value of the configuration; may be repeated.", valueName: "key.path=value")) var set: [String] = []
 
@@ -25,7 +26,8 @@ struct Bench: ParsableCommand {
             let parts = try communicator.decidedByRoot {
                 var settings = try set.map { try Setting($0) }
                 if let batch { settings.append(Setting("--batch", "training.batch", batch)) }
-                let tree = try config.map { try ConfigurationTree(file: $0, settings) } ?? ConfigurationTree(preset: preset ?? "dcgan-32", settings)
+                let tree = try config.map { try ConfigurationTree(file: $0, settings) }
+                    ?? ConfigurationTree(preset: preset ?? "dcgan-32", settings)
                 let configuration = try Configuration(tree: tree)
                 return [configuration.yaml, configuration.source].joined(separator: "\u{1F}")
             }.components(separatedBy: "\u{1F}")
@@ -98,9 +100,11 @@ struct Bench: ParsableCommand {
         }
 
         func run() throws {
-            let (path, name, examples, count, limit, asJSON) = (file, dataset, batch, minibatches, memoryLimit.flatMap(ByteCount.parse), json)
+            let (path, name, examples, count, asJSON) = (file, dataset, batch, minibatches, json)
+            let limit = memoryLimit.flatMap(ByteCount.parse)
             Job.run { communicator in
-                let benchmark = try DataBenchmark(file: path, dataset: name, batch: examples, minibatches: count, memoryLimit: limit, communicator: communicator)
+                let benchmark = try DataBenchmark(file: path, dataset: name, batch: examples, minibatches: count,
+                                                  memoryLimit: limit, communicator: communicator)
                 if communicator.rank == 0 { print(asJSON ? try jsonText(benchmark) : benchmark.table) }
                 return 0
             }
@@ -145,7 +149,9 @@ struct Bench: ParsableCommand {
 
 /// Refuses a value of `option` that is outside `allowed`.
 func check(_ option: String, _ value: Int, _ allowed: ClosedRange<Int>) throws {
-    guard allowed.contains(value) else { throw ValidationError("\(option) \(value) is not within \(allowed.lowerBound) … \(allowed.upperBound).") }
+    guard allowed.contains(value) else {
+        throw ValidationError("\(option) \(value) is not within \(allowed.lowerBound) … \(allowed.upperBound).")
+    }
 }
 
 private func jsonText(_ value: some Encodable) throws -> String {

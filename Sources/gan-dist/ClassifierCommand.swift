@@ -16,7 +16,8 @@ struct ClassifierCommand: ParsableCommand {
                 """)
         @Option(help: ArgumentHelp("Images with labels.", valueName: "FILE.h5")) var data: String
         @Option(help: ArgumentHelp("Others, to count its accuracy on.", valueName: "FILE.h5")) var heldOut: String?
-        @Option(help: "The images' path in these files; default /images. Their labels are /labels.") var dataset: String?
+        @Option(help: "The images' path in these files; default /images. Their labels are /labels.")
+        var dataset: String?
         @Option(help: "How often it sees all images.") var epochs = 10
         @Option(help: "What all random numbers follow from.") var seed: UInt64 = 1
         @Option(help: ArgumentHelp("The file to write.", valueName: "FILE.h5")) var out: String

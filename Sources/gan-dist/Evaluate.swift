@@ -16,7 +16,8 @@ struct Evaluate: ParsableCommand {
     @Option(help: ArgumentHelp("Judge these examples in place of a checkpoint's.", valueName: "FILE.h5")) var samples: String?
     @Option(help: ArgumentHelp("The training data; default: what the checkpoint was trained on.", valueName: "FILE.h5")) var data: String?
     @Option(help: ArgumentHelp("Examples of the same kind that were not trained on.", valueName: "FILE.h5")) var heldOut: String?
-    @Option(help: "The examples' path in these files; default: the run's data.dataset, else /images or /samples.") var dataset: String?
+    @Option(help: "The examples' path in these files; default: the run's data.dataset, else /images or /samples.")
+    var dataset: String?
     @Option(help: ArgumentHelp("What gan-dist classifier train made, for the scores by a classifier.", valueName: "FILE.h5")) var classifier: String?
     @Option(help: ArgumentHelp("The measures, with commas between.", valueName: "a,b,…")) var metrics: String?
     @Option(help: "How many examples to judge; default 10000, for modes 2500.") var count: Int?
@@ -52,7 +53,8 @@ struct Nearest: ParsableCommand {
 
     @Argument(help: "A checkpoint file, or the folder of a run for its newest.") var checkpoint: String
     @Option(help: ArgumentHelp("The training data; default: what the checkpoint was trained on.", valueName: "FILE.h5")) var data: String?
-    @Option(help: "The examples' path in that file; default: the run's data.dataset, else /images or /samples.") var dataset: String?
+    @Option(help: "The examples' path in that file; default: the run's data.dataset, else /images or /samples.")
+    var dataset: String?
     @Option(help: "How many samples, one a row.") var count = 10
     @Option(help: "What the latents follow from.") var seed: UInt64 = 1
     @Option(help: ArgumentHelp("The picture to write.", valueName: "FILE.png")) var out: String

@@ -27,25 +27,39 @@ struct GanDist: ParsableCommand {
         signal(SIGXFSZ, SIG_IGN)
         let isFirst = (ProcessInfo.processInfo.environment["OMPI_COMM_WORLD_RANK"] ?? ProcessInfo.processInfo.environment["PMIX_RANK"] ?? "0") == "0"
         do {
+            try refuseEmpty(CommandLine.arguments.dropFirst())
             var command = try parseAsRoot(joiningNegativeNumbers(CommandLine.arguments.dropFirst()))
             try command.run()
             if let failure = StandardOutput.failure() { throw failure }
         } catch let code as ArgumentParser.ExitCode {
-            if let failure = StandardOutput.failure() { Job.report(failure, rank: nil) }
-            Foundation.exit(code.rawValue)
+            guard let failure = StandardOutput.failure() else { Foundation.exit(code.rawValue) }
+            Job.report(failure, rank: nil)
+            Foundation.exit(failure.code.rawValue)
         } catch where !isArgumentParsers(error) {
             let failure = Failure.of(error)
             Job.report(failure, rank: nil)
             Foundation.exit(failure.code.rawValue)
         } catch {
             if !isFirst { Foundation.exit(0) }
-            if exitCode(for: error) != .success { exit(withError: error) }
+            if exitCode(for: error) != .success {
+                let text = explained(fullMessage(for: error)) + "\n"
+                _ = text.withCString { write(STDERR_FILENO, $0, strlen($0)) }
+                Foundation.exit(exitCode(for: error).rawValue)
+            }
             print(exampleLast(fullMessage(for: error), unwrapped: fullMessage(for: error, columns: 1000)))
             if let failure = StandardOutput.failure() {
                 Job.report(failure, rank: nil)
                 Foundation.exit(failure.code.rawValue)
             }
         }
+    }
+
+    /// A variable of a script that is not set: no file's name and no value is empty. `train` says what it misses
+    /// itself.
+    private static func refuseEmpty(_ arguments: ArraySlice<String>) throws {
+        guard arguments.first != "train", let empty = arguments.firstIndex(of: "") else { return }
+        let option = arguments[..<empty].last.map { $0.hasPrefix("-") ? $0 : "an argument after '\($0)'" } ?? "the command"
+        throw ValidationError("\(option) is empty.")
     }
 
     /// `--seed -1` as `--seed=-1`: the argument parser takes what begins with a minus for an option of its own.
@@ -58,6 +72,17 @@ struct GanDist: ParsableCommand {
                 joined.append(argument)
             }
         }
+    }
+
+    /// The argument parser's message, with the reason where a whole number is not taken.
+    private static func explained(_ message: String) -> String {
+        var lines = message.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
+        let quoted = lines[0].split(separator: "'")
+        guard lines[0].hasPrefix("Error: The value '"), quoted.count > 1 else { return message }
+        let isNegative = quoted[1].hasPrefix("-"), digits = quoted[1].drop { $0 == "-" || $0 == "+" }
+        guard !digits.isEmpty, digits.allSatisfy(\.isWholeNumber) else { return message }
+        lines[0] += ": it is \(isNegative ? "below" : "above") all numbers that are taken here"
+        return lines.joined(separator: "\n")
     }
 
     /// A help text with its example, which the argument parser puts before the options and wraps, at its end and as it was written.

@@ -28,7 +28,8 @@ struct Train: ParsableCommand {
     @Option(help: "Steps between sample pictures.") var sampleEvery: String?
     @Option(help: "Steps between logged lines.") var logEvery: String?
     @Option(help: "Checkpoints to keep.") var keep: String?
-    @Option(help: ArgumentHelp("Stop with a checkpoint before this much time has passed; Slurm's forms too: MM:SS, D-HH, D-HH:MM, D-HH:MM:SS.", valueName: "HH:MM:SS")) var walltime: String?
+    @Option(help: ArgumentHelp("Stop with a checkpoint before this much time has passed; Slurm's forms too: MM:SS, D-HH, D-HH:MM, D-HH:MM:SS.", valueName: "HH:MM:SS"))
+    var walltime: String?
     @Option(help: "Store everything random and every result of the first steps in this HDF5 file.") var trace: String?
     @Option(help: "How many steps the trace has.") var traceSteps = 1
     @Option(help: ArgumentHelp("Name the rank that has kept the others waiting for so long.", valueName: "seconds")) var stallWarn = 60
@@ -39,7 +40,9 @@ struct Train: ParsableCommand {
     func validate() throws {
         if preset != nil, config != nil { throw ValidationError("--preset and --config exclude each other: a file has everything a preset has.") }
         do { _ = try walltime.map(Walltime.seconds) } catch { throw ValidationError("\(error.message). \(error.remedy)") }
-        for (option, value) in [("--run", runFolder), ("--config", config), ("--resume", resume), ("--initial", initial), ("--trace", trace)] where value == "" {
+        let texts = [("--run", runFolder), ("--config", config), ("--resume", resume), ("--initial", initial),
+                     ("--trace", trace)]
+        for (option, value) in texts where value == "" {
             throw ValidationError("\(option) has no value.")
         }
         try check("--stall-warn", stallWarn, 3 ... 1_000_000_000)

@@ -12,7 +12,7 @@ def under(environment, *arguments, ranks=1):
 
 def test_other_launchers(tmp_path):
     run = tmp_path / "run"
-    for environment in ({"PMI_SIZE": "4", "PMI_RANK": "0"},
+    for environment in ({"PMI_SIZE": "4", "PMI_RANK": "0"}, {"PMI_SIZE": "4"},
                         {"SLURM_STEP_NUM_TASKS": "4", "SLURM_PROCID": "0", "SLURM_NTASKS": "4"}):
         refused(under(environment, *RING, "--run", run), 78, "4 processes", "mpirun")
     # Only the first of them speaks.

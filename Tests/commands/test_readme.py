@@ -67,6 +67,7 @@ class Clone:
         executable(self.tree / ".build/release/gan-dist", f"""#!/bin/sh
 if [ -z "$README_IN_FULL" ]; then
     case $* in
+        "train "*dcgan-32*) set -- "$@" --steps 1 --batch 16 ;;
         "train "*) set -- "$@" --steps 1 ;;
         "classifier train "*) set -- "$@" --epochs 1 ;;
         "evaluate "*) set -- "$@" --count 60 ;;

@@ -6,7 +6,8 @@ import Storage
 /// Times how fast minibatches come from a dataset when nobody trains: what `gan-dist bench data` prints.
 public struct DataBenchmark: Encodable {
     public struct Row: Encodable {
-        /// `memory`; where the dataset does not fit, `file`: one by one, or `blocks`: whole chunks, mixed within windows.
+        /// `memory`; where the dataset does not fit, `file`: one by one, or `blocks`: whole chunks, mixed within
+        /// windows.
         public let from: String
         public let secondsMedian: Double
         public let secondsMin: Double
@@ -25,8 +26,10 @@ public struct DataBenchmark: Encodable {
     public let rows: [Row]
 
     /// Every rank calls it and reads its rows of `minibatches` global minibatches of `batch` examples; the slowest rank's time counts.
-    /// `memoryLimit` nil: once from memory and once one by one from the file; else as a new run with that `data.memory_limit` reads.
-    public init(file: String, dataset name: String? = nil, batch: Int, minibatches: Int, memoryLimit: Int?, communicator: any Communicator) throws {
+    /// `memoryLimit` nil: once from memory and once one by one from the file; else as a new run with that
+    /// `data.memory_limit` reads.
+    public init(file: String, dataset name: String? = nil, batch: Int, minibatches: Int, memoryLimit: Int?,
+                communicator: any Communicator) throws {
         let table = try ShardTable(shards: communicator.size, communicator: communicator)
         try table.check(batch: batch)
         ranks = communicator.size

@@ -182,7 +182,8 @@ extension Configuration.DataSettings {
             (try shuffle.optionalInteger("block", 1 ... 1 << 31), try shuffle.optionalInteger("window", 1 ... 1 << 31))
         }
         if file != nil, synthetic != nil {
-            throw .configuration("data", "it names both a file and a synthetic mixture", remedy: "Remove one of data.file and data.synthetic.")
+            throw .configuration("data", "it names both a file and a synthetic mixture",
+                remedy: "Remove one of them, or name a preset that takes a file: gan-dist presets lists them.")
         }
     }
 }

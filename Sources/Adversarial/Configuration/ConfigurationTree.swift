@@ -11,12 +11,15 @@ public struct ConfigurationTree {
         origins = Origins(source: source, notation: notation)
         do throws(Misreading) {
             guard let node = try YAMLText.compose(yaml, notation) else {
-                throw Misreading(problem: "there is nothing in it", remedy: "Start from a preset: gan-dist presets NAME > FILE.yaml.")
+                throw Misreading(problem: "there is nothing in it",
+                                 remedy: "A generator and a discriminator are the least; start from a preset: "
+                                    + "gan-dist presets NAME > FILE.yaml.")
             }
             root = node
         } catch {
             let separator = error.problem.hasPrefix("line ") ? ", " : ": "
-            throw Failure(.badConfiguration, "configuration: \(source)\(separator)\(error.problem)", remedy: error.remedy)
+            throw Failure(.badConfiguration, "configuration: \(source)\(separator)\(error.problem)",
+                          remedy: error.remedy)
         }
     }
 

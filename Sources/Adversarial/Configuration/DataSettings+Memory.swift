@@ -19,7 +19,9 @@ public enum ByteCount {
     public static func parse(_ text: String) -> Int? {
         let word = text.uppercased().filter { $0 != " " && $0 != "_" }
         let unit = units.first { word.hasSuffix($0.name) }
-        guard let number = Double(word.dropLast(unit?.name.count ?? 0)), number.isFinite, number >= 0 else { return nil }
+        guard let number = Double(word.dropLast(unit?.name.count ?? 0)), number.isFinite, number >= 0 else {
+            return nil
+        }
         let bytes = number * (unit?.bytes ?? 1)
         return bytes <= 0x1p60 ? Int(bytes) : nil
     }

@@ -29,7 +29,8 @@ enum Numeral {
             throw Misreading(problem: "\(text) is outside \(allowed)", remedy: "Give a whole number within that range.")
         }
         if notation == .file, let value = hexadecimal(text) { return value }
-        throw Misreading(problem: "'\(text)' is not a whole number", remedy: inDigits(text).map { "Write it in digits: \($0)." } ?? "Give a whole number.")
+        throw Misreading(problem: "'\(text)' is not a whole number",
+                         remedy: inDigits(text).map { "Write it in digits: \($0)." } ?? "Give a whole number.")
     }
 
     /// Throws for everything but a finite number.
@@ -41,9 +42,12 @@ enum Numeral {
             if notation == .file, isDigits(unsigned(text)) { try refuseTwoReadings(text) }
             let value = Double(text) ?? .infinity
             let digits = text.prefix { $0 != "e" && $0 != "E" }
-            guard value.isFinite else { throw Misreading(problem: "\(text) is too large for a number", remedy: "Give one below 1.0e308.") }
+            guard value.isFinite else {
+                throw Misreading(problem: "\(text) is too large for a number", remedy: "Give one below 1.0e308.")
+            }
             guard value != 0 || !digits.contains(where: { ("1" ... "9").contains($0) }) else {
-                throw Misreading(problem: "\(text) is too small to be told from 0", remedy: "Write 0, or one above 1.0e-308.")
+                throw Misreading(problem: "\(text) is too small to be told from 0",
+                                 remedy: "Write 0, or one above 1.0e-308.")
             }
             return value
         }
@@ -91,7 +95,9 @@ enum Numeral {
 
     private static func hexadecimal(_ text: String) -> Int? {
         let digits = unsigned(text)
-        guard digits.hasPrefix("0x"), digits.dropFirst(2).first?.isHexDigit == true, let value = Int(digits.dropFirst(2), radix: 16) else { return nil }
+        guard digits.hasPrefix("0x"), digits.dropFirst(2).first?.isHexDigit == true, let value = Int(digits.dropFirst(2), radix: 16) else {
+            return nil
+        }
         return text.hasPrefix("-") ? -value : value
     }
 
@@ -115,7 +121,8 @@ extension Node {
 
     static func number(_ value: Double) -> Node { Node(Numeral.text(value), Tag(.float)) }
 
-    /// A text, in quotes where a reader of YAML 1.1 or 1.2 may take it for something else: `on`, `1e5`, `12:30:45`, `2026-01-01`, `=`.
+    /// A text, in quotes where a reader of YAML 1.1 or 1.2 may take it for something else: `on`, `1e5`, `12:30:45`,
+    /// `2026-01-01`, `=`.
     static func text(_ value: String) -> Node {
         let words = ["true", "false", "yes", "no", "on", "off", "y", "n", "null"]
         let isPlain = value.first.map { "/" == $0 || $0.isASCII && $0.isLetter } == true

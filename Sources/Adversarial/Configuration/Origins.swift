@@ -16,17 +16,20 @@ public struct Setting: Sendable {
         guard let sign = assignment.firstIndex(of: "=") else { throw Self.noAssignment(assignment) }
         key = assignment[..<sign].trimmingCharacters(in: .whitespaces)
         value = assignment[assignment.index(after: sign)...].trimmingCharacters(in: .whitespacesAndNewlines)
-        guard !key.isEmpty else { throw Self.noAssignment(assignment) }
+        let parts = key.split(separator: ".", omittingEmptySubsequences: false)
+        guard !parts.contains(where: \.isEmpty) else { throw Self.noAssignment(assignment) }
         (option, form) = ("--set \(assignment)", .yaml)
     }
 
-    /// `option`, such as `--batch`, is another name for `--set key=…`. `isText`: the value is no number, whatever it looks like.
+    /// `option`, such as `--batch`, is another name for `--set key=…`. `isText`: the value is no number, whatever it
+    /// looks like.
     public init(_ option: String, _ key: String, _ value: String, isText: Bool = false) {
         (self.key, self.option, self.value, form) = (key, "\(option) \(value)", value, isText ? .text : .scalar)
     }
 
     private static func noAssignment(_ text: String) -> Failure {
-        Failure(.badConfiguration, "configuration: --set \(text): it is not of the form key.path=value", remedy: "For example: --set optimizer.generator.rate=0.0001")
+        Failure(.badConfiguration, "configuration: --set \(text): it is not of the form key.path=value",
+                remedy: "For example: --set optimizer.generator.rate=0.0001")
     }
 
     func node() throws(Failure) -> Node {
@@ -45,7 +48,8 @@ public struct Setting: Sendable {
                 return node
             } catch {
                 // An option has one line.
-                let problem = error.problem.hasPrefix("line ") ? String(error.problem.split(separator: ": ", maxSplits: 1).last ?? "") : error.problem
+                let words = error.problem.components(separatedBy: "; what is open began on")[0]
+                let problem = words.hasPrefix("line ") ? String(words.split(separator: ": ", maxSplits: 1).last ?? "") : words
                 throw Failure(.badConfiguration, "configuration: \(option): \(problem)", remedy: error.remedy)
             }
         }
@@ -68,7 +72,9 @@ struct Origins {
 
     /// `mine.yaml, line 3`, or the option that gave the value.
     func place(of key: String, in root: Node) -> String {
-        if let setting = setting(of: key) { return setting.option.count > 100 ? setting.option.prefix(100) + "…" : setting.option }
+        if let setting = setting(of: key) {
+            return setting.option.count > 100 ? setting.option.prefix(100) + "…" : setting.option
+        }
         guard notation == .file, let line = line(of: key, in: root) else { return source }
         return "\(source), line \(line)"
     }

@@ -95,7 +95,8 @@ final class Section {
             throw .configuration(name, error.problem, remedy: error.remedy)
         }
         guard allowed.contains(value) else {
-            throw .configuration(name, "\(value) is outside \(Section.text(allowed))", remedy: "Give a number within that range.")
+            throw .configuration(name, "\(value) is outside \(Section.text(allowed))",
+                                 remedy: "Give a number within that range.")
         }
         return value
     }

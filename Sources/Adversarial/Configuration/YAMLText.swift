@@ -36,7 +36,8 @@ enum YAMLText {
             }
             // A list of lists takes two columns a level.
             guard brackets <= deepest, indentation <= 2 * deepest else {
-                throw Misreading(problem: "line \(line): it is nested more than \(deepest) deep", remedy: "A configuration has a handful of levels: check the brackets and the indentation.")
+                throw Misreading(problem: "line \(line): it is nested more than \(deepest) deep",
+                    remedy: "A configuration has a handful of levels: check the brackets and the indentation.")
             }
         }
     }
@@ -57,7 +58,8 @@ enum YAMLText {
                 try refuse(mapping.tag, mapping.mark)
                 for (key, value) in mapping {
                     if key.string == "<<" {
-                        throw Misreading(problem: "\(place(key.mark))'<<' is not of YAML 1.2", remedy: "Write out the keys that it would merge in.")
+                        throw Misreading(problem: "\(place(key.mark))'<<' is not of YAML 1.2",
+                                         remedy: "Write out the keys that it would merge in.")
                     }
                     left.append(value)
                 }
@@ -69,7 +71,8 @@ enum YAMLText {
     private static func refuse(_ tag: Tag, _ mark: Mark?) throws(Misreading) {
         guard !["", Tag.Name.str.rawValue].contains(tag.rawValue) else { return }
         let name = tag.rawValue.replacing("tag:yaml.org,2002:", with: "!!")
-        throw Misreading(problem: "\(place(mark))the tag \(name) is not read here", remedy: "Remove it: each key knows what its value is.")
+        throw Misreading(problem: "\(place(mark))the tag \(name) is not read here",
+                         remedy: "Remove it: each key knows what its value is.")
     }
 
     private static func place(_ mark: Mark?) -> String { mark.map { "line \($0.line): " } ?? "" }
@@ -91,7 +94,8 @@ enum YAMLText {
         case .reader(let problem, let offset, _, _):
             let line = offset.map { 1 + text.prefix($0).count(where: \.isNewline) }
             let words = problem.hasPrefix("control characters") ? "there is a control character, which no text has" : problem
-            return Misreading(problem: (line.map { "line \($0): " } ?? "") + words, remedy: "Name a text file in YAML, encoded in UTF-8.")
+            return Misreading(problem: (line.map { "line \($0): " } ?? "") + words,
+                              remedy: "Name a text file in YAML, encoded in UTF-8.")
         default:
             return Misreading(problem: "\(error)", remedy: "Mend it.")
         }

@@ -20,6 +20,7 @@ public enum Job {
         let session: MPISession
         do {
             try StartConditions.checkMemory()
+            try StartConditions.checkOpenFiles()
             // Who waits for another leaves that one the time to say so.
             start_watch("starting MPI", 2)
             session = try MPISession()
@@ -29,7 +30,7 @@ public enum Job {
         } catch {
             let failure = Failure.of(error)
             // What ails all ranks is said once: the launcher ends the others meanwhile.
-            if start_is_first() == 0 { sleep(1) }
+            if start_is_first() == 0 { sleep(5) }
             if !(error is AgreedFailure) || Launcher.isFirst { report(failure, rank: nil) }
             exit(failure.code.rawValue)
         }
@@ -70,7 +71,8 @@ public enum Job {
         let place = rank.map { "rank \($0.rank) on \($0.host): " } ?? ""
         var text = "gan-dist: error: \(place)\(failure.message)\n"
         if !failure.remedy.isEmpty { text += "gan-dist: \(failure.remedy)\n" }
-        FileHandle.standardError.write(Data(text.utf8))
+        // Foundation's way of writing ends in a trap where standard error is full or closed; the code says it, too.
+        _ = text.withCString { write(STDERR_FILENO, $0, strlen($0)) }
     }
 }
 

@@ -64,7 +64,9 @@ public final class Run {
             try table.check(batch: configuration.training.batch)
             return table
         }
-        if let file = hold.configuration.data.file { try communicator.inspect([(file, hold.configuration.data.dataset)]) }
+        if let file = hold.configuration.data.file {
+            try communicator.inspect([(file, hold.configuration.data.dataset)])
+        }
         let data = try communicator.agreed { try TrainingData(hold.configuration, checkpoint: hold.checkpoint) }
         dataset = data
         try communicator.requireEqual(Program.version, "the program versions")
@@ -98,8 +100,10 @@ public final class Run {
         if communicator.rank == 0, !options.dryRun { try openFiles() }
     }
 
-    /// The configuration with what a new run finds and keeps settled for good: the order of its examples and the range of their values, so
-    /// that it never trains on others. Rank 0 decides, for another rank's copy of the file may be cut into other chunks.
+    /// The configuration with what a new run finds and keeps settled for good: the order of its examples and the
+    /// range of their values, so
+    /// that it never trains on others. Rank 0 decides, for another rank's copy of the file may be cut into other
+    /// chunks.
     private static func settle(_ hold: RunHold, _ data: TrainingData, _ communicator: any Communicator) throws -> Configuration {
         guard hold.checkpoint == nil, hold.configuration.data.file != nil else { return hold.configuration }
         return try Configuration(stored: communicator.decidedByRoot {

@@ -12,12 +12,29 @@ enum StartConditions {
     /// them no memory.
     static func checkMemory() throws {
         guard start_has_room(roomOfARank) == 0 else { return }
-        var name = [CChar](repeating: 0, count: 65)
-        gethostname(&name, 64)
-        let host = String(decoding: name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
         throw Failure(.internalError, "\(host): the limit of \(start_memory_limit() >> 20) MB of address space "
             + "leaves too little memory to start: a rank needs about \(roomOfARank >> 20) MB beyond the program itself",
-            remedy: "Allow each process at least 1500 MB of memory (ulimit -v, or the batch system's limit, such as h_vmem).")
+            remedy: "Allow each process at least 1500 MB (ulimit -v, or the batch system's limit, such as h_vmem).")
+    }
+
+    /// Open MPI crashes where its start gets no descriptor: three ranks were seen to start with 20, not with 16.
+    private static let filesOfARank: rlim_t = 20
+
+    /// Raises the limit of open files as far as this user may, where it is too low to start.
+    static func checkOpenFiles() throws {
+        let files = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
+        var limit = rlimit()
+        guard getrlimit(files, &limit) == 0, limit.rlim_cur < filesOfARank else { return }
+        limit.rlim_cur = min(limit.rlim_max, 1024)
+        if limit.rlim_cur >= filesOfARank, setrlimit(files, &limit) == 0 { return }
+        throw Failure(.internalError, "\(host): the limit of \(limit.rlim_max) open files is too low to start",
+                      remedy: "Allow each process at least 1024 (ulimit -n, or the batch system's limit).")
+    }
+
+    private static var host: String {
+        var name = [CChar](repeating: 0, count: 65)
+        gethostname(&name, 64)
+        return String(decoding: name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 
     /// Refuses to be one of many that train alone, each as if it were the only one.
@@ -48,9 +65,8 @@ struct Launcher: Equatable {
     init?(environment: [String: String]) {
         guard environment["OMPI_COMM_WORLD_SIZE"] == nil else { return nil }
         for (size, rank) in Launcher.known {
-            guard let processes = environment[size].flatMap(Int.init), let rank = environment[rank].flatMap(Int.init),
-                  processes > 1 else { continue }
-            (variable, self.processes, self.rank) = (size, processes, rank)
+            guard let processes = environment[size].flatMap({ Int($0) }), processes > 1 else { continue }
+            (variable, self.processes, self.rank) = (size, processes, environment[rank].flatMap { Int($0) } ?? 0)
             return
         }
         return nil
