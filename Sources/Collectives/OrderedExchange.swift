@@ -5,19 +5,19 @@ import Kernels
 ///
 /// Every rank owns a slice of the vector and folds it. Ranks that share memory (a group: consecutive ranks of one node) read each other's
 /// vectors there and write the result to one vector that all of them use. Between groups go messages, piece by piece of the vector (see
-/// ``PieceDelivery``): for each slice of a rank elsewhere, one rank of the group folds the group's part of the tree and sends it to the
+/// ``PipelinedExchange``): for each slice of a rank elsewhere, one rank of the group folds the group's part of the tree and sends it to the
 /// owner, and later gets the result. A group of one rank has no shared memory and sends its partial vectors as they are. With p groups of
 /// one rank, p a power of two, a rank sends 2·n·(p−1)/p values, as an ordinary allreduce does.
 ///
-/// Messages travel while the rank still computes, by a ``Courier``, where the communicator allows it.
+/// Messages travel while the rank still computes, by a ``CommunicationThread``, where the communicator allows it.
 final class OrderedExchange {
     /// This rank's buffers; the first is the slot, where shards are computed.
     private(set) var buffers: [Floats] = []
     let fold: LocalFold
     /// How many values this rank sends to others in one reduction.
-    var valuesSent: Int { delivery?.valuesSent ?? 0 }
+    var valuesSent: Int { pipeline?.valuesSent ?? 0 }
     /// Whether messages have to wait until the rank has computed all.
-    var waitsForAll: Bool { delivery != nil && courier == nil && plan.pieces > 1 }
+    var waitsForAll: Bool { pipeline != nil && communicationThread == nil && plan.pieces > 1 }
 
     private let tree: SumTree
     private let plan: MessagePlan
@@ -28,8 +28,8 @@ final class OrderedExchange {
     private let factor: Float
     /// Where there is one group: what this rank folds.
     private var alone: (sum: VectorSum, sources: [Floats], target: Floats)?
-    private var delivery: PieceDelivery?
-    private var courier: Courier?
+    private var pipeline: PipelinedExchange?
+    private var communicationThread: CommunicationThread?
     private var reductions = 0
     private var announced = 0
 
@@ -76,26 +76,26 @@ final class OrderedExchange {
             let slice = plan.slice(0, of: communicator.rank)
             if !slice.isEmpty { alone = (finalSum, partials.map { $0[slice] }, result[slice]) }
         } else {
-            let desk = MessageDesk(plan, partials: nodes.map(\.count), stages: mine.count != nodes[place].count, packs: packs)
-            messages = FloatBuffer(count: PieceDelivery.window * desk.places)
+            let layout = MessageLayout(plan, partials: nodes.map(\.count), stages: mine.count != nodes[place].count, packs: packs)
+            messages = FloatBuffer(count: PipelinedExchange.window * layout.places)
             let channel = try communicator.channel(tags: 2 * plan.pieces)
             let pieces = (0 ..< plan.pieces).map { number in
-                let start = number % PieceDelivery.window * desk.places
-                return desk.piece(number, vectors: partials, result: result, memory: messages.values[start ..< start + desk.places])
+                let start = number % PipelinedExchange.window * layout.places
+                return layout.piece(number, vectors: partials, result: result, memory: messages.values[start ..< start + layout.places])
             }
-            let delivery = PieceDelivery(pieces, over: channel, memory: group.count > 1 ? memory : nil,
+            let pipeline = PipelinedExchange(pieces, over: channel, memory: group.count > 1 ? memory : nil,
                                          groupSum: VectorSum(tree, from: mine, to: nodes[place]), finalSum: finalSum, factor: factor)
-            self.delivery = delivery
+            self.pipeline = pipeline
             // One piece goes when all is computed: the main thread itself is then quickest.
-            if channel.allowsThread, plan.pieces > 1 { courier = Courier { try delivery.carry(pause: $0) } }
+            if channel.allowsThread, plan.pieces > 1 { communicationThread = CommunicationThread { try pipeline.carry(pause: $0) } }
         }
         try touch()
     }
 
     /// Nobody may still write to the memory, or read it, when it goes.
     deinit {
-        courier = nil
-        delivery = nil
+        communicationThread = nil
+        pipeline = nil
     }
 
     /// The pages of shared memory belong to the processor that touches them first: each rank touches what it will write.
@@ -107,11 +107,11 @@ final class OrderedExchange {
 
     /// This rank's partial vectors are final from value `start` on: what can be sent is.
     func announce(from start: Int) {
-        guard let delivery else { return }
+        guard let pipeline else { return }
         let pieces = plan.pieces(from: start)
         guard pieces > announced else { return }
-        delivery.announce(reductions * plan.pieces + pieces)
-        if announced == 0 { courier?.begin() }
+        pipeline.announce(reductions * plan.pieces + pieces)
+        if announced == 0 { communicationThread?.begin() }
         announced = pieces
     }
 
@@ -120,9 +120,9 @@ final class OrderedExchange {
     /// Where memory is shared the ranks of a node all get the same vector: it is to be read only, and stays as it is until
     /// all of them have announced or called `reduce` again.
     func reduce() throws -> Floats {
-        if let delivery {
+        if let pipeline {
             announce(from: 0)
-            if let courier { try courier.wait() } else { try delivery.carry { sched_yield(); return true } }
+            if let communicationThread { try communicationThread.wait() } else { try pipeline.carry { sched_yield(); return true } }
             (announced, reductions) = (0, reductions + 1)
         } else {
             try memory?.barrier()

@@ -10,14 +10,14 @@ public final class ThreadCommunicator: Communicator, @unchecked Sendable {
     public var host: String { "thread\(nodes[rank])" }
     public let nodes: [Int]
     private let channelsAllowThreads: Bool
-    private let meeting: Meeting
+    private let rendezvous: Rendezvous
 
-    private init(rank: Int, nodes: [Int], channelsAllowThreads: Bool, meeting: Meeting) {
+    private init(rank: Int, nodes: [Int], channelsAllowThreads: Bool, rendezvous: Rendezvous) {
         self.rank = rank
         size = nodes.count
         self.nodes = nodes
         self.channelsAllowThreads = channelsAllowThreads
-        self.meeting = meeting
+        self.rendezvous = rendezvous
     }
 
     /// Runs `body` once a rank, each in a thread of its own, and gives what they returned, in the order of ranks; or throws the error
@@ -28,29 +28,29 @@ public final class ThreadCommunicator: Communicator, @unchecked Sendable {
                                   _ body: @escaping @Sendable (ThreadCommunicator) throws -> Value) throws -> [Value] {
         precondition(size >= 1, "\(size) ranks")
         let perNode = ranksPerNode ?? size
-        let meeting = Meeting(size: size)
+        let rendezvous = Rendezvous(size: size)
         let outcomes = Outcomes<Value>(size: size)
         let nodes = (0 ..< size).map { $0 / perNode * perNode }
         let threads = (0 ..< size).map { rank in
             startThread {
                 do {
-                    let value = try body(ThreadCommunicator(rank: rank, nodes: nodes, channelsAllowThreads: channelsAllowThreads, meeting: meeting))
-                    meeting.lock.hold { outcomes.values[rank] = value }
+                    let value = try body(ThreadCommunicator(rank: rank, nodes: nodes, channelsAllowThreads: channelsAllowThreads, rendezvous: rendezvous))
+                    rendezvous.lock.withLock { outcomes.values[rank] = value }
                 } catch {
-                    meeting.fail(rank: rank, error)
+                    rendezvous.fail(rank: rank, error)
                 }
             }
         }
         for thread in threads { pthread_join(thread, nil) }
-        if let failure = meeting.failure { throw failure.error }
+        if let failure = rendezvous.failure { throw failure.error }
         return outcomes.values.map { $0! }
     }
 
-    public func barrier() throws { try meeting.wait(group: 0 ..< size) }
+    public func barrier() throws { try rendezvous.wait(group: 0 ..< size) }
 
     public func broadcast(_ bytes: UnsafeMutableRawBufferPointer, from root: Int) throws {
         precondition(root >= 0 && root < size, "broadcast from rank \(root) of \(size)")
-        try meeting.share(.bytes(UnsafeRawBufferPointer(bytes)), rank: rank) { shared in
+        try rendezvous.share(.bytes(UnsafeRawBufferPointer(bytes)), rank: rank) { shared in
             if rank == root { return }
             guard case .bytes(let source) = shared[root] else { preconditionFailure("the ranks' collective calls differ") }
             precondition(source.count == bytes.count, "a broadcast of \(source.count) bytes into \(bytes.count)")
@@ -60,7 +60,7 @@ public final class ThreadCommunicator: Communicator, @unchecked Sendable {
 
     public func gather(_ mine: UnsafeRawBufferPointer, into all: UnsafeMutableRawBufferPointer) throws {
         precondition(all.count == mine.count * size, "gathering \(mine.count) bytes of each of \(size) ranks into \(all.count)")
-        try meeting.share(.bytes(mine), rank: rank) { shared in
+        try rendezvous.share(.bytes(mine), rank: rank) { shared in
             for (other, item) in shared.enumerated() {
                 guard case .bytes(let source) = item else { preconditionFailure("the ranks' collective calls differ") }
                 precondition(source.count == mine.count, "rank \(other) gathers \(source.count) bytes, rank \(rank) \(mine.count)")
@@ -72,7 +72,7 @@ public final class ThreadCommunicator: Communicator, @unchecked Sendable {
     /// The sum in the order of ranks.
     public func sum(_ values: Floats) throws {
         let total = FloatBuffer(count: values.count)
-        try meeting.share(.values(values), rank: rank) { shared in
+        try rendezvous.share(.values(values), rank: rank) { shared in
             for item in shared {
                 guard case .values(let theirs) = item, theirs.count == values.count else {
                     preconditionFailure("the ranks' collective calls differ")
@@ -84,13 +84,13 @@ public final class ThreadCommunicator: Communicator, @unchecked Sendable {
     }
 
     public func channel(tags: Int) throws -> any Channel {
-        let office = try meeting.shareOne(rank == 0 ? PostOffice(meeting) : nil, of: 0, rank: rank)
-        return ThreadChannel(rank: rank, tags: tags, office: office, allowsThread: channelsAllowThreads)
+        let mailboxes = try rendezvous.shareOne(rank == 0 ? Mailboxes(rendezvous) : nil, of: 0, rank: rank)
+        return ThreadChannel(rank: rank, tags: tags, mailboxes: mailboxes, allowsThread: channelsAllowThreads)
     }
 
     public func sharedMemory(count: Int, group: Range<Int>) throws -> (any SharedMemory)? {
-        let region = try meeting.shareOne(rank == group.lowerBound ? Region(count: count, ranks: group.count) : nil, of: group.lowerBound, rank: rank)
-        return ThreadMemory(region, rank: rank, group: group, meeting: meeting)
+        let region = try rendezvous.shareOne(rank == group.lowerBound ? Region(count: count, ranks: group.count) : nil, of: group.lowerBound, rank: rank)
+        return ThreadMemory(region, rank: rank, group: group, rendezvous: rendezvous)
     }
 
     public func abort(_ code: Int32) -> Never { exit(code) }
@@ -111,24 +111,24 @@ private final class ThreadMemory: SharedMemory {
     private let region: Region
     private let rank: Int
     private let group: Range<Int>
-    private let meeting: Meeting
+    private let rendezvous: Rendezvous
 
-    init(_ region: Region, rank: Int, group: Range<Int>, meeting: Meeting) {
+    init(_ region: Region, rank: Int, group: Range<Int>, rendezvous: Rendezvous) {
         self.region = region
         self.rank = rank
         self.group = group
-        self.meeting = meeting
+        self.rendezvous = rendezvous
     }
 
     var values: Floats { region.buffer.values }
-    func barrier() throws { try meeting.wait(group: group) }
-    func announce(_ progress: Int) { meeting.lock.hold { region.announced[rank - group.lowerBound] = progress } }
-    var leastAnnounced: Int { meeting.lock.hold { region.announced.min()! } }
+    func barrier() throws { try rendezvous.wait(group: group) }
+    func announce(_ progress: Int) { rendezvous.lock.withLock { region.announced[rank - group.lowerBound] = progress } }
+    var leastAnnounced: Int { rendezvous.lock.withLock { region.announced.min()! } }
 }
 
 /// What the ranks of one run share: a lock, barriers, and a place where each shows the others its memory.
 /// Everything in it is read and written under the lock, but for what `shared` points at, which the barriers order.
-final class Meeting: @unchecked Sendable {
+final class Rendezvous: @unchecked Sendable {
     enum Item { case nothing, bytes(UnsafeRawBufferPointer), values(Floats), object(AnyObject) }
 
     let lock = Lock()
@@ -140,14 +140,14 @@ final class Meeting: @unchecked Sendable {
     init(size: Int) { items = [Item](repeating: .nothing, count: size) }
 
     func fail(rank: Int, _ error: any Error) {
-        lock.hold {
+        lock.withLock {
             if failure == nil { failure = (rank, error) }
             lock.wakeAll()
         }
     }
 
     func wait(group: Range<Int>) throws {
-        try lock.hold {
+        try lock.withLock {
             let round = rounds[group, default: 0]
             arrived[group, default: 0] += 1
             if arrived[group] == group.count {
@@ -165,10 +165,10 @@ final class Meeting: @unchecked Sendable {
 
     /// Shows `item` to all ranks, lets `body` read all items, and returns when every rank has.
     func share(_ item: Item, rank: Int, _ body: ([Item]) -> Void) throws {
-        lock.hold { items[rank] = item }
+        lock.withLock { items[rank] = item }
         let everyone = 0 ..< items.count
         try wait(group: everyone)
-        body(lock.hold { items })
+        body(lock.withLock { items })
         try wait(group: everyone)
     }
 

@@ -21,13 +21,13 @@ final class Lock: @unchecked Sendable {
         mutex.deallocate()
     }
 
-    func hold<Value>(_ body: () throws -> Value) rethrows -> Value {
+    func withLock<Value>(_ body: () throws -> Value) rethrows -> Value {
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }
         return try body()
     }
 
-    /// Inside `hold`: lets others in until one of them calls `wakeAll`.
+    /// Inside `withLock`: lets others in until one of them calls `wakeAll`.
     func sleep() { pthread_cond_wait(condition, mutex) }
 
     /// The same, for so many milliseconds at most.

@@ -69,7 +69,7 @@ public final class Watchdog: Sendable {
 
     /// Stops watching and removes this rank's heartbeat. Once, at the end of the run.
     public func stop() {
-        ending.hold {
+        ending.withLock {
             stopped.store(true, ordering: .releasing)
             ending.wakeAll()
         }
@@ -95,7 +95,7 @@ public final class Watchdog: Sendable {
         files?.write(last)
         while !stopped.load(ordering: .acquiring) {
             // At the end of the run nobody waits for the rest of it.
-            ending.hold { if !stopped.load(ordering: .acquiring) { ending.sleep(milliseconds: 100) } }
+            ending.withLock { if !stopped.load(ordering: .acquiring) { ending.sleep(milliseconds: 100) } }
             let now = heartbeat(pulse: last.pulse)
             stuck = now.beat == last.beat ? stuck + 1 : 0
             last = now

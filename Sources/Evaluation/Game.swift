@@ -8,25 +8,25 @@ import Kernels
 /// (V + log 4) / 2 is a lower bound of the Jensen-Shannon divergence, in nats; a weak D makes it useless, even negative. D is
 /// taken as in sampling: without dropout, with running statistics. Of a discriminator of packs all this is about packs.
 public enum Game {
-    static func measure(_ discriminator: DiscriminatorModel, real: Examples, heldOut: Examples?, generated: Examples, _ team: Team) throws -> Outcome {
-        let ofReal = try logits(discriminator, real, team), ofGenerated = try logits(discriminator, generated, team)
+    static func measure(_ discriminator: DiscriminatorModel, real: Examples, heldOut: Examples?, generated: Examples, _ context: EvaluationContext) throws -> MetricResult {
+        let ofReal = try logits(discriminator, real, context), ofGenerated = try logits(discriminator, generated, context)
         let logOfReal = ofReal.map { -softplus(-$0) }, logOfGenerated = ofGenerated.map { -softplus($0) }
         let value = logOfReal.mean + logOfGenerated.mean
         let error = (pow(logOfReal.standardError, 2) + pow(logOfGenerated.standardError, 2)).squareRoot()
-        var more: [Outcome.Entry] = [
+        var more: [MetricResult.Entry] = [
             ("from_equilibrium", .number(value + log(4))), ("jsd_bound", .number((value + log(4)) / 2)),
             ("d_real", .number(ofReal.map(sigmoid).mean)), ("d_generated", .number(ofGenerated.map(sigmoid).mean)),
         ]
-        if let heldOut { more.append(("d_held_out", .number(try logits(discriminator, heldOut, team).map(sigmoid).mean))) }
-        return Outcome("game", value, standardError: error, more: more, settings: [
+        if let heldOut { more.append(("d_held_out", .number(try logits(discriminator, heldOut, context).map(sigmoid).mean))) }
+        return MetricResult("game", value, standardError: error, more: more, settings: [
             ("packing", .count(discriminator.packing)), ("real", .count(real.count)), ("generated", .count(generated.count)), ("held_out", .count(heldOut?.count ?? 0)),
             ("discriminator", .text("without dropout, with running statistics")),
         ])
     }
 
-    private static func logits(_ discriminator: DiscriminatorModel, _ examples: Examples, _ team: Team) throws -> [Double] {
+    private static func logits(_ discriminator: DiscriminatorModel, _ examples: Examples, _ context: EvaluationContext) throws -> [Double] {
         let packing = discriminator.packing
-        return try team.map(examples.count / packing, block: 256, "game") { packs in
+        return try context.map(examples.count / packing, block: 256, "game") { packs in
             try discriminator.logits(packs.lowerBound * packing ..< packs.upperBound * packing, of: examples).map(Double.init)
         }
     }

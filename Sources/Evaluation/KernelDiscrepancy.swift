@@ -19,12 +19,12 @@ public enum KernelDiscrepancy {
 
     /// The blocks' estimates. Collective.
     static func estimates(
-        _ x: Examples, _ y: Examples, _ kernel: Kernel, block: Int = largestBlock, _ team: Team, _ title: String
+        _ x: Examples, _ y: Examples, _ kernel: Kernel, block: Int = largestBlock, _ context: EvaluationContext, _ title: String
     ) throws -> [Double] {
         let count = min(x.count, y.count)
         let size = min(block, max(count / 2, 2)), blocks = count / size
         let room = FloatBuffer(count: size * size)
-        return try team.map(blocks, block: 1, title) { block in
+        return try context.map(blocks, block: 1, title) { block in
             let rows = block.lowerBound * size ..< block.upperBound * size
             let length = x.shape.count
             let within = [x, y].reduce(0.0) { $0 + sum(kernel, $1[rows], $1[rows], length, leavingOutPairs: true, room.values) }
@@ -68,20 +68,20 @@ public enum KernelDiscrepancy {
     }
 
     /// With a Gaussian kernel on the values themselves. Collective.
-    static func measure(_ samples: Examples, _ reference: Examples, _ team: Team) throws -> Outcome {
+    static func measure(_ samples: Examples, _ reference: Examples, _ context: EvaluationContext) throws -> MetricResult {
         let deviation = medianDistance(reference)
-        return outcome("mmd", try estimates(samples, reference, .gaussian(deviation: deviation), team, "mmd"), samples, reference,
+        return result("mmd", try estimates(samples, reference, .gaussian(deviation: deviation), context, "mmd"), samples, reference,
                        [("kernel", .text("Gaussian")), ("sigma", .number(deviation))])
     }
 
     /// With a cubic kernel on features. Collective.
-    static func measure(features samples: Examples, _ reference: Examples, _ settings: [Outcome.Entry], _ team: Team) throws -> Outcome {
-        outcome("kernel-distance", try estimates(samples, reference, .cubic, team, "kernel-distance"), samples, reference,
+    static func measure(features samples: Examples, _ reference: Examples, _ settings: [MetricResult.Entry], _ context: EvaluationContext) throws -> MetricResult {
+        result("kernel-distance", try estimates(samples, reference, .cubic, context, "kernel-distance"), samples, reference,
                 [("kernel", .text("(x·y/D + 1)^3"))] + settings)
     }
 
-    private static func outcome(_ name: String, _ estimates: [Double], _ samples: Examples, _ reference: Examples, _ settings: [Outcome.Entry]) -> Outcome {
-        Outcome(name, estimates.mean, standardError: estimates.standardError, settings: [
+    private static func result(_ name: String, _ estimates: [Double], _ samples: Examples, _ reference: Examples, _ settings: [MetricResult.Entry]) -> MetricResult {
+        MetricResult(name, estimates.mean, standardError: estimates.standardError, settings: [
             ("samples", .count(samples.count)), ("reference", .count(reference.count)), ("blocks", .count(estimates.count)),
         ] + settings)
     }

@@ -10,11 +10,11 @@ import Storage
 public enum Memorisation {
     static let quantiles = [0.0, 0.05, 0.25, 0.5, 0.75, 0.95]
 
-    static func measure(samples: Examples, heldOut: Examples, training: SampleSource, _ team: Team) throws -> Outcome {
-        let ofSamples = try NearestExamples.find(samples, in: training, team, "memorisation: samples").map(\.distance).sorted()
-        let ofHeldOut = try NearestExamples.find(heldOut, in: training, team, "memorisation: held-out").map(\.distance).sorted()
+    static func measure(samples: Examples, heldOut: Examples, training: SampleSource, _ context: EvaluationContext) throws -> MetricResult {
+        let ofSamples = try NearestExamples.find(samples, in: training, context, "memorisation: samples").map(\.distance).sorted()
+        let ofHeldOut = try NearestExamples.find(heldOut, in: training, context, "memorisation: held-out").map(\.distance).sorted()
         let test = RankSumTest(ofSamples, ofHeldOut)
-        return Outcome(
+        return MetricResult(
             "memorisation", test.probability,
             more: [("z", .number(test.z)), ("p_value", .number(test.pValueLess)), ("copies", .count(ofSamples.count { $0 == 0 })),
                    ("quantiles", .numbers(quantiles)), ("distances_samples", .numbers(quantiles.map(ofSamples.quantile))),

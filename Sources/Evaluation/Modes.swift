@@ -27,10 +27,10 @@ public enum Modes {
         return counts
     }
 
-    static func measure(_ points: Examples, _ mixture: Mixture) -> Outcome {
+    static func measure(_ points: Examples, _ mixture: Mixture) -> MetricResult {
         let counts = counts(points, mixture)
         let good = counts.reduce(0, +), share = Double(good) / Double(points.count)
-        return Outcome(
+        return MetricResult(
             "modes", Double(counts.count { $0 > 0 }),
             more: [("modes", .count(counts.count)), ("high_quality", .number(share)),
                    ("high_quality_standard_error", .number((share * (1 - share) / Double(points.count)).squareRoot())),

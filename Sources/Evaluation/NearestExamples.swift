@@ -12,13 +12,13 @@ public enum NearestExamples {
     /// The `count` nearest of `source` for each query, nearest first: [queries, count]. `block`: so many of the source are compared
     /// at once. Collective.
     static func find(
-        _ queries: Examples, in source: SampleSource, count: Int = 1, block: Int = 4096, _ team: Team, _ title: String
+        _ queries: Examples, in source: SampleSource, count: Int = 1, block: Int = 4096, _ context: EvaluationContext, _ title: String
     ) throws -> [Neighbour] {
         precondition(count >= 1 && count <= source.count, "\(count) neighbours out of \(source.count) examples")
         let length = queries.shape.count
         let examples = FloatBuffer(count: min(block, source.count) * length)
         let room = FloatBuffer(count: 512 * min(block, source.count))
-        return try team.map(queries.count, block: 512, width: count, title) { rows in
+        return try context.map(queries.count, block: 512, width: count, title) { rows in
             var best = Array(repeating: Candidates(count: count), count: rows.count)
             for start in stride(from: 0, to: source.count, by: block) {
                 let indices = Array(start ..< min(start + block, source.count))

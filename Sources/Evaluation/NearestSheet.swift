@@ -9,27 +9,27 @@ public enum NearestSheet {
     public static let neighbours = 5
 
     /// Writes the picture `path`. Collective.
-    public static func write(_ request: EvaluationRequest, to path: String, _ team: Team) throws {
-        let material = try Material(request, team)
-        let samples = try material.samples(team)
+    public static func write(_ request: EvaluationRequest, to path: String, _ context: EvaluationContext) throws {
+        let inputs = try EvaluationInputs(request, context)
+        let samples = try inputs.samples(context)
         guard case .image(let height, let width, let channels) = samples.shape, Picture.canDraw(samples.shape) else {
             throw AgreedFailure(failure: Failure(.badConfiguration, "examples of shape \(samples.shape) cannot be drawn beside each other",
                                                  remedy: "Use a checkpoint that makes images of at most 16 channels."))
         }
-        let count = min(neighbours, material.data.count)
-        let found = try NearestExamples.find(samples, in: material.data, count: count, team, "nearest")
-        _ = try team.communicator.decidedByRoot {
+        let count = min(neighbours, inputs.data.count)
+        let found = try NearestExamples.find(samples, in: inputs.data, count: count, context, "nearest")
+        _ = try context.communicator.decidedByRoot {
             let columns = count + 1
             let sheet = FloatBuffer(count: samples.count * columns * samples.shape.count)
             let tile = { (number: Int) in sheet.values[number * samples.shape.count ..< (number + 1) * samples.shape.count] }
             for row in 0 ..< samples.count {
                 tile(row * columns).copy(from: samples[row ..< row + 1])
-                for column in 0 ..< count { try material.data.read([found[row * count + column].index], into: tile(row * columns + column + 1)) }
+                for column in 0 ..< count { try inputs.data.read([found[row * count + column].index], into: tile(row * columns + column + 1)) }
             }
             try PNGGrid.write(sheet.values, shape: [height, width, channels], range: 0 ... 1, columns: columns, to: path)
             return ""
         }
         let least = found.map(\.distance).min()!
-        team.console.say("\(path): a row a sample, \(samples.count) of them, each before the \(count) nearest of \(material.data.count) images; the least distance is \(least)")
+        context.console.say("\(path): a row a sample, \(samples.count) of them, each before the \(count) nearest of \(inputs.data.count) images; the least distance is \(least)")
     }
 }

@@ -46,9 +46,9 @@ public struct OptimalDiscriminator {
 
     /// Of a checkpoint trained on one-dimensional points. Collective.
     init(
-        _ mixture: Mixture, _ model: GeneratorModel, _ discriminator: DiscriminatorModel, samples: Int = 1 << 18, seed: UInt64, _ team: Team
+        _ mixture: Mixture, _ model: GeneratorModel, _ discriminator: DiscriminatorModel, samples: Int = 1 << 18, seed: UInt64, _ context: EvaluationContext
     ) throws {
-        let generated = try team.map(samples, block: 4096, "game: density of the samples") { rows in
+        let generated = try context.map(samples, block: 4096, "game: density of the samples") { rows in
             try model.sampler.samples(count: rows.count, Draws(seed: seed, purpose: .evaluation, step: 0, firstSample: rows.lowerBound)).array
         }
         var arrows: [(z: Double, x: Double)] = []

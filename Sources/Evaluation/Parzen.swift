@@ -16,10 +16,10 @@ public enum Parzen {
     public static let deviations = (0 ..< 10).map { pow(10, -1 + Double($0) / 9) }
 
     /// log p of each example under each deviation: [examples, deviations]. The distances are computed once for all deviations.
-    static func logLikelihoods(_ examples: Examples, centres: Examples, deviations: [Double], _ team: Team, _ title: String) throws -> [Double] {
+    static func logLikelihoods(_ examples: Examples, centres: Examples, deviations: [Double], _ context: EvaluationContext, _ title: String) throws -> [Double] {
         let dimension = Double(examples.shape.count)
         let room = FloatBuffer(count: 128 * centres.count)
-        return try team.map(examples.count, block: 128, width: deviations.count, title) { rows in
+        return try context.map(examples.count, block: 128, width: deviations.count, title) { rows in
             let distances = room.values[0 ..< rows.count * centres.count]
             Distances.squared(examples[rows], centres.values, length: examples.shape.count, into: distances)
             return (0 ..< rows.count).flatMap { row in
@@ -35,14 +35,14 @@ public enum Parzen {
         }
     }
 
-    static func measure(centres: Examples, validation: Examples, test: Examples, _ team: Team) throws -> Outcome {
-        let onValidation = try logLikelihoods(validation, centres: centres, deviations: deviations, team, "parzen: validation")
+    static func measure(centres: Examples, validation: Examples, test: Examples, _ context: EvaluationContext) throws -> MetricResult {
+        let onValidation = try logLikelihoods(validation, centres: centres, deviations: deviations, context, "parzen: validation")
         let means = deviations.indices.map { number in
             stride(from: number, to: onValidation.count, by: deviations.count).map { onValidation[$0] }.mean
         }
         let best = means.indices.max { means[$0] < means[$1] }!
-        let onTest = try logLikelihoods(test, centres: centres, deviations: [deviations[best]], team, "parzen: test")
-        return Outcome(
+        let onTest = try logLikelihoods(test, centres: centres, deviations: [deviations[best]], context, "parzen: test")
+        return MetricResult(
             "parzen", onTest.mean, standardError: onTest.standardError,
             more: [("sigma", .number(deviations[best])), ("validation_log_likelihood", .number(means[best]))],
             settings: [("centres", .count(centres.count)), ("validation", .count(validation.count)), ("test", .count(test.count)),

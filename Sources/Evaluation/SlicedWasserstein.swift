@@ -23,10 +23,10 @@ public enum SlicedWasserstein {
     }
 
     /// The mean distance over `directions` [directions, length], of unit length. Collective.
-    static func distance(_ a: Descriptors, _ b: Descriptors, directions: Floats, _ team: Team, _ title: String) throws -> Double {
+    static func distance(_ a: Descriptors, _ b: Descriptors, directions: Floats, _ context: EvaluationContext, _ title: String) throws -> Double {
         precondition(a.count == b.count && a.length == b.length, "\(a.count) × \(a.length) descriptors against \(b.count) × \(b.length)")
         let length = a.length, scratch = FloatBuffer(count: a.count)
-        let distances = try team.map(directions.count / length, block: slice, title) { rows in
+        let distances = try context.map(directions.count / length, block: slice, title) { rows in
             let mine = directions[rows.lowerBound * length ..< rows.upperBound * length]
             let first = sortedProjections(a, mine, rows.count, scratch.values), second = sortedProjections(b, mine, rows.count, scratch.values)
             return (0 ..< rows.count).map { row in
@@ -118,15 +118,15 @@ public enum SlicedWasserstein {
 
     /// Collective.
     static func measure(
-        _ samples: Examples, _ reference: Examples, directions: Int = directions, patches: Int = patchesOfAnImage, seed: UInt64, _ team: Team
-    ) throws -> Outcome {
+        _ samples: Examples, _ reference: Examples, directions: Int = directions, patches: Int = patchesOfAnImage, seed: UInt64, _ context: EvaluationContext
+    ) throws -> MetricResult {
         let count = min(samples.count, reference.count)
         let (samples, reference) = (samples.first(count), reference.first(count))
         let whole = randomDirections(directions, length: samples.shape.count, seed: seed)
-        let raw = try distance(descriptors(of: samples), descriptors(of: reference), directions: whole.values, team, "swd: raw")
-        var settings: [Outcome.Entry] = [("samples", .count(count)), ("directions", .count(directions))]
+        let raw = try distance(descriptors(of: samples), descriptors(of: reference), directions: whole.values, context, "swd: raw")
+        var settings: [MetricResult.Entry] = [("samples", .count(count)), ("directions", .count(directions))]
         guard case .image(let height, let width, _) = samples.shape, min(height, width) >= patchSide else {
-            return Outcome("swd", raw, settings: settings + [("of", .text("vectors"))])
+            return MetricResult("swd", raw, settings: settings + [("of", .text("vectors"))])
         }
         settings += [("patches_of_an_image", .count(patches)), ("patch", .text("7 × 7")), ("times", .count(1000))]
         var distances: [Double] = [], sides: [Double] = []
@@ -135,9 +135,9 @@ public enum SlicedWasserstein {
             let corners = randomCorners(images: count, patches: patches, height: height, width: width, seed: seed)
             let unit = randomDirections(directions, length: patchSide * patchSide * channels, seed: seed)
             distances.append(1000 * (try distance(descriptors(of: mine, corners: corners), descriptors(of: theirs, corners: corners),
-                                                  directions: unit.values, team, "swd: \(height) × \(width)")))
+                                                  directions: unit.values, context, "swd: \(height) × \(width)")))
             sides.append(Double(height))
         }
-        return Outcome("swd", distances.mean, more: [("levels", .numbers(sides)), ("distances", .numbers(distances)), ("raw", .number(raw))], settings: settings)
+        return MetricResult("swd", distances.mean, more: [("levels", .numbers(sides)), ("distances", .numbers(distances)), ("raw", .number(raw))], settings: settings)
     }
 }

@@ -73,7 +73,7 @@ struct Chart {
             guard let firstX = bins.map(\.x).min(), let lastX = bins.map(\.x).max(),
                   let low = bins.map(\.mean).min(), let high = bins.map(\.mean).max() else { return nil }
             let room = max((high - low) * 0.12, abs(high) * 0.02, 1e-9)
-            // Losses and beliefs that come near zero are shown from zero.
+            // Losses and probabilities that come near zero are shown from zero.
             let floor = low >= 0 && low < (high - low) ? 0 : low - room
             x = firstX ... max(lastX, firstX + 1)
             y = floor ... high + room

@@ -110,7 +110,7 @@ public final class CheckpointFolder: @unchecked Sendable {
     }
 
     private func isVerified(_ file: String) -> Bool {
-        let known = monitor.locked { verified[file] }
+        let known = monitor.withLock { verified[file] }
         if let known, known == fingerprint(file) { return true }
         guard (try? CheckpointFile.verify(file)) != nil else { return false }
         remember(file)
@@ -119,7 +119,7 @@ public final class CheckpointFolder: @unchecked Sendable {
 
     private func remember(_ file: String) {
         let fingerprint = fingerprint(file)
-        monitor.locked { verified[file] = fingerprint }
+        monitor.withLock { verified[file] = fingerprint }
     }
 
     private func fingerprint(_ file: String) -> Fingerprint? {

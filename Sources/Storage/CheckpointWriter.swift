@@ -20,10 +20,10 @@ public final class CheckpointWriter: @unchecked Sendable {
     public init(_ folder: CheckpointFolder) { self.folder = folder }
 
     /// The most seconds that a checkpoint has taken so far.
-    public var slowest: Double { monitor.locked { longest } }
+    public var slowest: Double { monitor.withLock { longest } }
 
     /// Whether a checkpoint was begun and is done, well or not: ``finish()`` then does not wait.
-    public var isFinished: Bool { monitor.locked { outcome != nil } }
+    public var isFinished: Bool { monitor.withLock { outcome != nil } }
 
     /// Begins to write `contents`, whose values may change once this returns. The one before must have been finished.
     public func begin(_ contents: CheckpointContents) {
@@ -33,7 +33,7 @@ public final class CheckpointWriter: @unchecked Sendable {
         let copy = makeRoom(for: contents.valueCount).map { contents.copied(into: $0) }
         let write: @Sendable () -> Void = { [self] in
             let outcome = Result { () throws(StorageError) in try folder.commit(CheckpointImage(copy ?? contents)) }
-            monitor.locked {
+            monitor.withLock {
                 self.outcome = outcome
                 longest = max(longest, Self.now() - start)
             }
@@ -47,7 +47,7 @@ public final class CheckpointWriter: @unchecked Sendable {
         thread?.join()
         thread = nil
         writing = false
-        let outcome = monitor.locked {
+        let outcome = monitor.withLock {
             defer { self.outcome = nil }
             return self.outcome
         }

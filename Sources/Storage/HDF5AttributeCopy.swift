@@ -22,7 +22,7 @@ struct AttributeCopy {
         space = Handle(try h5(.badData, doing) { H5Aget_space(attribute.id) }, H5Sclose)
         let (type, space) = (type, space)
         let count = Int(try h5(.badData, doing) { H5Sget_simple_extent_npoints(space.id) })
-        let (kind, size) = HDF5Library.locked { (H5Tget_class(type.id), H5Tget_size(type.id)) }
+        let (kind, size) = HDF5Library.withLock { (H5Tget_class(type.id), H5Tget_size(type.id)) }
         guard (1 ... 1 << 20).contains(count), (1 ... 1 << 20).contains(size),
               count * size <= 1 << 26 else { return nil }
         let isText = kind == H5T_STRING
@@ -31,7 +31,7 @@ struct AttributeCopy {
             var texts = [UnsafeMutablePointer<CChar>?](repeating: nil, count: count)
             _ = try h5(.badData, doing) { H5Aread(attribute.id, type.id, &texts) }
             values = .texts(texts.map { $0.map { String(cString: $0) } ?? "" })
-            for text in texts { if let text { HDF5Library.locked { _ = H5free_memory(text) } } }
+            for text in texts { if let text { HDF5Library.withLock { _ = H5free_memory(text) } } }
             return
         }
         var bytes = [UInt8](repeating: 0, count: count * size)
@@ -48,11 +48,11 @@ struct AttributeCopy {
 
     /// Whether `other` has the same shape and values; texts are compared as texts, whatever their storage.
     private func isSame(as other: AttributeCopy) -> Bool {
-        let sameShape = HDF5Library.locked { H5Sextent_equal(space.id, other.space.id) > 0 }
+        let sameShape = HDF5Library.withLock { H5Sextent_equal(space.id, other.space.id) > 0 }
         switch (values, other.values) {
         case (.texts(let mine), .texts(let theirs)): return sameShape && mine == theirs
         case (.numbers(let mine), .numbers(let theirs)):
-            return sameShape && mine == theirs && HDF5Library.locked { H5Tequal(type.id, other.type.id) > 0 }
+            return sameShape && mine == theirs && HDF5Library.withLock { H5Tequal(type.id, other.type.id) > 0 }
         default: return false
         }
     }

@@ -57,7 +57,7 @@ extension HDF5Location {
         let count = try h5(.badData, doing) { H5Sget_simple_extent_npoints(space.id) }
         guard count >= 1, count <= 1 << 16 else { return nil }
         let scalar = try h5(.badData, doing) { H5Sget_simple_extent_ndims(space.id) } == 0
-        switch HDF5Library.locked({ StoredType(type: type.id) }) {
+        switch HDF5Library.withLock({ StoredType(type: type.id) }) {
         case .text: return count == 1 ? try readText(attribute, type, doing).map { .string($0) } : nil
         case .integer where count == 1 && scalar:
             var value: Int64 = 0
@@ -80,7 +80,7 @@ extension HDF5Location {
             defer { H5free_memory(text) }
             return String(cString: text)
         }
-        let size = HDF5Library.locked { H5Tget_size(type.id) }
+        let size = HDF5Library.withLock { H5Tget_size(type.id) }
         guard size <= 1 << 24 else { return nil }
         var bytes = [UInt8](repeating: 0, count: size + 1)
         _ = try h5(.badData, doing) { H5Aread(attribute.id, type.id, &bytes) }

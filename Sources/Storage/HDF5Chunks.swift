@@ -17,7 +17,7 @@ extension HDF5Dataset {
     func readChunk() throws(StorageError) -> Chunk? {
         let doing = "reading the layout of \(label)"
         let create = Handle(try h5(.badData, doing) { H5Dget_create_plist(location.id) }, H5Pclose)
-        guard HDF5Library.locked({ H5Pget_layout(create.id) }) == H5D_CHUNKED, !dimensions.isEmpty else { return nil }
+        guard HDF5Library.withLock({ H5Pget_layout(create.id) }) == H5D_CHUNKED, !dimensions.isEmpty else { return nil }
         var sizes = [hsize_t](repeating: 1, count: dimensions.count)
         _ = try h5(.badData, doing) { H5Pget_chunk(create.id, Int32(sizes.count), &sizes) }
         let values = sizes.reduce(1.0) { $0 * Double($1) }
@@ -25,7 +25,7 @@ extension HDF5Dataset {
         let pieces = zip(dimensions, sizes).dropFirst().reduce(1.0) { $0 * ((Double($1.0) / Double($1.1)).rounded(.up)) }
         return Chunk(rows: Int(sizes[0]), pieces: Int(min(max(pieces, 1), 1e9)),
                      bytes: Int(values) * max(1, type.byteCount),
-                     isFiltered: HDF5Library.locked { H5Pget_nfilters(create.id) } > 0)
+                     isFiltered: HDF5Library.withLock { H5Pget_nfilters(create.id) } > 0)
     }
 
     /// The same dataset with room for the uncompressed chunks that hold one row: rows read in the order of the file

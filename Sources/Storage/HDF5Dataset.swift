@@ -9,7 +9,7 @@ struct HDF5Filter: CustomStringConvertible {
 
     /// Whether the library decodes it; no code is loaded for others.
     var isAvailable: Bool {
-        HDF5Library.locked {
+        HDF5Library.withLock {
             var configuration: UInt32 = 0
             return H5Zfilter_avail(number) > 0 && H5Zget_filter_info(number, &configuration) >= 0
                 && configuration & UInt32(H5Z_FILTER_CONFIG_DECODE_ENABLED) != 0
@@ -46,7 +46,7 @@ final class HDF5Dataset: @unchecked Sendable {
         self.path = path
         let label = "\(path) in \(file.name)"
         let type = Handle(try h5(.badData, "reading the type of \(label)") { H5Dget_type(handle.id) }, H5Tclose)
-        self.type = HDF5Library.locked { StoredType(type: type.id) }
+        self.type = HDF5Library.withLock { StoredType(type: type.id) }
         booleanType = self.type == .boolean ? type : nil
         (dimensions, count) = try Self.extent(of: handle.id, label: label)
     }
@@ -64,7 +64,7 @@ final class HDF5Dataset: @unchecked Sendable {
 
     private static func extent(of id: hid_t, label: String) throws(StorageError) -> ([Int], Int) {
         let space = Handle(try h5(.badData, "reading the size of \(label)") { H5Dget_space(id) }, H5Sclose)
-        guard HDF5Library.locked({ H5Sget_simple_extent_type(space.id) }) != H5S_NULL else { return ([0], 0) }
+        guard HDF5Library.withLock({ H5Sget_simple_extent_type(space.id) }) != H5S_NULL else { return ([0], 0) }
         let rank = try h5(.badData, "reading the size of \(label)") { H5Sget_simple_extent_ndims(space.id) }
         var sizes = [hsize_t](repeating: 0, count: Int(rank))
         _ = try h5(.badData, "reading the size of \(label)") { H5Sget_simple_extent_dims(space.id, &sizes, nil) }
@@ -88,11 +88,11 @@ final class HDF5Dataset: @unchecked Sendable {
             throw .badData("The values of \(label) are kept in another file, which is not followed.",
                            remedy: Self.copyInPython(path))
         }
-        let layout = HDF5Library.locked { H5Pget_layout(create.id) }
+        let layout = HDF5Library.withLock { H5Pget_layout(create.id) }
         guard layout == H5D_CONTIGUOUS || layout == H5D_CHUNKED || layout == H5D_COMPACT else {
             throw .badData("\(label) is a virtual dataset made of other files.", remedy: Self.copyInPython(path))
         }
-        for index in 0 ..< max(0, HDF5Library.locked { H5Pget_nfilters(create.id) }) {
+        for index in 0 ..< max(0, HDF5Library.withLock { H5Pget_nfilters(create.id) }) {
             var flags: UInt32 = 0, configuration: UInt32 = 0, values = 0
             let filter = try h5(.badData, "reading the filters of \(label)") {
                 H5Pget_filter2(create.id, UInt32(index), &flags, &values, nil, 0, nil, &configuration)
@@ -122,7 +122,7 @@ final class HDF5Dataset: @unchecked Sendable {
     private func checkLength() throws(StorageError) {
         // What is no number is refused by its type.
         guard type.byteCount > 0 else { return }
-        let stored = HDF5Library.locked { H5Dget_storage_size(handle.id) }
+        let stored = HDF5Library.withLock { H5Dget_storage_size(handle.id) }
         guard stored == UInt64(count * type.byteCount) else {
             throw .badData("\(label) stores \(stored) bytes for \(count) values of \(type): it was never filled, or cut.",
                            remedy: "Make or copy the file again.")
@@ -156,7 +156,7 @@ final class HDF5Dataset: @unchecked Sendable {
     func elementsOfAChunk() throws(StorageError) -> Int {
         let doing = "reading the layout of \(label)"
         let create = Handle(try h5(.badData, doing) { H5Dget_create_plist(handle.id) }, H5Pclose)
-        guard HDF5Library.locked({ H5Pget_layout(create.id) }) == H5D_CHUNKED else { return 0 }
+        guard HDF5Library.withLock({ H5Pget_layout(create.id) }) == H5D_CHUNKED else { return 0 }
         var chunk = [hsize_t](repeating: 1, count: 32)
         _ = try h5(.badData, doing) { H5Pget_chunk(create.id, Int32(chunk.count), &chunk) }
         return Int(min(chunk.reduce(1.0) { $0 * Double($1) }, 1e12))
@@ -278,7 +278,7 @@ extension HDF5File {
         for part in path.split(separator: "/").dropLast() {
             prefix += "/" + part
             let group = prefix
-            guard HDF5Library.locked({ gan_dist_link_type(handle.id, group) }) < 0 else { continue }
+            guard HDF5Library.withLock({ gan_dist_link_type(handle.id, group) }) < 0 else { continue }
             let create = try Self.propertyList(H5P_GROUP_CREATE)
             _ = try h5(.inputOutput, "making \(group)") { H5Pset_obj_track_times(create.id, false) }
             let id = try h5(.inputOutput, "making the group \(group) in \(name)") {

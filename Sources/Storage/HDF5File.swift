@@ -161,7 +161,7 @@ extension HDF5File {
         var prefix = ""
         for part in path.split(separator: "/") {
             prefix += "/" + part
-            let type = HDF5Library.locked { gan_dist_link_type(handle.id, prefix) }
+            let type = HDF5Library.withLock { gan_dist_link_type(handle.id, prefix) }
             if type < 0 { return .absent }
             guard type == H5L_TYPE_HARD.rawValue || type == H5L_TYPE_SOFT.rawValue else {
                 throw .badData("\(prefix) in \(name) is a link to another file, which is not followed.",
@@ -170,7 +170,7 @@ extension HDF5File {
         }
         let id = try h5(.badData, "opening \(path) in \(name)") { H5Oopen(handle.id, path, hid_t(H5P_DEFAULT)) }
         let object = Handle(id, H5Oclose)
-        switch HDF5Library.locked({ H5Iget_type(id) }) {
+        switch HDF5Library.withLock({ H5Iget_type(id) }) {
         case H5I_DATASET: return .dataset(try HDF5Dataset(handle: object, file: self, path: path))
         case H5I_GROUP: return .group(HDF5Group(handle: object, file: self, path: path))
         default: throw .badData("\(path) in \(name) is neither a dataset nor a group.", remedy: "Name a dataset.")

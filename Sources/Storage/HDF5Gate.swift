@@ -10,7 +10,7 @@ import Glibc
 func h5<Result: SignedInteger>(
     _ kind: StorageError.Kind, _ doing: @autoclosure () -> String, _ call: () -> Result
 ) throws(StorageError) -> Result {
-    let (result, reason) = HDF5Library.locked {
+    let (result, reason) = HDF5Library.withLock {
         let result = call()
         return (result, result < 0 ? HDF5Library.errorStack() : "")
     }
@@ -46,7 +46,7 @@ enum HDF5Library {
         return lock
     }()
 
-    static func locked<Result>(_ body: () -> Result) -> Result {
+    static func withLock<Result>(_ body: () -> Result) -> Result {
         lock.lock()
         crash_enter()
         defer {
@@ -60,7 +60,7 @@ enum HDF5Library {
 
     /// The file to name where the library crashes from now on: no error can be thrown then.
     static func willRead(_ path: String) {
-        locked {
+        withLock {
             crash_says("gan-dist: error: \(path) is damaged: HDF5 crashed while it was read.\n"
                 + "gan-dist: Copy or make the file again.\n")
         }
@@ -101,5 +101,5 @@ final class Handle: @unchecked Sendable {
     }
 
     // A failure to close what was only read says nothing that matters.
-    deinit { if isOpen { _ = HDF5Library.locked { close(id) } } }
+    deinit { if isOpen { _ = HDF5Library.withLock { close(id) } } }
 }

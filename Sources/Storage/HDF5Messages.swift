@@ -31,7 +31,7 @@ extension HDF5File {
 
     private static func newer(_ path: String, _ error: StorageError) -> StorageError {
         var (major, minor, release): (UInt32, UInt32, UInt32) = (0, 0, 0)
-        HDF5Library.locked { _ = H5get_libversion(&major, &minor, &release) }
+        HDF5Library.withLock { _ = H5get_libversion(&major, &minor, &release) }
         let writers = [("layout message", "HDF5 2.0 or later"), ("datatype", "HDF5 1.12 or later")]
         let writer = writers.first { error.message.contains($0.0) }?.1 ?? "a later HDF5"
         let superblock = superblockVersion(path).map { ", superblock version \($0)" } ?? ""

@@ -131,7 +131,7 @@ private final class Prefetch: @unchecked Sendable {
 
     func run() {
         while true {
-            let next: (number: Int, buffer: Floats)? = monitor.locked {
+            let next: (number: Int, buffer: Floats)? = monitor.withLock {
                 monitor.wait { if case .wanted = state { false } else if case .stopped = state { false } else { true } }
                 return isWanted ? (number, buffers[filling].values) : nil
             }
@@ -140,7 +140,7 @@ private final class Prefetch: @unchecked Sendable {
             cache.append(minibatch: next.number, rows: rows, to: &indices)
             var failure: StorageError?
             do { try read(minibatch: next.number, into: next.buffer) } catch { failure = error }
-            monitor.locked {
+            monitor.withLock {
                 if isWanted { state = .ready(failure) }
                 monitor.signalAll()
             }
@@ -154,7 +154,7 @@ private final class Prefetch: @unchecked Sendable {
 
     func take(_ wanted: Int) throws(StorageError) -> Floats {
         precondition(wanted >= 0, "minibatch \(wanted)")
-        let (taken, failure): (Floats, StorageError?) = monitor.locked {
+        let (taken, failure): (Floats, StorageError?) = monitor.withLock {
             monitor.wait { isWanted }
             if case .ready(nil) = state, number == wanted {} else {
                 request(wanted)
@@ -181,7 +181,7 @@ private final class Prefetch: @unchecked Sendable {
     }
 
     func stop() {
-        monitor.locked {
+        monitor.withLock {
             state = .stopped
             monitor.signalAll()
         }

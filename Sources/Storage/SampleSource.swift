@@ -167,7 +167,7 @@ public final class SampleSource: @unchecked Sendable {
     /// Writes the examples `indices` into `target`, in their order. Throws what is wrong with the file.
     public func read(_ indices: [Int], into target: Floats) throws(StorageError) {
         precondition(target.count == indices.count * elements, "room for \(target.count) values of \(indices.count) examples of \(elements)")
-        let result: Result<Void, StorageError> = monitor.locked {
+        let result: Result<Void, StorageError> = monitor.withLock {
             Result { () throws(StorageError) in try readLocked(indices, target.base) }
         }
         try result.get()

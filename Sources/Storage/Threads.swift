@@ -31,13 +31,13 @@ final class Monitor: @unchecked Sendable {
         pthread_cond_init(condition, nil)
     }
 
-    func locked<Result>(_ body: () -> Result) -> Result {
+    func withLock<Result>(_ body: () -> Result) -> Result {
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }
         return body()
     }
 
-    /// Only inside `locked`: gives the lock up until another thread signals.
+    /// Only inside `withLock`: gives the lock up until another thread signals.
     func wait(while condition: () -> Bool) {
         while condition() { pthread_cond_wait(self.condition, mutex) }
     }

@@ -121,7 +121,7 @@ private final class WindowLoader: @unchecked Sendable {
 
     /// Waits for window `number`; it stays until another is asked for.
     func contents(of number: Int) throws(StorageError) -> WindowContents {
-        let result: Result<WindowContents, StorageError> = monitor.locked {
+        let result: Result<WindowContents, StorageError> = monitor.withLock {
             wanted = number
             monitor.signalAll()
             monitor.wait { slots[number % 2].window != number && !isStopped }
@@ -139,7 +139,7 @@ private final class WindowLoader: @unchecked Sendable {
 
     func run() {
         while let number = next() {
-            var contents = monitor.locked {
+            var contents = monitor.withLock {
                 slots[number % 2].window = -1
                 slots[number % 2].failure = nil
                 return slots[number % 2].contents
@@ -148,7 +148,7 @@ private final class WindowLoader: @unchecked Sendable {
             do {
                 guard try load(number, &contents) else { continue }
             } catch { failure = error }
-            monitor.locked {
+            monitor.withLock {
                 slots[number % 2].contents = contents
                 slots[number % 2].failure = failure
                 slots[number % 2].window = number
@@ -158,7 +158,7 @@ private final class WindowLoader: @unchecked Sendable {
     }
 
     func stop() {
-        monitor.locked {
+        monitor.withLock {
             isStopped = true
             monitor.signalAll()
         }
@@ -166,7 +166,7 @@ private final class WindowLoader: @unchecked Sendable {
 
     /// The window to read next: the one wanted, else the one after it. Nil at the end.
     private func next() -> Int? {
-        monitor.locked {
+        monitor.withLock {
             var number: Int?
             monitor.wait {
                 number = wanted < 0 ? nil : [wanted, wanted + 1].first { slots[$0 % 2].window != $0 }
@@ -183,7 +183,7 @@ private final class WindowLoader: @unchecked Sendable {
         let blocks = shuffle.blockOrder(count: order.count, seed: order.seed, epoch: epoch)
         contents.places = [:]
         for (place, block) in blocks[(window * shuffle.window)...].prefix(shuffle.window).enumerated() {
-            guard monitor.locked({ !isStopped && (wanted ... wanted + 1).contains(number) }) else { return false }
+            guard monitor.withLock({ !isStopped && (wanted ... wanted + 1).contains(number) }) else { return false }
             let target = contents.base + place * shuffle.block * contents.exampleBytes
             try source.load(shuffle.examples(of: block, count: order.count), into: target)
             contents.places[block] = place

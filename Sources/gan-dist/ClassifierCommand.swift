@@ -29,7 +29,7 @@ struct ClassifierCommand: ParsableCommand {
         func run() throws {
             let training = ClassifierTraining(data: data, heldOut: heldOut, dataset: dataset, epochs: epochs, seed: seed)
             Job.run { [out] communicator in
-                try training.run(to: out, Team(communicator, Console(speaks: communicator.rank == 0)))
+                try training.run(to: out, EvaluationContext(communicator, Console(speaks: communicator.rank == 0)))
                 return 0
             }
         }

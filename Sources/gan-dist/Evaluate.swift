@@ -39,8 +39,8 @@ struct Evaluate: ParsableCommand {
         let asJSON = json
         Job.run { [request] communicator in
             let console = Console(speaks: communicator.rank == 0, quiet: asJSON)
-            let outcomes = try Evaluation(request, Team(communicator, console)).run()
-            if communicator.rank == 0 { print(asJSON ? try outcomes.json() : outcomes.table) }
+            let results = try Evaluator(request, EvaluationContext(communicator, console)).run()
+            if communicator.rank == 0 { print(asJSON ? try results.json() : results.table) }
             return 0
         }
     }
@@ -69,7 +69,7 @@ struct Nearest: ParsableCommand {
         (request.checkpoint, request.data, request.count, request.seed) = (checkpoint, data, count, seed)
         request.dataset = dataset
         Job.run { [request, out] communicator in
-            try NearestSheet.write(request, to: out, Team(communicator, Console(speaks: communicator.rank == 0)))
+            try NearestSheet.write(request, to: out, EvaluationContext(communicator, Console(speaks: communicator.rank == 0)))
             return 0
         }
     }

@@ -23,7 +23,7 @@ struct ReportCommand: ParsableCommand {
     func run() throws {
         let console = Console(speaks: true)
         let path = out ?? RunFolder(runs[0]).report
-        try Report(runs).write(to: path) { console.warn($0) }
+        try RunReport(runs).write(to: path) { console.warn($0) }
         console.say("\(runs.count == 1 ? "1 run" : "\(runs.count) runs") in \(path)")
     }
 }

@@ -75,8 +75,8 @@ import Testing
         try Self.writeImages(to: test, count: 200, seed: 2)
         let training = ClassifierTraining(data: data, heldOut: test, epochs: 3, seed: 1)
         try training.run(to: folder + "/one.h5", alone())
-        _ = try ranks(3) { team in
-            try training.run(to: folder + "/three.h5", team)
+        _ = try ranks(3) { context in
+            try training.run(to: folder + "/three.h5", context)
             return 0
         }
         let one = try CheckpointFile.read(folder + "/one.h5"), three = try CheckpointFile.read(folder + "/three.h5")

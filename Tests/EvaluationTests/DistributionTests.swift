@@ -70,9 +70,9 @@ import Testing
 
     @Test func manifoldsAgreeWithScikitLearn() throws {
         let real = try Fixture.examples("manifolds", "real", .vector(3)), samples = try Fixture.examples("manifolds", "samples", .vector(3))
-        let outcomes = try Manifolds.precisionAndRecall(samples, real, [], alone()) + Manifolds.densityAndCoverage(samples, real, [], alone())
-        #expect(outcomes.map(\.name) == ["precision", "recall", "density", "coverage"])
-        for outcome in outcomes { #expect(abs(outcome.value - (try Fixture.number("manifolds", outcome.name))) < 1e-9, "\(outcome.name)") }
+        let results = try Manifolds.precisionAndRecall(samples, real, [], alone()) + Manifolds.densityAndCoverage(samples, real, [], alone())
+        #expect(results.map(\.name) == ["precision", "recall", "density", "coverage"])
+        for result in results { #expect(abs(result.value - (try Fixture.number("manifolds", result.name))) < 1e-9, "\(result.name)") }
     }
 
     /// Real against real: a density of 1 on average, a coverage of 1 − Π (m − i)/(2m − i) over i = 1 … k, near 1 − 2⁻ᵏ (Naeem et al. 2020,
@@ -88,9 +88,9 @@ import Testing
     }
 
     @Test func manifoldsDoNotDependOnTheRanks() throws {
-        let run = { @Sendable (team: Team) -> [Double] in
+        let run = { @Sendable (context: EvaluationContext) -> [Double] in
             let real = try Fixture.examples("manifolds", "real", .vector(3)), samples = try Fixture.examples("manifolds", "samples", .vector(3))
-            return try (Manifolds.densityAndCoverage(samples, real, [], team) + [KernelDiscrepancy.measure(samples, real, team)]).map(\.value)
+            return try (Manifolds.densityAndCoverage(samples, real, [], context) + [KernelDiscrepancy.measure(samples, real, context)]).map(\.value)
         }
         let one = try run(alone())
         for values in try ranks(3, run) { #expect(values == one) }
@@ -133,7 +133,7 @@ import Testing
     @Test func imagesAreComparedLevelByLevel() throws {
         let shape = Shape.image(height: 28, width: 28, channels: 1)
         let images = { (step: Int) in Examples(self.normal(12, 784, step: step).buffer, shape: shape) }
-        func measure(_ first: Examples, _ second: Examples) throws -> Outcome {
+        func measure(_ first: Examples, _ second: Examples) throws -> MetricResult {
             try SlicedWasserstein.measure(first, second, directions: 20, patches: 20, seed: 1, alone())
         }
         let same = try measure(images(12), images(12))

@@ -23,7 +23,7 @@ import Testing
             arrays: arrays.map { CheckpointArray(path: $0.0, dimensions: $0.1, layout: "", values: [$0.2]) }))
     }
 
-    private func outcome(_ checkpoint: Checkpoint) throws -> Outcome {
+    private func result(_ checkpoint: Checkpoint) throws -> MetricResult {
         let model = try GeneratorModel(checkpoint)
         let real = Examples(FloatBuffer(SyntheticKind.gaussian1d.points(count: 5000, seed: 2).samples), shape: .vector(1))
         let generated = Examples(try model.sampler.samples(count: 5000, Draws(seed: 1, purpose: .sample, step: 0)), shape: .vector(1))
@@ -32,20 +32,20 @@ import Testing
 
     /// At the equilibrium V = −log 4 exactly, whatever the samples are, since D is ½.
     @Test func equilibrium() throws {
-        let outcome = try outcome(checkpoint(centre: 4, slope: 0, offset: 0))
-        #expect(abs(outcome.value + log(4)) < 1e-12)
-        #expect(abs(try number(outcome.quantity("jsd_bound"))) < 1e-12)
-        for name in ["d_real", "d_generated", "d_held_out"] { #expect(try number(outcome.quantity(name)) == 0.5) }
+        let result = try result(checkpoint(centre: 4, slope: 0, offset: 0))
+        #expect(abs(result.value + log(4)) < 1e-12)
+        #expect(abs(try number(result.quantity("jsd_bound"))) < 1e-12)
+        for name in ["d_real", "d_generated", "d_held_out"] { #expect(try number(result.quantity(name)) == 0.5) }
     }
 
     /// For N(4, ½²) and N(5, ½²) the optimal logit is 18 − 4x, and V = −log 4 + 2 JSD, which SciPy has integrated.
     @Test func theOptimalDiscriminatorReachesTheDivergence() throws {
         let checkpoint = checkpoint(centre: 5, slope: -4, offset: 18)
-        let outcome = try outcome(checkpoint), jsd = try Fixture.number("divergence_of_two_normals", "jsd")
-        let error = try #require(outcome.standardError)
+        let result = try result(checkpoint), jsd = try Fixture.number("divergence_of_two_normals", "jsd")
+        let error = try #require(result.standardError)
         #expect(error > 0 && error < 0.02)
-        #expect(abs(outcome.value - (2 * jsd - log(4))) < 4 * error)
-        #expect(abs(try number(outcome.quantity("jsd_bound")) - jsd) < 2 * error)
+        #expect(abs(result.value - (2 * jsd - log(4))) < 4 * error)
+        #expect(abs(try number(result.quantity("jsd_bound")) - jsd) < 2 * error)
     }
 
     @Test func theExactOptimumIsDrawnAgainstD() throws {

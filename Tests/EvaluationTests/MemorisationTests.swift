@@ -27,16 +27,16 @@ import Testing
         return Examples(buffer, shape: .vector(4))
     }
 
-    private func measure(_ samples: Examples, _ training: Examples) throws -> Outcome {
+    private func measure(_ samples: Examples, _ training: Examples) throws -> MetricResult {
         try Memorisation.measure(samples: samples, heldOut: points(500, step: 2), training: SampleSource(vectors: training.buffer.array, dimension: 4), alone())
     }
 
     /// Real against real: fresh points are as far from the training data as held-out ones.
     @Test func freshRealDataAreNoCopies() throws {
-        let outcome = try measure(points(500, step: 3), points(800, step: 1))
-        #expect(abs(try number(outcome.quantity("z"))) < 3)
-        #expect(abs(outcome.value - 0.5) < 3 * 0.0183)   // √((2 · 500 + 1) / (12 · 500²))
-        #expect(try number(outcome.quantity("copies")) == 0)
+        let result = try measure(points(500, step: 3), points(800, step: 1))
+        #expect(abs(try number(result.quantity("z"))) < 3)
+        #expect(abs(result.value - 0.5) < 3 * 0.0183)   // √((2 · 500 + 1) / (12 · 500²))
+        #expect(try number(result.quantity("copies")) == 0)
     }
 
     @Test func copiesAreFound() throws {
@@ -48,9 +48,9 @@ import Testing
     }
 
     @Test func theDistancesDoNotDependOnTheRanks() throws {
-        let run = { @Sendable (team: Team) -> [Double] in
+        let run = { @Sendable (context: EvaluationContext) -> [Double] in
             let data = SampleSource(vectors: try Fixture.numbers("nearest", "data").map(Float.init), dimension: 6)
-            return try NearestExamples.find(Fixture.examples("nearest", "data", .vector(6)), in: data, count: 2, team, "").map(\.distance)
+            return try NearestExamples.find(Fixture.examples("nearest", "data", .vector(6)), in: data, count: 2, context, "").map(\.distance)
         }
         let one = try run(alone())
         #expect(stride(from: 0, to: one.count, by: 2).allSatisfy { one[$0] == 0 && one[$0 + 1] > 0 })

@@ -10,9 +10,9 @@ import Testing
         let mixture = Mixture(modes: stride(from: 0, to: means.count, by: 2).map { [means[$0], means[$0 + 1]] }, deviation: try Fixture.number("modes", "deviation"))
         let points = try Fixture.examples("modes", "points", .vector(2))
         #expect(Modes.counts(points, mixture).map(Double.init) == (try Fixture.numbers("modes", "counts")))
-        let outcome = Modes.measure(points, mixture)
-        #expect(outcome.value == 3)
-        #expect(abs(try number(outcome.quantity("reverse_kl")) - (try Fixture.number("modes", "reverse_kl"))) < 1e-12)
+        let result = Modes.measure(points, mixture)
+        #expect(result.value == 3)
+        #expect(abs(try number(result.quantity("reverse_kl")) - (try Fixture.number("modes", "reverse_kl"))) < 1e-12)
     }
 
     /// Real against real, the constants of a perfect sampler: 1 − e^(−4.5) of high quality (one dimension: erf(3/√2)), all modes,
@@ -25,10 +25,10 @@ import Testing
         var qualities: [Double] = [], divergences: [Double] = []
         for draw in 0 ..< draws {
             let points = Array(pool[draw * count * dimension ..< (draw + 1) * count * dimension])
-            let outcome = Modes.measure(Examples(FloatBuffer(points), shape: .vector(dimension)), kind.mixture)
-            #expect(outcome.value == Double(kind.modes.count))
-            qualities.append(try number(outcome.quantity("high_quality")))
-            divergences.append(try number(outcome.quantity("reverse_kl")))
+            let result = Modes.measure(Examples(FloatBuffer(points), shape: .vector(dimension)), kind.mixture)
+            #expect(result.value == Double(kind.modes.count))
+            qualities.append(try number(result.quantity("high_quality")))
+            divergences.append(try number(result.quantity("reverse_kl")))
         }
         #expect(abs(qualities.mean - quality) < 4 * qualities.standardError)
         #expect(abs(divergences.mean - divergence) <= 4 * divergences.standardError + 0.06 * divergence)
@@ -37,9 +37,9 @@ import Testing
     @Test func aCollapsedGeneratorIsSeen() throws {
         let points = FloatBuffer([Float](repeating: 0, count: 200))
         for row in 0 ..< 100 { points.values[2 * row] = 1 }
-        let outcome = Modes.measure(Examples(points, shape: .vector(2)), SyntheticKind.ring.mixture)
-        #expect(outcome.value == 1)
-        #expect(abs(try number(outcome.quantity("reverse_kl")) - 2.0794415) < 1e-6)   // log 8
+        let result = Modes.measure(Examples(points, shape: .vector(2)), SyntheticKind.ring.mixture)
+        #expect(result.value == 1)
+        #expect(abs(try number(result.quantity("reverse_kl")) - 2.0794415) < 1e-6)   // log 8
         let nowhere = Modes.measure(Examples(FloatBuffer([3, 3]), shape: .vector(2)), SyntheticKind.ring.mixture)
         #expect(nowhere.value == 0)
         #expect(try number(nowhere.quantity("reverse_kl")) == .infinity)

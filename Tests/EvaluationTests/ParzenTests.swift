@@ -17,13 +17,13 @@ import Testing
         let centres = try Fixture.examples("parzen", "centres", .vector(12)), all = try Fixture.examples("parzen", "examples", .vector(12))
         let expected = try Fixture.numbers("parzen", "log_likelihoods")
         let validation = all.first(60)
-        let outcome = try Parzen.measure(centres: centres, validation: validation, test: all, alone())
+        let result = try Parzen.measure(centres: centres, validation: validation, test: all, alone())
         let means = (0 ..< 10).map { number in (0 ..< 60).map { expected[$0 * 10 + number] }.mean }
         let best = means.firstIndex(of: means.max()!)!
         let onTest = (0 ..< all.count).map { expected[$0 * 10 + best] }
-        #expect(abs(try number(outcome.quantity("sigma")) - Parzen.deviations[best]) < 1e-12)
-        #expect(abs(outcome.value - onTest.mean) < 1e-3)
-        #expect(abs(try #require(outcome.standardError) - onTest.standardError) < 1e-3)
+        #expect(abs(try number(result.quantity("sigma")) - Parzen.deviations[best]) < 1e-12)
+        #expect(abs(result.value - onTest.mean) < 1e-3)
+        #expect(abs(try #require(result.standardError) - onTest.standardError) < 1e-3)
     }
 
     /// Real against real: for centres and test points of one normal distribution the estimate tends to that of the distribution
@@ -42,9 +42,9 @@ import Testing
     }
 
     @Test func theFigureDoesNotDependOnTheRanks() throws {
-        let run = { @Sendable (team: Team) -> [Double] in
+        let run = { @Sendable (context: EvaluationContext) -> [Double] in
             try Parzen.logLikelihoods(Fixture.examples("parzen", "examples", .vector(12)), centres: Fixture.examples("parzen", "centres", .vector(12)),
-                                      deviations: Parzen.deviations, team, "")
+                                      deviations: Parzen.deviations, context, "")
         }
         let one = try run(alone())
         for values in try ranks(3, run) { #expect(values == one) }

@@ -25,11 +25,11 @@ enum Fixture {
 }
 
 /// One rank that prints nothing.
-func alone() -> Team { Team(SoloCommunicator(), Console(speaks: false)) }
+func alone() -> EvaluationContext { EvaluationContext(SoloCommunicator(), Console(speaks: false)) }
 
 /// The results of `body` on each of `size` ranks, threads of this process.
-func ranks<Value: Sendable>(_ size: Int, _ body: @escaping @Sendable (Team) throws -> Value) throws -> [Value] {
-    try ThreadCommunicator.run(size: size) { try body(Team($0, Console(speaks: false))) }
+func ranks<Value: Sendable>(_ size: Int, _ body: @escaping @Sendable (EvaluationContext) throws -> Value) throws -> [Value] {
+    try ThreadCommunicator.run(size: size) { try body(EvaluationContext($0, Console(speaks: false))) }
 }
 
 func expectClose(_ values: [Double], _ expected: [Double], _ tolerance: Double, sourceLocation: SourceLocation = #_sourceLocation) {

@@ -55,7 +55,7 @@ struct Canvas {
         })
     }
 
-    // Colours that the views share. D's belief is told by blue (generated) and orange (real), which the colour-blind tell apart too.
+    // Colours that the views share. D's probability is told by blue (generated) and orange (real), which the colour-blind tell apart too.
     static let paper = Colour(255, 255, 255)
     static let ink = Colour(20, 20, 28)
     static let real = Colour(214, 119, 31)

@@ -29,7 +29,7 @@ struct LineView {
         }
         if scene.mixture != nil { canvas.curve(truth.map { floor - $0 / top * floor }, Canvas.ink) }
         let grid = FloatBuffer((0 ..< width).map { Float(value(at: Double($0) + 0.5)) })
-        if let belief = scene.belief { canvas.curve(try belief(grid).map { floor - $0 * floor }, Canvas.real) }
+        if let probability = scene.probability { canvas.curve(try probability(grid).map { floor - $0 * floor }, Canvas.real) }
         return canvas.picture
     }
 

@@ -35,15 +35,15 @@ struct Scene {
     /// The lowest and the highest coordinate to show.
     let reach: ClosedRange<Float>
     /// D at each of some points, one after another; nil where it is not known.
-    var belief: ((FloatBuffer) throws -> [Double])?
+    var probability: ((FloatBuffer) throws -> [Double])?
 
     /// Points that are enough to know how far to look.
     static let enough = 4096
 
     /// Around `points`, of `dimension` coordinates each, with a margin of a quarter.
-    init(mixture: SyntheticKind?, around points: [Float], dimension: Int, belief: ((FloatBuffer) throws -> [Double])? = nil) {
+    init(mixture: SyntheticKind?, around points: [Float], dimension: Int, probability: ((FloatBuffer) throws -> [Double])? = nil) {
         self.mixture = mixture
-        self.belief = belief
+        self.probability = probability
         // A few points far away, as an untrained generator makes them, must not shrink all others to a dot.
         let sorted = points.prefix(Self.enough).sorted()
         let (low, high) = (sorted[sorted.count / 200], sorted[sorted.count - 1 - sorted.count / 200])

@@ -1,7 +1,7 @@
 import Kernels
 import Storage
 
-/// Generated points of the plane (dark) over the true modes (circles of three deviations) and, where it is known, D's belief: blue where it
+/// Generated points of the plane (dark) over the true modes (circles of three deviations) and, where it is known, D's probability: blue where it
 /// holds a point for generated, orange where for real, white where it cannot tell.
 struct PlaneView {
     private let scene: Scene
@@ -13,7 +13,7 @@ struct PlaneView {
 
     func draw(_ points: FloatBuffer, count: Int) throws -> Pixels {
         var canvas = Canvas(width: side, height: side, background: Canvas.paper)
-        try drawBelief(on: &canvas)
+        try drawProbability(on: &canvas)
         for mode in scene.mixture?.modes ?? [] {
             let radius = max(3 * (scene.mixture?.deviation ?? 0) * scale, 5)
             canvas.circle(x: x(mode[0]), y: y(mode[1]), radius: radius, Canvas.ink, 0.8, hollow: true)
@@ -29,8 +29,8 @@ struct PlaneView {
     private func x(_ value: Double) -> Double { (value - low) * scale }
     private func y(_ value: Double) -> Double { Double(side) - (value - low) * scale }
 
-    private func drawBelief(on canvas: inout Canvas) throws {
-        guard let belief = scene.belief else { return }
+    private func drawProbability(on canvas: inout Canvas) throws {
+        guard let probability = scene.probability else { return }
         let cells = side / square
         let grid = FloatBuffer(count: 2 * cells * cells)
         for cell in 0 ..< cells * cells {
@@ -38,12 +38,12 @@ struct PlaneView {
             grid.values[2 * cell] = Float(low + (Double(column) + 0.5) * Double(square) / scale)
             grid.values[2 * cell + 1] = Float(low + (Double(cells - 1 - row) + 0.5) * Double(square) / scale)
         }
-        let beliefs = try belief(grid)
+        let probabilities = try probability(grid)
         for row in 0 ..< side {
             for column in 0 ..< side {
-                let belief = beliefs[row / square * cells + column / square]
-                let strength = 0.75 * abs(2 * belief - 1)
-                canvas.blend(column, row, belief > 0.5 ? Canvas.real : Canvas.generated, strength)
+                let probability = probabilities[row / square * cells + column / square]
+                let strength = 0.75 * abs(2 * probability - 1)
+                canvas.blend(column, row, probability > 0.5 ? Canvas.real : Canvas.generated, strength)
             }
         }
     }

@@ -23,9 +23,9 @@ public final class SampleSheet {
         sampler = Sampler(trainer.generator.network, configuration.latent)
         latents = Draws(seed: configuration.seed, purpose: .fixedLatents, step: 0)
         self.folder = folder
-        let judge = Judge(trainer.discriminator.network, packing: configuration.training.packing)
+        let discriminator = DiscriminatorProbability(trainer.discriminator.network, packing: configuration.training.packing)
         scene = Scene(mixture: configuration.data.synthetic, around: try data.firstValues(count: Scene.enough / data.shape.count + 1), dimension: data.shape.count,
-                      belief: judge.beliefs)
+                      probability: discriminator.probabilities)
     }
 
     /// Draws the state after `step` into the run's folder.
@@ -94,7 +94,7 @@ public final class Sampler {
 }
 
 /// Asks a discriminator what it believes, outside training.
-final class Judge {
+final class DiscriminatorProbability {
     private let network: Network
     private let packing: Int
 
@@ -104,7 +104,7 @@ final class Judge {
     }
 
     /// D(x) of each of some vectors; of packs, D of the pack of copies of it.
-    func beliefs(_ points: FloatBuffer) throws -> [Double] {
+    func probabilities(_ points: FloatBuffer) throws -> [Double] {
         let size = network.inputShape.count / packing, count = points.count / size
         let packs = FloatBuffer(count: count * network.inputShape.count)
         for pack in 0 ..< count {

@@ -47,7 +47,7 @@ struct MetricsLine {
     let report: StepReport
     let epoch: Double
     let samplesSeen: Int
-    let pace: Pace
+    let throughput: Throughput
 
     /// Every figure but the step, under its name; nil where the objective gives it no meaning.
     var figures: [(name: String, value: Double?)] {
@@ -58,9 +58,9 @@ struct MetricsLine {
             ("value", report.logOdds?.value), ("jsd_bound", report.logOdds?.jsdBound),
             ("grad_norm_discriminator", report.gradientNormDiscriminator), ("grad_norm_generator", report.gradientNormGenerator),
             ("lr_discriminator", report.rateDiscriminator), ("lr_generator", report.rateGenerator),
-            ("samples_per_second", pace.samplesPerSecond), ("seconds_step", pace.secondsPerStep),
-            ("seconds_compute", pace.secondsPerStep(.compute) + pace.secondsPerStep(.optimiser)),
-            ("seconds_communication", pace.secondsPerStep(.communication)), ("seconds_data", pace.secondsPerStep(.data)), ("time", Date().timeIntervalSince1970),
+            ("samples_per_second", throughput.samplesPerSecond), ("seconds_step", throughput.secondsPerStep),
+            ("seconds_compute", throughput.secondsPerStep(.compute) + throughput.secondsPerStep(.optimiser)),
+            ("seconds_communication", throughput.secondsPerStep(.communication)), ("seconds_data", throughput.secondsPerStep(.data)), ("time", Date().timeIntervalSince1970),
         ]
     }
 

@@ -30,15 +30,15 @@ public final class Run {
     /// Trains as `options` say; returns the exit code, 0 or 75. Collective.
     public static func train(_ options: TrainOptions, _ communicator: any Communicator) throws -> Int32 {
         let console = Console(speaks: communicator.rank == 0, quiet: options.quiet)
-        let hold = try RunHold(options, communicator, console)
-        defer { hold.end() }
+        let session = try RunSession(options, communicator, console)
+        defer { session.end() }
         let run: Run
         do {
-            run = try Run(options, hold, communicator, console)
+            run = try Run(options, session, communicator, console)
         } catch let agreed as AgreedFailure {
-            throw AgreedFailure(failure: agreed.failure.placed(in: hold.configuration.source))
+            throw AgreedFailure(failure: agreed.failure.placed(in: session.configuration.source))
         } catch let failure as Failure {
-            throw failure.placed(in: hold.configuration.source)
+            throw failure.placed(in: session.configuration.source)
         }
         if options.dryRun {
             run.describe()
@@ -50,28 +50,28 @@ public final class Run {
 
     // MARK: - Setting up
 
-    private init(_ options: TrainOptions, _ hold: RunHold, _ communicator: any Communicator, _ console: Console) throws {
+    private init(_ options: TrainOptions, _ session: RunSession, _ communicator: any Communicator, _ console: Console) throws {
         self.options = options
         self.communicator = communicator
         self.console = console
-        folder = hold.folder
-        lock = hold.plan?.lock
-        watchdog = hold.watchdog
-        lastCheckpoint = hold.checkpoint
+        folder = session.folder
+        lock = session.plan?.lock
+        watchdog = session.watchdog
+        lastCheckpoint = session.checkpoint
 
-        let shards = try communicator.agreed { [configuration = hold.configuration] in
+        let shards = try communicator.agreed { [configuration = session.configuration] in
             let table = try ShardTable(shards: configuration.exchange.shards ?? communicator.size, communicator: communicator)
             try table.check(batch: configuration.training.batch)
             return table
         }
-        if let file = hold.configuration.data.file {
-            try communicator.inspect([(file, hold.configuration.data.dataset)])
+        if let file = session.configuration.data.file {
+            try communicator.inspect([(file, session.configuration.data.dataset)])
         }
-        let data = try communicator.agreed { try TrainingData(hold.configuration, checkpoint: hold.checkpoint) }
+        let data = try communicator.agreed { try TrainingData(session.configuration, checkpoint: session.checkpoint) }
         dataset = data
         try communicator.requireEqual(Program.version, "the program versions")
         try communicator.requireEqual(dataset.fingerprint, "the datasets \(dataset.name)")
-        configuration = try Self.settle(hold, data, communicator)
+        configuration = try Self.settle(session, data, communicator)
         images = try communicator.agreed { [configuration, dataset] in
             try dataset.reader(batch: configuration.training.batch, rows: shards.rows(batch: configuration.training.batch), seed: configuration.seed,
                                shuffle: configuration.data.shuffle)
@@ -80,7 +80,7 @@ public final class Run {
             try Trainer(configuration, imageShape: dataset.shape, images: images, shards: shards, communicator: communicator)
         }
         if lastCheckpoint != nil {
-            try communicator.agreed { [trainer, dataset] in try hold.plan?.checkpoint.map { try trainer.restore($0, dataset) } }
+            try communicator.agreed { [trainer, dataset] in try session.plan?.checkpoint.map { try trainer.restore($0, dataset) } }
             try trainer.share(from: 0)
         } else {
             try communicator.agreed { [trainer, dataset] in try trainer.fillMarginals(dataset) }
@@ -90,7 +90,7 @@ public final class Run {
             }
         }
         try trainer.requireEqualReplicas()
-        try compareArithmetic(hold.plan?.checkpoint)
+        try compareNumericEnvironments(session.plan?.checkpoint)
         trainer.watchdog = watchdog
         if let file = options.traceFile, !options.dryRun {
             trainer.trace = try communicator.agreed { [trainer, configuration, options] in
@@ -104,14 +104,14 @@ public final class Run {
     /// range of their values, so
     /// that it never trains on others. Rank 0 decides, for another rank's copy of the file may be cut into other
     /// chunks.
-    private static func settle(_ hold: RunHold, _ data: TrainingData, _ communicator: any Communicator) throws -> Configuration {
-        guard hold.checkpoint == nil, hold.configuration.data.file != nil else { return hold.configuration }
+    private static func settle(_ session: RunSession, _ data: TrainingData, _ communicator: any Communicator) throws -> Configuration {
+        guard session.checkpoint == nil, session.configuration.data.file != nil else { return session.configuration }
         return try Configuration(stored: communicator.decidedByRoot {
-            let shuffle = data.shuffle(hold.configuration.data)
-            var tree = try ConfigurationTree(yaml: hold.configuration.yaml, source: "rank 0's configuration", .stored)
+            let shuffle = data.shuffle(session.configuration.data)
+            var tree = try ConfigurationTree(yaml: session.configuration.yaml, source: "rank 0's configuration", .stored)
             try tree.set("data.shuffle.block", to: shuffle.block)
             try tree.set("data.shuffle.window", to: shuffle.window)
-            if let range = data.settledRange, hold.configuration.data.range == nil { try tree.set("data.range", to: range) }
+            if let range = data.settledRange, session.configuration.data.range == nil { try tree.set("data.range", to: range) }
             return try Configuration(tree: tree).yaml
         }, source: "rank 0's configuration")
     }
@@ -127,8 +127,8 @@ public final class Run {
     }
 
     /// Warns where ranks, or this job and the one that wrote the checkpoint, may give different bits for the same sums.
-    private func compareArithmetic(_ checkpoint: Checkpoint?) throws {
-        let mine = Arithmetic()
+    private func compareNumericEnvironments(_ checkpoint: Checkpoint?) throws {
+        let mine = NumericEnvironment()
         let all = try communicator.gather(mine.description)
         let hosts = try communicator.gather(communicator.host)
         if let other = all.firstIndex(where: { $0 != all[0] }) {
@@ -160,12 +160,12 @@ public final class Run {
         StopRequest.begin()
         let steps = configuration.training.steps
         let output = configuration.output
-        var pace = Pace()
+        var throughput = Throughput()
         while trainer.stepsDone < steps {
             let report = try trainer.step(stopVote: wantsToStop, checkpointVote: writer?.isFinished ?? false)   // all ranks
             try check(report)                                                          // all ranks
-            pace.count(samples: samplesPerStep, clock: trainer.clock)
-            try writing { try log(report, &pace) }                                     // rank 0
+            throughput.count(samples: samplesPerStep, clock: trainer.clock)
+            try writing { try log(report, &throughput) }                               // rank 0
             if report.checkpointFinished { try settle() }                              // all ranks
             let done = trainer.stepsDone
             if done % output.sampleEvery == 0 || done == steps { try writing(drawSamples) }   // rank 0
@@ -252,26 +252,26 @@ public final class Run {
         }
     }
 
-    private func log(_ report: StepReport, _ pace: inout Pace) throws {
+    private func log(_ report: StepReport, _ throughput: inout Throughput) throws {
         guard communicator.rank == 0 else { return }
         try refuseIfLost()
         let steps = configuration.training.steps
         if report.step % configuration.output.logEvery == 0 || report.step == steps {
             let line = MetricsLine(report: report, epoch: images.epochs(minibatch: trainer.minibatchesDone),
-                                   samplesSeen: trainer.stepsDone * samplesPerStep, pace: pace)
+                                   samplesSeen: trainer.stepsDone * samplesPerStep, throughput: throughput)
             try metrics?.append(line)
             try events?.append(step: report.step, scalars: line.figures.compactMap { name, value in value.map { (name, $0) } })
-            if !console.drawsBar { console.say("step \(report.step)/\(steps)  " + summary(report, pace)) }
-            pace.restart()
+            if !console.drawsBar { console.say("step \(report.step)/\(steps)  " + summary(report, throughput)) }
+            throughput.restart()
         }
-        if console.drawsBar { console.progress(report.step, of: steps, summary(report, pace)) }
+        if console.drawsBar { console.progress(report.step, of: steps, summary(report, throughput)) }
     }
 
-    private func summary(_ report: StepReport, _ pace: Pace) -> String {
-        let left = Double(configuration.training.steps - report.step) * pace.secondsPerStep
+    private func summary(_ report: StepReport, _ throughput: Throughput) -> String {
+        let left = Double(configuration.training.steps - report.step) * throughput.secondsPerStep
         let odds = report.logOdds.map { String(format: "  D(x) %.2f  D(G(z)) %.2f", $0.dReal, $0.dFake) } ?? ""
         return String(format: "D %.3f  G %.3f", report.lossDiscriminator, report.lossGenerator) + odds
-            + String(format: "  %.0f samples/s  ", pace.samplesPerSecond) + duration(left) + " left"
+            + String(format: "  %.0f samples/s  ", throughput.samplesPerSecond) + duration(left) + " left"
     }
 
     private func drawSamples() throws {
@@ -324,7 +324,7 @@ public final class Run {
 }
 
 /// How fast the steps since the last logged line went.
-struct Pace {
+struct Throughput {
     private(set) var steps = 0
     private var samples = 0
     private var clock = PhaseClock()
@@ -338,7 +338,7 @@ struct Pace {
         for phase in PhaseClock.Phase.allCases { self.clock.add(clock[phase], to: phase) }
     }
 
-    mutating func restart() { self = Pace(secondsBefore: secondsPerStep, samplesBefore: samplesPerSecond) }
+    mutating func restart() { self = Throughput(secondsBefore: secondsPerStep, samplesBefore: samplesPerSecond) }
 
     init(secondsBefore: Double = 0, samplesBefore: Double = 0) {
         before = (secondsBefore, samplesBefore)

@@ -74,7 +74,7 @@ extension Trainer {
                 ("shards", .integer(shards.shards)), ("ranks", .integer(ranks)), ("config", .string(configuration.yaml)),
                 ("dataset", .string(data.fingerprint)), ("program_version", .string(Program.version)),
                 ("created", .string(Date().formatted(.iso8601))),
-            ] + Arithmetic().parts.map { ($0.name, .string($0.value)) },
+            ] + NumericEnvironment().parts.map { ($0.name, .string($0.value)) },
             arrays: arrays.map { CheckpointArray(path: $0.name, dimensions: $0.dimensions, layout: $0.layout, values: $0.values) })
     }
 

@@ -104,10 +104,10 @@ public final class Classifier {
     }
 
     /// Collective.
-    func answers(_ examples: Examples, _ team: Team, _ title: String) throws -> Answers {
+    func answers(_ examples: Examples, _ context: EvaluationContext, _ title: String) throws -> Answers {
         precondition(examples.shape == shape, "examples of \(examples.shape) for a classifier of \(shape)")
         let width = Self.features + classes
-        let rows = try team.map(examples.count, block: 256, width: width, title) { rows in
+        let rows = try context.map(examples.count, block: 256, width: width, title) { rows in
             let features = try body.forward(Batch(examples[rows], count: rows.count, shape: shape), parameters: body.store.values.values, mode: .sampling)
             let logits = try head.forward(features, parameters: head.store.values.values, mode: .sampling)
             return (0 ..< rows.count).flatMap { row -> [Float] in

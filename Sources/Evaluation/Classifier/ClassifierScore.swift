@@ -24,9 +24,9 @@ public enum ClassifierScore {
         }
     }
 
-    static func measure(_ samples: Classifier.Answers, _ settings: [Outcome.Entry]) -> Outcome {
+    static func measure(_ samples: Classifier.Answers, _ settings: [MetricResult.Entry]) -> MetricResult {
         let scores = scores(samples)
-        return Outcome("classifier-score", scores.mean, standardError: scores.standardError,
+        return MetricResult("classifier-score", scores.mean, standardError: scores.standardError,
                        settings: [("samples", .count(samples.count)), ("parts", .count(scores.count))] + settings)
     }
 }

@@ -25,8 +25,8 @@ public struct ClassifierTraining: Sendable {
     }
 
     /// Trains and writes `path`. Collective; throws alike on every rank.
-    public func run(to path: String, _ team: Team) throws {
-        let communicator = team.communicator
+    public func run(to path: String, _ context: EvaluationContext) throws {
+        let communicator = context.communicator
         let table = try communicator.agreed { try ShardTable(shards: Self.shards, communicator: communicator) }
         _ = try communicator.decidedByRoot {
             if FileManager.default.fileExists(atPath: path) {
@@ -38,34 +38,34 @@ public struct ClassifierTraining: Sendable {
         let training = try communicator.agreed { try LabelledImages(data, dataset: dataset) }
         let test = try communicator.agreed { try heldOut.map { try LabelledImages($0, dataset: dataset, like: training) } }
         for images in [training] + (test.map { [$0] } ?? []) {
-            if let line = TrainingData.rangeLine(images.source) { team.console.say("\(images.path): \(line)") }
-            for warning in TrainingData.rangeWarnings(images.source, images.path, bounds: nil) { team.console.warn(warning) }
+            if let line = TrainingData.rangeLine(images.source) { context.console.say("\(images.path): \(line)") }
+            for warning in TrainingData.rangeWarnings(images.source, images.path, bounds: nil) { context.console.warn(warning) }
         }
         let network = try communicator.agreed {
             try Classifier.trainingNetwork(training.shape, classes: training.classes, capacity: table.mostRowsOfAShard(batch: Self.batch))
         }
         network.store.initialise(seed: seed, role: 2)
         let steps = (epochs * training.labels.count + Self.batch - 1) / Self.batch
-        try train(network, training, table, steps: steps, team)
+        try train(network, training, table, steps: steps, context)
 
         var attributes: [(name: String, value: AttributeValue)] = [
             ("data", .string(data)), ("epochs", .integer(epochs)), ("seed", .integer(Int(clamping: seed))),
         ]
         let file = Checkpoint(path: path, contents: Classifier.contents(network, classes: training.classes, step: steps, attributes: attributes))
         if let test {
-            let accuracy = try accuracy(of: Classifier(file), test, team)
-            team.console.say(String(format: "%.2f %% of the %d images of %@ are classified rightly", 100 * accuracy, test.labels.count, heldOut! as NSString))
+            let accuracy = try accuracy(of: Classifier(file), test, context)
+            context.console.say(String(format: "%.2f %% of the %d images of %@ are classified rightly", 100 * accuracy, test.labels.count, heldOut! as NSString))
             attributes.append(("accuracy", .double(accuracy)))
         }
         _ = try communicator.decidedByRoot {
             try CheckpointImage(Classifier.contents(network, classes: training.classes, step: steps, attributes: attributes)).write(to: path)
             return ""
         }
-        team.console.say("classifier in \(path)")
+        context.console.say("classifier in \(path)")
     }
 
-    private func train(_ network: Network, _ images: LabelledImages, _ table: ShardTable, steps: Int, _ team: Team) throws {
-        let communicator = team.communicator
+    private func train(_ network: Network, _ images: LabelledImages, _ table: ShardTable, steps: Int, _ context: EvaluationContext) throws {
+        let communicator = context.communicator
         let reader = try communicator.agreed { try MinibatchReader(images.source, batch: Self.batch, seed: seed, rows: table.rows(batch: Self.batch),
                                                                         shuffle: images.source.shuffle) }
         let gradients = try GradientSum(count: network.store.count, scale: 1 / Float(Self.batch), table: table, communicator: communicator)
@@ -93,7 +93,7 @@ public struct ClassifierTraining: Sendable {
             _ = optimiser.update(network.store.values.values, gradients: try gradients.finish(),
                                  rate: schedule.rate(at: step), update: step + 1)
             try losses.sum()
-            try report(step + 1, of: steps, loss: losses.totals[0] / Double(Self.batch), right: losses.totals[1] / Double(Self.batch), team.console)
+            try report(step + 1, of: steps, loss: losses.totals[0] / Double(Self.batch), right: losses.totals[1] / Double(Self.batch), context.console)
         }
     }
 
@@ -119,9 +119,9 @@ public struct ClassifierTraining: Sendable {
         if console.drawsBar { console.progress(step, of: steps, text) } else if step % 200 == 0 || step == steps { console.say("step \(step)/\(steps)  \(text)") }
     }
 
-    private func accuracy(of classifier: Classifier, _ test: LabelledImages, _ team: Team) throws -> Double {
-        let examples = try team.communicator.agreed { try Examples(test.source, Array(0 ..< test.labels.count), shape: test.shape) }
-        let answers = try classifier.answers(examples, team, "testing")
+    private func accuracy(of classifier: Classifier, _ test: LabelledImages, _ context: EvaluationContext) throws -> Double {
+        let examples = try context.communicator.agreed { try Examples(test.source, Array(0 ..< test.labels.count), shape: test.shape) }
+        let answers = try classifier.answers(examples, context, "testing")
         return Double(zip(answers.labels, test.labels).count { $0 == $1 }) / Double(test.labels.count)
     }
 }

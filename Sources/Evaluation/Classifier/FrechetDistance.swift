@@ -74,8 +74,8 @@ public enum FrechetDistance {
         return result
     }
 
-    static func measure(_ samples: Examples, _ reference: Examples, _ settings: [Outcome.Entry]) -> Outcome {
-        Outcome("frechet-classifier-distance", squared(Moments(samples), Moments(reference)),
+    static func measure(_ samples: Examples, _ reference: Examples, _ settings: [MetricResult.Entry]) -> MetricResult {
+        MetricResult("frechet-classifier-distance", squared(Moments(samples), Moments(reference)),
                 settings: [("samples", .count(samples.count)), ("reference", .count(reference.count)), ("features", .count(samples.shape.count))] + settings)
     }
 }

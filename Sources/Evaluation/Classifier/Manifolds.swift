@@ -11,9 +11,9 @@ public enum Manifolds {
     static let neighboursOfDensity = 5
 
     /// Squared distance of each point to its k-th nearest other one. Collective.
-    static func squaredRadii(_ points: Examples, neighbours k: Int, _ team: Team, _ title: String) throws -> [Float] {
+    static func squaredRadii(_ points: Examples, neighbours k: Int, _ context: EvaluationContext, _ title: String) throws -> [Float] {
         precondition(k < points.count, "\(k) neighbours of each of \(points.count) points")
-        return try rows(points, against: points, team, title) { row in
+        return try rows(points, against: points, context, title) { row in
             // The point itself is the nearest.
             var nearest = Candidates(count: k + 1)
             nearest.offer(row, from: 0)
@@ -22,8 +22,8 @@ public enum Manifolds {
     }
 
     /// For each query, how many balls hold it. Collective.
-    static func ballsHolding(_ queries: Examples, _ centres: Examples, squaredRadii: [Float], _ team: Team, _ title: String) throws -> [Int] {
-        try rows(queries, against: centres, team, title) { row in
+    static func ballsHolding(_ queries: Examples, _ centres: Examples, squaredRadii: [Float], _ context: EvaluationContext, _ title: String) throws -> [Int] {
+        try rows(queries, against: centres, context, title) { row in
             var count = 0
             for column in 0 ..< row.count where row[column] <= squaredRadii[column] { count += 1 }
             return count
@@ -31,16 +31,16 @@ public enum Manifolds {
     }
 
     /// For each query, the squared distance to the nearest point. Collective.
-    static func squaredDistances(_ queries: Examples, to points: Examples, _ team: Team, _ title: String) throws -> [Float] {
-        try rows(queries, against: points, team, title) { Distances.least(of: $0) }
+    static func squaredDistances(_ queries: Examples, to points: Examples, _ context: EvaluationContext, _ title: String) throws -> [Float] {
+        try rows(queries, against: points, context, title) { Distances.least(of: $0) }
     }
 
     /// What `body` makes of each query's squared distances to all points.
     private static func rows<Value: BitwiseCopyable>(
-        _ queries: Examples, against points: Examples, _ team: Team, _ title: String, _ body: (Floats) -> Value
+        _ queries: Examples, against points: Examples, _ context: EvaluationContext, _ title: String, _ body: (Floats) -> Value
     ) throws -> [Value] {
         let room = FloatBuffer(count: 256 * points.count)
-        return try team.map(queries.count, block: 256, title) { rows in
+        return try context.map(queries.count, block: 256, title) { rows in
             let distances = room.values[0 ..< rows.count * points.count]
             Distances.squared(queries[rows], points.values, length: points.shape.count, into: distances)
             return (0 ..< rows.count).map { body(distances[$0 * points.count ..< ($0 + 1) * points.count]) }
@@ -48,26 +48,26 @@ public enum Manifolds {
     }
 
     /// Collective.
-    static func precisionAndRecall(_ samples: Examples, _ reference: Examples, _ settings: [Outcome.Entry], _ team: Team) throws -> [Outcome] {
+    static func precisionAndRecall(_ samples: Examples, _ reference: Examples, _ settings: [MetricResult.Entry], _ context: EvaluationContext) throws -> [MetricResult] {
         let k = neighboursOfPrecision
         let settings = [("k", .count(k)), ("samples", .count(samples.count)), ("reference", .count(reference.count))] + settings
-        func share(_ name: String, of queries: Examples, within centres: Examples) throws -> Outcome {
-            let radii = try squaredRadii(centres, neighbours: k, team, name)
-            let within = try ballsHolding(queries, centres, squaredRadii: radii, team, name).count { $0 > 0 }
-            return Outcome(name, Double(within) / Double(queries.count), settings: settings)
+        func share(_ name: String, of queries: Examples, within centres: Examples) throws -> MetricResult {
+            let radii = try squaredRadii(centres, neighbours: k, context, name)
+            let within = try ballsHolding(queries, centres, squaredRadii: radii, context, name).count { $0 > 0 }
+            return MetricResult(name, Double(within) / Double(queries.count), settings: settings)
         }
         return [try share("precision", of: samples, within: reference), try share("recall", of: reference, within: samples)]
     }
 
     /// Collective.
-    static func densityAndCoverage(_ samples: Examples, _ reference: Examples, _ settings: [Outcome.Entry], _ team: Team) throws -> [Outcome] {
+    static func densityAndCoverage(_ samples: Examples, _ reference: Examples, _ settings: [MetricResult.Entry], _ context: EvaluationContext) throws -> [MetricResult] {
         let k = neighboursOfDensity
         let settings = [("k", .count(k)), ("samples", .count(samples.count)), ("reference", .count(reference.count))] + settings
-        let radii = try squaredRadii(reference, neighbours: k, team, "density")
-        let holding = try ballsHolding(samples, reference, squaredRadii: radii, team, "density")
-        let distances = try squaredDistances(reference, to: samples, team, "coverage")
+        let radii = try squaredRadii(reference, neighbours: k, context, "density")
+        let holding = try ballsHolding(samples, reference, squaredRadii: radii, context, "density")
+        let distances = try squaredDistances(reference, to: samples, context, "coverage")
         let covered = zip(distances, radii).count { $0 <= $1 }
-        return [Outcome("density", Double(holding.reduce(0, +)) / Double(k * samples.count), settings: settings),
-                Outcome("coverage", Double(covered) / Double(reference.count), settings: settings)]
+        return [MetricResult("density", Double(holding.reduce(0, +)) / Double(k * samples.count), settings: settings),
+                MetricResult("coverage", Double(covered) / Double(reference.count), settings: settings)]
     }
 }

@@ -5,7 +5,7 @@ import Collectives
 ///
 /// Work is cut into blocks of rows that do not depend on the number of ranks, and dealt to them in turn: so the figures do not
 /// depend on it either.
-public struct Team {
+public struct EvaluationContext {
     public let communicator: any Communicator
     public let console: Console
 

@@ -5,7 +5,7 @@ import Storage
 
 /// A job's hold on a run folder: what rank 0 decided is to be done there, the lock, and the watch for stalls. All ranks have one,
 /// from before anything is opened until the last word of the run.
-final class RunHold {
+final class RunSession {
     let configuration: Configuration
     let folder: RunFolder
     /// Rank 0 alone.

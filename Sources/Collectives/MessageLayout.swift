@@ -1,7 +1,7 @@
 import Kernels
 
 /// Lays out the sums and messages of each piece of an ``OrderedExchange`` in the memory of messages.
-struct MessageDesk {
+struct MessageLayout {
     private let plan: MessagePlan
     /// For each group, how many partial vectors it sends.
     private let partials: [Int]
@@ -29,8 +29,8 @@ struct MessageDesk {
     }
 
     /// `vectors`: the group's partial vectors. The piece takes its messages' memory from `memory`.
-    func piece(_ number: Int, vectors: [Floats], result: Floats, memory: Floats) -> PieceDelivery.Piece {
-        var piece = PieceDelivery.Piece(), place = 0
+    func piece(_ number: Int, vectors: [Floats], result: Floats, memory: Floats) -> PipelinedExchange.Piece {
+        var piece = PipelinedExchange.Piece(), place = 0
         func take(_ count: Int) -> Floats {
             defer { place += plan.longestSlice }
             return memory[place ..< place + count]

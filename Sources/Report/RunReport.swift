@@ -3,7 +3,7 @@ import Foundation
 import Storage
 
 /// One page that shows a run, or several beside each other.
-public struct Report {
+public struct RunReport {
     private let runs: [RunHistory]
 
     /// Reads the folders of one or more runs. Throws 65 or 66.

@@ -1,6 +1,6 @@
 import Foundation
 
-/// A number or text of an outcome.
+/// A number or text of a result.
 public enum Quantity: Equatable, Sendable {
     case number(Double)
     case count(Int)
@@ -28,7 +28,7 @@ public enum Quantity: Equatable, Sendable {
 }
 
 /// What a measure found: one figure, its standard error where it has one, what else it found, and its settings.
-public struct Outcome: Sendable {
+public struct MetricResult: Sendable {
     public typealias Entry = (name: String, quantity: Quantity)
 
     public let name: String
@@ -44,8 +44,8 @@ public struct Outcome: Sendable {
     /// Of ``more`` by name.
     public func quantity(_ name: String) -> Quantity? { more.first { $0.name == name }?.quantity }
 
-    func adding(_ entries: [Entry]) -> Outcome {
-        Outcome(name, value, standardError: standardError, more: more + entries, settings: settings)
+    func adding(_ entries: [Entry]) -> MetricResult {
+        MetricResult(name, value, standardError: standardError, more: more + entries, settings: settings)
     }
 
     var json: [String: Any] {
@@ -57,7 +57,7 @@ public struct Outcome: Sendable {
     }
 }
 
-extension [Outcome] {
+extension [MetricResult] {
     /// One object a measure.
     public func json() throws -> String {
         let object = Dictionary(uniqueKeysWithValues: map { ($0.name, $0.json) })
@@ -67,11 +67,11 @@ extension [Outcome] {
     /// For people: a line a measure, what else it found below.
     public var table: String {
         let width = (map(\.name.count).max() ?? 0) + 2
-        return map { outcome in
-            let error = outcome.standardError.map { String(format: " ± %.3g", $0) } ?? ""
-            var lines = [outcome.name.padding(toLength: width, withPad: " ", startingAt: 0) + String(format: "%.5g", outcome.value) + error]
-            for entry in outcome.more { lines.append("    \(entry.name)  \(entry.quantity.description)") }
-            lines.append("    (" + outcome.settings.map { "\($0.name) \($0.quantity.description)" }.joined(separator: ", ") + ")")
+        return map { result in
+            let error = result.standardError.map { String(format: " ± %.3g", $0) } ?? ""
+            var lines = [result.name.padding(toLength: width, withPad: " ", startingAt: 0) + String(format: "%.5g", result.value) + error]
+            for entry in result.more { lines.append("    \(entry.name)  \(entry.quantity.description)") }
+            lines.append("    (" + result.settings.map { "\($0.name) \($0.quantity.description)" }.joined(separator: ", ") + ")")
             return lines.joined(separator: "\n")
         }.joined(separator: "\n")
     }

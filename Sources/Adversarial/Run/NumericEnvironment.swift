@@ -5,7 +5,7 @@ import Storage
 
 /// What the bits of a result depend on beside the program and its input: the matrix library and the kernels it chose, the
 /// processor (by which the C library chooses its functions), and the vector instructions the program was built for.
-struct Arithmetic {
+struct NumericEnvironment {
     /// By the names of the checkpoint's attributes.
     let parts: [(name: String, value: String)]
 

@@ -3,8 +3,8 @@ import Synchronization
 
 /// A thread that does one piece of work after another while the rank's main thread goes on.
 ///
-/// Between ``begin()`` and the return of ``wait()`` what the work uses is the courier's, but for what is atomic.
-final class Courier {
+/// Between ``begin()`` and the return of ``wait()`` what the work uses is the communication thread's, but for what is atomic.
+final class CommunicationThread {
     /// What the two threads tell each other, under the lock but for the flags.
     private final class State: @unchecked Sendable {
         let lock = Lock()
@@ -20,18 +20,18 @@ final class Courier {
     /// `work` calls its argument where it has to wait, and returns at once if that says false.
     init(_ work: @escaping @Sendable (_ pause: () -> Bool) throws -> Void) {
         let state = state
-        thread = startThread { Courier.run(work, state) }
+        thread = startThread { CommunicationThread.run(work, state) }
     }
 
     private static func run(_ work: (() -> Bool) throws -> Void, _ state: State) {
         while true {
-            state.lock.hold {
+            state.lock.withLock {
                 while !state.hasWork, !state.isEnding.load(ordering: .acquiring) { state.lock.sleep() }
             }
             if state.isEnding.load(ordering: .acquiring) { return }
             var failure: (any Error)?
             do { try work { pause(state) } } catch { failure = error }
-            state.lock.hold {
+            state.lock.withLock {
                 state.failure = failure
                 state.hasWork = false
                 state.lock.wakeAll()
@@ -49,8 +49,8 @@ final class Courier {
 
     /// Starts the work. Not before the last is waited for.
     func begin() {
-        state.lock.hold {
-            precondition(!state.hasWork, "the courier is under way")
+        state.lock.withLock {
+            precondition(!state.hasWork, "the communicationThread is under way")
             state.hasWork = true
             state.lock.wakeAll()
         }
@@ -60,7 +60,7 @@ final class Courier {
     func wait() throws {
         state.isAwaited.store(true, ordering: .relaxed)
         defer { state.isAwaited.store(false, ordering: .relaxed) }
-        try state.lock.hold {
+        try state.lock.withLock {
             while state.hasWork { state.lock.sleep() }
             defer { state.failure = nil }
             if let failure = state.failure { throw failure }
@@ -69,7 +69,7 @@ final class Courier {
 
     /// Work under way is given up: an error ends this rank, and others may never answer.
     deinit {
-        state.lock.hold {
+        state.lock.withLock {
             state.isEnding.store(true, ordering: .releasing)
             state.lock.wakeAll()
         }

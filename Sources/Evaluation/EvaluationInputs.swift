@@ -31,7 +31,7 @@ public struct EvaluationRequest: Sendable {
 }
 
 /// What the measures work on: a generator, or a file of samples, with the data it is judged by.
-final class Material {
+final class EvaluationInputs {
     static let standardCount = 10_000
 
     let model: GeneratorModel?
@@ -49,9 +49,9 @@ final class Material {
     var isImages: Bool { if case .image = shape { true } else { false } }
 
     /// Opens all files; throws alike on every rank. Collective.
-    convenience init(_ request: EvaluationRequest, _ team: Team) throws {
+    convenience init(_ request: EvaluationRequest, _ context: EvaluationContext) throws {
         // What a checkpoint was trained on is named in it.
-        let trained = try team.communicator.decidedByRoot {
+        let trained = try context.communicator.decidedByRoot {
             guard request.data == nil, let checkpoint = request.checkpoint,
                   let data = try? GeneratorModel(Checkpoint.read(checkpoint) { _ in }).configuration.data,
                   let file = data.file else { return "" }
@@ -60,8 +60,8 @@ final class Material {
         var files: [(String, String?)] = [request.samples].compactMap { $0.map { ($0, nil) } }
         files += [request.data, request.heldOut].compactMap { $0.map { ($0, request.dataset) } }
         if trained.count == 2 { files.append((trained[0], request.dataset ?? (trained[1].isEmpty ? nil : trained[1]))) }
-        try team.communicator.inspect(files)
-        self.init(try team.communicator.agreed { try Files(request, team.console) }, request)
+        try context.communicator.inspect(files)
+        self.init(try context.communicator.agreed { try Files(request, context.console) }, request)
     }
 
     private init(_ files: Files, _ request: EvaluationRequest) {
@@ -71,14 +71,14 @@ final class Material {
 
     /// The examples that are judged: `request.count` of them, else the usual number; a file of samples has no more than it has. Of a
     /// generator those that `gan-dist sample` with the same seed makes. Collective.
-    func samples(_ team: Team) throws -> Examples {
+    func samples(_ context: EvaluationContext) throws -> Examples {
         let wanted = request.count ?? Self.standardCount
         if let sampleFile {
-            return try team.communicator.agreed { try Examples(sampleFile, Array(0 ..< min(wanted, sampleFile.count)), shape: shape) }
+            return try context.communicator.agreed { try Examples(sampleFile, Array(0 ..< min(wanted, sampleFile.count)), shape: shape) }
         }
         let sampler = model!.sampler
         let low = sampler.range.lowerBound, width = sampler.range.upperBound - low
-        let values = try team.map(wanted, block: 256, width: shape.count, "sampling") { [isImages, request] rows in
+        let values = try context.map(wanted, block: 256, width: shape.count, "sampling") { [isImages, request] rows in
             let made = try sampler.samples(count: rows.count, Draws(seed: request.seed, purpose: .sample, step: 0, firstSample: rows.lowerBound))
             return isImages ? made.array.map { ($0 - low) / width } : made.array
         }
@@ -128,7 +128,7 @@ private struct Files {
             let dataset = try judging.dataset(path, isConfigured: request.data == nil)
             (data, dataName, mixture) = (try judging.open(dataset, shape), path, dataset.mixture)
         } else if let kind = configured?.synthetic, let count = configured?.count {
-            let points = kind.points(count: count, seed: seed).samples, fresh = kind.points(count: Material.standardCount, seed: seed &+ 1).samples
+            let points = kind.points(count: count, seed: seed).samples, fresh = kind.points(count: EvaluationInputs.standardCount, seed: seed &+ 1).samples
             data = SampleSource(vectors: points, dimension: kind.dimension)
             heldOut = SampleSource(vectors: fresh, dimension: kind.dimension)
             (dataName, mixture) = ("the built-in \(kind.rawValue)", kind.mixture)

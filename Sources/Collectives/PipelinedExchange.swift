@@ -6,9 +6,9 @@ import Synchronization
 /// some are so at a time, so that the wire is never idle for want of the next.
 ///
 /// The thread that calls ``carry(pause:)`` may be another than the one that calls ``announce(_:)``.
-final class PieceDelivery: @unchecked Sendable {
+final class PipelinedExchange: @unchecked Sendable {
     /// Where the values of a message are, and where the message itself is if it is packed.
-    struct Parcel {
+    struct PieceMessage {
         let peer: Int
         let values: Floats
         let packed: Floats?
@@ -20,14 +20,14 @@ final class PieceDelivery: @unchecked Sendable {
     struct Piece {
         /// What the group folds before it sends.
         var staged: [(sources: [Floats], targets: [Floats])] = []
-        var partialsOut: [Parcel] = []
-        var partialsIn: [Parcel] = []
+        var partialsOut: [PieceMessage] = []
+        var partialsIn: [PieceMessage] = []
         /// What this rank folds: its slice of the piece, if that is not empty.
         var sources: [Floats] = []
         var target: Floats?
         var packedTarget: Floats?
-        var resultsOut: [Parcel] = []
-        var resultsIn: [Parcel] = []
+        var resultsOut: [PieceMessage] = []
+        var resultsIn: [PieceMessage] = []
     }
 
     /// How many pieces are under way at most: one whose partial sums travel, one whose results do, and one that waits for its turn.
@@ -71,7 +71,7 @@ final class PieceDelivery: @unchecked Sendable {
         var begun = 0, folded = 0, done = 0
         while done < pieces.count {
             var isIdle = true
-            if begun < pieces.count, begun < done + PieceDelivery.window, begun < piecesThatAllHave {
+            if begun < pieces.count, begun < done + PipelinedExchange.window, begun < piecesThatAllHave {
                 try begin(begun)
                 begun += 1
                 isIdle = false
@@ -82,7 +82,7 @@ final class PieceDelivery: @unchecked Sendable {
                 isIdle = false
             }
             if done < folded, try channel.isDone(2 * done + 1) {
-                for parcel in pieces[done].resultsIn { unpack(parcel) }
+                for message in pieces[done].resultsIn { unpack(message) }
                 done += 1
                 isIdle = false
             }
@@ -93,15 +93,15 @@ final class PieceDelivery: @unchecked Sendable {
 
     private func begin(_ number: Int) throws {
         for (sources, targets) in pieces[number].staged { groupSum(sources, into: targets, factor: 1) }
-        for parcel in pieces[number].partialsOut {
-            if let packed = parcel.packed { BFloat16.pack(parcel.values, into: packed) }
+        for message in pieces[number].partialsOut {
+            if let packed = message.packed { BFloat16.pack(message.values, into: packed) }
         }
         try channel.begin(2 * number, outgoing: messages[number].partialsOut, incoming: messages[number].partialsIn)
     }
 
     private func fold(_ number: Int) throws {
         let piece = pieces[number]
-        for parcel in piece.partialsIn { unpack(parcel) }
+        for message in piece.partialsIn { unpack(message) }
         if let target = piece.target {
             finalSum(piece.sources, into: [target], factor: factor)
             if let packed = piece.packedTarget {
@@ -113,7 +113,7 @@ final class PieceDelivery: @unchecked Sendable {
         try channel.begin(2 * number + 1, outgoing: messages[number].resultsOut, incoming: messages[number].resultsIn)
     }
 
-    private func unpack(_ parcel: Parcel) {
-        if let packed = parcel.packed { BFloat16.unpack(packed, into: parcel.values) }
+    private func unpack(_ message: PieceMessage) {
+        if let packed = message.packed { BFloat16.unpack(packed, into: message.values) }
     }
 }
