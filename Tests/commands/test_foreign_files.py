@@ -53,14 +53,3 @@ def test_no_process_for_the_child(data, tmp_path):
     subprocess.run(["cc", "-shared", "-fPIC", "-fno-builtin", "-o", tmp_path / "spawn.so", tmp_path / "spawn.c"], check=True)
     finished = Running(["data", "verify", data], environment={"LD_PRELOAD": str(tmp_path / "spawn.so")}).wait()
     assert finished.code == 0 and len(finished.warnings) == 1 and "child process" in finished.err, finished
-
-
-def test_many_labels(tmp_path):
-    """The child may take memory and time for as many labels as there are examples."""
-    count = 40_000_000
-    with h5py.File(tmp_path / "many.h5", "w") as file:
-        # A chunk that is written is a few bytes; the others have the fill value.
-        file.create_dataset("samples", (count, 1), "i1", chunks=(count, 1), compression=1, fillvalue=1)[0] = 1
-        file.create_dataset("labels", (count,), "i1", chunks=(count,), compression=1)[0] = 1
-    finished = gan_dist("data", "info", tmp_path / "many.h5")
-    assert finished.code == 0 and "1: 1" in finished.out, finished
