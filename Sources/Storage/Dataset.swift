@@ -98,9 +98,9 @@ public final class Dataset: Sendable {
         get throws(StorageError) {
             guard hasLabels else { return nil }
             if case .absent = try file.object("/labels") { return nil }
-            let labels = try file.dataset("/labels")
-            try labels.checkStorage()
-            return try labels.readLabels(examples: count)
+            let stored = try file.dataset("/labels")
+            try stored.checkStorage()
+            return try stored.cachingRow(of: stored.readChunk()).readLabels(examples: count)
         }
     }
 
