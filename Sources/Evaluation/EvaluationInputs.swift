@@ -52,14 +52,18 @@ final class EvaluationInputs {
     convenience init(_ request: EvaluationRequest, _ context: EvaluationContext) throws {
         // What a checkpoint was trained on is named in it.
         let trained = try context.communicator.decidedByRoot {
-            guard request.data == nil, let checkpoint = request.checkpoint,
-                  let data = try? GeneratorModel(Checkpoint.read(checkpoint) { _ in }).configuration.data,
-                  let file = data.file else { return "" }
-            return [file, data.dataset ?? ""].joined(separator: "\u{1F}")
+            guard let checkpoint = request.checkpoint,
+                  let data = try? GeneratorModel(Checkpoint.read(checkpoint) { _ in }).configuration.data else { return "\u{1F}" }
+            return [data.file ?? "", data.dataset ?? ""].joined(separator: "\u{1F}")
         }.components(separatedBy: "\u{1F}")
         var files: [(String, String?)] = [request.samples].compactMap { $0.map { ($0, nil) } }
-        files += [request.data, request.heldOut].compactMap { $0.map { ($0, request.dataset) } }
-        if trained.count == 2 { files.append((trained[0], request.dataset ?? (trained[1].isEmpty ? nil : trained[1]))) }
+        // Files that may have the run's name for their examples, or the usual one, are looked at when that is known.
+        if request.dataset != nil || trained[1].isEmpty {
+            files += [request.data, request.heldOut].compactMap { $0.map { ($0, request.dataset) } }
+        }
+        if request.data == nil, !trained[0].isEmpty {
+            files.append((trained[0], request.dataset ?? (trained[1].isEmpty ? nil : trained[1])))
+        }
         try context.communicator.inspect(files)
         self.init(try context.communicator.agreed { try Files(request, context.console) }, request)
     }

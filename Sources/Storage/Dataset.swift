@@ -67,7 +67,7 @@ public final class Dataset: Sendable {
     public init(
         _ path: String, dataset name: String? = nil, options: DatasetOptions = .tool, labelled: Bool = false
     ) throws(StorageError) {
-        try DatasetInspection.require(path, dataset: name)
+        try DatasetInspection.require(path, dataset: name, options: options)
         file = try HDF5File.openToRead(path)
         self.options = options
         do {

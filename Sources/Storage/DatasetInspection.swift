@@ -18,20 +18,22 @@ public enum DatasetInspection {
     }
 
     private static let command = "inspect-dataset"
-    private static let finished = "finished", outOfMemory = "out of memory"
+    private static let finished = "finished"
+    private static let separator: Character = "\u{1F}"
 
     /// Files are looked at from now on; for a program that calls ``answerIfAsked()`` first.
     public static func enable() { state.withLock { $0.isEnabled = true } }
 
-    /// Has a child look at the file, once a process: at one dataset (nil finds it as ``Dataset`` does).
-    public static func require(_ path: String, dataset: String?) throws(StorageError) {
-        try require(path, ["dataset", path, dataset ?? ""])
+    /// Has a child look at the file, once a process: at one dataset (nil finds it as ``Dataset`` does). `options`: of the command at
+    /// hand, whose words a refusal has.
+    public static func require(_ path: String, dataset: String?, options: DatasetOptions) throws(StorageError) {
+        try require(path, ["dataset", path, dataset ?? ""], options)
     }
 
     /// The same for all objects of the file; one whose datasets were found good is not looked at again.
     static func require(_ path: String) throws(StorageError) {
         if state.withLock({ $0.good.contains { $0[1] == path } }) { return }
-        try require(path, ["file", path, ""])
+        try require(path, ["file", path, ""], .tool)
     }
 
     /// Another process of the job has had it looked at.
@@ -39,22 +41,25 @@ public enum DatasetInspection {
         state.withLock { _ = $0.good.insert(["dataset", path, dataset ?? ""]) }
     }
 
-    private static func require(_ path: String, _ question: [String]) throws(StorageError) {
+    private static func require(_ path: String, _ question: [String], _ options: DatasetOptions) throws(StorageError) {
         guard state.withLock({ $0.isEnabled && !$0.good.contains(question) }) else { return }
         // What is no HDF5 file needs no child: who opens it says so.
         guard (try? HDF5File.checkSignature(path)) != nil else { return }
-        guard let (answer, signal) = ask(question) else {
+        guard let (answer, signal) = ask(question + [options.rawValue]) else {
             let text = "gan-dist: warning: \(path) is read without a first look in a child process, "
                 + "which cannot be started: \(errorText(errno))\n"
             _ = text.withCString { write(STDERR_FILENO, $0, strlen($0)) }
             return accept(question)
         }
-        // What the child was refused this process will be refused, too, and says it in the words of its own command.
         if answer == finished { return accept(question) }
-        if answer == outOfMemory {
-            throw .badData("\(path) asks for more memory than a first look at a file may take.", remedy: """
-                Allow the job more (ulimit -v), or rewrite the file with smaller chunks; a damaged file asks for too much, too.
-                """)
+        // What the child was refused this process does not try: HDF5 reads memory that a damaged file left unset, and what is an error
+        // there may be a loop here.
+        let parts = answer.split(separator: separator, omittingEmptySubsequences: false).map(String.init)
+        if parts.count == 3, let kind = Int32(parts[0]).flatMap(StorageError.Kind.init) {
+            throw StorageError(kind, parts[1], remedy: parts[1].contains("memory allocation failed") ? """
+                It asks for more memory than a first look may take: allow the job more (ulimit -v), or rewrite it with smaller chunks; a \
+                damaged file asks for too much, too.
+                """ : parts[2])
         }
         let end = child_is_out_of_time(signal) != 0 ? "HDF5 reads it without end" : "HDF5 crashed while it was read"
         throw .badData("\(path) is damaged: \(end).", remedy: "Copy or make the file again.")
@@ -85,20 +90,21 @@ public enum DatasetInspection {
     /// Call it first in the program. If this process was started to look at a file, it does that and ends.
     public static func answerIfAsked() {
         let arguments = CommandLine.arguments
-        guard arguments.count == 5, arguments[1] == command else { return }
+        guard arguments.count == 6, arguments[1] == command else { return }
         child_end_with_parent()
         var answer = finished
         do throws(StorageError) {
-            try look(at: arguments[3], dataset: arguments[4].isEmpty ? nil : arguments[4], whole: arguments[2] == "file")
+            try look(at: arguments[3], dataset: arguments[4].isEmpty ? nil : arguments[4], whole: arguments[2] == "file",
+                     DatasetOptions(rawValue: arguments[5]) ?? .tool)
         } catch {
-            if error.message.contains("memory allocation failed") { answer = outOfMemory }
+            answer = [String(error.kind.rawValue), error.message, error.remedy].joined(separator: String(separator))
         }
         let bytes = Array(answer.utf8)
         _ = write(STDOUT_FILENO, bytes, bytes.count)
         _exit(0)
     }
 
-    private static func look(at path: String, dataset name: String?, whole: Bool) throws(StorageError) {
+    private static func look(at path: String, dataset name: String?, whole: Bool, _ options: DatasetOptions) throws(StorageError) {
         // 200 MB are what the program and its libraries map.
         child_limit_memory(1 << 30)
         let size = try InputFile(path).size
@@ -106,10 +112,10 @@ public enum DatasetInspection {
         if whole {
             let file = try HDF5File.openToRead(path)
             var left = 10_000
-            walk(file, "/", depth: 0, &left)
+            try walk(file, "/", depth: 0, &left)
             return
         }
-        let dataset = try Dataset(path, dataset: name, labelled: true)
+        let dataset = try Dataset(path, dataset: name, options: options, labelled: true)
         // All of them at once: more are left to who uses them.
         if dataset.count <= 1 << 26 {
             child_limit_memory(1 << 30 + 40 * dataset.count)
@@ -119,23 +125,23 @@ public enum DatasetInspection {
         try readSome(dataset.stored)
     }
 
-    /// Opens all that is there. What HDF5 refuses will be refused again where it is wanted.
-    private static func walk(_ file: HDF5File, _ path: String, depth: Int, _ left: inout Int) {
+    /// Opens all that is there. Attributes that cannot be read are damage; an object or values that cannot may not be wanted.
+    private static func walk(_ file: HDF5File, _ path: String, depth: Int, _ left: inout Int) throws(StorageError) {
         guard depth < 16, left > 0 else { return }
         left -= 1
         switch path == "/" ? nil : try? file.object(path) {
         case .dataset(let dataset):
-            _ = try? dataset.location.attributes()
+            _ = try dataset.location.attributes()
             guard (try? dataset.checkStorage(anyFilter: true)) != nil else { return }
             try? readSome(dataset)
         case .group(let group):
-            _ = try? group.location.attributes()
-            for name in (try? group.names()) ?? [] { walk(file, "\(path)/\(name)", depth: depth + 1, &left) }
+            _ = try group.location.attributes()
+            for name in (try? group.names()) ?? [] { try walk(file, "\(path)/\(name)", depth: depth + 1, &left) }
         case .absent?: return
         case nil:
             guard path == "/" else { return }
-            _ = try? file.root.attributes()
-            for name in (try? file.root.names()) ?? [] { walk(file, "/\(name)", depth: depth + 1, &left) }
+            _ = try file.root.attributes()
+            for name in (try? file.root.names()) ?? [] { try walk(file, "/\(name)", depth: depth + 1, &left) }
         }
     }
 

@@ -40,7 +40,7 @@ public struct ValueRange: Sendable {
 
 /// How the user of the command at hand says which dataset of a file is meant, and which of its values are black and
 /// white.
-public enum DatasetOptions: Sendable {
+public enum DatasetOptions: String, Sendable {
     /// `train`: keys of the configuration.
     case configuration
     /// `data import`: options.

@@ -65,7 +65,7 @@ public final class Run {
             return table
         }
         if let file = session.configuration.data.file {
-            try communicator.inspect([(file, session.configuration.data.dataset)])
+            try communicator.inspect([(file, session.configuration.data.dataset)], options: .configuration)
         }
         let data = try communicator.agreed { try TrainingData(session.configuration, checkpoint: session.checkpoint) }
         dataset = data
