@@ -30,17 +30,25 @@ let package = Package(
         .target(name: "CChild"),
         .target(name: "CStart"),
         .target(name: "CPictures", dependencies: ["CPNG", "CJPEG", "CWebP", "CTIFF"]),
-        .target(name: "Storage", dependencies: [
-            "CChild", "CCrash", "CHDF5", "CPictures", "CPNG", "CGIF", "CZlib", "CZip", "CCrypto", "Kernels",
-        ]),
-        .target(name: "Adversarial", dependencies: ["CLinux", "CStart", "Nets", "Collectives", "Storage", "Yams"], resources: [.embedInCode("Presets")]),
+        .target(
+            name: "Storage",
+            dependencies: [
+                "CChild", "CCrash", "CHDF5", "CPictures", "CPNG", "CGIF", "CZlib", "CZip", "CCrypto", "Kernels",
+            ]),
+        .target(
+            name: "Adversarial", dependencies: ["CLinux", "CStart", "Nets", "Collectives", "Storage", "Yams"],
+            resources: [.embedInCode("Presets")]),
         .target(name: "Export", dependencies: ["Adversarial", "Nets", "Kernels", "Storage"]),
-        .target(name: "Report", dependencies: ["Adversarial", "Storage"]),
+        .target(name: "Report", dependencies: ["Adversarial", "Storage"], resources: [.embedInCode("page.css")]),
         .target(name: "Evaluation", dependencies: ["Adversarial"]),
-        .executableTarget(name: "gan-dist", dependencies: [
-            "CStart", "Adversarial", "Evaluation", "Report", "Export", "Storage", .product(name: "ArgumentParser", package: "swift-argument-parser"),
-        ]),
-        .executableTarget(name: "mpi-tests", dependencies: ["Adversarial", "Collectives"], path: "Tests/mpi", exclude: ["run"]),
+        .executableTarget(
+            name: "gan-dist",
+            dependencies: [
+                "CStart", "Adversarial", "Evaluation", "Report", "Export", "Storage",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ]),
+        .executableTarget(
+            name: "mpi-tests", dependencies: ["Adversarial", "Collectives"], path: "Tests/mpi", exclude: ["run"]),
 
         .testTarget(name: "KernelsTests", dependencies: ["Kernels"]),
         .target(name: "AllocationCount", path: "Tests/AllocationCount"),

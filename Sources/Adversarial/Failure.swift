@@ -11,8 +11,8 @@ public enum ExitCode: Int32, Sendable {
     case diverged = 80
 }
 
-/// Why the program cannot go on: one sentence that names the file, key or rank and the value, one that says what to do, and
-/// the exit code.
+/// Why the program cannot go on: one sentence that names the file, key or rank and the value, one that says what to
+/// do, and the exit code.
 public struct Failure: Error, CustomStringConvertible {
     public let code: ExitCode
     public let message: String

@@ -3,17 +3,20 @@ import Kernels
 
 /// What the two players minimise: costs of the discriminator's logits, of real and of generated examples together.
 ///
-/// Costs are of the mean over a minibatch of n rows (a row is what D judges as one: an example, or a pack of them), of which a call
-/// sees the rows of one shard. A call returns the *sum* of its rows' costs, in Double and in the order of the rows, and writes the
-/// derivative of the minibatch's mean cost with respect to each logit. This is the one place that loops over logits.
+/// Costs are of the mean over a minibatch of n rows (a row is what D judges as one: an example, or a pack of them),
+/// of which a call sees the rows of one shard. A call returns the *sum* of its rows' costs, in Double and in the
+/// order of the rows, and writes the derivative of the minibatch's mean cost with respect to each logit. This is the
+/// one place that loops over logits.
 public protocol Objective: Sendable {
-    /// Whether a logit is log(p / (1 − p)) of D's probability p that the example is real: only then D(x), V(D, G) and the bound of the
-    /// Jensen–Shannon divergence mean something.
+    /// Whether a logit is log(p / (1 − p)) of D's probability p that the example is real: only then D(x), V(D, G) and
+    /// the bound of the Jensen–Shannon divergence mean something.
     var isLogOdds: Bool { get }
     /// What the reported cost of D is of the sum of its two halves.
     var weight: Double { get }
     /// D's cost. Row i of `real` stands beside row i of `fake`.
-    func discriminator(real: Floats, fake: Floats, of rows: Int, into slopes: (real: Floats, fake: Floats)) -> (real: Double, fake: Double)
+    func discriminator(
+        real: Floats, fake: Floats, of rows: Int, into slopes: (real: Floats, fake: Floats)
+    ) -> (real: Double, fake: Double)
     /// G's cost.
     func generator(fake: Floats, of rows: Int, into slopes: Floats) -> Double
 }
@@ -74,7 +77,8 @@ struct LogOddsFigures {
 
 /// The generator's cost on the discriminator's logit s of a generated example.
 ///
-/// Sources: Goodfellow et al. 2014 §3 (minimax, non-saturating); Goodfellow 2016, tutorial §3.2.3 and §3.2.5 (maximum likelihood).
+/// Sources: Goodfellow et al. 2014 §3 (minimax, non-saturating); Goodfellow 2016, tutorial §3.2.3 and §3.2.5 (maximum
+/// likelihood).
 public enum GeneratorLoss: String, CaseIterable, Sendable {
     /// log(1 − D(G(z))) = −softplus(s).
     case minimax
@@ -83,8 +87,9 @@ public enum GeneratorLoss: String, CaseIterable, Sendable {
     /// −exp(σ⁻¹(D(G(z)))) = −exp(s).
     case maximumLikelihood
 
-    /// Beyond this logit the exponential of ``maximumLikelihood`` goes on along its tangent, so that value and slope stay
-    /// finite for every finite logit, and the squares of gradients (Adam) within float32. e³⁰ is a likelihood ratio of 10¹³.
+    /// Beyond this logit the exponential of ``maximumLikelihood`` goes on along its tangent, so that value and slope
+    /// stay finite for every finite logit, and the squares of gradients (Adam) within float32. e³⁰ is a likelihood
+    /// ratio of 10¹³.
     public static let largestExponent = 30.0
 
     public func value(_ logit: Double) -> Double {
@@ -92,7 +97,8 @@ public enum GeneratorLoss: String, CaseIterable, Sendable {
         case .minimax: -softplus(logit)
         case .nonSaturating: softplus(-logit)
         case .maximumLikelihood:
-            logit <= Self.largestExponent ? -exp(logit) : -exp(Self.largestExponent) * (1 + logit - Self.largestExponent)
+            logit <= Self.largestExponent
+                ? -exp(logit) : -exp(Self.largestExponent) * (1 + logit - Self.largestExponent)
         }
     }
 
@@ -106,8 +112,8 @@ public enum GeneratorLoss: String, CaseIterable, Sendable {
     }
 }
 
-/// The discriminator's cost: −log D(x) − log(1 − D(G(z))), the cross-entropy of its two halves (Goodfellow et al. 2014, eq. 1),
-/// with one-sided label smoothing (Salimans et al. 2016 §3.4).
+/// The discriminator's cost: −log D(x) − log(1 − D(G(z))), the cross-entropy of its two halves (Goodfellow et al.
+/// 2014, eq. 1), with one-sided label smoothing (Salimans et al. 2016 §3.4).
 public struct DiscriminatorLoss: Sendable {
     /// Whether the two halves are added (sum) or averaged (mean).
     public enum Reduction: String, CaseIterable, Sendable { case sum, mean }

@@ -1,7 +1,8 @@
 #pragma once
 #include <hdf5.h>
 
-// HDF5's constants are macros that call H5open() or cast, which Swift does not import. Each getter keeps the name that HDF5 gives.
+// HDF5's constants are macros that call H5open() or cast, which Swift does not import. Each getter keeps the name
+// that HDF5 gives.
 #define GAN_DIST_H5_GETTER(type, name, field) \
     __attribute__((swift_name("getter:" name "()"))) static inline type gan_dist_##field(void)
 

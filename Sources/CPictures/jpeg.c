@@ -52,7 +52,8 @@ static void convert(const JSAMPLE *row, unsigned width, unsigned char *pixels) {
 
 static void read_rows(j_decompress_ptr info, const struct picture *picture, unsigned char *pixels) {
     int cmyk = info->out_color_space == JCS_CMYK;
-    JSAMPARRAY inks = info->mem->alloc_sarray((j_common_ptr)info, JPOOL_IMAGE, info->output_width * info->output_components, 1);
+    JSAMPARRAY inks = info->mem->alloc_sarray(
+      (j_common_ptr)info, JPOOL_IMAGE, info->output_width * info->output_components, 1);
     while (info->output_scanline < info->output_height) {
         JSAMPROW row = pixels + (size_t)info->output_scanline * picture->width * picture->components;
         if (cmyk) {
@@ -81,7 +82,8 @@ static void describe(j_decompress_ptr info, struct picture *picture) {
     }
 }
 
-int picture_read_jpeg(const unsigned char *bytes, size_t count, struct picture *picture, unsigned char *pixels, char *text) {
+int picture_read_jpeg(const unsigned char *bytes, size_t count, struct picture *picture, unsigned char *pixels,
+                      char *text) {
     struct jpeg_decompress_struct info;
     struct jpeg_reading reading;
     memset(&info, 0, sizeof info);

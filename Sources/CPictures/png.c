@@ -37,7 +37,8 @@ static void skip_what_is_not_needed(png_structp png) {
     png_set_chunk_malloc_max(png, 0);
 }
 
-int picture_read_png(const unsigned char *bytes, size_t count, struct picture *picture, unsigned char *pixels, char *text) {
+int picture_read_png(const unsigned char *bytes, size_t count, struct picture *picture, unsigned char *pixels,
+                     char *text) {
     struct png_reading reading = {bytes, count, text};
     png_structp png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &reading, give_up, ignore);
     png_infop info = png ? png_create_info_struct(png) : NULL;

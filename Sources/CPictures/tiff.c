@@ -96,14 +96,16 @@ static int read_open(TIFF *tif, struct picture *picture, unsigned char *pixels, 
     return done;
 }
 
-int picture_read_tiff(const unsigned char *bytes, size_t count, struct picture *picture, unsigned char *pixels, char *text) {
+int picture_read_tiff(const unsigned char *bytes, size_t count, struct picture *picture, unsigned char *pixels,
+                      char *text) {
     struct tiff_reading reading = {bytes, count, 0, text};
     text[0] = 0;
     TIFFSetWarningHandler(NULL);
     TIFFSetErrorHandler(NULL);
     TIFFSetErrorHandlerExt(keep_error);
     // "m": by the functions, not by a map of the file.
-    TIFF *tif = TIFFClientOpen("TIFF", "rm", &reading, read_bytes, write_nothing, seek, close_nothing, size_of, NULL, NULL);
+    TIFF *tif =
+      TIFFClientOpen("TIFF", "rm", &reading, read_bytes, write_nothing, seek, close_nothing, size_of, NULL, NULL);
     int done = tif && read_open(tif, picture, pixels, text);
     if (tif) TIFFClose(tif);
     if (!done && text[0] == 0) snprintf(text, PICTURE_TEXT, "its TIFF data are cut or damaged");

@@ -29,7 +29,8 @@ static int read_first(const WebPData *data, const struct picture *picture, unsig
     return done;
 }
 
-int picture_read_webp(const unsigned char *bytes, size_t count, struct picture *picture, unsigned char *pixels, char *text) {
+int picture_read_webp(const unsigned char *bytes, size_t count, struct picture *picture, unsigned char *pixels,
+                      char *text) {
     WebPData data = {bytes, count};
     WebPDemuxer *file = WebPDemux(&data);
     WebPBitstreamFeatures features;

@@ -4,8 +4,8 @@
 
 #include "vectors.h"
 
-/// Writes sums to rows of 16, or adds them. Sums are begun at zero and added when they are whole: over thousands of terms a sum of sums is
-/// several times as exact.
+/// Writes sums to rows of 16, or adds them. Sums are begun at zero and added when they are whole: over thousands of
+/// terms a sum of sums is several times as exact.
 static inline __attribute__((always_inline)) void writeSums(const float16 sums[rowsAtATime], float *c, bool adding) {
 #pragma unroll
     for (int r = 0; r < rowsAtATime; r++) {
@@ -14,9 +14,10 @@ static inline __attribute__((always_inline)) void writeSums(const float16 sums[r
     }
 }
 
-/// c[r] (+)= Σ_k A[r, k] · b[k] for `rowsAtATime` rows, b and c of 16 columns; the columns of A lie in panels of 16, `panelStep` apart.
-/// With `ahead` the values so far from A's are fetched.
-static inline void multiplyRows(const float *a, ptrdiff_t panelStep, ptrdiff_t panels, const float *b, float *c, bool adding, ptrdiff_t ahead) {
+/// c[r] (+)= Σ_k A[r, k] · b[k] for `rowsAtATime` rows, b and c of 16 columns; the columns of A lie in panels of 16,
+/// `panelStep` apart. With `ahead` the values so far from A's are fetched.
+static inline void multiplyRows(const float *a, ptrdiff_t panelStep, ptrdiff_t panels, const float *b, float *c,
+                                bool adding, ptrdiff_t ahead) {
     float16 sums[rowsAtATime];
 #pragma unroll
     for (int r = 0; r < rowsAtATime; r++) sums[r] = (float16)0;
@@ -30,8 +31,8 @@ static inline void multiplyRows(const float *a, ptrdiff_t panelStep, ptrdiff_t p
     writeSums(sums, c, adding);
 }
 
-/// c[r] = Σ_k A[k, r] · b[k] over `count` rows of A and b, for `rowsAtATime` of the 16 columns of A, while as many rows are fetched of
-/// what is wanted `next`, if there is.
+/// c[r] = Σ_k A[k, r] · b[k] over `count` rows of A and b, for `rowsAtATime` of the 16 columns of A, while as many
+/// rows are fetched of what is wanted `next`, if there is.
 static inline void multiplyColumns(const float *a, const float *b, ptrdiff_t count, float *c, const float *next) {
     float16 sums[rowsAtATime];
 #pragma unroll
@@ -40,9 +41,10 @@ static inline void multiplyColumns(const float *a, const float *b, ptrdiff_t cou
     writeSums(sums, c, false);
 }
 
-/// c[r] (+)= Σ_k a[r · rowStep + k · step] · b[k] over `count` rows of b, for `rowsAtATime` rows of c, both of 16 columns.
-static inline void multiplyStrided(const float *a, ptrdiff_t rowStep, ptrdiff_t step, ptrdiff_t count, const float *b, float *c, bool adding,
-                                   WantedLines wanted) {
+/// c[r] (+)= Σ_k a[r · rowStep + k · step] · b[k] over `count` rows of b, for `rowsAtATime` rows of c, both of 16
+/// columns.
+static inline void multiplyStrided(const float *a, ptrdiff_t rowStep, ptrdiff_t step, ptrdiff_t count, const float *b,
+                                   float *c, bool adding, WantedLines wanted) {
     float16 sums[rowsAtATime];
 #pragma unroll
     for (int r = 0; r < rowsAtATime; r++) sums[r] = (float16)0;
@@ -51,7 +53,8 @@ static inline void multiplyStrided(const float *a, ptrdiff_t rowStep, ptrdiff_t 
 }
 
 /// The same with b and c of 8 columns.
-static inline void multiplyStridedNarrow(const float *a, ptrdiff_t rowStep, ptrdiff_t step, ptrdiff_t count, const float *b, float *c, bool adding) {
+static inline void multiplyStridedNarrow(const float *a, ptrdiff_t rowStep, ptrdiff_t step, ptrdiff_t count,
+                                         const float *b, float *c, bool adding) {
     float8 sums[rowsAtATime];
 #pragma unroll
     for (int r = 0; r < rowsAtATime; r++) sums[r] = (float8)0;

@@ -1,6 +1,7 @@
 #pragma once
 
-// What Swift's SIMD types lack: square roots of whole vectors, permutations of two vectors, and products kept in registers.
+// What Swift's SIMD types lack: square roots of whole vectors, permutations of two vectors, and products kept in
+// registers.
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -10,14 +11,14 @@ typedef float float16 __attribute__((ext_vector_type(16)));
 typedef float unalignedFloat8 __attribute__((ext_vector_type(8), aligned(4)));
 typedef float unalignedFloat16 __attribute__((ext_vector_type(16), aligned(4)));
 
-/// √x of eight values, each correctly rounded. (SIMD8.squareRoot() takes each lane by itself, through the C library where errno is
-/// concerned.)
+/// √x of eight values, each correctly rounded. (SIMD8.squareRoot() takes each lane by itself, through the C library
+/// where errno is concerned.)
 static inline float8 squareRoots(float8 x) { return __builtin_elementwise_sqrt(x); }
 
 /// Transposes 16 × 16 values whose rows lie `step` apart; the result's lie one after another.
 ///
-/// The place of a value has eight bits, four of the row and four of the column. Sorting two rows by the parity of the column rotates
-/// them by one; four times exchanges row and column.
+/// The place of a value has eight bits, four of the row and four of the column. Sorting two rows by the parity of the
+/// column rotates them by one; four times exchanges row and column.
 static inline void transpose16(const float *source, ptrdiff_t step, float *result) {
     float16 rows[16], sorted[16];
 #pragma unroll
@@ -43,10 +44,12 @@ static inline void prefetch(const float *address) { __builtin_prefetch(address);
 /// The same, into the second-level cache.
 static inline void prefetchFar(const float *address) { __builtin_prefetch(address, 0, 2); }
 
-/// The same for a line that is to be written: writes that miss the cache are served one after another, unless asked for early.
+/// The same for a line that is to be written: writes that miss the cache are served one after another, unless asked
+/// for early.
 static inline void prefetchForWriting(float *address) { __builtin_prefetch(address, 1); }
 
-/// Rows of a product that are summed at a time: as many as the registers hold (AVX-512 has 32 of 16 values, AVX2 16 of 8).
+/// Rows of a product that are summed at a time: as many as the registers hold (AVX-512 has 32 of 16 values, AVX2 16
+/// of 8).
 #ifdef __AVX512F__
 enum { rowsAtATime = 8 };
 #else
@@ -75,12 +78,16 @@ typedef struct {
     ptrdiff_t logLines;
 } WantedLines;
 
-/// sums[r] += Σ a[r · rowStep + k · step] · b[16k ..< 16k + 16] over k < count; meanwhile `count` of the lines wanted are fetched.
+/// sums[r] += Σ a[r · rowStep + k · step] · b[16k ..< 16k + 16] over k < count; meanwhile `count` of the lines wanted
+/// are fetched.
 static inline __attribute__((always_inline)) void addToRows(
     float16 sums[rowsAtATime], const float *a, ptrdiff_t rowStep, ptrdiff_t step, ptrdiff_t count, const float *b,
     WantedLines wanted) {
     for (ptrdiff_t k = 0; k < count; k++) {
-        if (wanted.first) prefetchFar(wanted.first + (k >> wanted.logLines) * wanted.step + 16 * (k & (((ptrdiff_t)1 << wanted.logLines) - 1)));
+        if (wanted.first) {
+            const ptrdiff_t line = k & (((ptrdiff_t)1 << wanted.logLines) - 1);
+            prefetchFar(wanted.first + (k >> wanted.logLines) * wanted.step + 16 * line);
+        }
         const float16 row = *(const unalignedFloat16 *)(b + 16 * k);
 #pragma unroll
         for (int r = 0; r < rowsAtATime; r++) {

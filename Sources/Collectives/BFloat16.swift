@@ -1,8 +1,10 @@
 import Kernels
 
-/// float32 without the lower 16 of its 23 bits of fraction: half the bytes, the same range, a relative error of at most 2⁻⁹.
+/// float32 without the lower 16 of its 23 bits of fraction: half the bytes, the same range, a relative error of at
+/// most 2⁻⁹.
 ///
-/// Two of them lie in the place of one float32: a vector of n values is packed into ⌈n/2⌉ places, the first value in the lower half.
+/// Two of them lie in the place of one float32: a vector of n values is packed into ⌈n/2⌉ places, the first value in
+/// the lower half.
 enum BFloat16 {
     /// How many float32 places `count` packed values take.
     static func places(_ count: Int) -> Int { (count + 1) / 2 }
@@ -23,7 +25,8 @@ enum BFloat16 {
             let even = SIMD16<UInt32>(repeating: 0x7FFF) &+ (bits &>> 16 & 1)
             let magnitude = bits & 0x7FFF_FFFF
             let near = (bits &+ even) &>> 16, quiet = bits &>> 16 | 0x40
-            let halves = SIMD16<UInt16>(truncatingIfNeeded: near.replacing(with: quiet, where: magnitude .> 0x7F80_0000))
+            let halves = SIMD16<UInt16>(
+                truncatingIfNeeded: near.replacing(with: quiet, where: magnitude .> 0x7F80_0000))
             target.storeBytes(of: halves, toByteOffset: 32 &* vector, as: SIMD16<UInt16>.self)
         }
         for index in vectors &* 16 ..< values.count {
@@ -32,12 +35,15 @@ enum BFloat16 {
     }
 
     static func unpack(_ packed: Floats, into values: Floats) {
-        precondition(packed.count == places(values.count), "\(packed.count) places unpacked into \(values.count) values")
+        precondition(
+            packed.count == places(values.count), "\(packed.count) places unpacked into \(values.count) values")
         let source = UnsafeRawPointer(packed.base), target = UnsafeMutableRawPointer(values.base)
         let vectors = values.count / 16
         for vector in 0 ..< vectors {
             let halves = source.loadUnaligned(fromByteOffset: 32 &* vector, as: SIMD16<UInt16>.self)
-            target.storeBytes(of: SIMD16<UInt32>(truncatingIfNeeded: halves) &<< 16, toByteOffset: 64 &* vector, as: SIMD16<UInt32>.self)
+            target.storeBytes(
+                of: SIMD16<UInt32>(truncatingIfNeeded: halves) &<< 16, toByteOffset: 64 &* vector,
+                as: SIMD16<UInt32>.self)
         }
         for index in vectors &* 16 ..< values.count {
             let half = source.loadUnaligned(fromByteOffset: 2 &* index, as: UInt16.self)

@@ -3,7 +3,8 @@ import Synchronization
 
 /// A thread that does one piece of work after another while the rank's main thread goes on.
 ///
-/// Between ``begin()`` and the return of ``wait()`` what the work uses is the communication thread's, but for what is atomic.
+/// Between ``begin()`` and the return of ``wait()`` what the work uses is the communication thread's, but for what is
+/// atomic.
 final class CommunicationThread {
     /// What the two threads tell each other, under the lock but for the flags.
     private final class State: @unchecked Sendable {

@@ -1,5 +1,5 @@
-/// Small values, built on `gather` and `broadcast` so that all communicators share them. They allocate: not for every layer
-/// of a step; once a step is fine.
+/// Small values, built on `gather` and `broadcast` so that all communicators share them. They allocate: not for every
+/// layer of a step; once a step is fine.
 extension Communicator {
     /// Every rank's value, in the order of ranks.
     public func gather<Value: BitwiseCopyable>(_ value: Value) throws -> [Value] {
@@ -75,8 +75,9 @@ extension Communicator {
         return hosts.count { $0 == host }
     }
 
-    /// Runs `body` on every rank, then agrees on the outcome: if it threw on any rank, every rank throws (the rank itself its
-    /// error, the others a ``RankFailure`` that quotes the lowest such rank's). For what may fail on one rank alone: a file, memory.
+    /// Runs `body` on every rank, then agrees on the outcome: if it threw on any rank, every rank throws (the rank
+    /// itself its error, the others a ``RankFailure`` that quotes the lowest such rank's). For what may fail on one
+    /// rank alone: a file, memory.
     public func together<Value>(_ body: () throws -> Value) throws -> Value {
         let outcome = Result(catching: body)
         var message: String?

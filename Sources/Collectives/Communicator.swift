@@ -1,6 +1,7 @@
 import Kernels
 
-/// A group of ranks that compute together. Every method but ``abort(_:)`` is collective: all ranks call it, in the same order.
+/// A group of ranks that compute together. Every method but ``abort(_:)`` is collective: all ranks call it, in the
+/// same order.
 ///
 /// Three kinds: MPI (``MPICommunicator``), one process alone (``SoloCommunicator``), and threads of one process
 /// (``ThreadCommunicator``, for tests). What is built on these methods (values of one rank, agreement, ordered sums)
@@ -24,9 +25,9 @@ public protocol Communicator: AnyObject {
     /// A way for messages between pairs of ranks, apart from all else that this communicator carries.
     /// `tags`: how many tags its messages have, 0 ..< tags; the same everywhere.
     func channel(tags: Int) throws -> any Channel
-    /// Zeroed memory of `count` values that all ranks in `group` (which contains this rank, and whose ranks are on one node)
-    /// read and write. Every rank calls it, each with its group. Nil on every rank if any group could not have it:
-    /// no room in /dev/shm, or refused by the library.
+    /// Zeroed memory of `count` values that all ranks in `group` (which contains this rank, and whose ranks are on
+    /// one node) read and write. Every rank calls it, each with its group. Nil on every rank if any group could not
+    /// have it: no room in /dev/shm, or refused by the library.
     func sharedMemory(count: Int, group: Range<Int>) throws -> (any SharedMemory)?
     /// Ends every rank of the job with `code`. Does not return.
     func abort(_ code: Int32) -> Never
@@ -42,13 +43,14 @@ public struct Message {
     }
 }
 
-/// Messages between pairs of ranks that are under way while the ranks do other things. It lives as long as its communicator.
+/// Messages between pairs of ranks that are under way while the ranks do other things. It lives as long as its
+/// communicator.
 public protocol Channel: AnyObject {
     /// Whether one other thread may use the channel while the communicator's own goes on using that.
     var allowsThread: Bool { get }
-    /// Begins to send and to receive. Each `outgoing` has exactly one matching `incoming` of its tag and equal length on the peer; several
-    /// of one tag between the same pair match in their order. No rank is its own peer. The values stay as they are until
-    /// ``isDone(_:)``, before which the tag is not begun again.
+    /// Begins to send and to receive. Each `outgoing` has exactly one matching `incoming` of its tag and equal length
+    /// on the peer; several of one tag between the same pair match in their order. No rank is its own peer. The
+    /// values stay as they are until ``isDone(_:)``, before which the tag is not begun again.
     func begin(_ tag: Int, outgoing: [Message], incoming: [Message]) throws
     /// Whether this rank's messages of `tag` are sent and received. Moves those of all tags along: nothing else need.
     func isDone(_ tag: Int) throws -> Bool
@@ -62,6 +64,7 @@ public protocol SharedMemory: AnyObject {
     func barrier() throws
     /// Tells the group how far this rank has come, by a number that only grows from 0.
     func announce(_ progress: Int)
-    /// The least number that a rank of the group has announced; what each wrote before it did is seen by who has read it.
+    /// The least number that a rank of the group has announced; what each wrote before it did is seen by who has read
+    /// it.
     var leastAnnounced: Int { get }
 }

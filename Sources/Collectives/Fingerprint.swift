@@ -16,8 +16,9 @@ public struct Disagreement: Error, Equatable, CustomStringConvertible {
 }
 
 extension Communicator {
-    /// Throws on every rank the same ``Disagreement`` if `value` is not the same on all; it names the first rank that differs from the most
-    /// frequent value (from rank 0's, if several are as frequent). `subject` is a plural: "the program versions". Collective.
+    /// Throws on every rank the same ``Disagreement`` if `value` is not the same on all; it names the first rank that
+    /// differs from the most frequent value (from rank 0's, if several are as frequent). `subject` is a plural: "the
+    /// program versions". Collective.
     public func requireEqual(_ value: String, _ subject: @autoclosure () -> String) throws {
         try requireEqual(gather(value), subject()) { $0.isEmpty ? "nothing" : $0 }
     }
@@ -27,8 +28,10 @@ extension Communicator {
         try requireEqual(gather(value), subject()) { hexadecimal($0) }
     }
 
-    private func requireEqual<Value: Hashable>(_ values: [Value], _ subject: @autoclosure () -> String,
-                                               _ text: (Value) -> String) throws {
+    private func requireEqual<Value: Hashable>(
+        _ values: [Value], _ subject: @autoclosure () -> String,
+        _ text: (Value) -> String
+    ) throws {
         if values.allSatisfy({ $0 == values[0] }) { return }
         var most = values[0], mostTimes = 0
         for value in values {
@@ -36,7 +39,8 @@ extension Communicator {
             if times > mostTimes { (most, mostTimes) = (value, times) }
         }
         let rank = values.firstIndex { $0 != most }!
-        throw Disagreement(subject: subject(), rank: rank, host: try gather(host)[rank], value: text(values[rank]), others: text(most))
+        throw Disagreement(
+            subject: subject(), rank: rank, host: try gather(host)[rank], value: text(values[rank]), others: text(most))
     }
 }
 
@@ -47,9 +51,10 @@ private func hexadecimal(_ value: UInt64) -> String {
 
 /// A 64-bit hash of the bits of `values`, for finding ranks that have drifted apart; not for adversaries.
 ///
-/// Sixteen lanes of 32 bits, each stepped as in xxHash32: lane = rotate(lane + value·p₂, 13)·p₁. A step is a bijection of the lane for a given value
-/// and of the value for a given lane, so that one changed value always changes the hash's state. The lanes and the count are then mixed
-/// (the finaliser of SplitMix64). It is the same on any machine of the same byte order.
+/// Sixteen lanes of 32 bits, each stepped as in xxHash32: lane = rotate(lane + value·p₂, 13)·p₁. A step is a
+/// bijection of the lane for a given value and of the value for a given lane, so that one changed value always
+/// changes the hash's state. The lanes and the count are then mixed (the finaliser of SplitMix64). It is the same on
+/// any machine of the same byte order.
 public func fingerprint(of values: Floats, seed: UInt64 = 0) -> UInt64 {
     let first = SIMD16<UInt32>(repeating: 0x9E37_79B1), second = SIMD16<UInt32>(repeating: 0x85EB_CA77)
     var lanes = SIMD16<UInt32>(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15) &* second

@@ -11,14 +11,14 @@ import Kernels
 ///     }
 ///     let sum = try gradients.finish()
 ///
-/// Ordered, the bits of the sum depend on the shards' vectors and their number only, not on the number of ranks, nodes or
-/// processors, nor on the MPI library. All memory is taken by `init`; a step allocates none.
+/// Ordered, the bits of the sum depend on the shards' vectors and their number only, not on the number of ranks,
+/// nodes or processors, nor on the MPI library. All memory is taken by `init`; a step allocates none.
 public final class GradientSum {
     /// How numbers travel between nodes.
     public enum Precision: String, Codable, CaseIterable, Sendable {
         case float32
-        /// Partial sums and results are rounded to bfloat16 for each message, and added in float32: half the bytes. The sum then
-        /// depends on which ranks are on one node; it is still the same on all of them.
+        /// Partial sums and results are rounded to bfloat16 for each message, and added in float32: half the bytes.
+        /// The sum then depends on which ranks are on one node; it is still the same on all of them.
         case bfloat16
     }
 
@@ -49,14 +49,18 @@ public final class GradientSum {
     /// From where on the last shard is final and folded.
     private var settled: Int
 
-    /// For sums of vectors of `count` values, times `scale`. Collective. `piece`: how many values go to the other nodes together; nil for
-    /// messages long enough for the wire and short enough to begin early.
-    public init(count: Int, scale: Float = 1, table: ShardTable, communicator: any Communicator, kind: Kind = .ordered,
-                precision: Precision = .float32, piece: Int? = nil) throws {
+    /// For sums of vectors of `count` values, times `scale`. Collective. `piece`: how many values go to the other
+    /// nodes together; nil for messages long enough for the wire and short enough to begin early.
+    public init(
+        count: Int, scale: Float = 1, table: ShardTable, communicator: any Communicator, kind: Kind = .ordered,
+        precision: Precision = .float32, piece: Int? = nil
+    ) throws {
         precondition(count >= 1, "a sum of vectors of \(count) values")
         precondition(piece ?? 16 > 0 && (piece ?? 16) % 16 == 0, "pieces of \(piece ?? 0) values")
         precondition(kind != .mpi || precision == .float32, "MPI_Allreduce in \(precision.rawValue)")
-        precondition(table.ranks == communicator.size && table.rank == communicator.rank, "the shard table is another communicator's")
+        precondition(
+            table.ranks == communicator.size && table.rank == communicator.rank,
+            "the shard table is another communicator's")
         self.communicator = communicator
         self.kind = kind
         self.table = table
@@ -72,17 +76,21 @@ public final class GradientSum {
         }
         plain = nil
         func make(_ groups: [Range<Int>]) throws -> OrderedExchange? {
-            try OrderedExchange(count: count, table: table, communicator: communicator, groups: groups,
-                                piece: piece ?? max(1 << 18, communicator.size << 12), factor: scale, packs: precision == .bfloat16)
+            try OrderedExchange(
+                count: count, table: table, communicator: communicator, groups: groups,
+                piece: piece ?? max(1 << 18, communicator.size << 12), factor: scale, packs: precision == .bfloat16)
         }
         let alone = (0 ..< communicator.size).map { $0 ..< $0 + 1 }
         var exchange = try make(kind == .ordered ? GradientSum.runsOfEqual(communicator.nodes) : alone)
         if exchange == nil {
             exchange = try make(alone)
-            warning = "no shared memory for the gradients (is /dev/shm full?): the ranks of a node exchange messages, "
+            warning =
+                "no shared memory for the gradients (is /dev/shm full?): the ranks of a node exchange messages, "
                 + "which is slower and gives the same result"
         } else if exchange!.waitsForAll {
-            warning = "the MPI library has no MPI_THREAD_MULTIPLE: gradients travel between nodes only when all are computed, "
+            warning =
+                "the MPI library has no MPI_THREAD_MULTIPLE: gradients travel between nodes only when all are "
+                + "computed, "
                 + "which is slower and gives the same result"
         } else {
             warning = nil
@@ -106,14 +114,18 @@ public final class GradientSum {
 
     /// Before the next of this rank's shards, in their order.
     public func beginShard() {
-        precondition(!inShard && shardsDone < table.mine.count, "shard \(shardsDone) of \(table.mine.count) was not ended, or is one too many")
+        precondition(
+            !inShard && shardsDone < table.mine.count,
+            "shard \(shardsDone) of \(table.mine.count) was not ended, or is one too many")
         inShard = true
     }
 
-    /// Whether the slot holds a sum that the shard at hand is to be added to; otherwise its first gradient overwrites what is there.
+    /// Whether the slot holds a sum that the shard at hand is to be added to; otherwise its first gradient overwrites
+    /// what is there.
     public var addsToSlot: Bool { exchange == nil && shardsDone > 0 }
 
-    /// Within a shard: the slot is final from value `start` on. In this rank's last shard the sum over the ranks begins there.
+    /// Within a shard: the slot is final from value `start` on. In this rank's last shard the sum over the ranks
+    /// begins there.
     public func settle(from start: Int) {
         precondition(inShard, "no shard was begun")
         guard shardsDone == table.mine.count - 1, start < settled, let exchange else { return }
@@ -149,7 +161,9 @@ public final class GradientSum {
     ///
     /// Read it only (the ranks of a node may share its memory), and no longer than to the next `beginShard`.
     public func finish() throws -> Floats {
-        precondition(!inShard && shardsDone == table.mine.count, "\(shardsDone) of this rank's \(table.mine.count) shards are done")
+        precondition(
+            !inShard && shardsDone == table.mine.count,
+            "\(shardsDone) of this rank's \(table.mine.count) shards are done")
         shardsDone = 0
         if let exchange { return try exchange.reduce() }
         try communicator.sum(slot)

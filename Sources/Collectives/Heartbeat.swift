@@ -19,10 +19,11 @@ public enum Phase: Int, CaseIterable, Sendable {
 struct Heartbeat: Equatable {
     let rank: Int
     let host: String
-    /// How many phases the rank has entered since its start. All ranks go through the same ones: the lowest number is the one behind.
+    /// How many phases the rank has entered since its start. All ranks go through the same ones: the lowest number is
+    /// the one behind.
     var beat: Int
-    /// How often the rank's watching thread has written this: it goes on while the main thread is stuck, and stands still when
-    /// the process is stopped or its host is lost.
+    /// How often the rank's watching thread has written this: it goes on while the main thread is stuck, and stands
+    /// still when the process is stopped or its host is lost.
     var pulse: Int
     var step: Int
     var phase: Phase
@@ -44,13 +45,16 @@ struct Heartbeat: Equatable {
 
     init?(rank: Int, line: String) {
         let words = line.split { $0 == " " || $0 == "\n" }
-        guard words.count == 5, let beat = Int(words[0]), let pulse = Int(words[1]), let step = Int(words[2]), let number = Int(words[3]),
-              let phase = Phase(rawValue: number) else { return nil }
+        guard words.count == 5, let beat = Int(words[0]), let pulse = Int(words[1]), let step = Int(words[2]),
+            let number = Int(words[3]),
+            let phase = Phase(rawValue: number)
+        else { return nil }
         self.init(rank: rank, host: String(words[4]), beat: beat, pulse: pulse, step: step, phase: phase)
     }
 }
 
-/// The heartbeats of all ranks as files of a folder, `rank-0`, `rank-1`, …: they are read when MPI is stuck, so they cannot go through it.
+/// The heartbeats of all ranks as files of a folder, `rank-0`, `rank-1`, …: they are read when MPI is stuck, so they
+/// cannot go through it.
 struct HeartbeatFiles {
     let folder: String
 
@@ -79,8 +83,8 @@ struct HeartbeatFiles {
 
 /// Who keeps the others waiting, judged by two readings of the heartbeats of all ranks, some seconds apart.
 ///
-/// Ranks whose pulse stands still come first: a rank that was stopped while it waited inside MPI is as far as the others. Else it is
-/// those that have entered the fewest phases.
+/// Ranks whose pulse stands still come first: a rank that was stopped while it waited inside MPI is as far as the
+/// others. Else it is those that have entered the fewest phases.
 struct Stall {
     let stragglers: [Heartbeat]
     /// The rank that prints: the lowest that is alive and, if there is one, not itself behind.
@@ -104,9 +108,13 @@ struct Stall {
     func message(seconds: Int) -> String {
         let first = stragglers[0]
         if isEveryone, stragglers.count > 1 {
-            return "no rank has made progress for \(seconds) s: all \(stragglers.count) are at step \(first.step), phase \(first.phase.name)"
+            return
+                "no rank has made progress for \(seconds) s: all \(stragglers.count) are at step \(first.step), phase "
+                + "\(first.phase.name)"
         }
-        let names = stragglers.prefix(4).map { "rank \($0.rank) (host \($0.host)) is at step \($0.step), phase \($0.phase.name)" }
+        let names = stragglers.prefix(4).map {
+            "rank \($0.rank) (host \($0.host)) is at step \($0.step), phase \($0.phase.name)"
+        }
         let more = stragglers.count > 4 ? ", and \(stragglers.count - 4) more ranks" : ""
         return "no progress for \(seconds) s: \(names.joined(separator: "; "))\(more)"
             + (isEveryone ? "" : "; the other ranks wait")

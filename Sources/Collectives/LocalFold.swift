@@ -1,10 +1,12 @@
 import Kernels
 
-/// How one rank folds the vectors of its shards, which it computes one after another into the same slot, along the ``SumTree``.
+/// How one rank folds the vectors of its shards, which it computes one after another into the same slot, along the
+/// ``SumTree``.
 ///
-/// A binary counter: after each shard but the last, the slot is added to the vector of its left sibling if that is there (and the sum to its
-/// sibling, and so on), or else copied to a free buffer; after the last shard the sums go into the slot. A rank of s shards so needs about
-/// 1 + log₂ s buffers, and a rank of one shard needs the slot alone and moves nothing.
+/// A binary counter: after each shard but the last, the slot is added to the vector of its left sibling if that is
+/// there (and the sum to its sibling, and so on), or else copied to a free buffer; after the last shard the sums go
+/// into the slot. A rank of s shards so needs about 1 + log₂ s buffers, and a rank of one shard needs the slot alone
+/// and moves nothing.
 struct LocalFold {
     /// buffer `target` += buffer `source`, or = where `copies`. Buffer 0 is the slot.
     struct Action: Equatable {
@@ -32,7 +34,9 @@ struct LocalFold {
             actions.append(isLast ? LocalFold.finish(shard, tree, &partials) : push(shard))
         }
         let nodes = partials.map { tree.shards(of: $0.node) }
-        precondition(nodes == tree.nodes(covering: shards).map { tree.shards(of: $0) }, "the partial sums are not the largest nodes")
+        precondition(
+            nodes == tree.nodes(covering: shards).map { tree.shards(of: $0) },
+            "the partial sums are not the largest nodes")
     }
 
     private mutating func push(_ shard: Int) -> [Action] {

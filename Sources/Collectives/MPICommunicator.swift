@@ -2,7 +2,8 @@ import CMPI
 import Glibc
 import Kernels
 
-/// The ranks of an MPI communicator. Only the thread that made the ``MPISession`` uses it; a channel of it may be another's.
+/// The ranks of an MPI communicator. Only the thread that made the ``MPISession`` uses it; a channel of it may be
+/// another's.
 ///
 /// It works on duplicates (MPI_Comm_dup), so that its messages never meet those of anybody else: one for collectives,
 /// one for each channel.
@@ -47,17 +48,21 @@ public final class MPICommunicator: Communicator {
         return String(decoding: buffer.prefix(Int(length)).map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 
-    /// The ranks that can share memory, by MPI_COMM_TYPE_SHARED (MPI 3.1 §6.4.2): two nodes of a test may have one host name.
+    /// The ranks that can share memory, by MPI_COMM_TYPE_SHARED (MPI 3.1 §6.4.2): two nodes of a test may have one
+    /// host name.
     private static func nodes(of communicator: MPI_Comm, rank: Int, size: Int) throws -> [Int] {
         var node: MPI_Comm?
-        try mpi("MPI_Comm_split_type", MPI_Comm_split_type(communicator, Int32(MPI_COMM_TYPE_SHARED), Int32(rank), MPI_INFO_NULL, &node),
-                "finding the ranks of this node")
+        try mpi(
+            "MPI_Comm_split_type",
+            MPI_Comm_split_type(communicator, Int32(MPI_COMM_TYPE_SHARED), Int32(rank), MPI_INFO_NULL, &node),
+            "finding the ranks of this node")
         var lowest = Int64(rank)
         try mpi("MPI_Bcast", MPI_Bcast(&lowest, 1, MPI_INT64_T, 0, node), "finding the ranks of this node")
         try mpi("MPI_Comm_free", MPI_Comm_free(&node), "finding the ranks of this node")
         var all = [Int64](repeating: 0, count: size)
-        try mpi("MPI_Allgather", MPI_Allgather(&lowest, 1, MPI_INT64_T, &all, 1, MPI_INT64_T, communicator),
-                "finding the ranks of this node")
+        try mpi(
+            "MPI_Allgather", MPI_Allgather(&lowest, 1, MPI_INT64_T, &all, 1, MPI_INT64_T, communicator),
+            "finding the ranks of this node")
         return all.map { Int($0) }
     }
 
@@ -70,19 +75,24 @@ public final class MPICommunicator: Communicator {
         var offset = 0
         while offset < bytes.count {
             let count = min(bytes.count - offset, MPICommunicator.longestCount)
-            try mpi("MPI_Bcast", MPI_Bcast(bytes.baseAddress! + offset, Int32(count), MPI_BYTE, Int32(root), collective),
-                    "broadcasting \(bytes.count) bytes from rank \(root)")
+            try mpi(
+                "MPI_Bcast", MPI_Bcast(bytes.baseAddress! + offset, Int32(count), MPI_BYTE, Int32(root), collective),
+                "broadcasting \(bytes.count) bytes from rank \(root)")
             offset += count
         }
     }
 
     public func gather(_ mine: UnsafeRawBufferPointer, into all: UnsafeMutableRawBufferPointer) throws {
-        precondition(all.count == mine.count * size, "gathering \(mine.count) bytes of each of \(size) ranks into \(all.count)")
+        precondition(
+            all.count == mine.count * size, "gathering \(mine.count) bytes of each of \(size) ranks into \(all.count)")
         if mine.isEmpty { return }
         if mine.count <= MPICommunicator.longestCount {
-            try mpi("MPI_Allgather", MPI_Allgather(mine.baseAddress, Int32(mine.count), MPI_BYTE,
-                                                   all.baseAddress, Int32(mine.count), MPI_BYTE, collective),
-                    "gathering \(mine.count) bytes of each rank")
+            try mpi(
+                "MPI_Allgather",
+                MPI_Allgather(
+                    mine.baseAddress, Int32(mine.count), MPI_BYTE,
+                    all.baseAddress, Int32(mine.count), MPI_BYTE, collective),
+                "gathering \(mine.count) bytes of each rank")
             return
         }
         for root in 0 ..< size {
@@ -96,14 +106,17 @@ public final class MPICommunicator: Communicator {
         var offset = 0
         while offset < values.count {
             let count = min(values.count - offset, MPICommunicator.longestCount)
-            try mpi("MPI_Allreduce", MPI_Allreduce(MPI_IN_PLACE, values.base + offset, Int32(count), MPI_FLOAT, MPI_SUM, collective),
-                    "summing \(values.count) values over the ranks")
+            try mpi(
+                "MPI_Allreduce",
+                MPI_Allreduce(MPI_IN_PLACE, values.base + offset, Int32(count), MPI_FLOAT, MPI_SUM, collective),
+                "summing \(values.count) values over the ranks")
             offset += count
         }
     }
 
     public func channel(tags: Int) throws -> any Channel {
-        let channel = MPIChannel(try MPICommunicator.duplicate(collective), rank: rank, size: size, tags: tags, allowsThread: allowsThreads)
+        let channel = MPIChannel(
+            try MPICommunicator.duplicate(collective), rank: rank, size: size, tags: tags, allowsThread: allowsThreads)
         channels.append(channel)
         return channel
     }

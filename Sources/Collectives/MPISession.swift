@@ -22,20 +22,22 @@ func mpi(_ call: String, _ code: Int32, _ activity: @autoclosure () -> String) t
     var length: Int32 = 0
     let known = MPI_Error_string(code, &buffer, &length) == MPI_SUCCESS
     let bytes = buffer.prefix(Int(length)).map { UInt8(bitPattern: $0) }
-    throw MPIError(call: call, code: code, text: known ? String(decoding: bytes, as: UTF8.self) : "unknown error",
-                   activity: activity())
+    throw MPIError(
+        call: call, code: code, text: known ? String(decoding: bytes, as: UTF8.self) : "unknown error",
+        activity: activity())
 }
 
-/// MPI from its start to its end: one a process. With mpirun or srun it joins the job, without them it is a job of one rank.
+/// MPI from its start to its end: one a process. With mpirun or srun it joins the job, without them it is a job of
+/// one rank.
 ///
-/// Call ``finish()`` when all ranks have come to the end. A process that leaves without it (an error was thrown) makes the launcher
-/// end the other ranks, which is wanted: MPI_Finalize is collective, and a failing rank that called it would wait for ranks
-/// that wait for it. So nothing is finalised in a `deinit`.
+/// Call ``finish()`` when all ranks have come to the end. A process that leaves without it (an error was thrown)
+/// makes the launcher end the other ranks, which is wanted: MPI_Finalize is collective, and a failing rank that
+/// called it would wait for ranks that wait for it. So nothing is finalised in a `deinit`.
 public final class MPISession {
     public let world: MPICommunicator
 
-    /// MPI_Init_thread. With MPI_THREAD_MULTIPLE, if the library has it, a ``Channel`` may be another thread's; all else is the calling
-    /// thread's alone, for which MPI_THREAD_FUNNELED is enough.
+    /// MPI_Init_thread. With MPI_THREAD_MULTIPLE, if the library has it, a ``Channel`` may be another thread's; all
+    /// else is the calling thread's alone, for which MPI_THREAD_FUNNELED is enough.
     public init() throws {
         MPISession.yieldWhereRanksOutnumberProcessors()
         MPISession.useNoNetworkWithinANode()
@@ -43,8 +45,9 @@ public final class MPISession {
         var provided: Int32 = 0
         try mpi("MPI_Init_thread", MPI_Init_thread(nil, nil, Int32(MPI_THREAD_MULTIPLE), &provided), "starting MPI")
         guard provided >= Int32(MPI_THREAD_FUNNELED) else {
-            throw MPIError(call: "MPI_Init_thread", code: provided, text: "the library does not support MPI_THREAD_FUNNELED",
-                           activity: "starting MPI")
+            throw MPIError(
+                call: "MPI_Init_thread", code: provided, text: "the library does not support MPI_THREAD_FUNNELED",
+                activity: "starting MPI")
         }
         try mpi("MPI_Comm_set_errhandler", MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN), "starting MPI")
         world = try MPICommunicator(MPI_COMM_WORLD, allowsThreads: provided >= Int32(MPI_THREAD_MULTIPLE))
@@ -69,27 +72,31 @@ public final class MPISession {
         if code == 0, getppid() != parent { _exit(1) }
     }
 
-    /// A rank without a launcher would start Open MPI's daemon for itself, in case it wants to start others: the daemon has to be
-    /// installed then, costs a tenth of a second, and is left behind where the rank is killed in its start. Nor does it need a folder
-    /// for files shared with others, which a killed rank would leave too.
+    /// A rank without a launcher would start Open MPI's daemon for itself, in case it wants to start others: the
+    /// daemon has to be installed then, costs a tenth of a second, and is left behind where the rank is killed in its
+    /// start. Nor does it need a folder for files shared with others, which a killed rank would leave too.
     private static func startAlone() {
         setenv("OMPI_MCA_ess_singleton_isolated", "1", 0)
         setenv("OMPI_MCA_orte_create_session_dirs", "0", 0)
     }
 
-    /// Where all ranks are on one node they need no network's library. Open MPI would load all that are installed to ask which of them
-    /// has hardware here, of which one alone measures the processor's clock for a sixth of a second.
+    /// Where all ranks are on one node they need no network's library. Open MPI would load all that are installed to
+    /// ask which of them has hardware here, of which one alone measures the processor's clock for a sixth of a
+    /// second.
     private static func useNoNetworkWithinANode() {
-        let ranks = getenv("OMPI_COMM_WORLD_SIZE").map { String(cString: $0) }, here = getenv("OMPI_COMM_WORLD_LOCAL_SIZE").map { String(cString: $0) }
+        let ranks = getenv("OMPI_COMM_WORLD_SIZE").map { String(cString: $0) },
+            here = getenv("OMPI_COMM_WORLD_LOCAL_SIZE").map { String(cString: $0) }
         if !hasLauncher || (ranks != nil && ranks == here) { setenv("OMPI_MCA_pml", "ob1", 0) }
     }
 
-    /// With more ranks than processors a rank that waits inside MPI must give its processor away. Open MPI does so only if it knows
-    /// of the lack, which it does not where a scheduler promises more processors than there are. (A rank bound to a processor of its
-    /// own yields to nobody, at the price of a system call.)
+    /// With more ranks than processors a rank that waits inside MPI must give its processor away. Open MPI does so
+    /// only if it knows of the lack, which it does not where a scheduler promises more processors than there are. (A
+    /// rank bound to a processor of its own yields to nobody, at the price of a system call.)
     private static func yieldWhereRanksOutnumberProcessors() {
         guard let text = getenv("OMPI_COMM_WORLD_LOCAL_SIZE"), let ranks = Int(String(cString: text)) else { return }
-        if ranks > availableProcessors().reduce(0, { $0 + $1.nonzeroBitCount }) { setenv("OMPI_MCA_mpi_yield_when_idle", "1", 0) }
+        if ranks > availableProcessors().reduce(0, { $0 + $1.nonzeroBitCount }) {
+            setenv("OMPI_MCA_mpi_yield_when_idle", "1", 0)
+        }
     }
 }
 

@@ -6,8 +6,9 @@ import Synchronization
 
 /// A window of MPI_Win_allocate_shared (MPI 3.1 §11.2.3) over the ranks of one node, with a barrier inside it.
 ///
-/// The memory is all the lowest rank's, so that it is contiguous. The library's memory model is the unified one; a passive epoch is
-/// open for the window's whole life (MPI_Win_lock_all), and the barrier's atomics with MPI_Win_sync order what lies between.
+/// The memory is all the lowest rank's, so that it is contiguous. The library's memory model is the unified one; a
+/// passive epoch is open for the window's whole life (MPI_Win_lock_all), and the barrier's atomics with MPI_Win_sync
+/// order what lies between.
 final class MPISharedMemory: SharedMemory {
     let values: Floats
     private var window: MPI_Win
@@ -21,14 +22,19 @@ final class MPISharedMemory: SharedMemory {
     /// How long to wait awake: where every rank has a processor, a short wait is cheapest so.
     private let spins: Int
 
-    /// Before the values: the two counters of the barrier and one of each rank, each where no neighbour's cache line is.
+    /// Before the values: the two counters of the barrier and one of each rank, each where no neighbour's cache line
+    /// is.
     private static func headerBytes(_ group: Range<Int>) -> Int { 256 + 128 * group.count }
 
     /// Collective over `parent`: see ``Communicator/sharedMemory(count:group:)``.
-    static func make(count: Int, group: Range<Int>, of parent: MPI_Comm, communicator: MPICommunicator) throws -> MPISharedMemory? {
+    static func make(
+        count: Int, group: Range<Int>, of parent: MPI_Comm, communicator: MPICommunicator
+    ) throws -> MPISharedMemory? {
         let activity = "making shared memory for \(group.count) ranks"
         var node: MPI_Comm?
-        try mpi("MPI_Comm_split", MPI_Comm_split(parent, Int32(group.lowerBound), Int32(communicator.rank), &node), activity)
+        try mpi(
+            "MPI_Comm_split", MPI_Comm_split(parent, Int32(group.lowerBound), Int32(communicator.rank), &node), activity
+        )
         try mpi("MPI_Comm_set_errhandler", MPI_Comm_set_errhandler(node, MPI_ERRORS_RETURN), activity)
         let bytes = headerBytes(group) + 64 + count * MemoryLayout<Float>.stride
         let isFirst = communicator.rank == group.lowerBound
@@ -53,12 +59,15 @@ final class MPISharedMemory: SharedMemory {
         let all = try communicator.gather(bytes: availableProcessors().flatMap { withUnsafeBytes(of: $0, Array.init) })
         for rank in group {
             all[rank].withUnsafeBytes { set in
-                for word in 0 ..< 128 { processors[word] |= set.loadUnaligned(fromByteOffset: 8 * word, as: UInt64.self) }
+                for word in 0 ..< 128 {
+                    processors[word] |= set.loadUnaligned(fromByteOffset: 8 * word, as: UInt64.self)
+                }
             }
         }
         let enough = processors.reduce(0) { $0 + $1.nonzeroBitCount } >= group.count
-        return try MPISharedMemory(count: count, group: group, node: node!, window: window!, mine: communicator.rank - group.lowerBound,
-                                   spins: enough ? 4000 : 50)
+        return try MPISharedMemory(
+            count: count, group: group, node: node!, window: window!, mine: communicator.rank - group.lowerBound,
+            spins: enough ? 4000 : 50)
     }
 
     private init(count: Int, group: Range<Int>, node: MPI_Comm, window: MPI_Win, mine: Int, spins: Int) throws {
@@ -72,9 +81,12 @@ final class MPISharedMemory: SharedMemory {
         let base = start!.alignedUp(toMultipleOf: 64)
         arrived = base.bindMemory(to: Atomic<UInt64>.self, capacity: 1)
         round = (base + 128).bindMemory(to: Atomic<UInt32>.self, capacity: 1)
-        announced = group.indices.map { (base + 256 + 128 * ($0 - group.lowerBound)).bindMemory(to: Atomic<Int>.self, capacity: 1) }
+        announced = group.indices.map {
+            (base + 256 + 128 * ($0 - group.lowerBound)).bindMemory(to: Atomic<Int>.self, capacity: 1)
+        }
         self.mine = mine
-        values = Floats((base + MPISharedMemory.headerBytes(group)).bindMemory(to: Float.self, capacity: count), count: count)
+        values = Floats(
+            (base + MPISharedMemory.headerBytes(group)).bindMemory(to: Float.self, capacity: count), count: count)
         self.window = window
         self.node = node
         self.group = group
@@ -88,7 +100,8 @@ final class MPISharedMemory: SharedMemory {
         try mpi("MPI_Win_sync", MPI_Win_sync(window), activity)
     }
 
-    /// The last rank to arrive starts the next round; the others wait awake for a while, then asleep on the round's number.
+    /// The last rank to arrive starts the next round; the others wait awake for a while, then asleep on the round's
+    /// number.
     func barrier() throws {
         try mpi("MPI_Win_sync", MPI_Win_sync(window), "waiting for the ranks of this node")
         let current = round.pointee.load(ordering: .acquiring)

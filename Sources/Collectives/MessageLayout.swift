@@ -57,7 +57,8 @@ struct MessageLayout {
         }
         if !mySlice.isEmpty {
             piece.sources = plan.groups.flatMap { group in
-                group.contains(plan.rank) ? vectors.map { $0[mySlice] } : received[plan.correspondent(of: plan.rank, in: group)]!
+                group.contains(plan.rank)
+                    ? vectors.map { $0[mySlice] } : received[plan.correspondent(of: plan.rank, in: group)]!
             }
             (piece.target, piece.packedTarget) = (target, packedTarget)
         }

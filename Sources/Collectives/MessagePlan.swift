@@ -1,6 +1,7 @@
 /// Who sends what to whom in an ``OrderedExchange``: pure arithmetic on ranks and ranges.
 ///
-/// The vector is cut into pieces from its end, where a backward pass finishes first; of each piece every rank owns a slice.
+/// The vector is cut into pieces from its end, where a backward pass finishes first; of each piece every rank owns a
+/// slice.
 struct MessagePlan {
     let groups: [Range<Int>]
     let rank: Int
@@ -35,7 +36,8 @@ struct MessagePlan {
 
     func groupIndex(of rank: Int) -> Int { groups.firstIndex { $0.contains(rank) }! }
 
-    /// The rank of `group` that sends the group's partial sums of the slice of `owner`, a rank elsewhere, and receives the result.
+    /// The rank of `group` that sends the group's partial sums of the slice of `owner`, a rank elsewhere, and
+    /// receives the result.
     func correspondent(of owner: Int, in group: Range<Int>) -> Int { group.lowerBound + owner % group.count }
 
     /// The ranks of other groups.

@@ -3,11 +3,12 @@ import Kernels
 
 /// Sums the ranks' partial vectors along the ``SumTree``: reduce-scatter by the owner of a slice, then allgather.
 ///
-/// Every rank owns a slice of the vector and folds it. Ranks that share memory (a group: consecutive ranks of one node) read each other's
-/// vectors there and write the result to one vector that all of them use. Between groups go messages, piece by piece of the vector (see
-/// ``PipelinedExchange``): for each slice of a rank elsewhere, one rank of the group folds the group's part of the tree and sends it to the
-/// owner, and later gets the result. A group of one rank has no shared memory and sends its partial vectors as they are. With p groups of
-/// one rank, p a power of two, a rank sends 2·n·(p−1)/p values, as an ordinary allreduce does.
+/// Every rank owns a slice of the vector and folds it. Ranks that share memory (a group: consecutive ranks of one
+/// node) read each other's vectors there and write the result to one vector that all of them use. Between groups go
+/// messages, piece by piece of the vector (see ``PipelinedExchange``): for each slice of a rank elsewhere, one rank
+/// of the group folds the group's part of the tree and sends it to the owner, and later gets the result. A group of
+/// one rank has no shared memory and sends its partial vectors as they are. With p groups of one rank, p a power of
+/// two, a rank sends 2·n·(p−1)/p values, as an ordinary allreduce does.
 ///
 /// Messages travel while the rank still computes, by a ``CommunicationThread``, where the communicator allows it.
 final class OrderedExchange {
@@ -33,15 +34,19 @@ final class OrderedExchange {
     private var reductions = 0
     private var announced = 0
 
-    /// `groups`: the ranks that share memory, in order. `piece`: the values in a piece. The sum is multiplied by `factor`; `packs`: messages
-    /// are of ``BFloat16``. Returns nil on every rank if the memory cannot be had.
-    init?(count: Int, table: ShardTable, communicator: any Communicator, groups: [Range<Int>], piece: Int, factor: Float, packs: Bool) throws {
+    /// `groups`: the ranks that share memory, in order. `piece`: the values in a piece. The sum is multiplied by
+    /// `factor`; `packs`: messages are of ``BFloat16``. Returns nil on every rank if the memory cannot be had.
+    init?(
+        count: Int, table: ShardTable, communicator: any Communicator, groups: [Range<Int>], piece: Int, factor: Float,
+        packs: Bool
+    ) throws {
         let tree = SumTree(shards: table.shards)
         self.tree = tree
         self.factor = factor
         let group = groups.first { $0.contains(communicator.rank) }!
-        plan = MessagePlan(groups: groups, rank: communicator.rank, ranks: communicator.size, count: count,
-                           piece: groups.count == 1 ? (count + 15) / 16 * 16 : piece)
+        plan = MessagePlan(
+            groups: groups, rank: communicator.rank, ranks: communicator.size, count: count,
+            piece: groups.count == 1 ? (count + 15) / 16 * 16 : piece)
         fold = LocalFold(tree, shards: table.mine)
 
         let folds = group.map { LocalFold(tree, shards: table.shards(of: $0)) }
@@ -67,7 +72,10 @@ final class OrderedExchange {
         }
         result = group.count > 1 ? values[0 ..< count] : buffers[0]
 
-        let nodes = groups.map { tree.nodes(covering: table.shards(of: $0.lowerBound).lowerBound ..< table.shards(of: $0.upperBound - 1).upperBound) }
+        let nodes = groups.map {
+            tree.nodes(
+                covering: table.shards(of: $0.lowerBound).lowerBound ..< table.shards(of: $0.upperBound - 1).upperBound)
+        }
         let mine = folds.flatMap { $0.partials.map { $0.node } }
         let place = plan.groupIndex(of: communicator.rank)
         let finalSum = VectorSum(tree, from: groups.indices.flatMap { $0 == place ? mine : nodes[$0] }, to: [tree.root])
@@ -76,18 +84,23 @@ final class OrderedExchange {
             let slice = plan.slice(0, of: communicator.rank)
             if !slice.isEmpty { alone = (finalSum, partials.map { $0[slice] }, result[slice]) }
         } else {
-            let layout = MessageLayout(plan, partials: nodes.map(\.count), stages: mine.count != nodes[place].count, packs: packs)
+            let layout = MessageLayout(
+                plan, partials: nodes.map(\.count), stages: mine.count != nodes[place].count, packs: packs)
             messages = FloatBuffer(count: PipelinedExchange.window * layout.places)
             let channel = try communicator.channel(tags: 2 * plan.pieces)
             let pieces = (0 ..< plan.pieces).map { number in
                 let start = number % PipelinedExchange.window * layout.places
-                return layout.piece(number, vectors: partials, result: result, memory: messages.values[start ..< start + layout.places])
+                return layout.piece(
+                    number, vectors: partials, result: result, memory: messages.values[start ..< start + layout.places])
             }
-            let pipeline = PipelinedExchange(pieces, over: channel, memory: group.count > 1 ? memory : nil,
-                                         groupSum: VectorSum(tree, from: mine, to: nodes[place]), finalSum: finalSum, factor: factor)
+            let pipeline = PipelinedExchange(
+                pieces, over: channel, memory: group.count > 1 ? memory : nil,
+                groupSum: VectorSum(tree, from: mine, to: nodes[place]), finalSum: finalSum, factor: factor)
             self.pipeline = pipeline
             // One piece goes when all is computed: the main thread itself is then quickest.
-            if channel.allowsThread, plan.pieces > 1 { communicationThread = CommunicationThread { try pipeline.carry(pause: $0) } }
+            if channel.allowsThread, plan.pieces > 1 {
+                communicationThread = CommunicationThread { try pipeline.carry(pause: $0) }
+            }
         }
         try touch()
     }
@@ -98,7 +111,8 @@ final class OrderedExchange {
         pipeline = nil
     }
 
-    /// The pages of shared memory belong to the processor that touches them first: each rank touches what it will write.
+    /// The pages of shared memory belong to the processor that touches them first: each rank touches what it will
+    /// write.
     private func touch() throws {
         for buffer in buffers { buffer.fill(0) }
         for number in 0 ..< plan.pieces { result[plan.slice(number, of: plan.rank)].fill(0) }
@@ -115,14 +129,21 @@ final class OrderedExchange {
         announced = pieces
     }
 
-    /// The sum of all shards times `factor`, the same bits on every rank, when this rank's partial vectors are final. Collective.
+    /// The sum of all shards times `factor`, the same bits on every rank, when this rank's partial vectors are final.
+    /// Collective.
     ///
-    /// Where memory is shared the ranks of a node all get the same vector: it is to be read only, and stays as it is until
-    /// all of them have announced or called `reduce` again.
+    /// Where memory is shared the ranks of a node all get the same vector: it is to be read only, and stays as it is
+    /// until all of them have announced or called `reduce` again.
     func reduce() throws -> Floats {
         if let pipeline {
             announce(from: 0)
-            if let communicationThread { try communicationThread.wait() } else { try pipeline.carry { sched_yield(); return true } }
+            if let communicationThread {
+                try communicationThread.wait()
+            } else {
+                try pipeline.carry {
+                    sched_yield(); return true
+                }
+            }
             (announced, reductions) = (0, reductions + 1)
         } else {
             try memory?.barrier()

@@ -2,8 +2,8 @@ import Glibc
 import Kernels
 import Synchronization
 
-/// Carries the pieces of an ``OrderedExchange`` between the groups: each is on its way as soon as all ranks of the group have it, and
-/// some are so at a time, so that the wire is never idle for want of the next.
+/// Carries the pieces of an ``OrderedExchange`` between the groups: each is on its way as soon as all ranks of the
+/// group have it, and some are so at a time, so that the wire is never idle for want of the next.
 ///
 /// The thread that calls ``carry(pause:)`` may be another than the one that calls ``announce(_:)``.
 final class PipelinedExchange: @unchecked Sendable {
@@ -30,7 +30,8 @@ final class PipelinedExchange: @unchecked Sendable {
         var resultsIn: [PieceMessage] = []
     }
 
-    /// How many pieces are under way at most: one whose partial sums travel, one whose results do, and one that waits for its turn.
+    /// How many pieces are under way at most: one whose partial sums travel, one whose results do, and one that waits
+    /// for its turn.
     static let window = 3
 
     private let pieces: [Piece]
@@ -44,18 +45,28 @@ final class PipelinedExchange: @unchecked Sendable {
     private let announced = Atomic<Int>(0)
     private var reductions = 0
 
-    init(_ pieces: [Piece], over channel: any Channel, memory: (any SharedMemory)?, groupSum: VectorSum, finalSum: VectorSum, factor: Float) {
+    init(
+        _ pieces: [Piece], over channel: any Channel, memory: (any SharedMemory)?, groupSum: VectorSum,
+        finalSum: VectorSum, factor: Float
+    ) {
         self.pieces = pieces
         self.channel = channel
         self.memory = memory
         self.groupSum = groupSum
         self.finalSum = finalSum
         self.factor = factor
-        messages = pieces.map { ($0.partialsOut.map(\.message), $0.partialsIn.map(\.message), $0.resultsOut.map(\.message), $0.resultsIn.map(\.message)) }
+        messages = pieces.map {
+            (
+                $0.partialsOut.map(\.message), $0.partialsIn.map(\.message), $0.resultsOut.map(\.message),
+                $0.resultsIn.map(\.message)
+            )
+        }
     }
 
     /// How many values this rank sends in one reduction.
-    var valuesSent: Int { pieces.reduce(0) { sum, piece in (piece.partialsOut + piece.resultsOut).reduce(sum) { $0 + $1.values.count } } }
+    var valuesSent: Int {
+        pieces.reduce(0) { sum, piece in (piece.partialsOut + piece.resultsOut).reduce(sum) { $0 + $1.values.count } }
+    }
 
     /// This rank's part of `count` pieces, all reductions together, is final.
     func announce(_ count: Int) {

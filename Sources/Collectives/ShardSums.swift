@@ -1,5 +1,6 @@
-/// Sums a few numbers over all shards (losses, counts, batch statistics, norms), in Double along the ``SumTree``: the same bits on any
-/// number of ranks. One MPI_Allgather; every rank folds the same tree. For up to some thousand numbers.
+/// Sums a few numbers over all shards (losses, counts, batch statistics, norms), in Double along the ``SumTree``: the
+/// same bits on any number of ranks. One MPI_Allgather; every rank folds the same tree. For up to some thousand
+/// numbers.
 ///
 ///     sums[shard: shard, 0] += loss       // for each shard of this rank
 ///     try sums.sum()
@@ -14,7 +15,9 @@ public final class ShardSums {
 
     /// For `count` numbers a shard.
     public init(count: Int, table: ShardTable, communicator: any Communicator) {
-        precondition(table.ranks == communicator.size && table.rank == communicator.rank, "the shard table is another communicator's")
+        precondition(
+            table.ranks == communicator.size && table.rank == communicator.rank,
+            "the shard table is another communicator's")
         self.table = table
         self.communicator = communicator
         totals = [Double](repeating: 0, count: count)

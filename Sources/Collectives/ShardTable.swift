@@ -1,8 +1,9 @@
 /// Which shards each rank owns, and which rows of a global minibatch each shard holds.
 ///
-/// Shards, not ranks, are the unit of work (V of them): rank r of p owns shards r·V/p ..< (r+1)·V/p, and shard v of a global
-/// minibatch of B samples is rows v·B/V ..< (v+1)·B/V (divisions rounded down). So a rank's shards, and their rows, are contiguous, shards
-/// differ by at most one sample, and what a shard holds does not depend on the number of ranks.
+/// Shards, not ranks, are the unit of work (V of them): rank r of p owns shards r·V/p ..< (r+1)·V/p, and shard v of a
+/// global minibatch of B samples is rows v·B/V ..< (v+1)·B/V (divisions rounded down). So a rank's shards, and their
+/// rows, are contiguous, shards differ by at most one sample, and what a shard holds does not depend on the number of
+/// ranks.
 public struct ShardTable: Sendable, Equatable {
     /// V, the number of shards.
     public let shards: Int
@@ -55,7 +56,8 @@ public struct ShardTable: Sendable, Equatable {
     /// The smallest number of samples in a shard.
     public func fewestRowsOfAShard(batch: Int) -> Int { batch / shards }
 
-    /// Who computes which rows, a line a rank, and that every row of the minibatch is in exactly one shard, counted here.
+    /// Who computes which rows, a line a rank, and that every row of the minibatch is in exactly one shard, counted
+    /// here.
     public func description(batch: Int) -> String {
         var timesCovered = [Int](repeating: 0, count: batch)
         var lines: [String] = []
@@ -74,7 +76,8 @@ public struct ShardTable: Sendable, Equatable {
     }
 
     private func text(_ rows: Range<Int>) -> String {
-        rows.isEmpty ? "no rows" : rows.count == 1 ? "row \(rows.lowerBound)" : "rows \(rows.lowerBound)-\(rows.upperBound - 1)"
+        rows.isEmpty
+            ? "no rows" : rows.count == 1 ? "row \(rows.lowerBound)" : "rows \(rows.lowerBound)-\(rows.upperBound - 1)"
     }
 }
 
@@ -86,9 +89,11 @@ public enum ShardError: Error, Equatable, CustomStringConvertible {
     public var description: String {
         switch self {
         case .fewerShardsThanRanks(let shards, let ranks):
-            "the run has \(shards) shards and cannot use \(ranks) ranks: start at most \(shards), or begin a new run with more shards"
+            "the run has \(shards) shards and cannot use \(ranks) ranks: start at most \(shards), or begin a new run "
+                + "with more shards"
         case .fewerSamplesThanShards(let batch, let shards):
-            "a minibatch of \(batch) samples cannot be divided among \(shards) shards: make it at least \(shards), or use fewer shards"
+            "a minibatch of \(batch) samples cannot be divided among \(shards) shards: make it at least \(shards), or "
+                + "use fewer shards"
         }
     }
 }

@@ -23,7 +23,9 @@ public final class SoloCommunicator: Communicator {
 
     public func sum(_ values: Floats) {}
 
-    public func channel(tags: Int) -> any Channel { preconditionFailure("a rank alone has nobody to exchange messages with") }
+    public func channel(tags: Int) -> any Channel {
+        preconditionFailure("a rank alone has nobody to exchange messages with")
+    }
 
     public func sharedMemory(count: Int, group: Range<Int>) -> (any SharedMemory)? {
         SoloMemory(count: count)

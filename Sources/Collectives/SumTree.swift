@@ -1,8 +1,10 @@
-/// The fixed binary tree along which shards are summed: the perfect tree over the next power of two, absent leaves skipped.
+/// The fixed binary tree along which shards are summed: the perfect tree over the next power of two, absent leaves
+/// skipped.
 ///
-/// Node i of level l covers shards i·2ˡ ..< (i+1)·2ˡ, as far as there are any. Its sum is left child + right child, or the left child alone where
-/// the right one is empty. Whoever evaluates part of it, in whatever order, adds the same pairs: so the bits of the sum depend on the
-/// number of shards and not on the number of ranks. (ReproRed and RAxML-NG sum so for the same reason.)
+/// Node i of level l covers shards i·2ˡ ..< (i+1)·2ˡ, as far as there are any. Its sum is left child + right child,
+/// or the left child alone where the right one is empty. Whoever evaluates part of it, in whatever order, adds the
+/// same pairs: so the bits of the sum depend on the number of shards and not on the number of ranks. (ReproRed and
+/// RAxML-NG sum so for the same reason.)
 struct SumTree: Equatable {
     let shards: Int
 
@@ -48,7 +50,8 @@ struct SumTree: Equatable {
         var right: Place?
     }
 
-    /// The additions that make `targets` of `sources` (each list in order, the same shards), and how many scratch blocks they need.
+    /// The additions that make `targets` of `sources` (each list in order, the same shards), and how many scratch
+    /// blocks they need.
     func steps(from sources: [Node], to targets: [Node]) -> (steps: [Step], scratch: Int) {
         var steps: [Step] = [], scratch = 0
         /// Where the value of `node` is, once its steps are done; scratch blocks from `free` on are not in use.

@@ -40,7 +40,8 @@ final class ThreadChannel: Channel {
     }
 
     func begin(_ tag: Int, outgoing: [Message], incoming: [Message]) throws {
-        precondition(self.outgoing[tag].isEmpty && self.incoming[tag].isEmpty, "tag \(tag) is begun again before it is done")
+        precondition(
+            self.outgoing[tag].isEmpty && self.incoming[tag].isEmpty, "tag \(tag) is begun again before it is done")
         self.outgoing[tag] = outgoing
         self.incoming[tag] = incoming
         mailboxes.rendezvous.lock.withLock {
@@ -52,16 +53,21 @@ final class ThreadChannel: Channel {
 
     func isDone(_ tag: Int) throws -> Bool {
         try mailboxes.rendezvous.lock.withLock {
-            if let failure = mailboxes.rendezvous.failure { throw RankFailure(rank: failure.rank, message: "\(failure.error)") }
+            if let failure = mailboxes.rendezvous.failure {
+                throw RankFailure(rank: failure.rank, message: "\(failure.error)")
+            }
             while let message = incoming[tag].first {
                 let route = Mailboxes.Route(from: message.peer, to: rank, tag: tag)
                 guard let source = mailboxes.messages[route]?.first else { return false }
-                precondition(source.count == message.values.count, "a message of \(source.count) values into \(message.values.count)")
+                precondition(
+                    source.count == message.values.count,
+                    "a message of \(source.count) values into \(message.values.count)")
                 message.values.copy(from: source)
                 mailboxes.messages[route]!.removeFirst()
                 incoming[tag].removeFirst()
             }
-            guard outgoing[tag].allSatisfy({ mailboxes.messages[.init(from: rank, to: $0.peer, tag: tag)]!.isEmpty }) else { return false }
+            guard outgoing[tag].allSatisfy({ mailboxes.messages[.init(from: rank, to: $0.peer, tag: tag)]!.isEmpty })
+            else { return false }
             outgoing[tag] = []
             return true
         }

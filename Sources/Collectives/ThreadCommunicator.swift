@@ -3,7 +3,8 @@ import Kernels
 
 /// Ranks that are threads of one process: the tests' way to run several ranks without a launcher.
 ///
-/// If one rank's body throws, the others get a ``RankFailure`` from their next collective call, and none waits for ever.
+/// If one rank's body throws, the others get a ``RankFailure`` from their next collective call, and none waits for
+/// ever.
 public final class ThreadCommunicator: Communicator, @unchecked Sendable {
     public let rank: Int
     public let size: Int
@@ -20,12 +21,14 @@ public final class ThreadCommunicator: Communicator, @unchecked Sendable {
         self.rendezvous = rendezvous
     }
 
-    /// Runs `body` once a rank, each in a thread of its own, and gives what they returned, in the order of ranks; or throws the error
-    /// of the rank that failed first. `ranksPerNode`: only so many consecutive ranks share memory (all, if not given).
-    /// `channelsAllowThreads`: what their channels say.
+    /// Runs `body` once a rank, each in a thread of its own, and gives what they returned, in the order of ranks; or
+    /// throws the error of the rank that failed first. `ranksPerNode`: only so many consecutive ranks share memory
+    /// (all, if not given). `channelsAllowThreads`: what their channels say.
     @discardableResult
-    public static func run<Value>(size: Int, ranksPerNode: Int? = nil, channelsAllowThreads: Bool = true,
-                                  _ body: @escaping @Sendable (ThreadCommunicator) throws -> Value) throws -> [Value] {
+    public static func run<Value>(
+        size: Int, ranksPerNode: Int? = nil, channelsAllowThreads: Bool = true,
+        _ body: @escaping @Sendable (ThreadCommunicator) throws -> Value
+    ) throws -> [Value] {
         precondition(size >= 1, "\(size) ranks")
         let perNode = ranksPerNode ?? size
         let rendezvous = Rendezvous(size: size)
@@ -34,7 +37,10 @@ public final class ThreadCommunicator: Communicator, @unchecked Sendable {
         let threads = (0 ..< size).map { rank in
             startThread {
                 do {
-                    let value = try body(ThreadCommunicator(rank: rank, nodes: nodes, channelsAllowThreads: channelsAllowThreads, rendezvous: rendezvous))
+                    let value = try body(
+                        ThreadCommunicator(
+                            rank: rank, nodes: nodes, channelsAllowThreads: channelsAllowThreads, rendezvous: rendezvous
+                        ))
                     rendezvous.lock.withLock { outcomes.values[rank] = value }
                 } catch {
                     rendezvous.fail(rank: rank, error)
@@ -52,19 +58,25 @@ public final class ThreadCommunicator: Communicator, @unchecked Sendable {
         precondition(root >= 0 && root < size, "broadcast from rank \(root) of \(size)")
         try rendezvous.share(.bytes(UnsafeRawBufferPointer(bytes)), rank: rank) { shared in
             if rank == root { return }
-            guard case .bytes(let source) = shared[root] else { preconditionFailure("the ranks' collective calls differ") }
+            guard case .bytes(let source) = shared[root] else {
+                preconditionFailure("the ranks' collective calls differ")
+            }
             precondition(source.count == bytes.count, "a broadcast of \(source.count) bytes into \(bytes.count)")
             bytes.copyMemory(from: source)
         }
     }
 
     public func gather(_ mine: UnsafeRawBufferPointer, into all: UnsafeMutableRawBufferPointer) throws {
-        precondition(all.count == mine.count * size, "gathering \(mine.count) bytes of each of \(size) ranks into \(all.count)")
+        precondition(
+            all.count == mine.count * size, "gathering \(mine.count) bytes of each of \(size) ranks into \(all.count)")
         try rendezvous.share(.bytes(mine), rank: rank) { shared in
             for (other, item) in shared.enumerated() {
                 guard case .bytes(let source) = item else { preconditionFailure("the ranks' collective calls differ") }
-                precondition(source.count == mine.count, "rank \(other) gathers \(source.count) bytes, rank \(rank) \(mine.count)")
-                UnsafeMutableRawBufferPointer(rebasing: all[other * mine.count ..< (other + 1) * mine.count]).copyMemory(from: source)
+                precondition(
+                    source.count == mine.count,
+                    "rank \(other) gathers \(source.count) bytes, rank \(rank) \(mine.count)")
+                UnsafeMutableRawBufferPointer(rebasing: all[other * mine.count ..< (other + 1) * mine.count])
+                    .copyMemory(from: source)
             }
         }
     }
@@ -89,7 +101,8 @@ public final class ThreadCommunicator: Communicator, @unchecked Sendable {
     }
 
     public func sharedMemory(count: Int, group: Range<Int>) throws -> (any SharedMemory)? {
-        let region = try rendezvous.shareOne(rank == group.lowerBound ? Region(count: count, ranks: group.count) : nil, of: group.lowerBound, rank: rank)
+        let region = try rendezvous.shareOne(
+            rank == group.lowerBound ? Region(count: count, ranks: group.count) : nil, of: group.lowerBound, rank: rank)
         return ThreadMemory(region, rank: rank, group: group, rendezvous: rendezvous)
     }
 
@@ -176,7 +189,9 @@ final class Rendezvous: @unchecked Sendable {
     func shareOne<Object: AnyObject>(_ mine: Object?, of owner: Int, rank: Int) throws -> Object {
         var one: Object?
         try share(mine.map { .object($0) } ?? .nothing, rank: rank) { shared in
-            guard case .object(let object) = shared[owner] else { preconditionFailure("the ranks' collective calls differ") }
+            guard case .object(let object) = shared[owner] else {
+                preconditionFailure("the ranks' collective calls differ")
+            }
             one = object as? Object
         }
         return one!

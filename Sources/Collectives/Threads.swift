@@ -50,13 +50,16 @@ func startThread(_ body: @escaping @Sendable () -> Void) -> pthread_t {
     }
     var thread = pthread_t()
     let argument = Unmanaged.passRetained(Box(body)).toOpaque()
-    let code = pthread_create(&thread, nil, { argument in
-        Unmanaged<Box>.fromOpaque(argument!).takeRetainedValue().body()
-        return nil
-    }, argument)
+    let code = pthread_create(
+        &thread, nil,
+        { argument in
+            Unmanaged<Box>.fromOpaque(argument!).takeRetainedValue().body()
+            return nil
+        }, argument)
     // Nobody could go on without; the launcher ends the other ranks.
     if code != 0 {
-        let text = "gan-dist: error: no thread could be started: \(String(cString: strerror(code)))\n"
+        let text =
+            "gan-dist: error: no thread could be started: \(String(cString: strerror(code)))\n"
             + "gan-dist: Allow the job more processes and memory (ulimit -u and -v, or the batch system's limits).\n"
         _ = text.withCString { write(STDERR_FILENO, $0, strlen($0)) }
         _exit(Watchdog.exitCode)

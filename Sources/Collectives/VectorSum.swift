@@ -1,12 +1,16 @@
 import Kernels
 
 /// target = left + right, value by value; `target` may be either of them.
-func add(_ left: UnsafePointer<Float>, _ right: UnsafePointer<Float>, into target: UnsafeMutablePointer<Float>, count: Int) {
-    let leftBytes = UnsafeRawPointer(left), rightBytes = UnsafeRawPointer(right), targetBytes = UnsafeMutableRawPointer(target)
+func add(
+    _ left: UnsafePointer<Float>, _ right: UnsafePointer<Float>, into target: UnsafeMutablePointer<Float>, count: Int
+) {
+    let leftBytes = UnsafeRawPointer(left), rightBytes = UnsafeRawPointer(right),
+        targetBytes = UnsafeMutableRawPointer(target)
     let vectors = count / 16
     for vector in 0 ..< vectors {
         let offset = vector &* 64
-        let sum = leftBytes.loadUnaligned(fromByteOffset: offset, as: SIMD16<Float>.self)
+        let sum =
+            leftBytes.loadUnaligned(fromByteOffset: offset, as: SIMD16<Float>.self)
             + rightBytes.loadUnaligned(fromByteOffset: offset, as: SIMD16<Float>.self)
         targetBytes.storeBytes(of: sum, toByteOffset: offset, as: SIMD16<Float>.self)
     }
@@ -25,8 +29,8 @@ func scale(_ source: UnsafePointer<Float>, by factor: Float, into target: Unsafe
     for index in vectors &* 16 ..< count { target[index] = source[index] * factor }
 }
 
-/// Evaluates the steps of a ``SumTree`` over vectors, block by block, so that what lies between sources and results stays in the
-/// first-level cache: each source is read once and each result written once.
+/// Evaluates the steps of a ``SumTree`` over vectors, block by block, so that what lies between sources and results
+/// stays in the first-level cache: each source is read once and each result written once.
 final class VectorSum {
     let sources: Int
     let results: Int
@@ -45,8 +49,9 @@ final class VectorSum {
 
     /// Adds vectors of equal length; the results are multiplied by `factor`. A result may be the memory of a source.
     func callAsFunction(_ vectors: [Floats], into targets: [Floats], factor: Float) {
-        precondition(vectors.count == sources && targets.count == results,
-                     "\(vectors.count) vectors into \(targets.count), not \(sources) into \(results)")
+        precondition(
+            vectors.count == sources && targets.count == results,
+            "\(vectors.count) vectors into \(targets.count), not \(sources) into \(results)")
         let count = targets[0].count
         let block = VectorSum.block
         let scratch = scratch.values.base

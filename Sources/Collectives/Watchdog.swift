@@ -1,14 +1,15 @@
 import Glibc
 import Synchronization
 
-/// Names the rank that keeps the others waiting, and ends the job if that lasts: a thread that calls no MPI, for the main thread may be
-/// stuck in it.
+/// Names the rank that keeps the others waiting, and ends the job if that lasts: a thread that calls no MPI, for the
+/// main thread may be stuck in it.
 ///
-/// The main thread says what it begins with ``enter(_:step:)``; the thread notes that in a file, which the other ranks read when they see no
-/// progress of their own. Time is counted in the thread's own wakings, so that a job that was suspended as a whole does not
-/// find itself late when it is continued.
+/// The main thread says what it begins with ``enter(_:step:)``; the thread notes that in a file, which the other
+/// ranks read when they see no progress of their own. Time is counted in the thread's own wakings, so that a job that
+/// was suspended as a whole does not find itself late when it is continued.
 ///
-/// A rank that is alive in a phase which may last (starting, samples, evaluation, checkpoint) is named, but never a reason to end the job.
+/// A rank that is alive in a phase which may last (starting, samples, evaluation, checkpoint) is named, but never a
+/// reason to end the job.
 public final class Watchdog: Sendable {
     public struct Limits: Sendable {
         /// Seconds without progress after which the rank behind is named, and named again; at least 3.
@@ -45,11 +46,16 @@ public final class Watchdog: Sendable {
     private let ending = Lock()
     private let thread: Mutex<pthread_t?>
 
-    /// Starts watching. `folder`: an existing folder that all ranks see, for their heartbeats; without it each rank knows only itself.
-    /// `output` gets each finding on one rank alone, in the watchdog's thread; the default writes to standard error.
-    public init(communicator: any Communicator, folder: String?, limits: Limits,
-                output: @escaping @Sendable (Finding) -> Void = Watchdog.print) {
-        precondition(limits.warn >= 3 && limits.abort > limits.warn, "a stall limit of \(limits.abort) s with a warning after \(limits.warn) s")
+    /// Starts watching. `folder`: an existing folder that all ranks see, for their heartbeats; without it each rank
+    /// knows only itself. `output` gets each finding on one rank alone, in the watchdog's thread; the default writes
+    /// to standard error.
+    public init(
+        communicator: any Communicator, folder: String?, limits: Limits,
+        output: @escaping @Sendable (Finding) -> Void = Watchdog.print
+    ) {
+        precondition(
+            limits.warn >= 3 && limits.abort > limits.warn,
+            "a stall limit of \(limits.abort) s with a warning after \(limits.warn) s")
         self.limits = limits
         self.output = output
         rank = communicator.rank
@@ -60,7 +66,8 @@ public final class Watchdog: Sendable {
         thread.withLock { $0 = startThread { [self] in watch() } }
     }
 
-    /// The main thread begins a phase. Costs a few nanoseconds. Call it where ranks do the same thing in the same order.
+    /// The main thread begins a phase. Costs a few nanoseconds. Call it where ranks do the same thing in the same
+    /// order.
     public func enter(_ phase: Phase, step: Int) {
         self.step.store(step, ordering: .relaxed)
         self.phase.store(phase.rawValue, ordering: .relaxed)
@@ -73,21 +80,28 @@ public final class Watchdog: Sendable {
             stopped.store(true, ordering: .releasing)
             ending.wakeAll()
         }
-        guard let thread = thread.withLock({ thread in defer { thread = nil }; return thread }) else { return }
+        guard
+            let thread = thread.withLock({ thread in
+                defer { thread = nil }; return thread
+            })
+        else { return }
         pthread_join(thread, nil)
         files?.remove(rank: rank)
     }
 
     private func heartbeat(pulse: Int) -> Heartbeat {
         let beat = beat.load(ordering: .acquiring)
-        return Heartbeat(rank: rank, host: host, beat: beat, pulse: pulse, step: step.load(ordering: .relaxed),
-                         phase: Phase(rawValue: phase.load(ordering: .relaxed))!)
+        return Heartbeat(
+            rank: rank, host: host, beat: beat, pulse: pulse, step: step.load(ordering: .relaxed),
+            phase: Phase(rawValue: phase.load(ordering: .relaxed))!)
     }
 
     private func watch() {
-        // All in tenths of a second: since the last phase began, and since the file was written (once a second is enough).
+        // All in tenths of a second: since the last phase began, and since the file was written (once a second is
+        // enough).
         var stuck = 0, sinceWriting = 0
-        // A pulse may be late, on a busy host or a slow file system: it is looked for over most of the time to a warning.
+        // A pulse may be late, on a busy host or a slow file system: it is looked for over most of the time to a
+        // warning.
         let lookback = 8 * limits.warn
         var last = heartbeat(pulse: 0)
         // By the time at which they will be compared.
@@ -128,10 +142,13 @@ public final class Watchdog: Sendable {
 
     /// Writes `gan-dist: warning: …` or `gan-dist: error: …` to standard error with one system call.
     public static let print: @Sendable (Finding) -> Void = { finding in
-        let text = switch finding {
-        case .warning(let message): "gan-dist: warning: \(message)\n"
-        case .end(let message): "gan-dist: error: \(message); the job is ended\ngan-dist: Look at that host, then run again with --resume auto.\n"
-        }
+        let text =
+            switch finding {
+            case .warning(let message): "gan-dist: warning: \(message)\n"
+            case .end(let message):
+                "gan-dist: error: \(message); the job is ended\ngan-dist: Look at that host, then run again with "
+                    + "--resume auto.\n"
+            }
         let bytes = Array(text.utf8)
         _ = write(STDERR_FILENO, bytes, bytes.count)
     }

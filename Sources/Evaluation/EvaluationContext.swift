@@ -3,8 +3,8 @@ import Collectives
 
 /// The ranks that evaluate together, and what they show of it.
 ///
-/// Work is cut into blocks of rows that do not depend on the number of ranks, and dealt to them in turn: so the figures do not
-/// depend on it either.
+/// Work is cut into blocks of rows that do not depend on the number of ranks, and dealt to them in turn: so the
+/// figures do not depend on it either.
 public struct EvaluationContext {
     public let communicator: any Communicator
     public let console: Console
@@ -13,8 +13,8 @@ public struct EvaluationContext {
         (self.communicator, self.console) = (communicator, console)
     }
 
-    /// `width` numbers for each of `rows` rows, in their order, on every rank; `body` makes those of a block of at most `block`
-    /// rows. Collective.
+    /// `width` numbers for each of `rows` rows, in their order, on every rank; `body` makes those of a block of at
+    /// most `block` rows. Collective.
     public func map<Value: BitwiseCopyable>(
         _ rows: Int, block: Int, width: Int = 1, _ title: String, _ body: (Range<Int>) throws -> [Value]
     ) throws -> [Value] {
@@ -26,7 +26,9 @@ public struct EvaluationContext {
                 console.progress(number, of: blocks, title)
                 let range = number * block ..< min((number + 1) * block, rows)
                 let part = try body(range)
-                precondition(part.count == range.count * width, "\(title): \(part.count) numbers for \(range.count) rows of \(width)")
+                precondition(
+                    part.count == range.count * width,
+                    "\(title): \(part.count) numbers for \(range.count) rows of \(width)")
                 values += part
             }
             return values

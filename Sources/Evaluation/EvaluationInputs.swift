@@ -15,7 +15,8 @@ public struct EvaluationRequest: Sendable {
     public var data: String?
     /// Examples of the same kind that the generator was not trained on.
     public var heldOut: String?
-    /// The path of the examples in ``data`` and ``heldOut``; nil: what the configuration names, else /images or /samples.
+    /// The path of the examples in ``data`` and ``heldOut``; nil: what the configuration names, else /images or
+    /// /samples.
     public var dataset: String?
     /// A classifier file, for the measures made of its answers.
     public var classifier: String?
@@ -53,7 +54,8 @@ final class EvaluationInputs {
         // What a checkpoint was trained on is named in it.
         let trained = try context.communicator.decidedByRoot {
             guard let checkpoint = request.checkpoint,
-                  let data = try? GeneratorModel(Checkpoint.read(checkpoint) { _ in }).configuration.data else { return "\u{1F}" }
+                let data = try? GeneratorModel(Checkpoint.read(checkpoint) { _ in }).configuration.data
+            else { return "\u{1F}" }
             return [data.file ?? "", data.dataset ?? ""].joined(separator: "\u{1F}")
         }.components(separatedBy: "\u{1F}")
         var files: [(String, String?)] = [request.samples].compactMap { $0.map { ($0, nil) } }
@@ -69,21 +71,28 @@ final class EvaluationInputs {
     }
 
     private init(_ files: Files, _ request: EvaluationRequest) {
-        (model, discriminator, shape, data, dataName) = (files.model, files.discriminator, files.shape, files.data, files.dataName)
-        (heldOut, mixture, sampleFile, classifier, self.request) = (files.heldOut, files.mixture, files.sampleFile, files.classifier, request)
+        (model, discriminator, shape, data, dataName) = (
+            files.model, files.discriminator, files.shape, files.data, files.dataName
+        )
+        (heldOut, mixture, sampleFile, classifier, self.request) = (
+            files.heldOut, files.mixture, files.sampleFile, files.classifier, request
+        )
     }
 
-    /// The examples that are judged: `request.count` of them, else the usual number; a file of samples has no more than it has. Of a
-    /// generator those that `gan-dist sample` with the same seed makes. Collective.
+    /// The examples that are judged: `request.count` of them, else the usual number; a file of samples has no more
+    /// than it has. Of a generator those that `gan-dist sample` with the same seed makes. Collective.
     func samples(_ context: EvaluationContext) throws -> Examples {
         let wanted = request.count ?? Self.standardCount
         if let sampleFile {
-            return try context.communicator.agreed { try Examples(sampleFile, Array(0 ..< min(wanted, sampleFile.count)), shape: shape) }
+            return try context.communicator.agreed {
+                try Examples(sampleFile, Array(0 ..< min(wanted, sampleFile.count)), shape: shape)
+            }
         }
         let sampler = model!.sampler
         let low = sampler.range.lowerBound, width = sampler.range.upperBound - low
         let values = try context.map(wanted, block: 256, width: shape.count, "sampling") { [isImages, request] rows in
-            let made = try sampler.samples(count: rows.count, Draws(seed: request.seed, purpose: .sample, step: 0, firstSample: rows.lowerBound))
+            let made = try sampler.samples(
+                count: rows.count, Draws(seed: request.seed, purpose: .sample, step: 0, firstSample: rows.lowerBound))
             return isImages ? made.array.map { ($0 - low) / width } : made.array
         }
         return Examples(FloatBuffer(values), shape: shape)
@@ -132,25 +141,29 @@ private struct Files {
             let dataset = try judging.dataset(path, isConfigured: request.data == nil)
             (data, dataName, mixture) = (try judging.open(dataset, shape), path, dataset.mixture)
         } else if let kind = configured?.synthetic, let count = configured?.count {
-            let points = kind.points(count: count, seed: seed).samples, fresh = kind.points(count: EvaluationInputs.standardCount, seed: seed &+ 1).samples
+            let points = kind.points(count: count, seed: seed).samples,
+                fresh = kind.points(count: EvaluationInputs.standardCount, seed: seed &+ 1).samples
             data = SampleSource(vectors: points, dimension: kind.dimension)
             heldOut = SampleSource(vectors: fresh, dimension: kind.dimension)
             (dataName, mixture) = ("the built-in \(kind.rawValue)", kind.mixture)
         } else {
-            throw Failure(.usage, "no data are named to judge by", remedy: "Name the training data with --data FILE.h5.")
+            throw Failure(
+                .usage, "no data are named to judge by", remedy: "Name the training data with --data FILE.h5.")
         }
         if let path = request.heldOut { heldOut = try judging.open(judging.dataset(path, isConfigured: false), shape) }
         if let path = request.classifier {
             let classifier = try Classifier(path)
             guard classifier.shape == shape else {
-                throw Failure(.badConfiguration, "\(path) classifies images of \(classifier.shape), the samples are of \(shape)",
-                              remedy: "Train a classifier on images of that size (gan-dist data import … --size makes them).")
+                throw Failure(
+                    .badConfiguration, "\(path) classifies images of \(classifier.shape), the samples are of \(shape)",
+                    remedy: "Train a classifier on images of that size (gan-dist data import … --size makes them).")
             }
             self.classifier = classifier
         }
     }
 
     private static func shape(_ dimensions: [Int]) -> Shape {
-        dimensions.count == 3 ? .image(height: dimensions[0], width: dimensions[1], channels: dimensions[2]) : .vector(dimensions[0])
+        dimensions.count == 3
+            ? .image(height: dimensions[0], width: dimensions[1], channels: dimensions[2]) : .vector(dimensions[0])
     }
 }

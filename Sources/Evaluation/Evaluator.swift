@@ -18,7 +18,8 @@ public final class Evaluator {
         inputs = try EvaluationInputs(request, context)
     }
 
-    /// The measures that were asked for, or all that fit; the same on every rank. Throws 78 where one that was named does not fit.
+    /// The measures that were asked for, or all that fit; the same on every rank. Throws 78 where one that was named
+    /// does not fit.
     public func run() throws -> [MetricResult] {
         var metrics: [Metric] = []
         for metric in request.metrics ?? Metric.allCases {
@@ -39,27 +40,42 @@ public final class Evaluator {
         func refusal(_ why: String, _ remedy: String) -> Failure {
             Failure(.badConfiguration, "\(metric.rawValue) cannot be measured: \(why)", remedy: remedy)
         }
-        let noHeldOut = refusal("it needs examples that the generator was not trained on",
-                                "Name them with --held-out FILE.h5 (gan-dist data import fashion-mnist --part test --out FILE.h5 makes such).")
+        let noHeldOut = refusal(
+            "it needs examples that the generator was not trained on",
+            "Name them with --held-out FILE.h5 (gan-dist data import fashion-mnist --part test --out FILE.h5 makes "
+                + "such)."
+        )
         if metric.needsClassifier, inputs.classifier == nil {
             return inputs.isImages
-                ? refusal("it needs a classifier", "Name one with --classifier FILE.h5 (gan-dist classifier train makes it).")
-                : refusal("it compares what a classifier sees in images, and these are points", "Use modes, swd or mmd.")
+                ? refusal(
+                    "it needs a classifier", "Name one with --classifier FILE.h5 (gan-dist classifier train makes it).")
+                : refusal(
+                    "it compares what a classifier sees in images, and these are points", "Use modes, swd or mmd.")
         }
         switch metric {
         case .parzen:
-            if !inputs.isImages { return refusal("its protocol is one for images, and these are points", "Use modes, swd or mmd.") }
+            if !inputs.isImages {
+                return refusal("its protocol is one for images, and these are points", "Use modes, swd or mmd.")
+            }
             return inputs.heldOut == nil ? noHeldOut : nil
         case .modes:
             if inputs.mixture != nil || inputs.classifier != nil { return nil }
-            return refusal("the modes of \(inputs.dataName) are not known",
-                           inputs.isImages ? "Name a classifier, whose classes then are the modes, with --classifier FILE.h5." : "Use it on a mixture that gan-dist made (data synthetic).")
+            return refusal(
+                "the modes of \(inputs.dataName) are not known",
+                inputs.isImages
+                    ? "Name a classifier, whose classes then are the modes, with --classifier FILE.h5."
+                    : "Use it on a mixture that gan-dist made (data synthetic).")
         case .memorisation:
             return inputs.heldOut == nil ? noHeldOut : nil
         case .game:
-            guard let discriminator = inputs.discriminator else { return refusal("a file of samples has no discriminator", "Name a checkpoint.") }
+            guard let discriminator = inputs.discriminator else {
+                return refusal("a file of samples has no discriminator", "Name a checkpoint.")
+            }
             let wanted = request.count ?? EvaluationInputs.standardCount
-            return wanted >= 2 * discriminator.packing ? nil : refusal("\(wanted) samples are no two packs of \(discriminator.packing)", "Ask for more with --count.")
+            return wanted >= 2 * discriminator.packing
+                ? nil
+                : refusal(
+                    "\(wanted) samples are no two packs of \(discriminator.packing)", "Ask for more with --count.")
         default: return nil
         }
     }
@@ -70,15 +86,20 @@ public final class Evaluator {
         switch metric {
         case .parzen: return [try parzen(samples)]
         case .modes:
-            guard let mixture = inputs.mixture else { return try [LabelHistogram.modes(judged(samples).samples, classifierSettings)] }
+            guard let mixture = inputs.mixture else {
+                return try [LabelHistogram.modes(judged(samples).samples, classifierSettings)]
+            }
             return [Modes.measure(request.count == nil ? samples.first(Modes.points) : samples, mixture)]
-        case .swd: return [try SlicedWasserstein.measure(samples, reference(samples.count), seed: request.seed, context)]
+        case .swd:
+            return [try SlicedWasserstein.measure(samples, reference(samples.count), seed: request.seed, context)]
         case .mmd: return [try KernelDiscrepancy.measure(samples, reference(samples.count), context)]
         case .classifierScore: return [ClassifierScore.measure(try judged(samples).samples, classifierSettings)]
         case .frechetClassifierDistance: return [try frechetDistance(samples)]
         case .kernelDistance:
             let (mine, theirs) = try judged(samples)
-            return [try KernelDiscrepancy.measure(features: mine.features, theirs.features, classifierSettings, context)]
+            return [
+                try KernelDiscrepancy.measure(features: mine.features, theirs.features, classifierSettings, context)
+            ]
         case .precisionRecall:
             let (mine, theirs) = try judged(samples)
             return try Manifolds.precisionAndRecall(mine.features, theirs.features, classifierSettings, context)
@@ -98,28 +119,38 @@ public final class Evaluator {
     /// What every rank does for itself and may fail at on one alone: reading.
     private func local<Value>(_ body: () throws -> Value) throws -> Value { try context.communicator.agreed(body) }
 
-    private func reference(_ count: Int) throws -> Examples { try local { try inputs.reference(min(count, inputs.data.count)) } }
+    private func reference(_ count: Int) throws -> Examples {
+        try local { try inputs.reference(min(count, inputs.data.count)) }
+    }
 
     /// What the classifier says of the samples and of as many examples of the data, asked once.
     private func judged(_ samples: Examples) throws -> (samples: Classifier.Answers, reference: Classifier.Answers) {
         if let answers { return answers }
         let classifier = inputs.classifier!
-        let answers = (samples: try classifier.answers(samples, context, "classifier: samples"),
-                       reference: try classifier.answers(reference(samples.count), context, "classifier: data"))
+        let answers = (
+            samples: try classifier.answers(samples, context, "classifier: samples"),
+            reference: try classifier.answers(reference(samples.count), context, "classifier: data")
+        )
         self.answers = answers
         return answers
     }
 
     private var classifierSettings: [MetricResult.Entry] {
         let classifier = inputs.classifier!
-        return [("classifier", .text(classifier.name)), ("classifier_accuracy", classifier.accuracy.map { .number($0) } ?? .text("not tested"))]
+        return [
+            ("classifier", .text(classifier.name)),
+            ("classifier_accuracy", classifier.accuracy.map { .number($0) } ?? .text("not tested")),
+        ]
     }
 
     private func frechetDistance(_ samples: Examples) throws -> MetricResult {
         let (mine, theirs) = try judged(samples)
         let fewer = min(mine.count, theirs.count)
         if fewer < Classifier.features {
-            context.console.warn("the Fréchet distance of \(Classifier.features) features is taken from \(fewer) examples only: their covariance is not of full rank, and the figure far too large")
+            context.console.warn(
+                "the Fréchet distance of \(Classifier.features) features is taken from \(fewer) examples only: their "
+                    + "covariance is not of full rank, and the figure far too large"
+            )
         }
         return FrechetDistance.measure(mine.features, theirs.features, classifierSettings)
     }
@@ -128,7 +159,9 @@ public final class Evaluator {
         // The authors' validation images are number 50,000 to 50,999 of MNIST's 60,000.
         let first = inputs.data.count * 5 / 6
         let validation = try local {
-            try Examples(inputs.data, Array(first ..< min(first + Parzen.validationImages, inputs.data.count)), shape: inputs.shape)
+            try Examples(
+                inputs.data, Array(first ..< min(first + Parzen.validationImages, inputs.data.count)),
+                shape: inputs.shape)
         }
         let test = try local { try inputs.heldOut(10_000)! }
         return try Parzen.measure(centres: samples.first(Parzen.centres), validation: validation, test: test, context)
@@ -138,7 +171,8 @@ public final class Evaluator {
         let discriminator = inputs.discriminator!
         let real = try reference(samples.count), heldOut = try local { try inputs.heldOut(samples.count) }
         var result = try Game.measure(discriminator, real: real, heldOut: heldOut, generated: samples, context)
-        guard let mixture = inputs.mixture, mixture.dimension == 1, discriminator.packing == 1, let model = inputs.model else { return result }
+        guard let mixture = inputs.mixture, mixture.dimension == 1, discriminator.packing == 1, let model = inputs.model
+        else { return result }
         let curves = try OptimalDiscriminator(mixture, model, discriminator, seed: request.seed, context)
         result = result.adding([("distance_from_optimal_d", .number(curves.distance))])
         if let path = request.figure {

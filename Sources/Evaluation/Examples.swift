@@ -9,7 +9,8 @@ public struct Examples {
     public let shape: Shape
 
     public init(_ buffer: FloatBuffer, shape: Shape) {
-        precondition(buffer.count > 0 && buffer.count % shape.count == 0, "\(buffer.count) values in examples of \(shape)")
+        precondition(
+            buffer.count > 0 && buffer.count % shape.count == 0, "\(buffer.count) values in examples of \(shape)")
         (self.buffer, self.shape) = (buffer, shape)
         count = buffer.count / shape.count
     }
@@ -23,7 +24,9 @@ public struct Examples {
     public var values: Floats { buffer.values }
 
     /// Some of them, sharing their memory.
-    public subscript(rows: Range<Int>) -> Floats { values[rows.lowerBound * shape.count ..< rows.upperBound * shape.count] }
+    public subscript(rows: Range<Int>) -> Floats {
+        values[rows.lowerBound * shape.count ..< rows.upperBound * shape.count]
+    }
 
     /// The first `count` of them, copied; all where there are no more.
     public func first(_ count: Int) -> Examples {

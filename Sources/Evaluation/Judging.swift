@@ -27,8 +27,10 @@ struct Judging {
             return try Dataset(path, dataset: dataset ?? configured)
         } catch {
             guard error.kind == .missing else { throw error }
-            throw Failure(.missingInput, "\(error.message.dropLast()). That path is the data.file of \(checkpoint?.path ?? "the checkpoint")",
-                          remedy: "Name the dataset's new place with --data FILE.h5.")
+            throw Failure(
+                .missingInput,
+                "\(error.message.dropLast()). That path is the data.file of \(checkpoint?.path ?? "the checkpoint")",
+                remedy: "Name the dataset's new place with --data FILE.h5.")
         }
     }
 
@@ -44,13 +46,16 @@ struct Judging {
         } else if dataset.isBytes {
             target = 0 ... 1
         }
-        let source = try SampleSource(dataset, shape: shape.dimensions, fit: configuration?.data.fit ?? .refuse, range: target, given: range, asBefore: asBefore)
+        let source = try SampleSource(
+            dataset, shape: shape.dimensions, fit: configuration?.data.fit ?? .refuse, range: target, given: range,
+            asBefore: asBefore)
         if let line = TrainingData.rangeLine(source) { console.say("\(dataset.path): \(line)") }
         for warning in TrainingData.rangeWarnings(source, dataset.path, bounds: nil) { console.warn(warning) }
         return source
     }
 
-    /// The run's `data.range`, for the run's own dataset and for others that may be of its kind: files that do not say their range.
+    /// The run's `data.range`, for the run's own dataset and for others that may be of its kind: files that do not
+    /// say their range.
     private mutating func configuredRange(_ dataset: Dataset) throws -> ClosedRange<Double>? {
         guard let range = configuration?.data.range else { return nil }
         if checkpoint?.contents.string("dataset") == (try TrainingData.fingerprint(of: dataset)) {

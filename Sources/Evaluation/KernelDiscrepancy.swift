@@ -5,8 +5,9 @@ import Kernels
 ///
 ///     Σ_{i≠j} k(xᵢ, xⱼ) / m(m−1) + Σ_{i≠j} k(yᵢ, yⱼ) / m(m−1) − 2 Σ_{ij} k(xᵢ, yⱼ) / m²
 ///
-/// Taken over disjoint blocks of m examples (Zaremba et al. 2013): the figure is the mean of the blocks' estimates, its error their
-/// deviation / √blocks, since blocks are independent. 0 on average for equal distributions, so it may be negative.
+/// Taken over disjoint blocks of m examples (Zaremba et al. 2013): the figure is the mean of the blocks' estimates,
+/// its error their deviation / √blocks, since blocks are independent. 0 on average for equal distributions, so it may
+/// be negative.
 public enum KernelDiscrepancy {
     enum Kernel {
         /// exp(−|x − y|² / 2σ²).
@@ -19,7 +20,8 @@ public enum KernelDiscrepancy {
 
     /// The blocks' estimates. Collective.
     static func estimates(
-        _ x: Examples, _ y: Examples, _ kernel: Kernel, block: Int = largestBlock, _ context: EvaluationContext, _ title: String
+        _ x: Examples, _ y: Examples, _ kernel: Kernel, block: Int = largestBlock, _ context: EvaluationContext,
+        _ title: String
     ) throws -> [Double] {
         let count = min(x.count, y.count)
         let size = min(block, max(count / 2, 2)), blocks = count / size
@@ -27,7 +29,9 @@ public enum KernelDiscrepancy {
         return try context.map(blocks, block: 1, title) { block in
             let rows = block.lowerBound * size ..< block.upperBound * size
             let length = x.shape.count
-            let within = [x, y].reduce(0.0) { $0 + sum(kernel, $1[rows], $1[rows], length, leavingOutPairs: true, room.values) }
+            let within = [x, y].reduce(0.0) {
+                $0 + sum(kernel, $1[rows], $1[rows], length, leavingOutPairs: true, room.values)
+            }
             let between = sum(kernel, x[rows], y[rows], length, leavingOutPairs: false, room.values)
             let m = Double(size)
             return [within / (m * (m - 1)) - 2 * between / (m * m)]
@@ -35,14 +39,17 @@ public enum KernelDiscrepancy {
     }
 
     /// Σ k(aᵢ, bⱼ), without i = j where a is b.
-    private static func sum(_ kernel: Kernel, _ a: Floats, _ b: Floats, _ length: Int, leavingOutPairs: Bool, _ room: Floats) -> Double {
+    private static func sum(
+        _ kernel: Kernel, _ a: Floats, _ b: Floats, _ length: Int, leavingOutPairs: Bool, _ room: Floats
+    ) -> Double {
         let count = a.count / length
         switch kernel {
         case .gaussian(let deviation):
             Distances.squared(a, b, length: length, into: room)
             let scale = 1 / (2 * deviation * deviation)
             return (0 ..< count).reduce(0.0) { sum, row in
-                let all = Distances.sumOfExponentials(of: room[row * count ..< (row + 1) * count], from: 0, scale: Float(scale))
+                let all = Distances.sumOfExponentials(
+                    of: room[row * count ..< (row + 1) * count], from: 0, scale: Float(scale))
                 return sum + all - (leavingOutPairs ? exp(-Double(room[row * count + row]) * scale) : 0)
             }
         case .cubic:
@@ -63,26 +70,41 @@ public enum KernelDiscrepancy {
         let some = examples.first(largestBlock), count = some.count
         let distances = FloatBuffer(count: count * count)
         Distances.squared(some.values, some.values, length: some.shape.count, into: distances.values)
-        let pairs = (0 ..< count).flatMap { row in (0 ..< row).map { Double(distances.values[row * count + $0]) } }.sorted()
+        let pairs = (0 ..< count).flatMap { row in (0 ..< row).map { Double(distances.values[row * count + $0]) } }
+            .sorted()
         return pairs.quantile(0.5).squareRoot()
     }
 
     /// With a Gaussian kernel on the values themselves. Collective.
-    static func measure(_ samples: Examples, _ reference: Examples, _ context: EvaluationContext) throws -> MetricResult {
+    static func measure(_ samples: Examples, _ reference: Examples, _ context: EvaluationContext) throws -> MetricResult
+    {
         let deviation = medianDistance(reference)
-        return result("mmd", try estimates(samples, reference, .gaussian(deviation: deviation), context, "mmd"), samples, reference,
-                       [("kernel", .text("Gaussian")), ("sigma", .number(deviation))])
+        return result(
+            "mmd", try estimates(samples, reference, .gaussian(deviation: deviation), context, "mmd"), samples,
+            reference,
+            [("kernel", .text("Gaussian")), ("sigma", .number(deviation))])
     }
 
     /// With a cubic kernel on features. Collective.
-    static func measure(features samples: Examples, _ reference: Examples, _ settings: [MetricResult.Entry], _ context: EvaluationContext) throws -> MetricResult {
-        result("kernel-distance", try estimates(samples, reference, .cubic, context, "kernel-distance"), samples, reference,
-                [("kernel", .text("(x·y/D + 1)^3"))] + settings)
+    static func measure(
+        features samples: Examples, _ reference: Examples, _ settings: [MetricResult.Entry],
+        _ context: EvaluationContext
+    ) throws -> MetricResult {
+        result(
+            "kernel-distance", try estimates(samples, reference, .cubic, context, "kernel-distance"), samples,
+            reference,
+            [("kernel", .text("(x·y/D + 1)^3"))] + settings)
     }
 
-    private static func result(_ name: String, _ estimates: [Double], _ samples: Examples, _ reference: Examples, _ settings: [MetricResult.Entry]) -> MetricResult {
-        MetricResult(name, estimates.mean, standardError: estimates.standardError, settings: [
-            ("samples", .count(samples.count)), ("reference", .count(reference.count)), ("blocks", .count(estimates.count)),
-        ] + settings)
+    private static func result(
+        _ name: String, _ estimates: [Double], _ samples: Examples, _ reference: Examples,
+        _ settings: [MetricResult.Entry]
+    ) -> MetricResult {
+        MetricResult(
+            name, estimates.mean, standardError: estimates.standardError,
+            settings: [
+                ("samples", .count(samples.count)), ("reference", .count(reference.count)),
+                ("blocks", .count(estimates.count)),
+            ] + settings)
     }
 }

@@ -1,30 +1,44 @@
 import Foundation
 import Storage
 
-/// Whether a generator copies its training data: distances of samples to their nearest training example against those of held-out
-/// examples (Meehan, Chaudhuri & Dasgupta 2020, "A non-parametric test to detect data-copying", §3, with one cell).
+/// Whether a generator copies its training data: distances of samples to their nearest training example against those
+/// of held-out examples (Meehan, Chaudhuri & Dasgupta 2020, "A non-parametric test to detect data-copying", §3, with
+/// one cell).
 ///
-/// The figure is P(a sample is farther from the training data than a held-out example): ½ where both are alike, 0 where all samples
-/// are copies, above ½ where samples stay away from the training data (as blurred or wrong ones do too). `p_value` is that of
-/// the one-sided test of Mann & Whitney 1947 that samples are nearer; small means copying.
+/// The figure is P(a sample is farther from the training data than a held-out example): ½ where both are alike, 0
+/// where all samples are copies, above ½ where samples stay away from the training data (as blurred or wrong ones do
+/// too). `p_value` is that of the one-sided test of Mann & Whitney 1947 that samples are nearer; small means copying.
 public enum Memorisation {
     static let quantiles = [0.0, 0.05, 0.25, 0.5, 0.75, 0.95]
 
-    static func measure(samples: Examples, heldOut: Examples, training: SampleSource, _ context: EvaluationContext) throws -> MetricResult {
-        let ofSamples = try NearestExamples.find(samples, in: training, context, "memorisation: samples").map(\.distance).sorted()
-        let ofHeldOut = try NearestExamples.find(heldOut, in: training, context, "memorisation: held-out").map(\.distance).sorted()
+    static func measure(
+        samples: Examples, heldOut: Examples, training: SampleSource, _ context: EvaluationContext
+    ) throws -> MetricResult {
+        let ofSamples = try NearestExamples.find(samples, in: training, context, "memorisation: samples").map(
+            \.distance
+        ).sorted()
+        let ofHeldOut = try NearestExamples.find(heldOut, in: training, context, "memorisation: held-out").map(
+            \.distance
+        ).sorted()
         let test = RankSumTest(ofSamples, ofHeldOut)
         return MetricResult(
             "memorisation", test.probability,
-            more: [("z", .number(test.z)), ("p_value", .number(test.pValueLess)), ("copies", .count(ofSamples.count { $0 == 0 })),
-                   ("quantiles", .numbers(quantiles)), ("distances_samples", .numbers(quantiles.map(ofSamples.quantile))),
-                   ("distances_held_out", .numbers(quantiles.map(ofHeldOut.quantile)))],
-            settings: [("samples", .count(samples.count)), ("held_out", .count(heldOut.count)), ("training", .count(training.count)),
-                       ("distance", .text("Euclidean")), ("test", .text("Mann-Whitney, one-sided, normal approximation"))])
+            more: [
+                ("z", .number(test.z)), ("p_value", .number(test.pValueLess)),
+                ("copies", .count(ofSamples.count { $0 == 0 })),
+                ("quantiles", .numbers(quantiles)), ("distances_samples", .numbers(quantiles.map(ofSamples.quantile))),
+                ("distances_held_out", .numbers(quantiles.map(ofHeldOut.quantile))),
+            ],
+            settings: [
+                ("samples", .count(samples.count)), ("held_out", .count(heldOut.count)),
+                ("training", .count(training.count)),
+                ("distance", .text("Euclidean")), ("test", .text("Mann-Whitney, one-sided, normal approximation")),
+            ])
     }
 }
 
-/// The test of Mann & Whitney 1947 of two samples, with the normal approximation, mid-ranks for ties and a continuity correction.
+/// The test of Mann & Whitney 1947 of two samples, with the normal approximation, mid-ranks for ties and a continuity
+/// correction.
 struct RankSumTest {
     /// P(first > second) + ½ P(first = second), the U statistic over the number of pairs.
     let probability: Double

@@ -13,7 +13,8 @@ public enum Metric: String, CaseIterable, Sendable {
     /// Whether it is made of a classifier's answers.
     var needsClassifier: Bool {
         switch self {
-        case .classifierScore, .frechetClassifierDistance, .kernelDistance, .precisionRecall, .densityCoverage, .labels: true
+        case .classifierScore, .frechetClassifierDistance, .kernelDistance, .precisionRecall, .densityCoverage, .labels:
+            true
         default: false
         }
     }
@@ -21,11 +22,14 @@ public enum Metric: String, CaseIterable, Sendable {
     /// Reads `a,b,c`; throws 64 with the nearest known name.
     public static func list(_ text: String) throws(Failure) -> [Metric] {
         var metrics: [Metric] = []
-        for word in text.split(separator: ",", omittingEmptySubsequences: false).map({ $0.filter { !$0.isWhitespace } }) {
+        for word in text.split(separator: ",", omittingEmptySubsequences: false).map({ $0.filter { !$0.isWhitespace } })
+        {
             guard let metric = Metric(rawValue: word) else {
                 let known = allCases.map(\.rawValue)
                 let nearest = Spelling.nearest(to: word, among: known).map { "Did you mean '\($0)'? " } ?? ""
-                throw Failure(.usage, "--metrics: there is no measure '\(word)'", remedy: nearest + "Measures: \(known.joined(separator: ", ")).")
+                throw Failure(
+                    .usage, "--metrics: there is no measure '\(word)'",
+                    remedy: nearest + "Measures: \(known.joined(separator: ", ")).")
             }
             if !metrics.contains(metric) { metrics.append(metric) }
         }

@@ -38,7 +38,9 @@ public struct MetricResult: Sendable {
     public let settings: [Entry]
 
     init(_ name: String, _ value: Double, standardError: Double? = nil, more: [Entry] = [], settings: [Entry] = []) {
-        (self.name, self.value, self.standardError, self.more, self.settings) = (name, value, standardError, more, settings)
+        (self.name, self.value, self.standardError, self.more, self.settings) = (
+            name, value, standardError, more, settings
+        )
     }
 
     /// Of ``more`` by name.
@@ -61,7 +63,9 @@ extension [MetricResult] {
     /// One object a measure.
     public func json() throws -> String {
         let object = Dictionary(uniqueKeysWithValues: map { ($0.name, $0.json) })
-        return String(decoding: try JSONSerialization.data(withJSONObject: object, options: [.prettyPrinted, .sortedKeys]), as: UTF8.self)
+        return String(
+            decoding: try JSONSerialization.data(withJSONObject: object, options: [.prettyPrinted, .sortedKeys]),
+            as: UTF8.self)
     }
 
     /// For people: a line a measure, what else it found below.
@@ -69,9 +73,13 @@ extension [MetricResult] {
         let width = (map(\.name.count).max() ?? 0) + 2
         return map { result in
             let error = result.standardError.map { String(format: " ± %.3g", $0) } ?? ""
-            var lines = [result.name.padding(toLength: width, withPad: " ", startingAt: 0) + String(format: "%.5g", result.value) + error]
+            var lines = [
+                result.name.padding(toLength: width, withPad: " ", startingAt: 0) + String(format: "%.5g", result.value)
+                    + error
+            ]
             for entry in result.more { lines.append("    \(entry.name)  \(entry.quantity.description)") }
-            lines.append("    (" + result.settings.map { "\($0.name) \($0.quantity.description)" }.joined(separator: ", ") + ")")
+            lines.append(
+                "    (" + result.settings.map { "\($0.name) \($0.quantity.description)" }.joined(separator: ", ") + ")")
             return lines.joined(separator: "\n")
         }.joined(separator: "\n")
     }

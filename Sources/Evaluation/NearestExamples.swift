@@ -9,10 +9,11 @@ public enum NearestExamples {
         public let distance: Double
     }
 
-    /// The `count` nearest of `source` for each query, nearest first: [queries, count]. `block`: so many of the source are compared
-    /// at once. Collective.
+    /// The `count` nearest of `source` for each query, nearest first: [queries, count]. `block`: so many of the
+    /// source are compared at once. Collective.
     static func find(
-        _ queries: Examples, in source: SampleSource, count: Int = 1, block: Int = 4096, _ context: EvaluationContext, _ title: String
+        _ queries: Examples, in source: SampleSource, count: Int = 1, block: Int = 4096, _ context: EvaluationContext,
+        _ title: String
     ) throws -> [Neighbour] {
         precondition(count >= 1 && count <= source.count, "\(count) neighbours out of \(source.count) examples")
         let length = queries.shape.count
@@ -26,13 +27,16 @@ public enum NearestExamples {
                 try source.read(indices, into: part)
                 let distances = room.values[0 ..< rows.count * indices.count]
                 Distances.squared(queries[rows], part, length: length, into: distances)
-                for row in 0 ..< rows.count { best[row].offer(distances[row * indices.count ..< (row + 1) * indices.count], from: start) }
+                for row in 0 ..< rows.count {
+                    best[row].offer(distances[row * indices.count ..< (row + 1) * indices.count], from: start)
+                }
             }
             return try zip(rows, best).flatMap { row, candidates in
                 let found = examples.values[0 ..< length]
                 return try candidates.indices.map { index in
                     try source.read([index], into: found)
-                    return Neighbour(index: index, distance: Distances.squared(queries[row ..< row + 1], found).squareRoot())
+                    return Neighbour(
+                        index: index, distance: Distances.squared(queries[row ..< row + 1], found).squareRoot())
                 }
             }
         }

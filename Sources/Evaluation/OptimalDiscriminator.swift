@@ -4,8 +4,9 @@ import Kernels
 import Nets
 import Storage
 
-/// For one-dimensional data of known density: D beside the best one for this generator, D*(x) = p_data(x) / (p_data(x) + p_g(x))
-/// (Goodfellow et al. 2014, proposition 1), over bins of x. p_data is exact, p_g counted from many samples.
+/// For one-dimensional data of known density: D beside the best one for this generator, D*(x) = p_data(x) /
+/// (p_data(x) + p_g(x)) (Goodfellow et al. 2014, proposition 1), over bins of x. p_data is exact, p_g counted from
+/// many samples.
 public struct OptimalDiscriminator {
     static let bins = 200
 
@@ -21,21 +22,28 @@ public struct OptimalDiscriminator {
     /// E |D(x) − D*(x)| over x of half data, half generated.
     var distance: Double {
         let weights = zip(dataDensity, generatedDensity).map(+)
-        return zip(weights, zip(discriminator, optimum)).reduce(0) { $0 + $1.0 * abs($1.1.0 - $1.1.1) } / weights.reduce(0, +)
+        return zip(weights, zip(discriminator, optimum)).reduce(0) { $0 + $1.0 * abs($1.1.0 - $1.1.1) }
+            / weights.reduce(0, +)
     }
 
-    init(_ mixture: Mixture, generated: [Double], discriminator: ([Float]) throws -> [Double], arrows: [(z: Double, x: Double)] = []) rethrows {
+    init(
+        _ mixture: Mixture, generated: [Double], discriminator: ([Float]) throws -> [Double],
+        arrows: [(z: Double, x: Double)] = []
+    ) rethrows {
         let sorted = generated.sorted()
         let low = min(sorted.quantile(0.001), mixture.modes.map { $0[0] }.min()! - 4 * mixture.deviation)
         let high = max(sorted.quantile(0.999), mixture.modes.map { $0[0] }.max()! + 4 * mixture.deviation)
         let width = (high - low) / Double(Self.bins)
         var counts = [Int](repeating: 0, count: Self.bins)
-        for value in generated where value >= low && value < high { counts[min(Int((value - low) / width), Self.bins - 1)] += 1 }
+        for value in generated where value >= low && value < high {
+            counts[min(Int((value - low) / width), Self.bins - 1)] += 1
+        }
         let edges = (0 ... Self.bins).map { low + Double($0) * width }
         let x = (0 ..< Self.bins).map { low + (Double($0) + 0.5) * width }
         let data = (0 ..< Self.bins).map { bin in
             mixture.modes.reduce(0) { sum, mode in
-                sum + upperTail((edges[bin] - mode[0]) / mixture.deviation) - upperTail((edges[bin + 1] - mode[0]) / mixture.deviation)
+                sum + upperTail((edges[bin] - mode[0]) / mixture.deviation)
+                    - upperTail((edges[bin + 1] - mode[0]) / mixture.deviation)
             } / (Double(mixture.modes.count) * width)
         }
         let ofGenerator = counts.map { Double($0) / (Double(generated.count) * width) }
@@ -46,45 +54,63 @@ public struct OptimalDiscriminator {
 
     /// Of a checkpoint trained on one-dimensional points. Collective.
     init(
-        _ mixture: Mixture, _ model: GeneratorModel, _ discriminator: DiscriminatorModel, samples: Int = 1 << 18, seed: UInt64, _ context: EvaluationContext
+        _ mixture: Mixture, _ model: GeneratorModel, _ discriminator: DiscriminatorModel, samples: Int = 1 << 18,
+        seed: UInt64, _ context: EvaluationContext
     ) throws {
         let generated = try context.map(samples, block: 4096, "game: density of the samples") { rows in
-            try model.sampler.samples(count: rows.count, Draws(seed: seed, purpose: .evaluation, step: 0, firstSample: rows.lowerBound)).array
+            try model.sampler.samples(
+                count: rows.count, Draws(seed: seed, purpose: .evaluation, step: 0, firstSample: rows.lowerBound)
+            ).array
         }
         var arrows: [(z: Double, x: Double)] = []
         if model.configuration.latent.size == 1 {
             let reach: Float = model.configuration.latent.distribution == .normal ? 2.5 : Float(3).squareRoot()
             let z = FloatBuffer((0 ... 20).map { reach * (Float($0) / 10 - 1) })
-            let images = try model.network.forward(Batch(z.values, count: z.count, shape: .vector(1)), parameters: model.network.store.values.values, mode: .sampling)
+            let images = try model.network.forward(
+                Batch(z.values, count: z.count, shape: .vector(1)), parameters: model.network.store.values.values,
+                mode: .sampling)
             arrows = (0 ..< z.count).map { (Double(z.values[$0]), Double(images.values[$0])) }
         }
-        try self.init(mixture, generated: generated.map(Double.init), discriminator: { points in
-            try discriminator.logits(FloatBuffer(points)).map { sigmoid(Double($0)) }
-        }, arrows: arrows)
+        try self.init(
+            mixture, generated: generated.map(Double.init),
+            discriminator: { points in
+                try discriminator.logits(FloatBuffer(points)).map { sigmoid(Double($0)) }
+            }, arrows: arrows)
     }
 
-    /// The curves as in the paper's figure 1, as SVG: data dotted, samples drawn through, D dashed, D* thin; below, where z goes.
+    /// The curves as in the paper's figure 1, as SVG: data dotted, samples drawn through, D dashed, D* thin; below,
+    /// where z goes.
     var svg: String {
         let (width, height, margin) = (640.0, 360.0, 30.0)
         let top = max(dataDensity.max()!, generatedDensity.max()!, 1)
-        func place(_ x: Double) -> Double { margin + (x - self.x[0]) / (self.x[self.x.count - 1] - self.x[0]) * (width - 2 * margin) }
+        func place(_ x: Double) -> Double {
+            margin + (x - self.x[0]) / (self.x[self.x.count - 1] - self.x[0]) * (width - 2 * margin)
+        }
         func curve(_ values: [Double], of scale: Double, _ style: String) -> String {
-            let points = zip(x, values).map { String(format: "%.1f,%.1f", place($0), height - margin - $1 / scale * (height - 2 * margin)) }
+            let points = zip(x, values).map {
+                String(format: "%.1f,%.1f", place($0), height - margin - $1 / scale * (height - 2 * margin))
+            }
             return "<polyline fill=\"none\" \(style) points=\"\(points.joined(separator: " "))\"/>"
         }
         let reach = arrows.map { abs($0.z) }.max() ?? 1
         let lines = arrows.map { arrow in
-            String(format: "<line x1=\"%.1f\" y1=\"%.0f\" x2=\"%.1f\" y2=\"%.0f\" stroke=\"#888888\" stroke-width=\"0.8\"/>",
-                   width / 2 + arrow.z / reach * (width / 2 - margin), height + 70, place(arrow.x), height)
+            String(
+                format:
+                    "<line x1=\"%.1f\" y1=\"%.0f\" x2=\"%.1f\" y2=\"%.0f\" stroke=\"#888888\" stroke-width=\"0.8\"/>",
+                width / 2 + arrow.z / reach * (width / 2 - margin), height + 70, place(arrow.x), height)
         }
-        let words = [("data", "#d08000"), ("samples", "#20a060"), ("D", "#4070e0"), ("optimal D", "#b04090")].enumerated().map { number, word in
-            "<text x=\"\(Int(margin) + 90 * number)\" y=\"20\" fill=\"\(word.1)\">\(word.0)</text>"
-        }
+        let words = [("data", "#d08000"), ("samples", "#20a060"), ("D", "#4070e0"), ("optimal D", "#b04090")]
+            .enumerated().map { number, word in
+                "<text x=\"\(Int(margin) + 90 * number)\" y=\"20\" fill=\"\(word.1)\">\(word.0)</text>"
+            }
         let ends = [(x[0], "start"), (x[x.count - 1], "end")].map {
-            String(format: "<text x=\"%.0f\" y=\"%.0f\" text-anchor=\"%@\" fill=\"#888888\">%.2f</text>", place($0.0), height - 12, $0.1 as NSString, $0.0)
+            String(
+                format: "<text x=\"%.0f\" y=\"%.0f\" text-anchor=\"%@\" fill=\"#888888\">%.2f</text>", place($0.0),
+                height - 12, $0.1 as NSString, $0.0)
         }
         return """
-            <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 \(Int(width)) \(Int(height) + (arrows.isEmpty ? 0 : 80))" font-family="sans-serif" font-size="13">
+            <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 \(Int(width)) \
+            \(Int(height) + (arrows.isEmpty ? 0 : 80))" font-family="sans-serif" font-size="13">
             \(words.joined(separator: "\n"))
             \(ends.joined(separator: "\n"))
             \(curve(dataDensity, of: top, "stroke=\"#d08000\" stroke-width=\"2\" stroke-dasharray=\"2 4\""))

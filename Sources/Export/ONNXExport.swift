@@ -3,10 +3,11 @@ import Kernels
 import Nets
 import Storage
 
-/// A generator as an ONNX model: `latents` [N, Z] to `examples` [N, H, W, C] or [N, D], as `sample` writes them; dropout passes everything and
-/// batch normalisation uses its running statistics.
+/// A generator as an ONNX model: `latents` [N, Z] to `examples` [N, H, W, C] or [N, D], as `sample` writes them;
+/// dropout passes everything and batch normalisation uses its running statistics.
 ///
-/// ONNX has channels before pixels: within the graph images are [N, C, H, W], and are turned where they become vectors and at the end.
+/// ONNX has channels before pixels: within the graph images are [N, C, H, W], and are turned where they become
+/// vectors and at the end.
 public struct ONNXExport {
     private let network: Network
     private var graph = ONNXGraph()
@@ -28,15 +29,23 @@ public struct ONNXExport {
         }
         let last = isImage(shape) ? turned(value, [0, 2, 3, 1]) : value
         let examples = graph.node("Identity", [last])
-        return graph.model(name: name, documentation: "The generator of \(name) after \(step) steps; examples are channels last.", version: Program.version,
-                           input: ("latents", network.inputShape.dimensions), output: (examples, network.outputShape.dimensions))
+        return graph.model(
+            name: name, documentation: "The generator of \(name) after \(step) steps; examples are channels last.",
+            version: Program.version,
+            input: ("latents", network.inputShape.dimensions), output: (examples, network.outputShape.dimensions))
     }
 
-    private mutating func add(_ layer: any Layer, _ number: Int, _ x: String, from input: Shape, to output: Shape) throws(Failure) -> String {
+    private mutating func add(
+        _ layer: any Layer, _ number: Int, _ x: String, from input: Shape, to output: Shape
+    ) throws(Failure) -> String {
         switch layer {
         case is Dense: linear(number, x)
         case let layer as Maxout: maximum(of: linear(number, x), shape: [0, layer.units, layer.pieces])
-        case let layer as ChannelMaxout: maximum(of: x, shape: isImage(input) ? [0, output.channels, layer.pieces] + pixels(input) : [0, output.count, layer.pieces])
+        case let layer as ChannelMaxout:
+            maximum(
+                of: x,
+                shape: isImage(input)
+                    ? [0, output.channels, layer.pieces] + pixels(input) : [0, output.count, layer.pieces])
         case let layer as Convolution2D: convolution(layer, number, x, input)
         case let layer as TransposedConvolution2D: transposedConvolution(layer, number, x)
         case let layer as BatchNormalisation: normalisation(layer, number, x)
@@ -47,14 +56,21 @@ public struct ONNXExport {
         case let layer as LeakyReLU: graph.node("LeakyRelu", [x], ["alpha": .float(layer.slope)])
         case is Sigmoid: graph.node("Sigmoid", [x])
         case is Tanh: graph.node("Tanh", [x])
-        case let layer as ZeroPadding: graph.node("Pad", [x, graph.constant([0, 0, layer.pixels, layer.pixels, 0, 0, layer.pixels, layer.pixels])])
+        case let layer as ZeroPadding:
+            graph.node(
+                "Pad", [x, graph.constant([0, 0, layer.pixels, layer.pixels, 0, 0, layer.pixels, layer.pixels])])
         case let layer as Pooling2D where layer.reduction == .maximum || layer.edge == .whole:
-            graph.node(layer.reduction == .maximum ? "MaxPool" : "AveragePool", [x], [
-                "kernel_shape": .integers([layer.size, layer.size]), "strides": .integers([layer.stride, layer.stride]),
-                "ceil_mode": .integer(layer.edge == .partial ? 1 : 0),
-            ])
+            graph.node(
+                layer.reduction == .maximum ? "MaxPool" : "AveragePool", [x],
+                [
+                    "kernel_shape": .integers([layer.size, layer.size]),
+                    "strides": .integers([layer.stride, layer.stride]),
+                    "ceil_mode": .integer(layer.edge == .partial ? 1 : 0),
+                ])
         default:
-            throw Failure(.badConfiguration, "generator: layer \(number) (\(layer.name)) has no form in ONNX here", remedy: "Export the parameters with --format safetensors.")
+            throw Failure(
+                .badConfiguration, "generator: layer \(number) (\(layer.name)) has no form in ONNX here",
+                remedy: "Export the parameters with --format safetensors.")
         }
     }
 
@@ -79,19 +95,34 @@ public struct ONNXExport {
             layer.padding == .valid ? 0 : max(((size + stride - 1) / stride - 1) * stride + kernel - size, 0)
         }
         let size = pixels(input)
-        let margins = Self.margins([missing(size[0], layer.kernel.height, layer.stride.height), missing(size[1], layer.kernel.width, layer.stride.width)])
-        return graph.node("Conv", [x, parameter("weight", number, order: [3, 2, 0, 1])!] + [parameter("bias", number)].compactMap { $0 }, [
-            "kernel_shape": .integers(Self.sizes(layer.kernel)), "strides": .integers(Self.sizes(layer.stride)), "pads": .integers(margins),
+        let margins = Self.margins([
+            missing(size[0], layer.kernel.height, layer.stride.height),
+            missing(size[1], layer.kernel.width, layer.stride.width),
         ])
+        return graph.node(
+            "Conv",
+            [x, parameter("weight", number, order: [3, 2, 0, 1])!] + [parameter("bias", number)].compactMap { $0 },
+            [
+                "kernel_shape": .integers(Self.sizes(layer.kernel)), "strides": .integers(Self.sizes(layer.stride)),
+                "pads": .integers(margins),
+            ])
     }
 
-    /// HWOI becomes IOHW. Of `same`, what a kernel larger than its stride adds at the edges is cut off, and what a smaller one lacks is added.
-    private mutating func transposedConvolution(_ layer: TransposedConvolution2D, _ number: Int, _ x: String) -> String {
-        let more = layer.padding == .valid ? [0, 0] : [layer.kernel.height - layer.stride.height, layer.kernel.width - layer.stride.width]
-        return graph.node("ConvTranspose", [x, parameter("weight", number, order: [3, 2, 0, 1])!] + [parameter("bias", number)].compactMap { $0 }, [
-            "kernel_shape": .integers(Self.sizes(layer.kernel)), "strides": .integers(Self.sizes(layer.stride)),
-            "pads": .integers(Self.margins(more.map { max($0, 0) })), "output_padding": .integers(more.map { max(-$0, 0) }),
-        ])
+    /// HWOI becomes IOHW. Of `same`, what a kernel larger than its stride adds at the edges is cut off, and what a
+    /// smaller one lacks is added.
+    private mutating func transposedConvolution(_ layer: TransposedConvolution2D, _ number: Int, _ x: String) -> String
+    {
+        let more =
+            layer.padding == .valid
+            ? [0, 0] : [layer.kernel.height - layer.stride.height, layer.kernel.width - layer.stride.width]
+        return graph.node(
+            "ConvTranspose",
+            [x, parameter("weight", number, order: [3, 2, 0, 1])!] + [parameter("bias", number)].compactMap { $0 },
+            [
+                "kernel_shape": .integers(Self.sizes(layer.kernel)), "strides": .integers(Self.sizes(layer.stride)),
+                "pads": .integers(Self.margins(more.map { max($0, 0) })),
+                "output_padding": .integers(more.map { max(-$0, 0) }),
+            ])
     }
 
     /// Above, left, below, right of so many rows and columns; the odd one is below or right.
@@ -103,19 +134,24 @@ public struct ONNXExport {
         let statistics = network.store.statisticEntries.filter { $0.layer == number }.map { entry in
             graph.constant(entry.name, [entry.range.count], network.store.statistics.values[entry.range])
         }
-        return graph.node("BatchNormalization", [x, parameter("scale", number)!, parameter("shift", number)!] + statistics, ["epsilon": .float(layer.epsilon)])
+        return graph.node(
+            "BatchNormalization", [x, parameter("scale", number)!, parameter("shift", number)!] + statistics,
+            ["epsilon": .float(layer.epsilon)])
     }
 
     /// The same values in the program's order, channels fastest, under another shape.
     private mutating func reshaped(_ x: String, from input: Shape, to output: Shape) -> String {
         let flat = isImage(input) ? turned(x, [0, 2, 3, 1]) : x
-        let shaped = graph.node("Reshape", [flat, graph.constant([0] + (isImage(output) ? output.dimensions : [output.count]))])
+        let shaped = graph.node(
+            "Reshape", [flat, graph.constant([0] + (isImage(output) ? output.dimensions : [output.count]))])
         return isImage(output) ? turned(shaped, [0, 3, 1, 2]) : shaped
     }
 
     // MARK: - Values
 
-    private mutating func turned(_ x: String, _ order: [Int]) -> String { graph.node("Transpose", [x], ["perm": .integers(order)]) }
+    private mutating func turned(_ x: String, _ order: [Int]) -> String {
+        graph.node("Transpose", [x], ["perm": .integers(order)])
+    }
 
     private func isImage(_ shape: Shape) -> Bool { if case .image = shape { true } else { false } }
 
@@ -124,7 +160,8 @@ public struct ONNXExport {
 
     /// A parameter of a layer, its dimensions in another order where one is given; nil where it has none of that name.
     private mutating func parameter(_ name: String, _ number: Int, order: [Int]? = nil) -> String? {
-        guard let entry = network.store.entries.first(where: { $0.layer == number && $0.specification.name == name }) else { return nil }
+        guard let entry = network.store.entries.first(where: { $0.layer == number && $0.specification.name == name })
+        else { return nil }
         let values = network.store.values.values[entry.range], dimensions = entry.specification.dimensions
         guard let order else { return graph.constant(entry.name, dimensions, values) }
         let moved = FloatBuffer(Self.transposed(values, dimensions, order))
@@ -140,7 +177,9 @@ public struct ONNXExport {
         for a in 0 ..< sizes[0] {
             for b in 0 ..< sizes[1] {
                 for c in 0 ..< sizes[2] {
-                    for d in 0 ..< sizes[3] { result.append(values[a * steps[0] + b * steps[1] + c * steps[2] + d * steps[3]]) }
+                    for d in 0 ..< sizes[3] {
+                        result.append(values[a * steps[0] + b * steps[1] + c * steps[2] + d * steps[3]])
+                    }
                 }
             }
         }

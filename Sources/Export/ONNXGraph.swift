@@ -11,7 +11,9 @@ struct ONNXGraph {
 
     /// Field numbers of onnx.proto, by message.
     private enum Field {
-        enum Model { static let irVersion = 1, producer = 2, producerVersion = 3, documentation = 6, graph = 7, opset = 8 }
+        enum Model {
+            static let irVersion = 1, producer = 2, producerVersion = 3, documentation = 6, graph = 7, opset = 8
+        }
         enum Graph { static let node = 1, name = 2, initializer = 5, input = 11, output = 12 }
         enum Node { static let input = 1, output = 2, operation = 4, attribute = 5 }
         enum AttributeMessage { static let name = 1, float = 2, integer = 3, integers = 8, type = 20 }
@@ -28,7 +30,9 @@ struct ONNXGraph {
     typealias Value = String
 
     /// The result of an operator on `inputs`.
-    mutating func node(_ operation: String, _ inputs: [Value], _ attributes: KeyValuePairs<String, Attribute> = [:]) -> Value {
+    mutating func node(
+        _ operation: String, _ inputs: [Value], _ attributes: KeyValuePairs<String, Attribute> = [:]
+    ) -> Value {
         count += 1
         let output = "\(operation.lowercased())_\(count)"
         graph.add(Field.Graph.node) { node in
@@ -63,10 +67,13 @@ struct ONNXGraph {
 
     mutating func constant(_ values: [Int]) -> Value {
         count += 1
-        return constant("shape_\(count)", [values.count], .int64, values.flatMap { value in (0 ..< 8).map { UInt8(truncatingIfNeeded: value >> (8 * $0)) } })
+        return constant(
+            "shape_\(count)", [values.count], .int64,
+            values.flatMap { value in (0 ..< 8).map { UInt8(truncatingIfNeeded: value >> (8 * $0)) } })
     }
 
-    private mutating func constant(_ name: String, _ dimensions: [Int], _ type: ElementType, _ bytes: [UInt8]) -> Value {
+    private mutating func constant(_ name: String, _ dimensions: [Int], _ type: ElementType, _ bytes: [UInt8]) -> Value
+    {
         graph.add(Field.Graph.initializer) { tensor in
             for dimension in dimensions { tensor.add(Field.Tensor.dimension, dimension) }
             tensor.add(Field.Tensor.type, type.rawValue)
@@ -77,7 +84,9 @@ struct ONNXGraph {
     }
 
     /// The whole model, whose input and output are batches of any size of examples of these dimensions.
-    func model(name: String, documentation: String, version: String, input: (Value, [Int]), output: (Value, [Int])) -> [UInt8] {
+    func model(
+        name: String, documentation: String, version: String, input: (Value, [Int]), output: (Value, [Int])
+    ) -> [UInt8] {
         var graph = graph
         graph.add(Field.Graph.name, name)
         for (field, (value, dimensions)) in [(Field.Graph.input, input), (Field.Graph.output, output)] {

@@ -1,7 +1,7 @@
 /// Pointwise functions of a layer's values and what their gradients multiply by. `into` may be the input itself.
 ///
-/// Slopes are taken from the *output* y, so that a layer can be computed in place. A NaN stays a NaN: it must reach the loss,
-/// where training stops with its reason.
+/// Slopes are taken from the *output* y, so that a layer can be computed in place. A NaN stays a NaN: it must reach
+/// the loss, where training stops with its reason.
 public enum Activations {
     /// y = x where x > 0, slope · x elsewhere; with slope 0 the ReLU.
     public static func leakyRelu(_ input: Floats, slope: Float, into output: Floats) {
@@ -16,8 +16,9 @@ public enum Activations {
     /// dx = dy where y > 0, slope · dy elsewhere. Needs slope ≥ 0, for then y > 0 exactly where x > 0.
     public static func leakyReluGradient(_ gradient: Floats, output: Floats, slope: Float, into inputGradient: Floats) {
         let slopes = Vector(repeating: slope)
-        precondition(gradient.count == output.count && inputGradient.count == output.count,
-                     "\(gradient.count) gradients of \(output.count) values into \(inputGradient.count)")
+        precondition(
+            gradient.count == output.count && inputGradient.count == output.count,
+            "\(gradient.count) gradients of \(output.count) values into \(inputGradient.count)")
         forEachEight(output.count) { index, lanes in
             let dy = gradient.lanes(at: index, lanes), y = output.lanes(at: index, lanes)
             inputGradient.setLanes((dy * slopes).replacing(with: dy, where: y .> 0), at: index, lanes)
@@ -58,8 +59,9 @@ public enum Activations {
     private static func map(
         _ first: Floats, _ second: Floats, into output: Floats, _ function: (Vector, Vector) -> Vector
     ) {
-        precondition(first.count == output.count && second.count == output.count,
-                     "\(first.count) and \(second.count) values into \(output.count)")
+        precondition(
+            first.count == output.count && second.count == output.count,
+            "\(first.count) and \(second.count) values into \(output.count)")
         forEachEight(output.count) { index, lanes in
             output.setLanes(function(first.lanes(at: index, lanes), second.lanes(at: index, lanes)), at: index, lanes)
         }

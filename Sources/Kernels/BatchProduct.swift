@@ -2,13 +2,14 @@ import CVector
 
 /// The products of a dense layer, y = x W + b and its two adjoints, with W as it lies in memory.
 ///
-/// BLAS first copies the matrix with which a batch is multiplied into an order of its own. For a batch of 64 that costs a sixth of the
-/// product. Here the batch is copied, which is small: into ``Panels`` of 16 examples, transposed, so that the lanes of a vector
-/// are examples and each weight is read once, as a factor for 16 of them:
+/// BLAS first copies the matrix with which a batch is multiplied into an order of its own. For a batch of 64 that
+/// costs a sixth of the product. Here the batch is copied, which is small: into ``Panels`` of 16 examples,
+/// transposed, so that the lanes of a vector are examples and each weight is read once, as a factor for 16 of them:
 ///
 ///     y[n, j] = Σ_k x[n, k] · W[k, j],    dx[n, k] = Σ_j dy[n, j] · W[k, j],    dW[k, j] (+)= Σ_n x[n, k] · dy[n, j].
 ///
-/// N `rows`, K `inputs`, J `outputs`: x [N, K], W [K, J], b [J], y [N, J]. The order of each sum is that of its terms, in blocks.
+/// N `rows`, K `inputs`, J `outputs`: x [N, K], W [K, J], b [J], y [N, J]. The order of each sum is that of its
+/// terms, in blocks.
 public struct BatchProduct: Sendable {
     let rows: Int
     let inputs: Int
@@ -17,18 +18,22 @@ public struct BatchProduct: Sendable {
     private let suits: Bool
 
     public init(rows: Int, inputs: Int, outputs: Int) {
-        self.init(rows: rows, inputs: inputs, outputs: outputs,
-                  suits: hasFusedProducts == 1 && 8 ... 512 ~= rows && min(inputs, outputs) >= 16)
+        self.init(
+            rows: rows, inputs: inputs, outputs: outputs,
+            suits: hasFusedProducts == 1 && 8 ... 512 ~= rows && min(inputs, outputs) >= 16)
     }
 
     init(rows: Int, inputs: Int, outputs: Int, suits: Bool) {
-        precondition(rows >= 0 && inputs > 0 && outputs > 0, "a product of \(rows) × \(inputs) and \(inputs) × \(outputs)")
-        precondition(!suits || min(inputs, outputs) >= 16, "\(inputs) inputs and \(outputs) outputs: there are to be sixteen of both")
+        precondition(
+            rows >= 0 && inputs > 0 && outputs > 0, "a product of \(rows) × \(inputs) and \(inputs) × \(outputs)")
+        precondition(
+            !suits || min(inputs, outputs) >= 16,
+            "\(inputs) inputs and \(outputs) outputs: there are to be sixteen of both")
         (self.rows, self.inputs, self.outputs, self.suits) = (rows, inputs, outputs, suits)
     }
 
-    /// Terms that are summed at a time, of sixteen columns of the product: a block of weights is so many cache lines, and fills an eighth of
-    /// the smallest cache.
+    /// Terms that are summed at a time, of sixteen columns of the product: a block of weights is so many cache lines,
+    /// and fills an eighth of the smallest cache.
     private static let termsAtATime = 16 << logLinesOfTerms, logLinesOfTerms = 2
 
     public var scratchCount: Int {
@@ -43,8 +48,10 @@ public struct BatchProduct: Sendable {
     public func forward(_ x: Floats, weight: Floats, bias: Floats?, into y: Floats, scratch: Floats) {
         check(x, weight, y, scratch)
         if suits {
-            multiply(x.base, count: inputs, by: weight.base, columns: outputs, columnStep: 1, step: outputs, bias: bias?.base,
-                     into: y.base, scratch: scratch.base)
+            multiply(
+                x.base, count: inputs, by: weight.base, columns: outputs, columnStep: 1, step: outputs,
+                bias: bias?.base,
+                into: y.base, scratch: scratch.base)
         } else {
             if let bias { Reductions.setRows(of: y, to: bias) }
             Matrix.multiply(x, by: weight, into: y, rows: rows, columns: outputs, inner: inputs, adding: bias != nil)
@@ -55,10 +62,12 @@ public struct BatchProduct: Sendable {
     public func inputGradient(_ dy: Floats, weight: Floats, into dx: Floats, scratch: Floats) {
         check(dx, weight, dy, scratch)
         if suits {
-            multiply(dy.base, count: outputs, by: weight.base, columns: inputs, columnStep: outputs, step: 1, bias: nil,
-                     into: dx.base, scratch: scratch.base)
+            multiply(
+                dy.base, count: outputs, by: weight.base, columns: inputs, columnStep: outputs, step: 1, bias: nil,
+                into: dx.base, scratch: scratch.base)
         } else {
-            Matrix.multiply(dy, by: weight, secondTransposed: true, into: dx, rows: rows, columns: inputs, inner: outputs)
+            Matrix.multiply(
+                dy, by: weight, secondTransposed: true, into: dx, rows: rows, columns: inputs, inner: outputs)
         }
     }
 
@@ -68,14 +77,18 @@ public struct BatchProduct: Sendable {
         if suits {
             multiplyTransposed(x.base, dy.base, into: weightGradient.base, adding: adding, scratch: scratch.base)
         } else {
-            Matrix.multiply(x, transposed: true, by: dy, into: weightGradient, rows: inputs, columns: outputs, inner: rows, adding: adding)
+            Matrix.multiply(
+                x, transposed: true, by: dy, into: weightGradient, rows: inputs, columns: outputs, inner: rows,
+                adding: adding)
         }
     }
 
     private func check(_ x: Floats, _ weight: Floats, _ y: Floats, _ scratch: Floats) {
-        precondition(x.count >= rows * inputs && weight.count >= inputs * outputs && y.count >= rows * outputs,
-                     "\(x.count), \(weight.count) and \(y.count) values for \(rows) rows of \(inputs) by \(outputs)")
-        precondition(scratch.count >= scratchCount, "\(scratch.count) values of scratch where \(scratchCount) are needed")
+        precondition(
+            x.count >= rows * inputs && weight.count >= inputs * outputs && y.count >= rows * outputs,
+            "\(x.count), \(weight.count) and \(y.count) values for \(rows) rows of \(inputs) by \(outputs)")
+        precondition(
+            scratch.count >= scratchCount, "\(scratch.count) values of scratch where \(scratchCount) are needed")
     }
 
     private typealias Source = UnsafePointer<Float>
@@ -84,8 +97,10 @@ public struct BatchProduct: Sendable {
     // MARK: Rows by weights
 
     /// c[n, j] = b[j] + Σ_k x[n, k] · a[j · columnStep + k · step] over `count` terms.
-    private func multiply(_ x: Source, count: Int, by a: Source, columns: Int, columnStep: Int, step: Int, bias: Source?, into c: Target,
-                          scratch: Target) {
+    private func multiply(
+        _ x: Source, count: Int, by a: Source, columns: Int, columnStep: Int, step: Int, bias: Source?, into c: Target,
+        scratch: Target
+    ) {
         let panels = (rows + 15) / 16
         let sums = scratch, work = sums + panels * 256, transposed = work + 256
         transposeRows(x, count: count, into: transposed)
@@ -95,14 +110,19 @@ public struct BatchProduct: Sendable {
             for term in stride(from: 0, to: count, by: Self.termsAtATime) {
                 let terms = min(Self.termsAtATime, count - term), block = a + column * columnStep + term * step
                 let next = term + terms < count ? block + terms * step : a + (column + 16) * columnStep
-                let wanted = step == 1 ? WantedLines(first: next, step: columnStep, logLines: Self.logLinesOfTerms)
+                let wanted =
+                    step == 1
+                    ? WantedLines(first: next, step: columnStep, logLines: Self.logLinesOfTerms)
                     : WantedLines(first: next, step: step, logLines: 0)
                 for panel in 0 ..< panels {
-                    multiplyGroup(block, columnStep, step, terms, transposed + panel * 16 * count + term * width(of: panel),
-                                  width(of: panel), sums + panel * 256, adding: term > 0, panel == 0 ? wanted : WantedLines())
+                    multiplyGroup(
+                        block, columnStep, step, terms, transposed + panel * 16 * count + term * width(of: panel),
+                        width(of: panel), sums + panel * 256, adding: term > 0, panel == 0 ? wanted : WantedLines())
                 }
             }
-            for panel in 0 ..< panels { writeRows(sums + panel * 256, panel, column: column, columns, bias, into: c, work) }
+            for panel in 0 ..< panels {
+                writeRows(sums + panel * 256, panel, column: column, columns, bias, into: c, work)
+            }
         }
     }
 
@@ -117,18 +137,24 @@ public struct BatchProduct: Sendable {
             let whole = present == 16 ? count / 16 * 16 : 0
             for term in stride(from: 0, to: whole, by: 16) { transpose16(source + term, count, target + 16 * term) }
             for term in whole ..< count {
-                for row in 0 ..< width { target[term &* width &+ row] = row < present ? source[row &* count &+ term] : 0 }
+                for row in 0 ..< width {
+                    target[term &* width &+ row] = row < present ? source[row &* count &+ term] : 0
+                }
             }
         }
     }
 
     /// Sixteen columns of the product for the examples of one panel.
     @inline(__always)
-    private func multiplyGroup(_ a: Source, _ columnStep: Int, _ step: Int, _ terms: Int, _ b: Source, _ width: Int, _ sums: Target,
-                               adding: Bool, _ wanted: WantedLines) {
+    private func multiplyGroup(
+        _ a: Source, _ columnStep: Int, _ step: Int, _ terms: Int, _ b: Source, _ width: Int, _ sums: Target,
+        adding: Bool, _ wanted: WantedLines
+    ) {
         for column in stride(from: 0, to: 16, by: Int(rowsAtATime)) {
             if width == 16 {
-                multiplyStrided(a + column &* columnStep, columnStep, step, terms, b, sums + column &* 16, adding, column == 0 ? wanted : WantedLines())
+                multiplyStrided(
+                    a + column &* columnStep, columnStep, step, terms, b, sums + column &* 16, adding,
+                    column == 0 ? wanted : WantedLines())
             } else {
                 multiplyStridedNarrow(a + column &* columnStep, columnStep, step, terms, b, sums + column &* 8, adding)
             }
@@ -136,7 +162,9 @@ public struct BatchProduct: Sendable {
     }
 
     /// Writes sixteen columns, plus the bias, of the rows of one panel.
-    private func writeRows(_ sums: Source, _ panel: Int, column: Int, _ columns: Int, _ bias: Source?, into c: Target, _ work: Target) {
+    private func writeRows(
+        _ sums: Source, _ panel: Int, column: Int, _ columns: Int, _ bias: Source?, into c: Target, _ work: Target
+    ) {
         let present = min(rows - 16 * panel, 16)
         if width(of: panel) == 16 {
             transpose16(sums, 16, work)
@@ -151,13 +179,16 @@ public struct BatchProduct: Sendable {
 
     // MARK: The weights' gradient
 
-    private func multiplyTransposed(_ x: Source, _ dy: Source, into weightGradient: Target, adding: Bool, scratch: Target) {
+    private func multiplyTransposed(
+        _ x: Source, _ dy: Source, into weightGradient: Target, adding: Bool, scratch: Target
+    ) {
         let work = scratch, left = work + 256, right = left + Self.panelled(inputs) * rows
         copyPanels(x, columns: inputs, into: left)
         copyPanels(dy, columns: outputs, into: right)
         for input in stride(from: 0, to: inputs, by: 16) {
             for output in stride(from: 0, to: outputs, by: 16) {
-                Panels.multiplyTransposed(left + input * rows, by: right + output * rows, count: rows, into: work, next: nil)
+                Panels.multiplyTransposed(
+                    left + input * rows, by: right + output * rows, count: rows, into: work, next: nil)
                 let width = min(outputs - output, 16)
                 for row in 0 ..< min(inputs - input, 16) {
                     let source = work + 16 &* row, target = weightGradient + ((input &+ row) &* outputs &+ output)
@@ -166,7 +197,9 @@ public struct BatchProduct: Sendable {
                         Panels.store(adding ? Panels.load(target) + sum : sum, target)
                         prefetch(target + 32)
                     } else {
-                        for column in 0 ..< width { target[column] = adding ? target[column] + source[column] : source[column] }
+                        for column in 0 ..< width {
+                            target[column] = adding ? target[column] + source[column] : source[column]
+                        }
                     }
                 }
             }

@@ -1,13 +1,13 @@
 /// A two-dimensional convolution and its two adjoints, without bias.
 ///
-/// Activations are NHWC: `batch` examples of height × width × channels. Weights are [kernel.height, kernel.width, input channels,
-/// output channels]. With x the input, w the weights, y the output, and indices of the padded image,
+/// Activations are NHWC: `batch` examples of height × width × channels. Weights are [kernel.height, kernel.width,
+/// input channels, output channels]. With x the input, w the weights, y the output, and indices of the padded image,
 ///
-///     y[n, p, q, o] = Σ over i, j, c of x[n, p·stride.height + i − padTop, q·stride.width + j − padLeft, c] · w[i, j, c, o].
+///     y[n, p, q, o] = Σ over i, j, c of
+///         x[n, p·stride.height + i − padTop, q·stride.width + j − padLeft, c] · w[i, j, c, o].
 ///
-/// A transposed convolution is `inputGradient` used as the forward pass, in the geometry of its adjoint (its output is the
-/// input here). Results depend on the arguments alone: the algorithm is chosen by
-/// shape and batch.
+/// A transposed convolution is `inputGradient` used as the forward pass, in the geometry of its adjoint (its output
+/// is the input here). Results depend on the arguments alone: the algorithm is chosen by shape and batch.
 public struct Convolution: Sendable {
     /// How a convolution is computed.
     enum Algorithm: Hashable, Sendable {
@@ -66,46 +66,58 @@ public struct Convolution: Sendable {
     }
 
     /// Overwrites `inputGradient` with the gradient of the loss with respect to the input.
-    public func inputGradient(_ outputGradient: Floats, weight: Floats, into inputGradient: Floats, batch: Int, scratch: Floats) {
+    public func inputGradient(
+        _ outputGradient: Floats, weight: Floats, into inputGradient: Floats, batch: Int, scratch: Floats
+    ) {
         check(input: inputGradient, weight: weight, output: outputGradient, batch: batch, scratch: scratch)
         switch algorithm(batch: batch) {
         case .matrix:
-            matrixProduct(batch: batch).inputGradient(outputGradient, weight: weight, into: inputGradient, scratch: scratch)
+            matrixProduct(batch: batch).inputGradient(
+                outputGradient, weight: weight, into: inputGradient, scratch: scratch)
         case .windows:
             WindowConvolution(geometry: geometry, batch: batch)
-                .inputGradient(outputGradient.base, weight: weight.base, into: inputGradient.base, scratch: scratch.base)
+                .inputGradient(
+                    outputGradient.base, weight: weight.base, into: inputGradient.base, scratch: scratch.base)
         case .winograd:
             WinogradConvolution(geometry: geometry, batch: batch)
-                .inputGradient(outputGradient.base, weight: weight.base, into: inputGradient.base, scratch: scratch.base)
+                .inputGradient(
+                    outputGradient.base, weight: weight.base, into: inputGradient.base, scratch: scratch.base)
         }
     }
 
     /// Overwrites `weightGradient` with the gradient with respect to the weights, or adds to it if `adding`.
-    public func weightGradient(input: Floats, outputGradient: Floats, into weightGradient: Floats, adding: Bool, batch: Int,
-                               scratch: Floats) {
+    public func weightGradient(
+        input: Floats, outputGradient: Floats, into weightGradient: Floats, adding: Bool, batch: Int,
+        scratch: Floats
+    ) {
         check(input: input, weight: weightGradient, output: outputGradient, batch: batch, scratch: scratch)
         if batch == 0, !adding { weightGradient[0 ..< geometry.weightCount].fill(0) }
         switch algorithm(batch: batch) {
         case .matrix:
-            matrixProduct(batch: batch).weightGradient(input, outputGradient, into: weightGradient, adding: adding, scratch: scratch)
+            matrixProduct(batch: batch).weightGradient(
+                input, outputGradient, into: weightGradient, adding: adding, scratch: scratch)
         case .windows:
             WindowConvolution(geometry: geometry, batch: batch)
-                .weightGradient(input: input.base, outputGradient: outputGradient.base, into: weightGradient.base,
-                                adding: adding, scratch: scratch.base)
+                .weightGradient(
+                    input: input.base, outputGradient: outputGradient.base, into: weightGradient.base,
+                    adding: adding, scratch: scratch.base)
         case .winograd:
             WinogradConvolution(geometry: geometry, batch: batch)
-                .weightGradient(input: input.base, outputGradient: outputGradient.base, into: weightGradient.base,
-                                adding: adding, scratch: scratch.base)
+                .weightGradient(
+                    input: input.base, outputGradient: outputGradient.base, into: weightGradient.base,
+                    adding: adding, scratch: scratch.base)
         }
     }
 
     private func matrixProduct(batch: Int) -> BatchProduct {
-        BatchProduct(rows: batch * geometry.outputPixels, inputs: geometry.windowCount, outputs: geometry.outputChannels)
+        BatchProduct(
+            rows: batch * geometry.outputPixels, inputs: geometry.windowCount, outputs: geometry.outputChannels)
     }
 
     private func check(input: Floats, weight: Floats, output: Floats, batch: Int, scratch: Floats) {
-        precondition(input.count >= batch * geometry.inputCount && output.count >= batch * geometry.outputCount,
-                     "\(input.count) input and \(output.count) output values for \(batch) examples of \(geometry)")
+        precondition(
+            input.count >= batch * geometry.inputCount && output.count >= batch * geometry.outputCount,
+            "\(input.count) input and \(output.count) output values for \(batch) examples of \(geometry)")
         precondition(weight.count >= geometry.weightCount, "\(weight.count) weights for \(geometry)")
         precondition(scratch.count >= scratchCount(batch: batch), "\(scratch.count) values of scratch for \(geometry)")
     }

@@ -1,4 +1,5 @@
-/// A height and a width in pixels: of a kernel, or the steps of a stride down and across. A whole number `n` stands for n × n.
+/// A height and a width in pixels: of a kernel, or the steps of a stride down and across. A whole number `n` stands
+/// for n × n.
 public struct Extent: Hashable, Sendable, ExpressibleByIntegerLiteral, CustomStringConvertible {
     public let height: Int
     public let width: Int
@@ -17,8 +18,9 @@ public struct Extent: Hashable, Sendable, ExpressibleByIntegerLiteral, CustomStr
 
 /// Where the weights of a two-dimensional convolution meet its input: sizes, stride and padding.
 ///
-/// Output pixel (y, x) sums over the kernel.height × kernel.width input pixels from (y · stride.height − padTop,
-/// x · stride.width − padLeft) on; those outside the image are zero. (The correlation that deep learning calls convolution.)
+/// Output pixel (y, x) sums over the kernel.height × kernel.width input pixels from (y · stride.height − padTop, x ·
+/// stride.width − padLeft) on; those outside the image are zero. (The correlation that deep learning calls
+/// convolution.)
 public struct ConvolutionGeometry: Hashable, Sendable {
     public let inputHeight: Int
     public let inputWidth: Int
@@ -31,26 +33,37 @@ public struct ConvolutionGeometry: Hashable, Sendable {
     public let padTop: Int
     public let padLeft: Int
 
-    /// TensorFlow's `SAME`: ⌈input / stride⌉ outputs; the padding this takes is split evenly, an odd pixel going to the bottom
-    /// and the right. Nil where a size is not positive.
-    public static func same(height: Int, width: Int, channels: Int, outputChannels: Int, kernel: Extent, stride: Extent) -> Self? {
-        guard height > 0, width > 0, channels > 0, outputChannels > 0, kernel.isPositive, stride.isPositive else { return nil }
-        let outputHeight = (height + stride.height - 1) / stride.height, outputWidth = (width + stride.width - 1) / stride.width
-        return Self(inputHeight: height, inputWidth: width, inputChannels: channels,
-                    outputHeight: outputHeight, outputWidth: outputWidth, outputChannels: outputChannels,
-                    kernel: kernel, stride: stride,
-                    padTop: max((outputHeight - 1) * stride.height + kernel.height - height, 0) / 2,
-                    padLeft: max((outputWidth - 1) * stride.width + kernel.width - width, 0) / 2)
+    /// TensorFlow's `SAME`: ⌈input / stride⌉ outputs; the padding this takes is split evenly, an odd pixel going to
+    /// the bottom and the right. Nil where a size is not positive.
+    public static func same(
+        height: Int, width: Int, channels: Int, outputChannels: Int, kernel: Extent, stride: Extent
+    ) -> Self? {
+        guard height > 0, width > 0, channels > 0, outputChannels > 0, kernel.isPositive, stride.isPositive else {
+            return nil
+        }
+        let outputHeight = (height + stride.height - 1) / stride.height,
+            outputWidth = (width + stride.width - 1) / stride.width
+        return Self(
+            inputHeight: height, inputWidth: width, inputChannels: channels,
+            outputHeight: outputHeight, outputWidth: outputWidth, outputChannels: outputChannels,
+            kernel: kernel, stride: stride,
+            padTop: max((outputHeight - 1) * stride.height + kernel.height - height, 0) / 2,
+            padLeft: max((outputWidth - 1) * stride.width + kernel.width - width, 0) / 2)
     }
 
-    /// No padding: ⌊(input − kernel) / stride⌋ + 1 outputs. Nil where the kernel is larger than the input, or a size is not
-    /// positive.
-    public static func valid(height: Int, width: Int, channels: Int, outputChannels: Int, kernel: Extent, stride: Extent) -> Self? {
+    /// No padding: ⌊(input − kernel) / stride⌋ + 1 outputs. Nil where the kernel is larger than the input, or a size
+    /// is not positive.
+    public static func valid(
+        height: Int, width: Int, channels: Int, outputChannels: Int, kernel: Extent, stride: Extent
+    ) -> Self? {
         guard height > 0, width > 0, channels > 0, outputChannels > 0, kernel.isPositive, stride.isPositive,
-              kernel.height <= height, kernel.width <= width else { return nil }
-        return Self(inputHeight: height, inputWidth: width, inputChannels: channels,
-                    outputHeight: (height - kernel.height) / stride.height + 1, outputWidth: (width - kernel.width) / stride.width + 1,
-                    outputChannels: outputChannels, kernel: kernel, stride: stride, padTop: 0, padLeft: 0)
+            kernel.height <= height, kernel.width <= width
+        else { return nil }
+        return Self(
+            inputHeight: height, inputWidth: width, inputChannels: channels,
+            outputHeight: (height - kernel.height) / stride.height + 1,
+            outputWidth: (width - kernel.width) / stride.width + 1,
+            outputChannels: outputChannels, kernel: kernel, stride: stride, padTop: 0, padLeft: 0)
     }
 
     /// Values of one example's input.

@@ -2,10 +2,12 @@
 public enum Distances {
     /// distances[i, j] = |aᵢ − bⱼ|² = |aᵢ|² + |bⱼ|² − 2 aᵢ·bⱼ, one product of matrices for all pairs; never below 0.
     ///
-    /// a [N, `length`], b [M, `length`], distances [N, M]. The difference of large terms costs digits: the error is some units in
-    /// the last place of |aᵢ|² + |bⱼ|².
+    /// a [N, `length`], b [M, `length`], distances [N, M]. The difference of large terms costs digits: the error is
+    /// some units in the last place of |aᵢ|² + |bⱼ|².
     public static func squared(_ a: Floats, _ b: Floats, length: Int, into distances: Floats) {
-        precondition(length > 0 && a.count % length == 0 && b.count % length == 0, "\(a.count) and \(b.count) values in rows of \(length)")
+        precondition(
+            length > 0 && a.count % length == 0 && b.count % length == 0,
+            "\(a.count) and \(b.count) values in rows of \(length)")
         let rows = a.count / length, columns = b.count / length
         precondition(distances.count == rows * columns, "\(rows) × \(columns) distances into \(distances.count) values")
         Matrix.multiply(a, by: b, secondTransposed: true, into: distances, rows: rows, columns: columns, inner: length)
@@ -58,7 +60,9 @@ public enum Distances {
             }
             for lane in 0 ..< 8 { sum += Double(lanes[lane]) }
         }
-        for index in whole ..< values.count { sum += Double(VectorMath.exp(Vector(repeating: (start - values[index]) * scale))[0]) }
+        for index in whole ..< values.count {
+            sum += Double(VectorMath.exp(Vector(repeating: (start - values[index]) * scale))[0])
+        }
         return sum
     }
 }

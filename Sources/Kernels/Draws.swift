@@ -10,8 +10,8 @@ public enum Purpose: UInt32, Sendable {
 
 /// The random numbers of one pass over a minibatch: a pure function of their key, with no state to keep or to restore.
 ///
-/// Key: (seed, purpose, step, inner step, layer, index of the sample in the *global* minibatch, index within the sample).
-/// So a draw never depends on the rank, on the number of ranks or on the order of calls.
+/// Key: (seed, purpose, step, inner step, layer, index of the sample in the *global* minibatch, index within the
+/// sample). So a draw never depends on the rank, on the number of ranks or on the order of calls.
 public struct Draws: Sendable {
     public let seed: UInt64
     public let purpose: Purpose
@@ -32,19 +32,21 @@ public struct Draws: Sendable {
 
 /// The values drawn.
 ///
-/// Values are drawn in groups of 32, from eight Philox counters each. The counter is (block within the sample, sample in the
-/// global minibatch, step, purpose · 2²⁴ + layer · 2¹⁶ + inner step), the key the seed. Value j of a sample is word ⌊(j mod 32) / 8⌋
-/// of block 8⌊j / 32⌋ + j mod 8: the lanes of a vector, as they come.
+/// Values are drawn in groups of 32, from eight Philox counters each. The counter is (block within the sample, sample
+/// in the global minibatch, step, purpose · 2²⁴ + layer · 2¹⁶ + inner step), the key the seed. Value j of a sample is
+/// word ⌊(j mod 32) / 8⌋ of block 8⌊j / 32⌋ + j mod 8: the lanes of a vector, as they come.
 extension Draws {
     /// Uniform values in `low` ..< `high` (`high` itself where rounding reaches it), on a grid of 2²⁴ steps.
     ///
-    /// `values` holds `samples` samples of equal length; the first is sample ``firstSample`` of the global minibatch. `layer`
-    /// tells apart the layers of a network that draw for the same purpose.
+    /// `values` holds `samples` samples of equal length; the first is sample ``firstSample`` of the global minibatch.
+    /// `layer` tells apart the layers of a network that draw for the same purpose.
     public func fillUniform(_ values: Floats, samples: Int, layer: Int = 0, low: Float, high: Float) {
         let width = high - low
         fill(values, samples: samples, layer: layer) { words in
-            (low + width * Self.unitInterval(words.0), low + width * Self.unitInterval(words.1),
-             low + width * Self.unitInterval(words.2), low + width * Self.unitInterval(words.3))
+            (
+                low + width * Self.unitInterval(words.0), low + width * Self.unitInterval(words.1),
+                low + width * Self.unitInterval(words.2), low + width * Self.unitInterval(words.3)
+            )
         }
     }
 
@@ -60,10 +62,12 @@ extension Draws {
     public func fillKeepMask(_ mask: Floats, samples: Int, layer: Int, keep: Float) {
         precondition(keep > 0 && keep <= 1, "dropout that keeps a value with probability \(keep)")
         fill(mask, samples: samples, layer: layer) { words in
-            (Vector.zero.replacing(with: 1, where: Self.unitInterval(words.0) .< keep),
-             Vector.zero.replacing(with: 1, where: Self.unitInterval(words.1) .< keep),
-             Vector.zero.replacing(with: 1, where: Self.unitInterval(words.2) .< keep),
-             Vector.zero.replacing(with: 1, where: Self.unitInterval(words.3) .< keep))
+            (
+                Vector.zero.replacing(with: 1, where: Self.unitInterval(words.0) .< keep),
+                Vector.zero.replacing(with: 1, where: Self.unitInterval(words.1) .< keep),
+                Vector.zero.replacing(with: 1, where: Self.unitInterval(words.2) .< keep),
+                Vector.zero.replacing(with: 1, where: Self.unitInterval(words.3) .< keep)
+            )
         }
     }
 
@@ -75,8 +79,8 @@ extension Draws {
         return order
     }
 
-    /// Puts each part of `order` into an order drawn uniformly from all orders of that part; the parts lie one after another and
-    /// end at `ends`.
+    /// Puts each part of `order` into an order drawn uniformly from all orders of that part; the parts lie one after
+    /// another and end at `ends`.
     public func shuffle(_ order: inout [UInt32], ends: [Int]) {
         var words = WordStream(self), start = 0
         order.withUnsafeMutableBufferPointer { order in
@@ -95,16 +99,20 @@ extension Draws {
 
     /// The last two words of the counter.
     func counterTail(layer: Int) -> (UInt32, UInt32) {
-        precondition(step >= 0 && step <= Int(UInt32.max) && inner >= 0 && inner < 1 << 16 && layer >= 0 && layer < 1 << 8,
-                     "a draw at step \(step), inner step \(inner), layer \(layer): past 32, 16 or 8 bits")
+        precondition(
+            step >= 0 && step <= Int(UInt32.max) && inner >= 0 && inner < 1 << 16 && layer >= 0 && layer < 1 << 8,
+            "a draw at step \(step), inner step \(inner), layer \(layer): past 32, 16 or 8 bits")
         return (UInt32(step), purpose.rawValue << 24 | UInt32(layer) << 16 | UInt32(inner))
     }
 
     @inline(__always)
-    private func fill(_ values: Floats, samples: Int, layer: Int, _ convert: (Words) -> (Vector, Vector, Vector, Vector)) {
+    private func fill(
+        _ values: Floats, samples: Int, layer: Int, _ convert: (Words) -> (Vector, Vector, Vector, Vector)
+    ) {
         guard samples > 0 else { return }
         precondition(values.count % samples == 0, "\(values.count) values for \(samples) samples")
-        precondition(firstSample >= 0 && firstSample + samples <= 1 << 32, "samples from \(firstSample) on: past 32 bits")
+        precondition(
+            firstSample >= 0 && firstSample + samples <= 1 << 32, "samples from \(firstSample) on: past 32 bits")
         let perSample = values.count / samples
         let (c2, c3) = counterTail(layer: layer)
         let philox = Philox(seed: seed)
@@ -127,7 +135,9 @@ extension Draws {
         }
     }
 
-    private static func storeStart(of group: (Vector, Vector, Vector, Vector), in row: UnsafeMutablePointer<Float>, count: Int) {
+    private static func storeStart(
+        of group: (Vector, Vector, Vector, Vector), in row: UnsafeMutablePointer<Float>, count: Int
+    ) {
         row.store(group.0, at: 0, count: min(count, 8))
         row.store(group.1, at: 8, count: min(max(count - 8, 0), 8))
         row.store(group.2, at: 16, count: min(max(count - 16, 0), 8))
@@ -144,7 +154,8 @@ extension Draws {
     @inline(__always)
     private static func normalPair(_ first: SIMD8<UInt32>, _ second: SIMD8<UInt32>) -> (Vector, Vector) {
         // All 32 bits, halfway between the grid's points: never zero, and tails as far as 6.7.
-        let high = unsafeBitCast(first &>> 16, to: SIMD8<Int32>.self), low = unsafeBitCast(first & 0xffff, to: SIMD8<Int32>.self)
+        let high = unsafeBitCast(first &>> 16, to: SIMD8<Int32>.self),
+            low = unsafeBitCast(first & 0xffff, to: SIMD8<Int32>.self)
         let u = (VectorMath.small(high) * 65_536 + (VectorMath.small(low) + 0.5)) * 0x1p-32
         let radius = (-2 * VectorMath.log(u)).squareRoot()
         let (sine, cosine) = VectorMath.sinCosOfTurns(unitInterval(second))
@@ -168,7 +179,9 @@ private struct WordStream {
     private mutating func word() -> UInt32 {
         if next == 32 {
             let group = philox.eightBlocks(first: block, 0, tail.0, tail.1)
-            words = SIMD32(lowHalf: SIMD16(lowHalf: group.0, highHalf: group.1), highHalf: SIMD16(lowHalf: group.2, highHalf: group.3))
+            words = SIMD32(
+                lowHalf: SIMD16(lowHalf: group.0, highHalf: group.1),
+                highHalf: SIMD16(lowHalf: group.2, highHalf: group.3))
             block &+= 8
             next = 0
         }
@@ -176,7 +189,8 @@ private struct WordStream {
         return words[next]
     }
 
-    /// Uniform in 0 ..< `bound`, without bias: Lemire 2019, "Fast random integer generation in an interval", algorithm 5.
+    /// Uniform in 0 ..< `bound`, without bias: Lemire 2019, "Fast random integer generation in an interval",
+    /// algorithm 5.
     mutating func integer(below bound: UInt32) -> UInt32 {
         var product = UInt64(word()) &* UInt64(bound)
         if UInt32(truncatingIfNeeded: product) < bound {

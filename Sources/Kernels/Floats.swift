@@ -2,8 +2,9 @@ import Glibc
 
 /// A view of contiguous float32 values: a pointer and a count.
 ///
-/// It owns nothing: whoever made the memory (a ``FloatBuffer``) keeps it alive. Indices are checked in debug builds only.
-/// It is the one type by which the modules above hand numbers to the kernels, so that they never touch a pointer.
+/// It owns nothing: whoever made the memory (a ``FloatBuffer``) keeps it alive. Indices are checked in debug builds
+/// only. It is the one type by which the modules above hand numbers to the kernels, so that they never touch a
+/// pointer.
 public struct Floats: @unchecked Sendable {
     public let base: UnsafeMutablePointer<Float>
     public let count: Int
@@ -72,11 +73,13 @@ public final class FloatBuffer: @unchecked Sendable {
         values = Floats(memory.bindMemory(to: Float.self, capacity: max(count, 16)), count: count)
     }
 
-    /// A limit of the job's memory may be met anywhere, where no caller could go on: the program ends with its code for internal errors, and the
-    /// launcher ends the other ranks.
+    /// A limit of the job's memory may be met anywhere, where no caller could go on: the program ends with its code
+    /// for internal errors, and the launcher ends the other ranks.
     private static func endWithoutMemory(_ count: Int) -> Never {
-        let text = "gan-dist: error: out of memory: there is no room for \(bytes(count)) bytes more\n"
-            + "gan-dist: Allow the job more memory (ulimit -v, or the batch system's limit), or make the batch or the networks smaller.\n"
+        let text =
+            "gan-dist: error: out of memory: there is no room for \(bytes(count)) bytes more\n"
+            + "gan-dist: Allow the job more memory (ulimit -v, or the batch system's limit), or make the batch or the "
+            + "networks smaller.\n"
         let bytes = Array(text.utf8)
         _ = write(STDERR_FILENO, bytes, bytes.count)
         _exit(70)
@@ -87,8 +90,8 @@ public final class FloatBuffer: @unchecked Sendable {
     private static func allocate(_ count: Int) -> UnsafeMutableRawPointer? {
         precondition(count >= 0, "a buffer of \(count) values")
         var memory: UnsafeMutableRawPointer?
-        // Large memory in pages of 2 MB, where the system has them: the transforms of a convolution write to more places at a time
-        // than the processor has room for the addresses of small pages.
+        // Large memory in pages of 2 MB, where the system has them: the transforms of a convolution write to more
+        // places at a time than the processor has room for the addresses of small pages.
         let size = bytes(count), page = 2 << 20, isLarge = size >= 2 * page
         guard posix_memalign(&memory, isLarge ? page : 64, size) == 0 else { return nil }
         if isLarge { madvise(memory, size, MADV_HUGEPAGE) }

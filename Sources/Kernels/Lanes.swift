@@ -3,13 +3,17 @@
 extension Floats {
     @inline(__always)
     func lanes(at index: Int, _ count: Int = 8) -> Vector {
-        assert(index >= 0 && index + count <= self.count, "lanes \(index) ..< \(index + count) outside 0 ..< \(self.count)")
+        assert(
+            index >= 0 && index + count <= self.count, "lanes \(index) ..< \(index + count) outside 0 ..< \(self.count)"
+        )
         return count == 8 ? base.vector(at: index) : rest(at: index, count)
     }
 
     @inline(__always)
     func setLanes(_ vector: Vector, at index: Int, _ count: Int = 8) {
-        assert(index >= 0 && index + count <= self.count, "lanes \(index) ..< \(index + count) outside 0 ..< \(self.count)")
+        assert(
+            index >= 0 && index + count <= self.count, "lanes \(index) ..< \(index + count) outside 0 ..< \(self.count)"
+        )
         if count == 8 { base.store(vector, at: index) } else { setRest(vector, at: index, count) }
     }
 
@@ -22,7 +26,8 @@ extension Floats {
     private func setRest(_ vector: Vector, at index: Int, _ count: Int) { base.store(vector, at: index, count: count) }
 }
 
-/// Calls `body` with the start and the number of lanes of each group of eight in `0 ..< count`; the last may be shorter.
+/// Calls `body` with the start and the number of lanes of each group of eight in `0 ..< count`; the last may be
+/// shorter.
 @inline(__always)
 func forEachEight(_ count: Int, _ body: (_ index: Int, _ lanes: Int) -> Void) {
     let whole = count & ~7

@@ -4,23 +4,30 @@ import COpenBLAS
 public enum Matrix {
     /// C = op(A) op(B), or C += op(A) op(B) if `adding`.
     ///
-    /// C is `m` × `n`. A is `m` × `k`, or `k` × `m` if `transposed`; B is `k` × `n`, or `n` × `k` if `secondTransposed`. All are
-    /// row-major and dense, and C shares no memory with A or B. An empty sum (`k` = 0) is zero.
-    public static func multiply(_ a: Floats, transposed: Bool = false, by b: Floats, secondTransposed: Bool = false,
-                                into c: Floats, rows m: Int, columns n: Int, inner k: Int, adding: Bool = false) {
+    /// C is `m` × `n`. A is `m` × `k`, or `k` × `m` if `transposed`; B is `k` × `n`, or `n` × `k` if
+    /// `secondTransposed`. All are row-major and dense, and C shares no memory with A or B. An empty sum (`k` = 0) is
+    /// zero.
+    public static func multiply(
+        _ a: Floats, transposed: Bool = false, by b: Floats, secondTransposed: Bool = false,
+        into c: Floats, rows m: Int, columns n: Int, inner k: Int, adding: Bool = false
+    ) {
         precondition(m >= 0 && n >= 0 && k >= 0, "a product of \(m) × \(k) and \(k) × \(n) matrices")
-        precondition(a.count >= m * k && b.count >= k * n && c.count >= m * n,
-                     "\(m) × \(k) times \(k) × \(n) from \(a.count) and \(b.count) values into \(c.count)")
-        multiply(a.base, stride: transposed ? m : k, transposed: transposed,
-                 by: b.base, stride: secondTransposed ? k : n, secondTransposed: secondTransposed,
-                 into: c.base, stride: n, rows: m, columns: n, inner: k, adding: adding)
+        precondition(
+            a.count >= m * k && b.count >= k * n && c.count >= m * n,
+            "\(m) × \(k) times \(k) × \(n) from \(a.count) and \(b.count) values into \(c.count)")
+        multiply(
+            a.base, stride: transposed ? m : k, transposed: transposed,
+            by: b.base, stride: secondTransposed ? k : n, secondTransposed: secondTransposed,
+            into: c.base, stride: n, rows: m, columns: n, inner: k, adding: adding)
     }
 
     /// The same on parts of larger matrices: `stride` is the distance from one row to the next, as stored.
-    static func multiply(_ a: UnsafePointer<Float>, stride aStride: Int, transposed: Bool = false,
-                         by b: UnsafePointer<Float>, stride bStride: Int, secondTransposed: Bool = false,
-                         into c: UnsafeMutablePointer<Float>, stride cStride: Int,
-                         rows m: Int, columns n: Int, inner k: Int, adding: Bool) {
+    static func multiply(
+        _ a: UnsafePointer<Float>, stride aStride: Int, transposed: Bool = false,
+        by b: UnsafePointer<Float>, stride bStride: Int, secondTransposed: Bool = false,
+        into c: UnsafeMutablePointer<Float>, stride cStride: Int,
+        rows m: Int, columns n: Int, inner k: Int, adding: Bool
+    ) {
         guard m > 0, n > 0 else { return }
         guard k > 0 else {
             if !adding {
@@ -31,12 +38,14 @@ public enum Matrix {
         let beta: Float = adding ? 1 : 0
         if n == 1 {
             // One column (a logit): the matrix is read once, where sgemm would first copy it into its own order.
-            cblas_sgemv(CblasRowMajor, transposed ? CblasTrans : CblasNoTrans,
-                        Int32(transposed ? k : m), Int32(transposed ? m : k), 1, a, Int32(aStride),
-                        b, secondTransposed ? 1 : Int32(bStride), beta, c, Int32(cStride))
+            cblas_sgemv(
+                CblasRowMajor, transposed ? CblasTrans : CblasNoTrans,
+                Int32(transposed ? k : m), Int32(transposed ? m : k), 1, a, Int32(aStride),
+                b, secondTransposed ? 1 : Int32(bStride), beta, c, Int32(cStride))
         } else {
-            cblas_sgemm(CblasRowMajor, transposed ? CblasTrans : CblasNoTrans, secondTransposed ? CblasTrans : CblasNoTrans,
-                        Int32(m), Int32(n), Int32(k), 1, a, Int32(aStride), b, Int32(bStride), beta, c, Int32(cStride))
+            cblas_sgemm(
+                CblasRowMajor, transposed ? CblasTrans : CblasNoTrans, secondTransposed ? CblasTrans : CblasNoTrans,
+                Int32(m), Int32(n), Int32(k), 1, a, Int32(aStride), b, Int32(bStride), beta, c, Int32(cStride))
         }
     }
 }

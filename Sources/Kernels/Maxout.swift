@@ -2,8 +2,9 @@
 public enum MaxoutKernels {
     /// y[u] = max_p z[u, p], and the p it came from: the first of equals; a NaN wins and stays.
     public static func forward(_ maps: Floats, pieces: Int, into output: Floats, winners: Floats) {
-        precondition(maps.count == output.count * pieces && winners.count == output.count,
-                     "\(maps.count) maps of \(pieces) pieces into \(output.count) units and \(winners.count) winners")
+        precondition(
+            maps.count == output.count * pieces && winners.count == output.count,
+            "\(maps.count) maps of \(pieces) pieces into \(output.count) units and \(winners.count) winners")
         let maps = maps.base, output = output, winners = winners
         forEachEight(output.count) { unit, lanes in
             let first = maps + unit * pieces
@@ -22,8 +23,9 @@ public enum MaxoutKernels {
 
     /// dz[u, p] = dy[u] for the piece that won, 0 for the others.
     public static func backward(_ gradient: Floats, winners: Floats, pieces: Int, into mapGradients: Floats) {
-        precondition(mapGradients.count == gradient.count * pieces && winners.count == gradient.count,
-                     "\(gradient.count) units and \(winners.count) winners of \(pieces) pieces into \(mapGradients.count) maps")
+        precondition(
+            mapGradients.count == gradient.count * pieces && winners.count == gradient.count,
+            "\(gradient.count) units and \(winners.count) winners of \(pieces) pieces into \(mapGradients.count) maps")
         mapGradients.fill(0)
         let units = gradient.count
         let gradient = gradient.base, winners = winners.base, mapGradients = mapGradients.base
@@ -33,8 +35,9 @@ public enum MaxoutKernels {
     @inline(__always)
     private static func gather(_ start: UnsafeMutablePointer<Float>, _ distance: Int, _ lanes: Int) -> Vector {
         if lanes == 8 {
-            return SIMD8(start[0], start[distance], start[2 * distance], start[3 * distance],
-                         start[4 * distance], start[5 * distance], start[6 * distance], start[7 * distance])
+            return SIMD8(
+                start[0], start[distance], start[2 * distance], start[3 * distance],
+                start[4 * distance], start[5 * distance], start[6 * distance], start[7 * distance])
         }
         var vector = Vector.zero
         for lane in 0 ..< lanes { vector[lane] = start[lane * distance] }

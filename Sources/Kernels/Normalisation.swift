@@ -2,7 +2,8 @@ import CVector
 
 /// Batch normalisation over the rows of a matrix [rows, channels]: Ioffe & Szegedy 2015, Algorithm 1 and §3.
 ///
-/// Each phase is a function of its own, because a batch in several parts needs the sums of all of them between the phases.
+/// Each phase is a function of its own, because a batch in several parts needs the sums of all of them between the
+/// phases.
 public enum Normalisation {
     /// sums[c] = Σ_r x[r, c].
     public static func sum(_ input: Floats, channels: Int, into sums: Floats) {
@@ -13,21 +14,25 @@ public enum Normalisation {
     /// squares[c] = Σ_r (x[r, c] − mean[c])². A second pass: Σx² − (Σx)²/n would cancel where the mean is large.
     public static func sumSquares(_ input: Floats, around mean: Floats, into squares: Floats) {
         let channels = mean.count
-        precondition(input.count % channels == 0 && squares.count == channels,
-                     "\(input.count) values of \(channels) channels into \(squares.count) sums")
+        precondition(
+            input.count % channels == 0 && squares.count == channels,
+            "\(input.count) values of \(channels) channels into \(squares.count) sums")
         squares.fill(0)
-        Reductions.addColumnSums(rows: input.count / channels, columns: channels, to: squares) { offset, column, lanes in
+        Reductions.addColumnSums(rows: input.count / channels, columns: channels, to: squares) {
+            offset, column, lanes in
             let deviation = input.lanes(at: offset, lanes) - mean.lanes(at: column, lanes)
             return deviation * deviation
         }
     }
 
-    /// mean[c] and squares[c] = Σ_r (x[r, c] − mean[c])² in one pass through memory: both are taken of a few rows that stay in the
-    /// cache, and joined as in Chan, Golub & LeVeque 1983, eq. 1.5. `partial` has room for two values a channel.
+    /// mean[c] and squares[c] = Σ_r (x[r, c] − mean[c])² in one pass through memory: both are taken of a few rows
+    /// that stay in the cache, and joined as in Chan, Golub & LeVeque 1983, eq. 1.5. `partial` has room for two
+    /// values a channel.
     public static func moments(of input: Floats, mean: Floats, squares: Floats, partial: Floats) {
         let channels = mean.count, rows = input.count / channels
-        precondition(input.count % channels == 0 && squares.count == channels && partial.count >= 2 * channels,
-                     "\(input.count) values of \(channels) channels into \(squares.count) sums by way of \(partial.count)")
+        precondition(
+            input.count % channels == 0 && squares.count == channels && partial.count >= 2 * channels,
+            "\(input.count) values of \(channels) channels into \(squares.count) sums by way of \(partial.count)")
         let newMean = partial[0 ..< channels], newSquares = partial[channels ..< 2 * channels]
         mean.fill(0)
         squares.fill(0)
@@ -62,8 +67,9 @@ public enum Normalisation {
         _ input: Floats, mean: Floats, inverse: Floats, scale: Floats, shift: Floats, slope: Float, into output: Floats
     ) {
         let channels = mean.count
-        precondition(input.count == output.count && input.count % channels == 0,
-                     "\(input.count) values of \(channels) channels into \(output.count)")
+        precondition(
+            input.count == output.count && input.count % channels == 0,
+            "\(input.count) values of \(channels) channels into \(output.count)")
         forEachEight(rows: input.count / channels, columns: channels) { offset, column, lanes in
             let factor = inverse.lanes(at: column, lanes) * scale.lanes(at: column, lanes)
             let deviation = input.lanes(at: offset, lanes) - mean.lanes(at: column, lanes)
@@ -78,11 +84,13 @@ public enum Normalisation {
         shiftSums: Floats, scaleSums: Floats
     ) {
         let channels = mean.count
-        precondition(gradient.count == input.count && input.count % channels == 0,
-                     "\(gradient.count) gradients of \(input.count) values of \(channels) channels")
+        precondition(
+            gradient.count == input.count && input.count % channels == 0,
+            "\(gradient.count) gradients of \(input.count) values of \(channels) channels")
         shiftSums.fill(0)
         scaleSums.fill(0)
-        Reductions.addColumnSums(rows: input.count / channels, columns: channels, to: shiftSums, and: scaleSums) { offset, column, lanes in
+        Reductions.addColumnSums(rows: input.count / channels, columns: channels, to: shiftSums, and: scaleSums) {
+            offset, column, lanes in
             let inverse = inverse.lanes(at: column, lanes)
             let deviation = input.lanes(at: offset, lanes) - mean.lanes(at: column, lanes)
             // As in `normalise`, to the bit: the sign must be the same.
@@ -93,14 +101,16 @@ public enum Normalisation {
         }
     }
 
-    /// dx = scale · inverse · (dz − shiftSums / n − x̂ · scaleSums / n), n the rows over which mean and sums were taken.
+    /// dx = scale · inverse · (dz − shiftSums / n − x̂ · scaleSums / n), n the rows over which mean and sums were
+    /// taken.
     public static func inputGradient(
         _ gradient: Floats, input: Floats, mean: Floats, inverse: Floats, scale: Floats, shift: Floats, slope: Float,
         shiftSums: Floats, scaleSums: Floats, rows: Int, into inputGradient: Floats
     ) {
         let channels = mean.count
-        precondition(gradient.count == input.count && inputGradient.count == input.count && input.count % channels == 0,
-                     "\(gradient.count) gradients of \(input.count) values into \(inputGradient.count)")
+        precondition(
+            gradient.count == input.count && inputGradient.count == input.count && input.count % channels == 0,
+            "\(gradient.count) gradients of \(input.count) values into \(inputGradient.count)")
         let share = 1 / Float(rows)
         forEachEight(rows: input.count / channels, columns: channels) { offset, column, lanes in
             let inverse = inverse.lanes(at: column, lanes), factor = inverse * scale.lanes(at: column, lanes)

@@ -1,6 +1,7 @@
 import CVector
 
-/// Parameter updates in one pass over flat buffers. Each returns Σ g², so that the norm of the gradient costs no further pass.
+/// Parameter updates in one pass over flat buffers. Each returns Σ g², so that the norm of the gradient costs no
+/// further pass.
 public enum OptimiserKernels {
     /// θ ← θ − rate · g.
     public static func descend(_ values: Floats, gradients: Floats, rate: Float) -> Double {
@@ -15,13 +16,15 @@ public enum OptimiserKernels {
         return norm.total
     }
 
-    /// v ← μ v − rate · g, then θ ← θ + v: momentum as in the code of Goodfellow et al. 2014 (not Nesterov's). The rate is
-    /// inside the velocity, so a falling rate does not shrink the steps already taken; PyTorch keeps it outside.
+    /// v ← μ v − rate · g, then θ ← θ + v: momentum as in the code of Goodfellow et al. 2014 (not Nesterov's). The
+    /// rate is inside the velocity, so a falling rate does not shrink the steps already taken; PyTorch keeps it
+    /// outside.
     public static func descend(
         _ values: Floats, gradients: Floats, velocity: Floats, rate: Float, momentum: Float
     ) -> Double {
-        precondition(values.count == gradients.count && values.count == velocity.count,
-                     "\(gradients.count) gradients and \(velocity.count) velocities for \(values.count) values")
+        precondition(
+            values.count == gradients.count && values.count == velocity.count,
+            "\(gradients.count) gradients and \(velocity.count) velocities for \(values.count) values")
         let rates = Vector(repeating: rate), momenta = Vector(repeating: momentum)
         var norm = SquaredNorm()
         forEachEight(values.count) { index, lanes in
@@ -43,7 +46,8 @@ public enum OptimiserKernels {
         rate: Double, beta1: Double, beta2: Double, epsilon: Double, update: Int
     ) -> Double {
         precondition(values.count == gradients.count, "\(gradients.count) gradients for \(values.count) values")
-        let moments = AdamMoments(first, second, rate: rate, beta1: beta1, beta2: beta2, epsilon: epsilon, update: update)
+        let moments = AdamMoments(
+            first, second, rate: rate, beta1: beta1, beta2: beta2, epsilon: epsilon, update: update)
         var norm = SquaredNorm()
         forEachEight(values.count) { index, lanes in
             let gradient = gradients.lanes(at: index, lanes)
@@ -53,22 +57,25 @@ public enum OptimiserKernels {
         return norm.total
     }
 
-    /// Optimistic Adam: Daskalakis et al. 2018 (arXiv:1711.00141), Algorithm 1: with s of ``adam`` and the s′ of the update before
-    /// (0 at first), θ ← θ − 2 s + s′.
+    /// Optimistic Adam: Daskalakis et al. 2018 (arXiv:1711.00141), Algorithm 1: with s of ``adam`` and the s′ of the
+    /// update before (0 at first), θ ← θ − 2 s + s′.
     public static func optimisticAdam(
         _ values: Floats, gradients: Floats, first: Floats, second: Floats, previous: Floats,
         rate: Double, beta1: Double, beta2: Double, epsilon: Double, update: Int
     ) -> Double {
-        precondition(values.count == gradients.count && values.count == previous.count,
-                     "\(gradients.count) gradients and \(previous.count) steps for \(values.count) values")
-        let moments = AdamMoments(first, second, rate: rate, beta1: beta1, beta2: beta2, epsilon: epsilon, update: update)
+        precondition(
+            values.count == gradients.count && values.count == previous.count,
+            "\(gradients.count) gradients and \(previous.count) steps for \(values.count) values")
+        let moments = AdamMoments(
+            first, second, rate: rate, beta1: beta1, beta2: beta2, epsilon: epsilon, update: update)
         let two = Vector(repeating: 2)
         var norm = SquaredNorm()
         forEachEight(values.count) { index, lanes in
             let gradient = gradients.lanes(at: index, lanes)
             norm.add(gradient)
             let step = moments.step(gradient, at: index, lanes)
-            values.setLanes(values.lanes(at: index, lanes) - two * step + previous.lanes(at: index, lanes), at: index, lanes)
+            values.setLanes(
+                values.lanes(at: index, lanes) - two * step + previous.lanes(at: index, lanes), at: index, lanes)
             previous.setLanes(step, at: index, lanes)
         }
         return norm.total
@@ -79,7 +86,9 @@ public enum OptimiserKernels {
         private let first, second: Floats
         private let keepFirst, takeFirst, keepSecond, takeSecond, rates, correction, epsilons: Vector
 
-        init(_ first: Floats, _ second: Floats, rate: Double, beta1: Double, beta2: Double, epsilon: Double, update: Int) {
+        init(
+            _ first: Floats, _ second: Floats, rate: Double, beta1: Double, beta2: Double, epsilon: Double, update: Int
+        ) {
             precondition(first.count == second.count, "\(first.count) and \(second.count) moments")
             precondition(update > 0, "Adam's updates are counted from 1, not \(update)")
             (self.first, self.second) = (first, second)

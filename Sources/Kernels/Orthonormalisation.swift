@@ -1,8 +1,9 @@
 /// Gram-Schmidt with each projection taken twice, which leaves columns orthogonal to rounding (Giraud et al. 2005).
 public enum Orthonormalisation {
-    /// Replaces a matrix by the Q of its QR decomposition with a positive diagonal of R: applied to independent normal values,
-    /// Q is uniform over all orthonormal matrices (Mezzadri 2007). The shorter side is made orthonormal: the columns of
-    /// [rows, columns] where rows ≥ columns, otherwise the rows. Computed in double. A precondition is full rank.
+    /// Replaces a matrix by the Q of its QR decomposition with a positive diagonal of R: applied to independent
+    /// normal values, Q is uniform over all orthonormal matrices (Mezzadri 2007). The shorter side is made
+    /// orthonormal: the columns of [rows, columns] where rows ≥ columns, otherwise the rows. Computed in double. A
+    /// precondition is full rank.
     public static func orthonormalise(_ matrix: Floats, rows: Int, columns: Int, gain: Float) {
         precondition(matrix.count == rows * columns, "\(matrix.count) values are no \(rows) × \(columns) matrix")
         let length = max(rows, columns), vectors = min(rows, columns)
@@ -39,7 +40,8 @@ public enum Orthonormalisation {
     }
 
     private static func subtract(
-        _ unit: UnsafeMutablePointer<SIMD4<Double>>, times factor: Double, from target: UnsafeMutablePointer<SIMD4<Double>>,
+        _ unit: UnsafeMutablePointer<SIMD4<Double>>, times factor: Double,
+        from target: UnsafeMutablePointer<SIMD4<Double>>,
         _ count: Int
     ) {
         for index in 0 ..< count { target[index] -= factor * unit[index] }

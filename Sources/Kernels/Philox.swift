@@ -18,8 +18,9 @@ struct Philox {
         for _ in 0 ..< 10 {
             let product0 = UInt64(c[0]) &* Self.multiplier0
             let product1 = UInt64(c[2]) &* Self.multiplier1
-            c = SIMD4(UInt32(product1 >> 32) ^ c[1] ^ k[0], UInt32(truncatingIfNeeded: product1),
-                      UInt32(product0 >> 32) ^ c[3] ^ k[1], UInt32(truncatingIfNeeded: product0))
+            c = SIMD4(
+                UInt32(product1 >> 32) ^ c[1] ^ k[0], UInt32(truncatingIfNeeded: product1),
+                UInt32(product0 >> 32) ^ c[3] ^ k[1], UInt32(truncatingIfNeeded: product0))
             k &+= SIMD2(Self.increment0, Self.increment1)
         }
         return c
@@ -31,8 +32,11 @@ struct Philox {
     /// The even counters and the odd ones are kept apart, each word in the low half of a 64-bit lane, as the widening
     /// multiplication wants them; what is in the high half does not matter to it.
     @inline(__always)
-    func eightBlocks(first: UInt32, _ c1: UInt32, _ c2: UInt32, _ c3: UInt32)
-        -> (SIMD8<UInt32>, SIMD8<UInt32>, SIMD8<UInt32>, SIMD8<UInt32>) {
+    func eightBlocks(
+        first: UInt32, _ c1: UInt32, _ c2: UInt32, _ c3: UInt32
+    )
+        -> (SIMD8<UInt32>, SIMD8<UInt32>, SIMD8<UInt32>, SIMD8<UInt32>)
+    {
         typealias Wide = SIMD4<UInt64>
         let low = Wide(repeating: 0xffff_ffff)
         let (m0, m1) = (Wide(repeating: Self.multiplier0), Wide(repeating: Self.multiplier1))
@@ -55,9 +59,11 @@ struct Philox {
             k0 &+= Self.increment0
             k1 &+= Self.increment1
         }
-        return (unsafeBitCast((even0 & low) | (odd0 &<< 32), to: SIMD8<UInt32>.self),
-                unsafeBitCast((even1 & low) | (odd1 &<< 32), to: SIMD8<UInt32>.self),
-                unsafeBitCast((even2 & low) | (odd2 &<< 32), to: SIMD8<UInt32>.self),
-                unsafeBitCast((even3 & low) | (odd3 &<< 32), to: SIMD8<UInt32>.self))
+        return (
+            unsafeBitCast((even0 & low) | (odd0 &<< 32), to: SIMD8<UInt32>.self),
+            unsafeBitCast((even1 & low) | (odd1 &<< 32), to: SIMD8<UInt32>.self),
+            unsafeBitCast((even2 & low) | (odd2 &<< 32), to: SIMD8<UInt32>.self),
+            unsafeBitCast((even3 & low) | (odd3 &<< 32), to: SIMD8<UInt32>.self)
+        )
     }
 }

@@ -1,5 +1,5 @@
-/// Square windows of `size` pixels, `stride` apart, over images [N, H, W, C]; a window at the lower or right edge may lie only
-/// partly within the image.
+/// Square windows of `size` pixels, `stride` apart, over images [N, H, W, C]; a window at the lower or right edge may
+/// lie only partly within the image.
 public struct PoolingGeometry: Sendable {
     public let height: Int
     public let width: Int
@@ -11,21 +11,27 @@ public struct PoolingGeometry: Sendable {
 
     /// `partial`: also windows that the edge cuts, so that every pixel is in one.
     public init(height: Int, width: Int, channels: Int, size: Int, stride: Int, partial: Bool) {
-        precondition(size >= 1 && stride >= 1 && size <= min(height, width), "windows of \(size) in \(height) × \(width) pixels")
+        precondition(
+            size >= 1 && stride >= 1 && size <= min(height, width), "windows of \(size) in \(height) × \(width) pixels")
         (self.height, self.width, self.channels, self.size, self.stride) = (height, width, channels, size, stride)
         func windows(_ length: Int) -> Int { (length - size + (partial ? stride - 1 : 0)) / stride + 1 }
         (outputHeight, outputWidth) = (windows(height), windows(width))
     }
 
-    /// Calls `body` with each window: the first value of its output, and the first values and the size of its part of the image.
+    /// Calls `body` with each window: the first value of its output, and the first values and the size of its part of
+    /// the image.
     @inline(__always)
-    fileprivate func forEachWindow(batch: Int, _ body: (_ output: Int, _ input: Int, _ rows: Int, _ columns: Int) -> Void) {
+    fileprivate func forEachWindow(
+        batch: Int, _ body: (_ output: Int, _ input: Int, _ rows: Int, _ columns: Int) -> Void
+    ) {
         var output = 0
         for image in 0 ..< batch {
             for y in 0 ..< outputHeight {
                 let rows = min(size, height - y * stride)
                 for x in 0 ..< outputWidth {
-                    body(output, ((image * height + y * stride) * width + x * stride) * channels, rows, min(size, width - x * stride))
+                    body(
+                        output, ((image * height + y * stride) * width + x * stride) * channels, rows,
+                        min(size, width - x * stride))
                     output += channels
                 }
             }
@@ -36,7 +42,9 @@ public struct PoolingGeometry: Sendable {
 /// The largest or the mean value of each window, channel by channel.
 public enum Pooling {
     /// y = max over the window, and which pixel it came from: y · size + x within the window, the first of equals.
-    public static func maximum(_ input: Floats, _ geometry: PoolingGeometry, batch: Int, into output: Floats, winners: Floats) {
+    public static func maximum(
+        _ input: Floats, _ geometry: PoolingGeometry, batch: Int, into output: Floats, winners: Floats
+    ) {
         let (values, maxima, places) = (input.base, output.base, winners.base)
         let (channels, row) = (geometry.channels, geometry.width * geometry.channels)
         geometry.forEachWindow(batch: batch) { target, source, rows, columns in
@@ -58,7 +66,9 @@ public enum Pooling {
     }
 
     /// dx += dy for the pixel that won; windows overlap, so dx is zeroed first.
-    public static func maximumGradient(_ gradient: Floats, winners: Floats, _ geometry: PoolingGeometry, batch: Int, into inputGradient: Floats) {
+    public static func maximumGradient(
+        _ gradient: Floats, winners: Floats, _ geometry: PoolingGeometry, batch: Int, into inputGradient: Floats
+    ) {
         inputGradient.fill(0)
         let (given, places, result) = (gradient.base, winners.base, inputGradient.base)
         let (channels, row) = (geometry.channels, geometry.width * geometry.channels)
@@ -88,7 +98,9 @@ public enum Pooling {
     }
 
     /// dx += dy / the number of the window's pixels, for each of them.
-    public static func meanGradient(_ gradient: Floats, _ geometry: PoolingGeometry, batch: Int, into inputGradient: Floats) {
+    public static func meanGradient(
+        _ gradient: Floats, _ geometry: PoolingGeometry, batch: Int, into inputGradient: Floats
+    ) {
         inputGradient.fill(0)
         let (given, result) = (gradient.base, inputGradient.base)
         let (channels, row) = (geometry.channels, geometry.width * geometry.channels)

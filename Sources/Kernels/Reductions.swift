@@ -13,7 +13,8 @@ public enum Reductions {
         if columns < 8 && rows >= 64 {
             addNarrowColumnSums(of: matrix, columns: columns, to: sums)
         } else {
-            addColumnSums(rows: rows, columns: columns, to: sums) { offset, _, lanes in matrix.lanes(at: offset, lanes) }
+            addColumnSums(rows: rows, columns: columns, to: sums) { offset, _, lanes in matrix.lanes(at: offset, lanes)
+            }
         }
     }
 
@@ -97,7 +98,8 @@ public enum Reductions {
 
     /// Every row of the matrix becomes `row`: the bias, onto which a product is then added.
     public static func setRows(of matrix: Floats, to row: Floats) {
-        precondition(row.count > 0 && matrix.count % row.count == 0, "\(matrix.count) values are no rows of \(row.count)")
+        precondition(
+            row.count > 0 && matrix.count % row.count == 0, "\(matrix.count) values are no rows of \(row.count)")
         var offset = 0
         while offset < matrix.count {
             matrix.base.advanced(by: offset).update(from: row.base, count: row.count)

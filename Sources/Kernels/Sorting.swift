@@ -1,7 +1,7 @@
 /// Numbers in ascending order.
 public enum Sorting {
-    /// Sorts finite values in place, by their bits: three passes of 11 bits, least significant first (radix sort), whose time grows
-    /// with the count alone. `scratch` has as much room.
+    /// Sorts finite values in place, by their bits: three passes of 11 bits, least significant first (radix sort),
+    /// whose time grows with the count alone. `scratch` has as much room.
     public static func sort(_ values: Floats, scratch: Floats) {
         precondition(scratch.count >= values.count, "room for \(scratch.count) values to sort \(values.count)")
         let count = values.count

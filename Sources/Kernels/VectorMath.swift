@@ -27,14 +27,17 @@ extension UnsafeMutablePointer where Pointee == Float {
 
 /// Elementary functions of eight floats at a time.
 ///
-/// Own polynomials and no fused multiply-add: the bits depend neither on the C library nor on the build. The coefficients
-/// minimise the largest relative error over the reduced range (reweighted least squares at Chebyshev nodes, 40 digits, then
-/// rounded), which stays below 0.1 · 2⁻²⁴: what remains is the rounding of a few operations. NaN gives NaN everywhere.
+/// Own polynomials and no fused multiply-add: the bits depend neither on the C library nor on the build. The
+/// coefficients minimise the largest relative error over the reduced range (reweighted least squares at Chebyshev
+/// nodes, 40 digits, then rounded), which stays below 0.1 · 2⁻²⁴: what remains is the rounding of a few operations.
+/// NaN gives NaN everywhere.
 enum VectorMath {
     /// Loads, maps and stores `count` values, `transform` seeing eight at a time (zeros past the end).
     @inline(__always)
-    static func map(_ source: UnsafeMutablePointer<Float>, into target: UnsafeMutablePointer<Float>, count: Int,
-                    _ transform: (Vector) -> Vector) {
+    static func map(
+        _ source: UnsafeMutablePointer<Float>, into target: UnsafeMutablePointer<Float>, count: Int,
+        _ transform: (Vector) -> Vector
+    ) {
         var index = 0
         while index &+ 8 <= count {
             target.store(transform(source.vector(at: index)), at: index)
@@ -138,13 +141,15 @@ enum VectorMath {
         var c = z * 2.44324409e-05 - 0.00138873095
         c = c * z + 0.0416666456
         c = c * (z * z) - z * 0.5 + 1
-        // An odd quarter swaps the two; the sine is negative in the quarters 2 and 3, the cosine in 1 and 2. On the bits: masks
-        // of lanes, where they are computed from integers, are handled one lane at a time.
+        // An odd quarter swaps the two; the sine is negative in the quarters 2 and 3, the cosine in 1 and 2. On the
+        // bits: masks of lanes, where they are computed from integers, are handled one lane at a time.
         let turn = unsafeBitCast(quarter.integer, to: SIMD8<UInt32>.self)
         let sBits = unsafeBitCast(s, to: SIMD8<UInt32>.self), cBits = unsafeBitCast(c, to: SIMD8<UInt32>.self)
         let swapped = (sBits ^ cBits) & (0 &- (turn & 1))
-        return (unsafeBitCast(sBits ^ swapped ^ ((turn & 2) &<< 30), to: Vector.self),
-                unsafeBitCast(cBits ^ swapped ^ (((turn &+ 1) & 2) &<< 30), to: Vector.self))
+        return (
+            unsafeBitCast(sBits ^ swapped ^ ((turn & 2) &<< 30), to: Vector.self),
+            unsafeBitCast(cBits ^ swapped ^ (((turn &+ 1) & 2) &<< 30), to: Vector.self)
+        )
     }
 
     @inline(__always)
@@ -154,20 +159,25 @@ enum VectorMath {
 
     @inline(__always)
     private static func copySign(of sign: Vector, to magnitude: Vector) -> Vector {
-        unsafeBitCast(unsafeBitCast(magnitude, to: SIMD8<UInt32>.self)
-            | (unsafeBitCast(sign, to: SIMD8<UInt32>.self) & 0x8000_0000), to: Vector.self)
+        unsafeBitCast(
+            unsafeBitCast(magnitude, to: SIMD8<UInt32>.self)
+                | (unsafeBitCast(sign, to: SIMD8<UInt32>.self) & 0x8000_0000), to: Vector.self)
     }
 
-    /// The integer nearest to each |x| < 2²², ties to even: adding 1.5 · 2²³ leaves it in the low bits. (`rounded()` is a
-    /// library call for each lane where the build may not use SSE 4.1.)
+    /// The integer nearest to each |x| < 2²², ties to even: adding 1.5 · 2²³ leaves it in the low bits. (`rounded()`
+    /// is a library call for each lane where the build may not use SSE 4.1.)
     @inline(__always)
     private static func nearestInteger(_ x: Vector) -> (value: Vector, integer: SIMD8<Int32>) {
         let shift = Vector(repeating: 12_582_912)
         let shifted = x + shift
-        return (shifted - shift, unsafeBitCast(shifted, to: SIMD8<Int32>.self) &- unsafeBitCast(shift, to: SIMD8<Int32>.self))
+        return (
+            shifted - shift,
+            unsafeBitCast(shifted, to: SIMD8<Int32>.self) &- unsafeBitCast(shift, to: SIMD8<Int32>.self)
+        )
     }
 
-    /// The float of an integer in 0 ..< 2²³, by putting it in the low bits of 2²³. (The conversion often takes a lane at a time.)
+    /// The float of an integer in 0 ..< 2²³, by putting it in the low bits of 2²³. (The conversion often takes a lane
+    /// at a time.)
     @inline(__always)
     static func small(_ integer: SIMD8<Int32>) -> Vector {
         unsafeBitCast(integer | 0x4b00_0000, to: Vector.self) - 8_388_608

@@ -10,14 +10,18 @@ extension WinogradConvolution {
         return (row / tileRows, row % tileRows &* 4, index % tileColumns &* 4)
     }
 
-    /// The 5 × 5 pixels of parity (r, s) under a tile: the offset of the first, which may be outside the image, and which rows and
-    /// columns are inside.
+    /// The 5 × 5 pixels of parity (r, s) under a tile: the offset of the first, which may be outside the image, and
+    /// which rows and columns are inside.
     @inline(__always)
-    private func window(_ tile: (image: Int, row: Int, column: Int), _ parity: Int) -> (offset: Int, rows: Range<Int>, columns: Range<Int>) {
+    private func window(
+        _ tile: (image: Int, row: Int, column: Int), _ parity: Int
+    ) -> (offset: Int, rows: Range<Int>, columns: Range<Int>) {
         let g = geometry
         let top = 2 &* tile.row &+ parity / 2 &- g.padTop, left = 2 &* tile.column &+ parity % 2 &- g.padLeft
-        return (((tile.image &* g.inputHeight &+ top) &* g.inputWidth &+ left) &* g.inputChannels,
-                inside(top, g.inputHeight), inside(left, g.inputWidth))
+        return (
+            ((tile.image &* g.inputHeight &+ top) &* g.inputWidth &+ left) &* g.inputChannels,
+            inside(top, g.inputHeight), inside(left, g.inputWidth)
+        )
     }
 
     /// The i in 0 ..< 5 with 0 ≤ first + 2i < size.
@@ -58,10 +62,13 @@ extension WinogradConvolution {
             let (image, row, column) = place(tile)
             let insideRows = g.outputHeight &- row, insideColumns = g.outputWidth &- column
             for channel in stride(from: 0, to: channels, by: 16) {
-                let source = outputGradient + (((image &* g.outputHeight &+ row) &* g.outputWidth &+ column) &* channels &+ channel)
+                let source =
+                    outputGradient
+                    + (((image &* g.outputHeight &+ row) &* g.outputWidth &+ column) &* channels &+ channel)
                 let target = z + (channel &* rows &+ (tile &- tiles.lowerBound) &* 16)
                 Transform.square(work, Transform.outputAdjoint) { i, j in
-                    i < insideRows && j < insideColumns ? Panels.load(source + (i &* g.outputWidth &+ j) &* channels) : .zero
+                    i < insideRows && j < insideColumns
+                        ? Panels.load(source + (i &* g.outputWidth &+ j) &* channels) : .zero
                 } to: { i, j, value in
                     let place = target + (i &* 5 &+ j) &* point
                     Panels.store(value, place)
@@ -72,12 +79,14 @@ extension WinogradConvolution {
         clearRest(of: z, after: tiles.count, columns: channels)
     }
 
-    /// The rows that the last block of tiles leaves over are no tiles: zero, so that they add nothing to the weights' gradient.
+    /// The rows that the last block of tiles leaves over are no tiles: zero, so that they add nothing to the weights'
+    /// gradient.
     private func clearRest(of matrices: Target, after tiles: Int, columns: Int) {
         guard tiles < rows else { return }
         for point in 0 ..< 25 {
             for panel in 0 ..< columns / 16 {
-                (matrices + (point * imagePoint(columns) + (panel * rows + tiles) * 16)).update(repeating: 0, count: (rows - tiles) * 16)
+                (matrices + (point * imagePoint(columns) + (panel * rows + tiles) * 16)).update(
+                    repeating: 0, count: (rows - tiles) * 16)
             }
         }
     }
@@ -90,19 +99,24 @@ extension WinogradConvolution {
             let insideRows = g.outputHeight &- row, insideColumns = g.outputWidth &- column
             for panel in panels {
                 let source = y + ((panel &- panels.lowerBound) &* rows &+ tile &- tiles.lowerBound) &* 16
-                let target = output + (((image &* g.outputHeight &+ row) &* g.outputWidth &+ column) &* channels &+ panel &* 16)
+                let target =
+                    output + (((image &* g.outputHeight &+ row) &* g.outputWidth &+ column) &* channels &+ panel &* 16)
                 Transform.square(work, Transform.output) { i, j in
                     Panels.load(source + (i &* 5 &+ j) &* point)
                 } to: { i, j, value in
-                    if i < insideRows && j < insideColumns { Panels.store(value, target + (i &* g.outputWidth &+ j) &* channels) }
+                    if i < insideRows && j < insideColumns {
+                        Panels.store(value, target + (i &* g.outputWidth &+ j) &* channels)
+                    }
                 }
             }
         }
     }
 
-    /// Writes a few panels of one parity of X to the gradient of the input under some tiles, which come in their order: what a tile
-    /// shares with those above and to its left is added.
-    func addInputGradient(_ x: Source, _ tiles: Range<Int>, _ parity: Int, panels: Range<Int>, into inputGradient: Target, _ work: Target) {
+    /// Writes a few panels of one parity of X to the gradient of the input under some tiles, which come in their
+    /// order: what a tile shares with those above and to its left is added.
+    func addInputGradient(
+        _ x: Source, _ tiles: Range<Int>, _ parity: Int, panels: Range<Int>, into inputGradient: Target, _ work: Target
+    ) {
         let channels = geometry.inputChannels, point = resultPoint(rows), rows = rows
         let pixelStep = 2 * channels, rowStep = 2 * geometry.inputWidth * channels
         for tile in tiles {

@@ -2,7 +2,8 @@ import CVector
 
 /// The transforms of F(4, 2): four neighbouring outputs of a two-tap filter by five multiplications instead of eight.
 ///
-/// Winograd 1980, "Arithmetic complexity of computations", §IV; Lavin & Gray 2016, eq. 6 and 8; with the points 0, 1, −1, 2 and ∞:
+/// Winograd 1980, "Arithmetic complexity of computations", §IV; Lavin & Gray 2016, eq. 6 and 8; with the points 0, 1,
+/// −1, 2 and ∞:
 ///
 ///     yᵢ = dᵢ g₀ + dᵢ₊₁ g₁ (i < 4) is y = Aᵀ ((G g) ⊙ (Bᵀ d)),
 ///
@@ -12,8 +13,8 @@ import CVector
 ///          ⎢ 0 −1  0  1  0 ⎥        ⎢  ⅙   ⅓ ⎥          ⎣ 0  1 −1  8  1 ⎦
 ///          ⎣ 0  2 −1 −2  1 ⎦        ⎣  0   1 ⎦
 ///
-/// Being bilinear it also gives both gradients, by the transposed matrices. Each function here is one of the six maps, on columns of
-/// vectors.
+/// Being bilinear it also gives both gradients, by the transposed matrices. Each function here is one of the six
+/// maps, on columns of vectors.
 enum WinogradTransform {
     typealias Wide = SIMD16<Float>
 
@@ -27,10 +28,14 @@ enum WinogradTransform {
         to store: (_ row: Int, _ column: Int, Wide) -> Void
     ) {
         for row in 0 ..< From.count {
-            map(From { load(row, $0) }).forEach { column, value in Panels.store(value, work + (row &* To.count &+ column) &* 16) }
+            map(From { load(row, $0) }).forEach { column, value in
+                Panels.store(value, work + (row &* To.count &+ column) &* 16)
+            }
         }
         for column in 0 ..< To.count {
-            map(From { Panels.load(work + ($0 &* To.count &+ column) &* 16) }).forEach { row, value in store(row, column, value) }
+            map(From { Panels.load(work + ($0 &* To.count &+ column) &* 16) }).forEach { row, value in
+                store(row, column, value)
+            }
         }
     }
 
@@ -38,30 +43,34 @@ enum WinogradTransform {
     @inline(__always)
     static func input(_ d: Five) -> Five {
         let d31 = d.v3 - d.v1
-        return Five(d31 + 2 * (d.v0 - d.v2), d.v3 - d.v2 - 2 * d.v1, d.v3 - 3 * d.v2 + 2 * d.v1, d31, d.v4 - d.v2 - 2 * d31)
+        return Five(
+            d31 + 2 * (d.v0 - d.v2), d.v3 - d.v2 - 2 * d.v1, d.v3 - 3 * d.v2 + 2 * d.v1, d31, d.v4 - d.v2 - 2 * d31)
     }
 
     /// B, of the input's gradient.
     @inline(__always)
     static func inputAdjoint(_ t: Five) -> Five {
-        Five(2 * t.v0, 2 * (t.v2 - t.v1 + t.v4) - t.v0 - t.v3, -2 * t.v0 - t.v1 - 3 * t.v2 - t.v4,
-             t.v0 + t.v1 + t.v2 + t.v3 - 2 * t.v4, t.v4)
+        Five(
+            2 * t.v0, 2 * (t.v2 - t.v1 + t.v4) - t.v0 - t.v3, -2 * t.v0 - t.v1 - 3 * t.v2 - t.v4,
+            t.v0 + t.v1 + t.v2 + t.v3 - 2 * t.v4, t.v4)
     }
 
     /// G, of the weights.
     @inline(__always)
     static func weight(_ g: Two) -> Five {
         let sixth: Float = 1 / 6, third: Float = 1 / 3
-        return Five(0.5 * g.v0, multiplyAdd16(-0.5, g.v1, -0.5 * g.v0), multiplyAdd16(sixth, g.v1, -sixth * g.v0),
-                    multiplyAdd16(third, g.v1, sixth * g.v0), g.v1)
+        return Five(
+            0.5 * g.v0, multiplyAdd16(-0.5, g.v1, -0.5 * g.v0), multiplyAdd16(sixth, g.v1, -sixth * g.v0),
+            multiplyAdd16(third, g.v1, sixth * g.v0), g.v1)
     }
 
     /// Gᵀ, of the weights' gradient.
     @inline(__always)
     static func weightAdjoint(_ t: Five) -> Two {
         let sixth: Float = 1 / 6, third: Float = 1 / 3
-        return Two(multiplyAdd16(sixth, t.v3, multiplyAdd16(-sixth, t.v2, multiplyAdd16(-0.5, t.v1, 0.5 * t.v0))),
-                   multiplyAdd16(third, t.v3, multiplyAdd16(sixth, t.v2, multiplyAdd16(-0.5, t.v1, t.v4))))
+        return Two(
+            multiplyAdd16(sixth, t.v3, multiplyAdd16(-sixth, t.v2, multiplyAdd16(-0.5, t.v1, 0.5 * t.v0))),
+            multiplyAdd16(third, t.v3, multiplyAdd16(sixth, t.v2, multiplyAdd16(-0.5, t.v1, t.v4))))
     }
 
     /// Aᵀ, to the output.
@@ -101,7 +110,9 @@ struct Four: WinogradColumn {
         (self.v0, self.v1, self.v2, self.v3) = (v0, v1, v2, v3)
     }
     @inline(__always) init(_ value: (Int) -> SIMD16<Float>) { self.init(value(0), value(1), value(2), value(3)) }
-    @inline(__always) func forEach(_ body: (Int, SIMD16<Float>) -> Void) { body(0, v0); body(1, v1); body(2, v2); body(3, v3) }
+    @inline(__always) func forEach(_ body: (Int, SIMD16<Float>) -> Void) {
+        body(0, v0); body(1, v1); body(2, v2); body(3, v3)
+    }
 }
 
 struct Five: WinogradColumn {
@@ -111,11 +122,16 @@ struct Five: WinogradColumn {
     init(_ v0: SIMD16<Float>, _ v1: SIMD16<Float>, _ v2: SIMD16<Float>, _ v3: SIMD16<Float>, _ v4: SIMD16<Float>) {
         (self.v0, self.v1, self.v2, self.v3, self.v4) = (v0, v1, v2, v3, v4)
     }
-    @inline(__always) init(_ value: (Int) -> SIMD16<Float>) { self.init(value(0), value(1), value(2), value(3), value(4)) }
-    @inline(__always) func forEach(_ body: (Int, SIMD16<Float>) -> Void) { body(0, v0); body(1, v1); body(2, v2); body(3, v3); body(4, v4) }
+    @inline(__always) init(_ value: (Int) -> SIMD16<Float>) {
+        self.init(value(0), value(1), value(2), value(3), value(4))
+    }
+    @inline(__always) func forEach(_ body: (Int, SIMD16<Float>) -> Void) {
+        body(0, v0); body(1, v1); body(2, v2); body(3, v3); body(4, v4)
+    }
 
     @inline(__always)
     func forEach(with other: Five, _ body: (Int, SIMD16<Float>, SIMD16<Float>) -> Void) {
-        body(0, v0, other.v0); body(1, v1, other.v1); body(2, v2, other.v2); body(3, v3, other.v3); body(4, v4, other.v4)
+        body(0, v0, other.v0); body(1, v1, other.v1); body(2, v2, other.v2); body(3, v3, other.v3);
+        body(4, v4, other.v4)
     }
 }

@@ -2,7 +2,8 @@ import CVector
 
 /// Weights that are wanted next, in memory that is far: some rows of each of four taps.
 ///
-/// They are fetched a few lines at a time between the products before, since a processor that is asked for many at once waits for them.
+/// They are fetched a few lines at a time between the products before, since a processor that is asked for many at
+/// once waits for them.
 struct UpcomingWeights {
     typealias Source = UnsafePointer<Float>
     private let taps: (Source, Source, Source, Source)
@@ -48,15 +49,19 @@ extension WinogradConvolution {
     func copyTaps(_ weight: Source, _ parity: Int, _ inputs: Range<Int>, panel: Int, into taps: Target) {
         let outputs = geometry.outputChannels
         for tap in 0 ..< 4 {
-            let source = weight + (weightOffset(parity, tap) + inputs.lowerBound * outputs + panel * 16), target = taps + tap * Self.chunkPoint
-            for input in 0 ..< inputs.count { Panels.store(Panels.load(source + input &* outputs), target + input &* 16) }
+            let source = weight + (weightOffset(parity, tap) + inputs.lowerBound * outputs + panel * 16),
+                target = taps + tap * Self.chunkPoint
+            for input in 0 ..< inputs.count {
+                Panels.store(Panels.load(source + input &* outputs), target + input &* 16)
+            }
         }
     }
 
     /// The weights of some outputs and the 16 inputs of a panel: the four taps, each [outputs, 16].
     func transposeTaps(_ weight: Source, _ parity: Int, panel: Int, _ outputs: Range<Int>, into taps: Target) {
         for tap in 0 ..< 4 {
-            let source = weight + (weightOffset(parity, tap) + panel * 16 * geometry.outputChannels + outputs.lowerBound)
+            let source =
+                weight + (weightOffset(parity, tap) + panel * 16 * geometry.outputChannels + outputs.lowerBound)
             let target = taps + tap * Self.chunkPoint
             for output in stride(from: 0, to: outputs.count, by: 16) {
                 transpose16(source + output, geometry.outputChannels, target + output * 16)
@@ -72,25 +77,34 @@ extension WinogradConvolution {
             let left = Transform.weight(Two(Panels.load(source), Panels.load(source + 2 &* tap)))
             let right = Transform.weight(Two(Panels.load(source + tap), Panels.load(source + 3 &* tap)))
             left.forEach(with: right) { row, left, right in
-                Transform.weight(Two(left, right)).forEach { column, value in Panels.store(value, target + (5 &* row &+ column) &* tap) }
+                Transform.weight(Two(left, right)).forEach { column, value in
+                    Panels.store(value, target + (5 &* row &+ column) &* tap)
+                }
             }
         }
     }
 
     /// The weights of one parity in some rows (inputs) and columns (outputs), as far as there are such, to be fetched
     /// between the products of `panels`.
-    func upcoming(_ weight: Source, _ parity: Int, rows: Range<Int>, columns: Range<Int>, during panels: Int) -> UpcomingWeights {
+    func upcoming(
+        _ weight: Source, _ parity: Int, rows: Range<Int>, columns: Range<Int>, during panels: Int
+    ) -> UpcomingWeights {
         let step = geometry.outputChannels
         let columns = columns.clamped(to: 0 ..< step), rows = rows.clamped(to: 0 ..< geometry.inputChannels)
         let first = weight + (rows.lowerBound * step + columns.lowerBound)
-        return UpcomingWeights(taps: (first + weightOffset(parity, 0), first + weightOffset(parity, 1), first + weightOffset(parity, 2),
-                                      first + weightOffset(parity, 3)), rows: rows.count, rowStep: step,
-                               lines: columns.count / 16, parts: 25 * panels)
+        return UpcomingWeights(
+            taps: (
+                first + weightOffset(parity, 0), first + weightOffset(parity, 1), first + weightOffset(parity, 2),
+                first + weightOffset(parity, 3)
+            ), rows: rows.count, rowStep: step,
+            lines: columns.count / 16, parts: 25 * panels)
     }
 
     /// The weights' gradient (+)= U, a few panels of inputs of one parity by 16 outputs.
-    func writeWeightGradient(_ u: Source, _ parity: Int, _ panels: Range<Int>, outputPanel: Int, into weightGradient: Target, adding: Bool,
-                             _ work: Target) {
+    func writeWeightGradient(
+        _ u: Source, _ parity: Int, _ panels: Range<Int>, outputPanel: Int, into weightGradient: Target, adding: Bool,
+        _ work: Target
+    ) {
         let outputs = geometry.outputChannels, point = resultPoint(16)
         for panel in panels {
             for input in 0 ..< 16 {

@@ -1,7 +1,8 @@
 import Kernels
 
-/// Consecutive rows of a batch that run through each layer on their own: a shard of a minibatch, or the real or the generated
-/// half of a shard. It gives the bits that it gives alone; only a ``MinibatchLayer`` makes it depend on other parts.
+/// Consecutive rows of a batch that run through each layer on their own: a shard of a minibatch, or the real or the
+/// generated half of a shard. It gives the bits that it gives alone; only a ``MinibatchLayer`` makes it depend on
+/// other parts.
 public struct BatchPart: Sendable {
     /// In the batch.
     public let rows: Range<Int>
@@ -25,6 +26,7 @@ public struct BatchPart: Sendable {
     /// The mode of a pass over this part, of a pass over the batch.
     func mode(_ mode: Mode) -> Mode {
         guard case .training(let draws) = mode else { return mode }
-        return .training(Draws(seed: draws.seed, purpose: purpose, step: draws.step, inner: draws.inner, firstSample: firstSample))
+        return .training(
+            Draws(seed: draws.seed, purpose: purpose, step: draws.step, inner: draws.inner, firstSample: firstSample))
     }
 }

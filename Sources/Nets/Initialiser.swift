@@ -12,7 +12,7 @@ public enum Initialiser: Hashable, Sendable {
     case glorot
     /// Orthonormal rows or columns times `gain`: Saxe et al. 2014.
     case orthogonal(gain: Float)
-    /// The output's bias from the mean of each data value, through the inverse of the last activation; the trainer fills it
-    /// in, as the data are needed. Until then zero.
+    /// The output's bias from the mean of each data value, through the inverse of the last activation; the trainer
+    /// fills it in, as the data are needed. Until then zero.
     case marginals
 }

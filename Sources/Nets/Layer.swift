@@ -20,7 +20,8 @@ public struct ParameterSpec: Sendable {
     public let fanIn: Int
     public let fanOut: Int
 
-    public init(_ name: String, _ dimensions: [Int], layout: String, initialiser: Initialiser, fanIn: Int, fanOut: Int) {
+    public init(_ name: String, _ dimensions: [Int], layout: String, initialiser: Initialiser, fanIn: Int, fanOut: Int)
+    {
         self.name = name
         self.dimensions = dimensions
         self.layout = layout
@@ -32,7 +33,8 @@ public struct ParameterSpec: Sendable {
     public var count: Int { dimensions.reduce(1, *) }
 }
 
-/// Running statistics of a layer, which no gradient changes: what the store makes room for and how they follow the batches.
+/// Running statistics of a layer, which no gradient changes: what the store makes room for and how they follow the
+/// batches.
 public struct StatisticSpec: Sendable {
     /// `mean`, `variance`.
     public let name: String
@@ -75,10 +77,12 @@ public struct LayerMemory {
     public let scratch: Floats
     /// The layer's number in its network: part of the key of its random draws.
     public let layer: Int
-    /// What the part at hand shares with the others of its minibatch; nil in sampling and for layers that treat each part alone.
+    /// What the part at hand shares with the others of its minibatch; nil in sampling and for layers that treat each
+    /// part alone.
     public let shared: SharedPart?
 
-    /// Gradient `index` as it is before something is added: for parameters so few that a further pass over them costs nothing.
+    /// Gradient `index` as it is before something is added: for parameters so few that a further pass over them costs
+    /// nothing.
     func gradientToAdd(_ index: Int) -> Floats {
         if !addsGradients { gradients[index].fill(0) }
         return gradients[index]
@@ -110,8 +114,8 @@ public struct SharedPart {
 public enum OutputMemory: Sendable {
     /// In memory of its own.
     case own
-    /// Over the input where nothing reads that again: value i of the output depends on value i of the input alone, the same
-    /// holds for the gradients, and backward does not read the input.
+    /// Over the input where nothing reads that again: value i of the output depends on value i of the input alone,
+    /// the same holds for the gradients, and backward does not read the input.
     case overInput
     /// The output *is* the input, under another shape.
     case input
@@ -120,8 +124,8 @@ public enum OutputMemory: Sendable {
 /// A differentiable map applied to each example of a batch. It describes; it owns no memory.
 ///
 /// Forward and backward overwrite the output and the input gradient, and overwrite or add to parameter gradients, as
-/// ``LayerMemory/addsGradients`` says. Backward changes nothing that forward left, so that several gradients can be taken back through
-/// one forward.
+/// ``LayerMemory/addsGradients`` says. Backward changes nothing that forward left, so that several gradients can be
+/// taken back through one forward.
 public protocol Layer: Sendable {
     /// The name in the configuration and in a checkpoint: `dense`, `convolution`.
     var name: String { get }
@@ -139,14 +143,15 @@ public protocol Layer: Sendable {
     func scratchCount(for input: Shape, batch: Int) -> Int
     func forward(_ input: Batch, into output: Batch, _ memory: LayerMemory, mode: Mode)
     /// `inputGradient` nil: not wanted. `parameterGradients` false: the network is frozen.
-    func backward(_ outputGradient: Batch, input: Batch, output: Batch,
-                  into inputGradient: Batch?, _ memory: LayerMemory, parameterGradients: Bool)
+    func backward(
+        _ outputGradient: Batch, input: Batch, output: Batch,
+        into inputGradient: Batch?, _ memory: LayerMemory, parameterGradients: Bool)
 }
 
 /// A layer that treats all parts of a minibatch, wherever they are computed, as one batch.
 ///
-/// In training every part first puts down a few numbers; when those of all parts of all ranks have been summed, `forward` or
-/// `backward` is called for each part and finds the sums in ``LayerMemory/shared``.
+/// In training every part first puts down a few numbers; when those of all parts of all ranks have been summed,
+/// `forward` or `backward` is called for each part and finds the sums in ``LayerMemory/shared``.
 public protocol MinibatchLayer: Layer {
     /// How many numbers a part puts down, in forward and in backward alike.
     func sharedCount(for input: Shape) -> Int

@@ -26,12 +26,17 @@ extension Network {
         try shapes(of: layers, input: input, name: name).last!
     }
 
-    /// Values that training surely keeps, before any memory is taken: each parameter `copies` times (its value, its gradient, its moments)
-    /// and the layers' outputs for `rows` examples. A Double, for a mistyped configuration may ask for more than an Int counts.
-    public static func leastValues(of layers: [any Layer], input: Shape, name: String, rows: Int, copies: Int) throws(ShapeError) -> Double {
+    /// Values that training surely keeps, before any memory is taken: each parameter `copies` times (its value, its
+    /// gradient, its moments) and the layers' outputs for `rows` examples. A Double, for a mistyped configuration may
+    /// ask for more than an Int counts.
+    public static func leastValues(
+        of layers: [any Layer], input: Shape, name: String, rows: Int, copies: Int
+    ) throws(ShapeError) -> Double {
         let shapes = try shapes(of: layers, input: input, name: name)
         return layers.indices.reduce(0) { sum, number in
-            let parameters = layers[number].parameters(for: shapes[number]).reduce(0) { $0 + $1.dimensions.reduce(1) { $0 * Double($1) } }
+            let parameters = layers[number].parameters(for: shapes[number]).reduce(0) {
+                $0 + $1.dimensions.reduce(1) { $0 * Double($1) }
+            }
             let outputs = layers[number].outputMemory == .own ? Double(rows) * Double(shapes[number + 1].count) : 0
             return sum + Double(copies) * parameters + outputs
         }
@@ -62,17 +67,20 @@ extension Network {
         return computed
     }
 
-    static func plan(_ layers: [any Layer], shapes: [Shape], capacity: Int, parts: Int, halves: Int, store: ParameterStore,
-                     sums: ((Int) -> any SharedSums)?) -> [LayerPlan] {
+    static func plan(
+        _ layers: [any Layer], shapes: [Shape], capacity: Int, parts: Int, halves: Int, store: ParameterStore,
+        sums: ((Int) -> any SharedSums)?
+    ) -> [LayerPlan] {
         // The network's input belongs to the caller: nothing is written over it.
         var mustStay = true
         return layers.indices.map { number in
             let layer = layers[number]
-            let inInput = switch layer.outputMemory {
-            case .own: false
-            case .overInput: !mustStay
-            case .input: true
-            }
+            let inInput =
+                switch layer.outputMemory {
+                case .own: false
+                case .overInput: !mustStay
+                case .input: true
+                }
             let buffer = inInput ? nil : FloatBuffer(count: capacity * parts * shapes[number + 1].count)
             let ranges = store.entries.filter { $0.layer == number }.map(\.range)
             if layer.outputMemory != .input { mustStay = layer.backwardReadsOutput }
@@ -91,8 +99,8 @@ extension Network {
         }
     }
 
-    /// A table of the layers, for people: output shape, parameters, and megabytes (10⁶ bytes) of activations kept for the largest
-    /// batch. A layer computed in its input's memory shows none.
+    /// A table of the layers, for people: output shape, parameters, and megabytes (10⁶ bytes) of activations kept for
+    /// the largest batch. A layer computed in its input's memory shows none.
     public var memoryPlan: String {
         func row(_ cells: [String]) -> String {
             zip(cells, [26, 18, 12, 10]).enumerated().map { column, cell in
@@ -105,14 +113,17 @@ extension Network {
             return "\(tenths / 10).\(tenths % 10)"
         }
         var lines = [
-            "\(name): input \(inputShape), batches of at most \(shards > 1 ? "\(shards) shards of " : "")\(capacity)\(halves > 1 ? " real and as many generated examples" : "")",
+            "\(name): input \(inputShape), batches of at most \(shards > 1 ? "\(shards) shards of " : "")\(capacity)"
+                + (halves > 1 ? " real and as many generated examples" : ""),
             row(["layer", "output", "parameters", "MB"]),
         ]
         for (number, plan) in plans.enumerated() {
-            lines.append(row([
-                "\(number) \(layers[number].name)", "\(plan.output)", "\(plan.parameterRanges.reduce(0) { $0 + $1.count })",
-                megabytes((plan.outputValues?.count ?? 0) + plan.saved.count),
-            ]))
+            lines.append(
+                row([
+                    "\(number) \(layers[number].name)", "\(plan.output)",
+                    "\(plan.parameterRanges.reduce(0) { $0 + $1.count })",
+                    megabytes((plan.outputValues?.count ?? 0) + plan.saved.count),
+                ]))
         }
         lines.append(row(["parameters", "", "\(store.parameterCount)", megabytes(store.count)]))
         lines.append(row(["gradients of activations", "", "", megabytes(gradients.reduce(0) { $0 + $1.count })]))

@@ -2,12 +2,14 @@ import Kernels
 
 /// Layers one after another, their parameters, and all the memory that the batches need.
 ///
-/// A batch is run whole, or in parts (``BatchPart``) of at most ``capacity`` examples each: then every layer is run part by part
-/// before the next layer.
+/// A batch is run whole, or in parts (``BatchPart``) of at most ``capacity`` examples each: then every layer is run
+/// part by part before the next layer.
 ///
-/// The network does not own the values that it computes with: forward and backward take the vector of parameters, of the layout of
-/// ``store``. Everything is planned when the network is built; ``forward(_:parameters:mode:parts:batchStatistics:)`` and
-/// ``backward(from:parameters:into:adding:only:inputGradient:ready:)`` allocate nothing. Each forward overwrites what the one before left.
+/// The network does not own the values that it computes with: forward and backward take the vector of parameters, of
+/// the layout of ``store``. Everything is planned when the network is built;
+/// ``forward(_:parameters:mode:parts:batchStatistics:)`` and
+/// ``backward(from:parameters:into:adding:only:inputGradient:ready:)`` allocate nothing. Each forward overwrites what
+/// the one before left.
 public final class Network {
     public let name: String
     public let layers: [any Layer]
@@ -40,11 +42,15 @@ public final class Network {
 
     /// Throws where a layer cannot take the output of the one before: `generator: layer 3 (dense): its input is …`.
     ///
-    /// `sums` makes the sums of so many numbers over all shards of a minibatch, for each ``MinibatchLayer`` and half; a network
-    /// without cannot train those layers.
-    public init(_ layers: [any Layer], input: Shape, capacity: Int, shards: Int = 1, halves: Int = 1, name: String,
-                sums: ((Int) -> any SharedSums)? = nil) throws(ShapeError) {
-        precondition(capacity > 0 && shards > 0 && halves > 0, "\(name): planned for batches of \(shards) × \(halves) × \(capacity)")
+    /// `sums` makes the sums of so many numbers over all shards of a minibatch, for each ``MinibatchLayer`` and half;
+    /// a network without cannot train those layers.
+    public init(
+        _ layers: [any Layer], input: Shape, capacity: Int, shards: Int = 1, halves: Int = 1, name: String,
+        sums: ((Int) -> any SharedSums)? = nil
+    ) throws(ShapeError) {
+        precondition(
+            capacity > 0 && shards > 0 && halves > 0,
+            "\(name): planned for batches of \(shards) × \(halves) × \(capacity)")
         guard !layers.isEmpty else { throw ShapeError("\(name): it has no layers") }
         self.name = name
         self.layers = layers
@@ -57,7 +63,9 @@ public final class Network {
         outputShape = shapes[layers.count]
         store = ParameterStore(layers: layers, inputs: Array(shapes.dropLast()))
         computed = Self.joined(layers)
-        plans = Self.plan(computed, shapes: shapes, capacity: capacity, parts: shards * halves, halves: halves, store: store, sums: sums)
+        plans = Self.plan(
+            computed, shapes: shapes, capacity: capacity, parts: shards * halves, halves: halves, store: store,
+            sums: sums)
         lowestWithParameters = store.entries.first?.layer ?? layers.count
         inputs = Array(repeating: .none, count: layers.count)
         lastParts.reserveCapacity(shards * halves)
@@ -75,9 +83,9 @@ public final class Network {
     /// - Parameters:
     ///   - parameters: of the store's layout.
     ///   - parts: in order and without gaps; nil: the batch is run whole.
-    ///   - batchStatistics: where in training layers with running statistics add n · (the part's statistics), in the store's layout
-    ///     for each part, one after another: average it over all shards, then ``ParameterStore/applyStatistics(_:samples:)``. Nil:
-    ///     nobody wants them.
+    ///   - batchStatistics: where in training layers with running statistics add n · (the part's statistics), in the
+    ///     store's layout, for each part one after another: average it over all shards, then
+    ///     ``ParameterStore/applyStatistics(_:samples:)``. Nil: nobody wants them.
     ///
     /// Throws what ``SharedSums/sum()`` throws, and nothing else.
     public func forward(
@@ -85,7 +93,8 @@ public final class Network {
     ) throws -> Batch {
         precondition(input.shape == inputShape, "\(name): a batch of \(input.shape) where \(inputShape) was planned")
         precondition(input.count > 0, "\(name): an empty batch")
-        precondition(parameters.count == store.count, "\(name): \(parameters.count) parameters where it has \(store.count)")
+        precondition(
+            parameters.count == store.count, "\(name): \(parameters.count) parameters where it has \(store.count)")
         divide(input.count, into: parts, mode)
 
         var current = input
@@ -101,8 +110,9 @@ public final class Network {
             }
             for index in lastParts.indices {
                 let part = lastParts[index]
-                computed[number].forward(current[part.rows], into: output[part.rows],
-                                         memory(number, index, parameters, batchStatistics: batchStatistics), mode: part.mode(mode))
+                computed[number].forward(
+                    current[part.rows], into: output[part.rows],
+                    memory(number, index, parameters, batchStatistics: batchStatistics), mode: part.mode(mode))
             }
             current = output
         }
@@ -110,29 +120,36 @@ public final class Network {
         return current
     }
 
-    /// Takes the gradient of a sum over the batch with respect to the output of the last forward (in training) back through
-    /// the layers. Several gradients may be taken back after one forward.
+    /// Takes the gradient of a sum over the batch with respect to the output of the last forward (in training) back
+    /// through the layers. Several gradients may be taken back after one forward.
     ///
     /// - Parameters:
     ///   - gradient: not changed.
     ///   - parameters: those of the forward.
-    ///   - target: flat, of the store's layout for each shard, one after another, for the parameters' gradients. Nil: the network is
+    ///   - target: flat, of the store's layout for each shard, one after another, for the parameters' gradients. Nil:
+    ///     the network is
     ///     frozen, and no work is spent on them.
     ///   - adding: whether to add to what is in `target`, rather than overwrite it (all but the padding).
-    ///   - parts: those of the last forward that have a gradient; nil: all of them. The rows of the others are neither read nor written.
+    ///   - parts: those of the last forward that have a gradient; nil: all of them. The rows of the others are
+    ///     neither read nor written.
     ///   - inputGradient: whether to return the gradient with respect to the input (valid until the next backward).
-    ///   - ready: called with each range of every shard's gradient that is final, last layer first: together a growing suffix, in
+    ///   - ready: called with each range of every shard's gradient that is final, last layer first: together a
+    ///     growing suffix, in
     ///     the end all.
     ///
     /// Throws what `ready` and ``SharedSums/sum()`` throw, and nothing else.
     public func backward(
-        from gradient: Batch, parameters: Floats, into target: Floats?, adding: Bool = false, only parts: Range<Int>? = nil,
+        from gradient: Batch, parameters: Floats, into target: Floats?, adding: Bool = false,
+        only parts: Range<Int>? = nil,
         inputGradient: Bool, ready: (Range<Int>) throws -> Void = { _ in }
     ) throws -> Batch? {
         precondition(lastWasTraining, "\(name): backward without a forward in training")
-        precondition(gradient.shape == outputShape && gradient.count == lastCount,
-                     "\(name): a gradient of \(gradient.count) × \(gradient.shape) for \(lastCount) × \(outputShape)")
-        precondition(target == nil || target!.count % max(store.count, 1) == 0, "\(name): \(target!.count) gradients for shards of \(store.count) values")
+        precondition(
+            gradient.shape == outputShape && gradient.count == lastCount,
+            "\(name): a gradient of \(gradient.count) × \(gradient.shape) for \(lastCount) × \(outputShape)")
+        precondition(
+            target == nil || target!.count % max(store.count, 1) == 0,
+            "\(name): \(target!.count) gradients for shards of \(store.count) values")
         precondition(target != nil || inputGradient, "\(name): backward of which nothing is wanted")
         let parts = parts ?? lastParts.indices
         let lowest = inputGradient ? 0 : lowestWithParameters
@@ -152,7 +169,8 @@ public final class Network {
                 next = Batch(inPlace ? current.values : gradients[side].values, count: lastCount, shape: plan.input)
             }
             let gradientFirst = plan.gradientFirst && target != nil && next != nil
-            try backward(number, parts, from: current, into: gradientFirst ? nil : next, parameters, target, adding: adding)
+            try backward(
+                number, parts, from: current, into: gradientFirst ? nil : next, parameters, target, adding: adding)
             if target != nil, let start = plan.parameterStart {
                 try ready(start ..< final)
                 final = start
@@ -165,31 +183,37 @@ public final class Network {
 
     /// One layer of ``backward(from:parameters:into:adding:only:inputGradient:ready:)``, part by part.
     private func backward(
-        _ number: Int, _ parts: Range<Int>, from gradient: Batch, into inputGradient: Batch?, _ parameters: Floats, _ target: Floats?, adding: Bool
+        _ number: Int, _ parts: Range<Int>, from gradient: Batch, into inputGradient: Batch?, _ parameters: Floats,
+        _ target: Floats?, adding: Bool
     ) throws {
         let plan = plans[number]
         let input = Batch(inputs[number], count: lastCount, shape: plan.input)
-        let output = Batch(number + 1 < layers.count ? inputs[number + 1] : lastOutput, count: lastCount, shape: plan.output)
+        let output = Batch(
+            number + 1 < layers.count ? inputs[number + 1] : lastOutput, count: lastCount, shape: plan.output)
         if let shared = plan.shared {
             for index in parts {
                 let rows = lastParts[index].rows
-                shared.layer.prepareBackward(gradient[rows], input: input[rows],
-                                             memory(number, index, parameters, gradients: target, adding: adding || isAdded(index, parts)),
-                                             parameterGradients: target != nil)
+                shared.layer.prepareBackward(
+                    gradient[rows], input: input[rows],
+                    memory(number, index, parameters, gradients: target, adding: adding || isAdded(index, parts)),
+                    parameterGradients: target != nil)
             }
             try sum(shared.sums, of: parts)
         }
         for index in parts {
             let rows = lastParts[index].rows
-            computed[number].backward(gradient[rows], input: input[rows], output: output[rows], into: inputGradient?[rows],
-                                      memory(number, index, parameters, gradients: target, adding: adding || isAdded(index, parts)),
-                                      parameterGradients: target != nil)
+            computed[number].backward(
+                gradient[rows], input: input[rows], output: output[rows], into: inputGradient?[rows],
+                memory(number, index, parameters, gradients: target, adding: adding || isAdded(index, parts)),
+                parameterGradients: target != nil)
         }
     }
 
     /// Whether part `index` adds to the gradient that an earlier one of `parts` has written.
     private func isAdded(_ index: Int, _ parts: Range<Int>) -> Bool {
-        for earlier in parts.lowerBound ..< index where lastParts[earlier].shard == lastParts[index].shard { return true }
+        for earlier in parts.lowerBound ..< index where lastParts[earlier].shard == lastParts[index].shard {
+            return true
+        }
         return false
     }
 
@@ -221,7 +245,9 @@ public final class Network {
         switch mode {
         case .training(let draws):
             lastWasTraining = true
-            if parts == nil { lastParts.append(BatchPart(rows: 0 ..< count, firstSample: draws.firstSample, purpose: draws.purpose)) }
+            if parts == nil {
+                lastParts.append(BatchPart(rows: 0 ..< count, firstSample: draws.firstSample, purpose: draws.purpose))
+            }
         case .sampling:
             lastWasTraining = false
             if parts == nil { lastParts.append(BatchPart(rows: 0 ..< count, firstSample: 0, purpose: .sample)) }
@@ -229,13 +255,21 @@ public final class Network {
         var end = 0
         for index in lastParts.indices {
             let part = lastParts[index]
-            precondition(part.rows.lowerBound == end && !part.rows.isEmpty, "\(name): rows \(part.rows) after a part that ends at \(end)")
-            precondition(part.rows.count <= capacity, "\(name): \(part.rows.count) examples where at most \(capacity) were planned")
-            precondition(part.shard < shards && part.half < halves, "\(name): half \(part.half) of shard \(part.shard) was not planned")
+            precondition(
+                part.rows.lowerBound == end && !part.rows.isEmpty,
+                "\(name): rows \(part.rows) after a part that ends at \(end)")
+            precondition(
+                part.rows.count <= capacity,
+                "\(name): \(part.rows.count) examples where at most \(capacity) were planned")
+            precondition(
+                part.shard < shards && part.half < halves,
+                "\(name): half \(part.half) of shard \(part.shard) was not planned")
             end = part.rows.upperBound
         }
         precondition(end == count, "\(name): parts of \(end) examples for a batch of \(count)")
-        precondition(lastParts.count <= shards * halves, "\(name): a batch in \(lastParts.count) parts where at most \(shards * halves) were planned")
+        precondition(
+            lastParts.count <= shards * halves,
+            "\(name): a batch in \(lastParts.count) parts where at most \(shards * halves) were planned")
     }
 
     private func savedValues(_ number: Int, _ index: Int) -> Floats {
@@ -244,15 +278,20 @@ public final class Network {
     }
 
     private func memory(
-        _ number: Int, _ index: Int, _ parameters: Floats, gradients: Floats? = nil, adding: Bool = false, batchStatistics: Floats? = nil
+        _ number: Int, _ index: Int, _ parameters: Floats, gradients: Floats? = nil, adding: Bool = false,
+        batchStatistics: Floats? = nil
     ) -> LayerMemory {
         let plan = plans[number], part = lastParts[index]
-        func slice(_ all: Floats?, _ number: Int, _ count: Int) -> Floats { all?[number * count ..< (number + 1) * count] ?? .none }
+        func slice(_ all: Floats?, _ number: Int, _ count: Int) -> Floats {
+            all?[number * count ..< (number + 1) * count] ?? .none
+        }
         return LayerMemory(
             parameters: Parts(buffer: parameters, ranges: plan.parameterRanges),
-            gradients: Parts(buffer: slice(gradients, part.shard, store.count), ranges: plan.parameterRanges), addsGradients: adding,
+            gradients: Parts(buffer: slice(gradients, part.shard, store.count), ranges: plan.parameterRanges),
+            addsGradients: adding,
             statistics: Parts(buffer: store.statistics.values, ranges: plan.statisticRanges),
-            batchStatistics: Parts(buffer: slice(batchStatistics, index, store.statistics.count), ranges: plan.statisticRanges),
+            batchStatistics: Parts(
+                buffer: slice(batchStatistics, index, store.statistics.count), ranges: plan.statisticRanges),
             saved: savedValues(number, index), scratch: scratch.values, layer: number,
             shared: plan.shared.map { SharedPart(sums: $0.sums[part.half], part: part.shard) })
     }

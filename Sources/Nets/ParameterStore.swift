@@ -1,8 +1,8 @@
 import Kernels
 
-/// All numbers of one network that last beyond a step: one flat buffer for the values, one for running statistics. Gradients,
-/// moments and averages have the layout of the values. Each parameter starts on a cache line; the padding between stays zero in all
-/// of them, so that messages, updates and norms work on whole ranges.
+/// All numbers of one network that last beyond a step: one flat buffer for the values, one for running statistics.
+/// Gradients, moments and averages have the layout of the values. Each parameter starts on a cache line; the padding
+/// between stays zero in all of them, so that messages, updates and norms work on whole ranges.
 public final class ParameterStore {
     public struct Entry: Sendable {
         /// The layer's number in its network, and its name.
@@ -32,8 +32,8 @@ public final class ParameterStore {
     /// 64 bytes: a cache line.
     private static let alignment = 16
 
-    /// Makes room for the layers' parameters, in order. All values are zero until ``initialise(seed:role:)`` or a checkpoint
-    /// fills them.
+    /// Makes room for the layers' parameters, in order. All values are zero until ``initialise(seed:role:)`` or a
+    /// checkpoint fills them.
     init(layers: [any Layer], inputs: [Shape]) {
         var entries: [Entry] = [], statisticEntries: [StatisticEntry] = []
         var count = 0, statisticCount = 0
@@ -66,8 +66,8 @@ public final class ParameterStore {
 
     /// The first values of all parameters and statistics.
     ///
-    /// A pure function of its arguments: parameter e of the network with this role (0 generator, 1 discriminator) draws from
-    /// a key of its own, on every rank alike.
+    /// A pure function of its arguments: parameter e of the network with this role (0 generator, 1 discriminator)
+    /// draws from a key of its own, on every rank alike.
     public func initialise(seed: UInt64, role: Int) {
         for (number, entry) in entries.enumerated() {
             let draws = Draws(seed: seed, purpose: .initialValues, step: number, inner: role)
@@ -76,8 +76,8 @@ public final class ParameterStore {
         for entry in statisticEntries { statistics.values[entry.range].fill(entry.specification.initial) }
     }
 
-    /// running ← (1 − momentum) · running + momentum · sums / samples, where `sums` (in the layout of ``statistics``) holds
-    /// Σ n · (statistics of a batch of n examples) over all batches of a step and `samples` is Σ n.
+    /// running ← (1 − momentum) · running + momentum · sums / samples, where `sums` (in the layout of ``statistics``)
+    /// holds Σ n · (statistics of a batch of n examples) over all batches of a step and `samples` is Σ n.
     public func applyStatistics(_ sums: Floats, samples: Int) {
         precondition(sums.count == statistics.count, "\(sums.count) sums for \(statistics.count) statistics")
         precondition(samples > 0, "statistics of \(samples) samples")

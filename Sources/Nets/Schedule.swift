@@ -18,8 +18,8 @@ public enum RateSchedule: Hashable, Sendable {
     }
 }
 
-/// Momentum that grows in a straight line over epochs 1 … n, `from` before, `to` after: 0.5 → 0.7 over 250 in Goodfellow et al.
-/// 2014's configuration. It changes at the end of an epoch only.
+/// Momentum that grows in a straight line over epochs 1 … n, `from` before, `to` after: 0.5 → 0.7 over 250 in
+/// Goodfellow et al. 2014's configuration. It changes at the end of an epoch only.
 public struct MomentumRamp: Hashable, Sendable {
     public let from: Double
     public let to: Double

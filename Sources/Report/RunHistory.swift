@@ -1,7 +1,8 @@
 import Adversarial
 import Foundation
 
-/// What a run's folder tells of it: its configuration, its logged figures, its pictures and, where somebody made it, its evaluation.
+/// What a run's folder tells of it: its configuration, its logged figures, its pictures and, where somebody made it,
+/// its evaluation.
 struct RunHistory {
     let folder: RunFolder
     let configuration: Configuration
@@ -23,18 +24,25 @@ struct RunHistory {
     init(_ path: String) throws {
         folder = RunFolder(path.count > 1 && path.hasSuffix("/") ? String(path.dropLast()) : path)
         guard let yaml = try? String(contentsOfFile: folder.configuration, encoding: .utf8) else {
-            throw Failure(.missingInput, "\(path): it is not the folder of a run: it has no config.yaml", remedy: "Name folders that gan-dist train made.")
+            throw Failure(
+                .missingInput, "\(path): it is not the folder of a run: it has no config.yaml",
+                remedy: "Name folders that gan-dist train made.")
         }
         configuration = try Configuration(stored: yaml, source: folder.configuration)
         guard let log = try? String(contentsOfFile: folder.metrics, encoding: .utf8) else {
-            throw Failure(.missingInput, "\(folder.metrics): it cannot be read", remedy: "Wait until the run has logged its first step.")
+            throw Failure(
+                .missingInput, "\(folder.metrics): it cannot be read",
+                remedy: "Wait until the run has logged its first step.")
         }
         let parsed = log.split(separator: "\n").map { line in
-            (try? JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])?.compactMapValues { ($0 as? NSNumber)?.doubleValue }
+            (try? JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])?.compactMapValues {
+                ($0 as? NSNumber)?.doubleValue
+            }
         }
         // The line that a running or killed job is writing may be torn; no other.
         guard !parsed.dropLast().contains(where: { $0?["step"] == nil }) else {
-            throw Failure(.badData, "\(folder.metrics): a line is not that of a logged step", remedy: "Mend or remove that line.")
+            throw Failure(
+                .badData, "\(folder.metrics): a line is not that of a logged step", remedy: "Mend or remove that line.")
         }
         lines = parsed.compactMap { $0?["step"] == nil ? nil : $0 }
         steps = lines.compactMap { $0["step"] }
@@ -53,16 +61,25 @@ struct RunHistory {
     private static func evaluation(_ path: String) throws -> [Measure] {
         guard let data = FileManager.default.contents(atPath: path) else { return [] }
         guard let object = try? JSONSerialization.jsonObject(with: data) as? [String: [String: Any]] else {
-            throw Failure(.badData, "\(path): it is not what gan-dist evaluate --json prints", remedy: "Make it again, or remove it.")
+            throw Failure(
+                .badData, "\(path): it is not what gan-dist evaluate --json prints",
+                remedy: "Make it again, or remove it.")
         }
         return object.sorted { $0.key < $1.key }.map { name, found in
-            let settings = (found["settings"] as? [String: Any] ?? [:]).sorted { $0.key < $1.key }.map { "\($0.key.replacing("_", with: " ")) \(text($0.value))" }
-            let rest = found.filter { !["value", "standard_error", "settings"].contains($0.key) && !($0.value is [Any]) }
-                .sorted { $0.key < $1.key }.map { "\($0.key.replacing("_", with: " ")) \(text($0.value))" }
-            return Measure(name: name, value: found["value"].map(text) ?? "?", standardError: found["standard_error"].map(text),
-                           more: rest.joined(separator: ", ") + (settings.isEmpty ? "" : " (\(settings.joined(separator: ", ")))"))
+            let settings = (found["settings"] as? [String: Any] ?? [:]).sorted { $0.key < $1.key }.map {
+                "\($0.key.replacing("_", with: " ")) \(text($0.value))"
+            }
+            let rest = found.filter {
+                !["value", "standard_error", "settings"].contains($0.key) && !($0.value is [Any])
+            }
+            .sorted { $0.key < $1.key }.map { "\($0.key.replacing("_", with: " ")) \(text($0.value))" }
+            return Measure(
+                name: name, value: found["value"].map(text) ?? "?", standardError: found["standard_error"].map(text),
+                more: rest.joined(separator: ", ") + (settings.isEmpty ? "" : " (\(settings.joined(separator: ", ")))"))
         }
     }
 
-    private static func text(_ value: Any) -> String { (value as? NSNumber).map { String(format: "%.6g", $0.doubleValue) } ?? "\(value)" }
+    private static func text(_ value: Any) -> String {
+        (value as? NSNumber).map { String(format: "%.6g", $0.doubleValue) } ?? "\(value)"
+    }
 }

@@ -34,37 +34,69 @@ public struct RunReport {
         }
         if !run.evaluation.isEmpty {
             page.heading("Evaluation")
-            page.table(["measure", "value", "standard error", "more"], run.evaluation.map { [$0.name, $0.value, $0.standardError ?? "", $0.more] })
+            page.table(
+                ["measure", "value", "standard error", "more"],
+                run.evaluation.map { [$0.name, $0.value, $0.standardError ?? "", $0.more] })
         }
         page.heading("Configuration")
-        page.add("<details><summary>everything, defaults included</summary><pre>\(escaped(run.configuration.yaml))</pre></details>")
+        page.add(
+            "<details><summary>everything, defaults "
+                + "included</summary><pre>\(escaped(run.configuration.yaml))</pre></details>"
+        )
         return page.html
     }
 
     private func summary(_ run: RunHistory) -> String {
         let training = run.configuration.training
-        var parts = ["\(Int(run.steps.last ?? 0)) of \(training.steps) steps of \(training.batch) examples", "k = \(training.discriminatorSteps)", "seed \(run.configuration.seed)"]
+        var parts = [
+            "\(Int(run.steps.last ?? 0)) of \(training.steps) steps of \(training.batch) examples",
+            "k = \(training.discriminatorSteps)", "seed \(run.configuration.seed)",
+        ]
         if let shards = run.configuration.exchange.shards { parts.append(shards == 1 ? "1 shard" : "\(shards) shards") }
         if let epoch = run.values("epoch").last { parts.append(String(format: "%.1f epochs", epoch)) }
         if let pace = run.lately("samples_per_second") { parts.append(String(format: "%.0f samples/s", pace)) }
-        if let data = run.configuration.data.file ?? run.configuration.data.synthetic.map({ "the built-in \($0.rawValue)" }) { parts.append("data \(data)") }
+        if let data = run.configuration.data.file
+            ?? run.configuration.data.synthetic.map({ "the built-in \($0.rawValue)" })
+        {
+            parts.append("data \(data)")
+        }
         return parts.joined(separator: " · ")
     }
 
     private func charts(of run: RunHistory) -> [Chart] {
-        func chart(_ title: String, _ note: String, _ curves: KeyValuePairs<String, String>, _ reference: (Double, String)? = nil, logarithmic: Bool = false) -> Chart {
-            let series = curves.enumerated().map { Chart.Series(name: $1.key, x: run.steps, y: run.values($1.value), colour: $0) }
-            return Chart(title: title, note: note, series: series, reference: reference.map { (value: $0.0, name: $0.1) }, isLogarithmic: logarithmic)
+        func chart(
+            _ title: String, _ note: String, _ curves: KeyValuePairs<String, String>,
+            _ reference: (Double, String)? = nil, logarithmic: Bool = false
+        ) -> Chart {
+            let series = curves.enumerated().map {
+                Chart.Series(name: $1.key, x: run.steps, y: run.values($1.value), colour: $0)
+            }
+            return Chart(
+                title: title, note: note, series: series, reference: reference.map { (value: $0.0, name: $0.1) },
+                isLogarithmic: logarithmic)
         }
         let isSum = run.configuration.objective.discriminatorLoss.reduction == .sum
         return [
-            chart("Losses", "the costs that each player lowers", ["discriminator": "loss_discriminator", "generator": "loss_generator"],
-                  isSum ? (2 * log(2), "D at equilibrium: 2 log 2") : (log(2), "D at equilibrium: log 2")),
-            chart("What D believes", "the mean probability that it gives to examples being real", ["real examples, D(x)": "d_real", "generated ones, D(G(z))": "d_fake"], (0.5, "½")),
-            chart("The game's value", "V(D, G) = E log D(x) + E log(1 − D(G(z)))", ["V(D, G)": "value"], (-log(4), "at equilibrium: −log 4")),
-            chart("Gradient norms", "of the whole minibatch, before the update", ["discriminator": "grad_norm_discriminator", "generator": "grad_norm_generator"], logarithmic: true),
+            chart(
+                "Losses", "the costs that each player lowers",
+                ["discriminator": "loss_discriminator", "generator": "loss_generator"],
+                isSum ? (2 * log(2), "D at equilibrium: 2 log 2") : (log(2), "D at equilibrium: log 2")),
+            chart(
+                "What D believes", "the mean probability that it gives to examples being real",
+                ["real examples, D(x)": "d_real", "generated ones, D(G(z))": "d_fake"], (0.5, "½")),
+            chart(
+                "The game's value", "V(D, G) = E log D(x) + E log(1 − D(G(z)))", ["V(D, G)": "value"],
+                (-log(4), "at equilibrium: −log 4")),
+            chart(
+                "Gradient norms", "of the whole minibatch, before the update",
+                ["discriminator": "grad_norm_discriminator", "generator": "grad_norm_generator"], logarithmic: true),
             chart("Throughput", "real examples a second", ["samples/s": "samples_per_second"]),
-            chart("Where a step's time goes", "seconds", ["computing": "seconds_compute", "communication": "seconds_communication", "waiting for data": "seconds_data"]),
+            chart(
+                "Where a step's time goes", "seconds",
+                [
+                    "computing": "seconds_compute", "communication": "seconds_communication",
+                    "waiting for data": "seconds_data",
+                ]),
         ]
     }
 
@@ -73,13 +105,16 @@ public struct RunReport {
         let steps = run.folder.sampleSteps, shown = min(steps.count, 6)
         guard shown > 0 else { return }
         page.heading("Samples of fixed latents")
-        page.pictures((0 ..< shown).map { number in
-            let step = steps[shown == 1 ? 0 : number * (steps.count - 1) / (shown - 1)]
-            return (run.folder.sample(step: step), "step \(step)")
-        })
+        page.pictures(
+            (0 ..< shown).map { number in
+                let step = steps[shown == 1 ? 0 : number * (steps.count - 1) / (shown - 1)]
+                return (run.folder.sample(step: step), "step \(step)")
+            })
         if FileManager.default.fileExists(atPath: run.folder.animation) {
             page.heading("Over the run")
-            page.animation(run.folder.animation, still: run.folder.sample(step: steps.last!), caption: "the same latents, step \(steps.first!) to \(steps.last!)")
+            page.animation(
+                run.folder.animation, still: run.folder.sample(step: steps.last!),
+                caption: "the same latents, step \(steps.first!) to \(steps.last!)")
         }
     }
 
@@ -88,10 +123,14 @@ public struct RunReport {
         do {
             let model = try GeneratorModel(Checkpoint.read(run.folder.path, warn: warn))
             guard case .image = model.sampler.shape else { return }
-            let png = try Interpolation(rows: 6, columns: 9, path: .spherical, seed: run.configuration.seed).picture(model).png()
+            let png = try Interpolation(rows: 6, columns: 9, path: .spherical, seed: run.configuration.seed).picture(
+                model
+            ).png()
             page.heading("From one latent to another")
-            page.add("<div class=\"pictures\"><figure class=\"picture\"><img src=\"\(Page.source(Data(png), type: "png"))\" alt=\"spherical walks\">"
-                + "<figcaption>spherical walks, a pair a row, step \(model.step)</figcaption></figure></div>")
+            page.add(
+                "<div class=\"pictures\"><figure class=\"picture\"><img src=\"\(Page.source(Data(png), type: "png"))\" "
+                    + "alt=\"spherical walks\">"
+                    + "<figcaption>spherical walks, a pair a row, step \(model.step)</figcaption></figure></div>")
         } catch {
             warn("\(run.folder.path): no walks between latents are shown: \(Failure.of(error).message)")
         }
@@ -104,25 +143,36 @@ public struct RunReport {
         var page = Page(title: "Comparison of \(runs.count) runs")
         page.add("<p class=\"lead\">\(names.map(escaped).joined(separator: " · "))</p>")
         let figures = [
-            ("Generator's loss", "loss_generator", false), ("Discriminator's loss", "loss_discriminator", false), ("D(x), on real examples", "d_real", false),
-            ("D(G(z)), on generated ones", "d_fake", false), ("Discriminator's gradient norm", "grad_norm_discriminator", true),
-            ("Generator's gradient norm", "grad_norm_generator", true), ("The game's value V(D, G)", "value", false), ("Throughput, samples/s", "samples_per_second", false),
+            ("Generator's loss", "loss_generator", false), ("Discriminator's loss", "loss_discriminator", false),
+            ("D(x), on real examples", "d_real", false),
+            ("D(G(z)), on generated ones", "d_fake", false),
+            ("Discriminator's gradient norm", "grad_norm_discriminator", true),
+            ("Generator's gradient norm", "grad_norm_generator", true), ("The game's value V(D, G)", "value", false),
+            ("Throughput, samples/s", "samples_per_second", false),
         ]
         let charts = figures.map { title, figure, isLogarithmic in
-            Chart(title: title, note: "", series: zip(runs, names).enumerated().map { number, run in
-                Chart.Series(name: run.1, x: run.0.steps, y: run.0.values(figure), colour: number % 8)
-            }, isLogarithmic: isLogarithmic)
+            Chart(
+                title: title, note: "",
+                series: zip(runs, names).enumerated().map { number, run in
+                    Chart.Series(name: run.1, x: run.0.steps, y: run.0.values(figure), colour: number % 8)
+                }, isLogarithmic: isLogarithmic)
         }
         page.add("<div class=\"charts\">\(charts.map(\.html).joined())</div>")
         page.heading("Lately: means of the last tenth of the logged steps")
-        page.table(["run", "steps", "generator's loss", "discriminator's loss", "D(x)", "D(G(z))", "samples/s"], zip(runs, names).map { run, name in
-            [name, "\(Int(run.steps.last ?? 0))"] + ["loss_generator", "loss_discriminator", "d_real", "d_fake", "samples_per_second"].map { figure in
-                run.lately(figure).map { String(format: "%.4g", $0) } ?? ""
-            }
-        })
+        page.table(
+            ["run", "steps", "generator's loss", "discriminator's loss", "D(x)", "D(G(z))", "samples/s"],
+            zip(runs, names).map { run, name in
+                [name, "\(Int(run.steps.last ?? 0))"]
+                    + ["loss_generator", "loss_discriminator", "d_real", "d_fake", "samples_per_second"].map { figure in
+                        run.lately(figure).map { String(format: "%.4g", $0) } ?? ""
+                    }
+            })
         addEvaluations(names, to: &page)
         page.heading("The last samples")
-        page.pictures(zip(runs, names).compactMap { run, name in run.folder.sampleSteps.last.map { (run.folder.sample(step: $0), "\(name), step \($0)") } })
+        page.pictures(
+            zip(runs, names).compactMap { run, name in
+                run.folder.sampleSteps.last.map { (run.folder.sample(step: $0), "\(name), step \($0)") }
+            })
         page.heading("What differs in their configurations")
         page.table(["key"] + names, differences.map { key in [key] + runs.map { Self.leaf(key, $0) } })
         return page.html
@@ -132,22 +182,29 @@ public struct RunReport {
         let measures = Set(runs.flatMap { $0.evaluation.map(\.name) }).sorted()
         guard !measures.isEmpty else { return }
         page.heading("Evaluation")
-        page.table(["measure"] + names, measures.map { measure in
-            [measure] + runs.map { run in
-                guard let found = run.evaluation.first(where: { $0.name == measure }) else { return "" }
-                return found.value + (found.standardError.map { " ± \($0)" } ?? "")
-            }
-        })
+        page.table(
+            ["measure"] + names,
+            measures.map { measure in
+                [measure]
+                    + runs.map { run in
+                        guard let found = run.evaluation.first(where: { $0.name == measure }) else { return "" }
+                        return found.value + (found.standardError.map { " ± \($0)" } ?? "")
+                    }
+            })
     }
 
     /// The keys in which the configurations differ.
     private var differences: [String] {
         var keys: [String] = []
-        for run in runs { for leaf in run.configuration.leaves where !keys.contains(leaf.path) { keys.append(leaf.path) } }
+        for run in runs {
+            for leaf in run.configuration.leaves where !keys.contains(leaf.path) { keys.append(leaf.path) }
+        }
         return keys.filter { key in Set(runs.map { Self.leaf(key, $0) }).count > 1 }
     }
 
-    private static func leaf(_ key: String, _ run: RunHistory) -> String { run.configuration.leaves.first { $0.path == key }?.value ?? "" }
+    private static func leaf(_ key: String, _ run: RunHistory) -> String {
+        run.configuration.leaves.first { $0.path == key }?.value ?? ""
+    }
 
     /// What each run is called: the one value in which they differ, as in a sweep, else their folders.
     private var labels: [String] {

@@ -10,11 +10,11 @@ struct SystemCalls: Sendable {
     var rename: @Sendable (String, String) -> Int32 = { Glibc.rename($0, $1) }
 }
 
-/// A file that exists wholly or not at all: written under a temporary name in the same folder, forced to the disk, looked at
-/// again, and only then given its name.
+/// A file that exists wholly or not at all: written under a temporary name in the same folder, forced to the disk,
+/// looked at again, and only then given its name.
 ///
-/// On any error the temporary file is removed and what had the name before is untouched. A failed fsync is never tried again:
-/// Linux reports a lost page once and then calls it clean.
+/// On any error the temporary file is removed and what had the name before is untouched. A failed fsync is never
+/// tried again: Linux reports a lost page once and then calls it clean.
 struct AtomicFile {
     let path: String
     let temporary: String
@@ -35,7 +35,9 @@ struct AtomicFile {
     }
 
     /// Writes `bytes`. `check` looks at the finished temporary file and throws where it is not as it should be.
-    func write(_ bytes: UnsafeRawBufferPointer, check: (String) throws(StorageError) -> Void = { _ in }) throws(StorageError) {
+    func write(
+        _ bytes: UnsafeRawBufferPointer, check: (String) throws(StorageError) -> Void = { _ in }
+    ) throws(StorageError) {
         try finish { () throws(StorageError) in
             let descriptor = try open()
             var isOpen = true
@@ -109,7 +111,9 @@ struct AtomicFile {
 
     private func failure(_ what: String) -> StorageError {
         let number = errno
-        return StorageError(.inputOutput, "\(path) could not be \(what): \(errorText(number)).", remedy: SystemError.remedy(number, path, writing: true))
+        return StorageError(
+            .inputOutput, "\(path) could not be \(what): \(errorText(number)).",
+            remedy: SystemError.remedy(number, path, writing: true))
     }
 
     /// Makes a new name last: the folder is data too.
@@ -122,8 +126,9 @@ struct AtomicFile {
         // File systems that keep no folders of their own say EINVAL.
         guard descriptor >= 0, calls.fsync(descriptor) == 0 || errno == EINVAL || errno == EROFS else {
             let number = errno
-            throw StorageError(.inputOutput, "The folder \(folder) could not be forced to the disk: \(errorText(number)).",
-                               remedy: SystemError.remedy(number, folder, writing: true))
+            throw StorageError(
+                .inputOutput, "The folder \(folder) could not be forced to the disk: \(errorText(number)).",
+                remedy: SystemError.remedy(number, folder, writing: true))
         }
     }
 

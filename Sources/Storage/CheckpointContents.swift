@@ -16,12 +16,14 @@ public struct CheckpointArray: Sendable {
 
     /// For writing: `values` are a view, which must stay as it is until the image is built.
     public init(path: String, dimensions: [Int], layout: String, values: Floats) {
-        precondition(dimensions.reduce(1, *) == values.count, "\(path): \(values.count) values for the dimensions \(dimensions)")
+        precondition(
+            dimensions.reduce(1, *) == values.count, "\(path): \(values.count) values for the dimensions \(dimensions)")
         (self.path, self.dimensions, self.layout, storage) = (path, dimensions, layout, .view(values))
     }
 
     public init(path: String, dimensions: [Int], layout: String, values: [Float]) {
-        precondition(dimensions.reduce(1, *) == values.count, "\(path): \(values.count) values for the dimensions \(dimensions)")
+        precondition(
+            dimensions.reduce(1, *) == values.count, "\(path): \(values.count) values for the dimensions \(dimensions)")
         (self.path, self.dimensions, self.layout, storage) = (path, dimensions, layout, .owned(values))
     }
 

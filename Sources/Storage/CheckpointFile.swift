@@ -1,7 +1,8 @@
 import CHDF5
 import Glibc
 
-/// The bytes of a checkpoint in memory, complete with trailer: built on the thread that owns the values, written by any.
+/// The bytes of a checkpoint in memory, complete with trailer: built on the thread that owns the values, written by
+/// any.
 ///
 /// HDF5 never touches the disk, so a crash inside it, or a kill at any time, leaves no half-written HDF5 file.
 public final class CheckpointImage: @unchecked Sendable {
@@ -13,7 +14,8 @@ public final class CheckpointImage: @unchecked Sendable {
     public init(_ contents: CheckpointContents) throws(StorageError) {
         guard let step = contents.integer("step"), step >= 0 else { preconditionFailure("a checkpoint without a step") }
         let valueBytes = contents.arrays.reduce(0) { $0 + 4 * $1.count }
-        let file = try HDF5File.createInMemory(name: CheckpointFolder.name(step: step), increment: valueBytes + (1 << 20))
+        let file = try HDF5File.createInMemory(
+            name: CheckpointFolder.name(step: step), increment: valueBytes + (1 << 20))
         try file.root.setAttribute("format", .string(CheckpointContents.format))
         try file.root.setAttribute("format_version", .integer(CheckpointContents.formatVersion))
         for (name, value) in contents.attributes { try file.root.setAttribute(name, value) }
@@ -41,7 +43,8 @@ public final class CheckpointImage: @unchecked Sendable {
     func write(to path: String, _ calls: SystemCalls) throws(StorageError) {
         try AtomicFile(path, calls: calls).write(bytes) { (temporary) throws(StorageError) in
             guard try CheckpointFile.verify(temporary).sha256 == sha256 else {
-                throw StorageError(.inputOutput, "\(path) reads back other than it was written.", remedy: "Check the disk.")
+                throw StorageError(
+                    .inputOutput, "\(path) reads back other than it was written.", remedy: "Check the disk.")
             }
         }
     }
@@ -70,53 +73,69 @@ public enum CheckpointFile {
         let file = try HDF5File.openImage(.init(rebasing: memory[..<trailer.payloadBytes]), name: path)
         var contents = CheckpointContents(attributes: try file.root.attributes(), arrays: [])
         guard contents.string("format") == CheckpointContents.format else {
-            throw .badData("\(path) is not a checkpoint: its attribute format is \(contents.string("format") ?? "missing").",
-                           remedy: "Name a file from a run's folder checkpoints.")
+            throw .badData(
+                "\(path) is not a checkpoint: its attribute format is \(contents.string("format") ?? "missing").",
+                remedy: "Name a file from a run's folder checkpoints.")
         }
         guard contents.integer("format_version") == CheckpointContents.formatVersion else {
-            throw .badData("\(path) has format_version \(contents.attribute("format_version")?.description ?? "missing"); this program reads 1.",
-                           remedy: "Use the version of gan-dist that wrote it.")
+            throw .badData(
+                "\(path) has format_version \(contents.attribute("format_version")?.description ?? "missing"); this "
+                    + "program reads 1.",
+                remedy: "Use the version of gan-dist that wrote it.")
         }
         guard contents.integer("step") == trailer.step, trailer.step <= 1 << 32 else {
-            throw .badData("\(path) holds step \(contents.step), its trailer says \(trailer.step).", remedy: CheckpointTrailer.remedy)
+            throw .badData(
+                "\(path) holds step \(contents.step), its trailer says \(trailer.step).",
+                remedy: CheckpointTrailer.remedy)
         }
         for name in try file.root.names() { try readArrays(file, "/" + name, into: &contents.arrays) }
         return contents
     }
 
-    private static func readArrays(_ file: HDF5File, _ path: String, into arrays: inout [CheckpointArray]) throws(StorageError) {
+    private static func readArrays(
+        _ file: HDF5File, _ path: String, into arrays: inout [CheckpointArray]
+    ) throws(StorageError) {
         switch try file.object(path) {
         case .absent: break
         case .group(let group): for name in try group.names() { try readArrays(file, path + "/" + name, into: &arrays) }
         case .dataset(let dataset):
             guard dataset.type == .float(bytes: 4) else {
-                throw .badData("\(dataset.label) is of type \(dataset.type), not float32.", remedy: CheckpointTrailer.remedy)
+                throw .badData(
+                    "\(dataset.label) is of type \(dataset.type), not float32.", remedy: CheckpointTrailer.remedy)
             }
             try dataset.checkStorage()
             var layout = ""
             if case .string(let text)? = try dataset.location.attribute("layout") { layout = text }
-            arrays.append(CheckpointArray(path: String(path.dropFirst()), dimensions: dataset.dimensions, layout: layout,
-                                          values: try dataset.readAll(Float.self)))
+            arrays.append(
+                CheckpointArray(
+                    path: String(path.dropFirst()), dimensions: dataset.dimensions, layout: layout,
+                    values: try dataset.readAll(Float.self)))
         }
     }
 
     /// The file's bytes, which match their SHA-256. The caller frees them.
-    private static func load(_ path: String) throws(StorageError) -> (UnsafeMutableRawBufferPointer, CheckpointTrailer) {
+    private static func load(_ path: String) throws(StorageError) -> (UnsafeMutableRawBufferPointer, CheckpointTrailer)
+    {
         let file = try InputFile(path)
         guard file.size > CheckpointTrailer.byteCount else {
-            throw .badData("\(path) has only \(file.size) bytes: it is cut short, or is not a checkpoint.", remedy: CheckpointTrailer.remedy)
+            throw .badData(
+                "\(path) has only \(file.size) bytes: it is cut short, or is not a checkpoint.",
+                remedy: CheckpointTrailer.remedy)
         }
         let tail = try file.read(at: file.size - CheckpointTrailer.byteCount, count: CheckpointTrailer.byteCount)
         let trailer = try CheckpointTrailer(tail[...], of: path, fileBytes: file.size)
         guard let start = malloc(file.size) else {
-            throw StorageError(.inputOutput, "No memory for the \(file.size) bytes of \(path).", remedy: "Give the job more memory.")
+            throw StorageError(
+                .inputOutput, "No memory for the \(file.size) bytes of \(path).", remedy: "Give the job more memory.")
         }
         let memory = UnsafeMutableRawBufferPointer(start: start, count: file.size)
         do throws(StorageError) {
             try file.read(at: 0, into: memory)
             let payload = UnsafeRawBufferPointer(rebasing: memory[..<trailer.payloadBytes])
             guard SHA256.digest(payload) == trailer.digest, Array(memory[trailer.payloadBytes...]) == tail else {
-                throw StorageError.badData("\(path) is damaged: its SHA-256 is not the one that was written.", remedy: CheckpointTrailer.remedy)
+                throw StorageError.badData(
+                    "\(path) is damaged: its SHA-256 is not the one that was written.", remedy: CheckpointTrailer.remedy
+                )
             }
         } catch {
             free(start)

@@ -31,16 +31,24 @@ public final class CheckpointFolder: @unchecked Sendable {
     /// Makes the folder where it is missing.
     public func create() throws(StorageError) {
         var status = stat()
-        if mkdir(path, 0o755) == 0 || (errno == EEXIST && stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR) { return }
+        if mkdir(path, 0o755) == 0
+            || (errno == EEXIST && stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR)
+        {
+            return
+        }
         let number = errno
-        throw StorageError(.cannotCreate, "The folder \(path) cannot be made: \(errorText(number)).", remedy: SystemError.remedy(number, path, writing: true))
+        throw StorageError(
+            .cannotCreate, "The folder \(path) cannot be made: \(errorText(number)).",
+            remedy: SystemError.remedy(number, path, writing: true))
     }
 
     /// The steps of all files named as checkpoints, newest first; none where there is no folder.
     public func steps() throws(StorageError) -> [Int] {
         try entries().compactMap { name in
-            guard name.hasPrefix("step-"), name.hasSuffix(".h5"), let step = Int(name.dropFirst(5).dropLast(3)), step >= 0,
-                  name == Self.name(step: step) else { return nil }
+            guard name.hasPrefix("step-"), name.hasSuffix(".h5"), let step = Int(name.dropFirst(5).dropLast(3)),
+                step >= 0,
+                name == Self.name(step: step)
+            else { return nil }
             return step
         }.sorted(by: >)
     }
@@ -49,30 +57,35 @@ public final class CheckpointFolder: @unchecked Sendable {
         guard let folder = opendir(path) else {
             let number = errno
             if number == ENOENT { return [] }
-            throw StorageError(SystemError.isOfTheSystem(number) ? .inputOutput : .missing, "The folder \(path) cannot be read: \(errorText(number)).",
-                               remedy: SystemError.remedy(number, path, writing: false))
+            throw StorageError(
+                SystemError.isOfTheSystem(number) ? .inputOutput : .missing,
+                "The folder \(path) cannot be read: \(errorText(number)).",
+                remedy: SystemError.remedy(number, path, writing: false))
         }
         defer { closedir(folder) }
         var names: [String] = []
         while true {
             errno = 0
             guard let entry = readdir(folder) else { break }
-            names.append(withUnsafePointer(to: &entry.pointee.d_name) {
-                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-            })
+            names.append(
+                withUnsafePointer(to: &entry.pointee.d_name) {
+                    $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+                })
         }
         // A list cut short would have a run begin anew.
         let number = errno
         guard number == 0 else {
-            throw StorageError(.inputOutput, "The folder \(path) cannot be read: \(errorText(number)).", remedy: SystemError.remedy(number, path, writing: false))
+            throw StorageError(
+                .inputOutput, "The folder \(path) cannot be read: \(errorText(number)).",
+                remedy: SystemError.remedy(number, path, writing: false))
         }
         return names
     }
 
     // MARK: Writing
 
-    /// Writes a checkpoint so that it survives a crash from here on, points `latest` to it, and removes the older ones beyond
-    /// `keep` good ones. Returns its path. On an error nothing that was there before is changed.
+    /// Writes a checkpoint so that it survives a crash from here on, points `latest` to it, and removes the older
+    /// ones beyond `keep` good ones. Returns its path. On an error nothing that was there before is changed.
     @discardableResult public func commit(_ image: CheckpointImage) throws(StorageError) -> String {
         let target = file(step: image.step)
         do {
@@ -87,7 +100,8 @@ public final class CheckpointFolder: @unchecked Sendable {
         return target
     }
 
-    /// A convenience for people, never read by the program; some file systems have no links. So failure does not matter.
+    /// A convenience for people, never read by the program; some file systems have no links. So failure does not
+    /// matter.
     private func pointLatest(to name: String) {
         let temporary = "\(path)/.latest.\(AtomicFile.host).\(getpid()).tmp"
         unlink(temporary)
@@ -95,7 +109,8 @@ public final class CheckpointFolder: @unchecked Sendable {
         if rename(temporary, path + "/latest") != 0 { unlink(temporary) }
     }
 
-    /// Removes checkpoints older than the `keep` newest good ones up to `step`. Files that cannot be listed or removed stay.
+    /// Removes checkpoints older than the `keep` newest good ones up to `step`. Files that cannot be listed or
+    /// removed stay.
     private func prune(below step: Int) {
         guard let steps = try? steps() else { return }
         var good = 0
@@ -125,8 +140,9 @@ public final class CheckpointFolder: @unchecked Sendable {
     private func fingerprint(_ file: String) -> Fingerprint? {
         var status = stat()
         guard stat(file, &status) == 0 else { return nil }
-        return Fingerprint(inode: UInt(status.st_ino), bytes: Int(status.st_size),
-                           seconds: status.st_mtim.tv_sec, nanoseconds: status.st_mtim.tv_nsec)
+        return Fingerprint(
+            inode: UInt(status.st_ino), bytes: Int(status.st_size),
+            seconds: status.st_mtim.tv_sec, nanoseconds: status.st_mtim.tv_nsec)
     }
 
     /// Removes temporary files of processes that were killed. Only for the holder of the run folder.
@@ -139,9 +155,11 @@ public final class CheckpointFolder: @unchecked Sendable {
 
     // MARK: Reading
 
-    /// The newest good checkpoint. Bad ones are skipped with a warning each that names file and reason; nil where there is no
-    /// checkpoint at all; an error where there are only bad ones.
-    public func newestValid(warn: (String) -> Void) throws(StorageError) -> (path: String, contents: CheckpointContents)? {
+    /// The newest good checkpoint. Bad ones are skipped with a warning each that names file and reason; nil where
+    /// there is no checkpoint at all; an error where there are only bad ones.
+    public func newestValid(
+        warn: (String) -> Void
+    ) throws(StorageError) -> (path: String, contents: CheckpointContents)? {
         let steps = try steps()
         var last: StorageError?
         for step in steps {
@@ -149,7 +167,8 @@ public final class CheckpointFolder: @unchecked Sendable {
             do throws(StorageError) {
                 let contents = try CheckpointFile.read(file)
                 guard contents.step == step else {
-                    throw StorageError.badData("\(file) holds step \(contents.step).", remedy: "Give it back its own name.")
+                    throw StorageError.badData(
+                        "\(file) holds step \(contents.step).", remedy: "Give it back its own name.")
                 }
                 return (file, contents)
             } catch {
@@ -158,7 +177,9 @@ public final class CheckpointFolder: @unchecked Sendable {
             }
         }
         guard let last else { return nil }
-        throw StorageError(last.kind == .inputOutput ? .inputOutput : .badData, "None of the \(steps.count) checkpoints in \(path) is good; the oldest: \(last.message)",
-                           remedy: "Restore one from a backup, or start again in a new run folder.")
+        throw StorageError(
+            last.kind == .inputOutput ? .inputOutput : .badData,
+            "None of the \(steps.count) checkpoints in \(path) is good; the oldest: \(last.message)",
+            remedy: "Restore one from a backup, or start again in a new run folder.")
     }
 }

@@ -21,17 +21,22 @@ struct CheckpointTrailer: Equatable {
     /// Reads the trailer of a file of `fileBytes` bytes.
     init(_ bytes: ArraySlice<UInt8>, of path: String, fileBytes: Int) throws(StorageError) {
         precondition(bytes.count == Self.byteCount, "a trailer of \(bytes.count) bytes")
-        let part = { (range: Range<Int>) in bytes[bytes.startIndex + range.lowerBound ..< bytes.startIndex + range.upperBound] }
+        let part = { (range: Range<Int>) in
+            bytes[bytes.startIndex + range.lowerBound ..< bytes.startIndex + range.upperBound]
+        }
         guard Array(part(0 ..< 8)) == Self.magic else {
-            throw .badData("\(path) is cut short, or is not a checkpoint of gan-dist: its last 64 bytes are not the trailer.",
-                           remedy: Self.remedy)
+            throw .badData(
+                "\(path) is cut short, or is not a checkpoint of gan-dist: its last 64 bytes are not the trailer.",
+                remedy: Self.remedy)
         }
         let version = Self.number(part(8 ..< 12))
         guard version == Self.version, Self.number(part(12 ..< 16)) == 0 else {
-            throw .badData("\(path) has a trailer of version \(version); this program reads version \(Self.version).",
-                           remedy: "Use the version of gan-dist that wrote it, or an older checkpoint.")
+            throw .badData(
+                "\(path) has a trailer of version \(version); this program reads version \(Self.version).",
+                remedy: "Use the version of gan-dist that wrote it, or an older checkpoint.")
         }
-        guard Self.number(part(16 ..< 24)) == UInt64(fileBytes - Self.byteCount), let step = Int(exactly: Self.number(part(56 ..< 64)))
+        guard Self.number(part(16 ..< 24)) == UInt64(fileBytes - Self.byteCount),
+            let step = Int(exactly: Self.number(part(56 ..< 64)))
         else {
             throw .badData("\(path) has \(fileBytes) bytes, not as many as were written.", remedy: Self.remedy)
         }
@@ -44,6 +49,10 @@ struct CheckpointTrailer: Equatable {
 
     static let remedy = "Use an older checkpoint of the run (--resume auto finds the newest good one)."
 
-    private static func little(_ value: UInt64, _ count: Int) -> [UInt8] { (0 ..< count).map { UInt8(truncatingIfNeeded: value >> (8 * UInt64($0))) } }
-    private static func number(_ bytes: ArraySlice<UInt8>) -> UInt64 { bytes.reversed().reduce(0) { $0 << 8 | UInt64($1) } }
+    private static func little(_ value: UInt64, _ count: Int) -> [UInt8] {
+        (0 ..< count).map { UInt8(truncatingIfNeeded: value >> (8 * UInt64($0))) }
+    }
+    private static func number(_ bytes: ArraySlice<UInt8>) -> UInt64 {
+        bytes.reversed().reduce(0) { $0 << 8 | UInt64($1) }
+    }
 }

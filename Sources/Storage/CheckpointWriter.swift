@@ -3,9 +3,10 @@ import Kernels
 
 /// Writes the checkpoints of a run one at a time, on a thread of its own while training goes on.
 ///
-/// ``begin(_:)`` copies the state into memory that is kept from one checkpoint to the next; the thread builds the image of it and commits
-/// it to the folder, with all that ``CheckpointFolder/commit(_:)`` promises. Where there is no memory for a copy or no thread,
-/// ``begin(_:)`` writes before it returns. For one thread; it alone touches ``CheckpointFolder`` meanwhile.
+/// ``begin(_:)`` copies the state into memory that is kept from one checkpoint to the next; the thread builds the
+/// image of it and commits it to the folder, with all that ``CheckpointFolder/commit(_:)`` promises. Where there is
+/// no memory for a copy or no thread, ``begin(_:)`` writes before it returns. For one thread; it alone touches
+/// ``CheckpointFolder`` meanwhile.
 public final class CheckpointWriter: @unchecked Sendable {
     private let folder: CheckpointFolder
     private let monitor = Monitor()
@@ -54,7 +55,8 @@ public final class CheckpointWriter: @unchecked Sendable {
         return try outcome?.get()
     }
 
-    /// Memory for a copy of the state: made once. An image takes twice as much again while it is built, with or without a copy.
+    /// Memory for a copy of the state: made once. An image takes twice as much again while it is built, with or
+    /// without a copy.
     private func makeRoom(for count: Int) -> Floats? {
         if let room { return room.values }
         let bytes = count * MemoryLayout<Float>.stride
@@ -69,7 +71,8 @@ public final class CheckpointWriter: @unchecked Sendable {
         defer { fclose(file) }
         var line = [CChar](repeating: 0, count: 256)
         while fgets(&line, 256, file) != nil {
-            let words = String(decoding: line.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self).split(separator: " ")
+            let words = String(decoding: line.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self).split(
+                separator: " ")
             if words.first == "MemAvailable:", words.count > 1, let kilobytes = Int(words[1]) { return kilobytes << 10 }
         }
         return nil

@@ -13,8 +13,8 @@ public enum ImageFit: String, Sendable, CaseIterable, Codable {
 
 /// An open dataset of examples in an HDF5 file: images or vectors, its type, layout and range, all checked.
 ///
-/// `/images` [N, H, W, C] or [N, H, W] (or with channels first, by the attribute `layout`), else `/samples` [N, D]; uint8 or
-/// float16/32/64 of either byte order. `/labels` [N] belong to these two. Nothing of the values is read yet.
+/// `/images` [N, H, W, C] or [N, H, W] (or with channels first, by the attribute `layout`), else `/samples` [N, D];
+/// uint8 or float16/32/64 of either byte order. `/labels` [N] belong to these two. Nothing of the values is read yet.
 public final class Dataset: Sendable {
     /// How the numbers of an example lie in the file.
     public enum Layout: String, Sendable {
@@ -55,15 +55,16 @@ public final class Dataset: Sendable {
     /// Whether a file has a dataset of this name; false where it cannot be read.
     public static func holds(_ name: String, in path: String) -> Bool {
         guard let file = try? HDF5File.openToRead(path),
-              case .dataset? = try? file.object(name.hasPrefix("/") ? name : "/" + name) else { return false }
+            case .dataset? = try? file.object(name.hasPrefix("/") ? name : "/" + name)
+        else { return false }
         return true
     }
 
     /// Numbers in one example.
     public var elements: Int { shape.reduce(1, *) }
 
-    /// Opens `path` and checks everything that can be known without reading the values. `name` nil finds `/images` or `/samples`.
-    /// `labelled`: `/labels` belong to a dataset of another name, too.
+    /// Opens `path` and checks everything that can be known without reading the values. `name` nil finds `/images` or
+    /// `/samples`. `labelled`: `/labels` belong to a dataset of another name, too.
     public init(
         _ path: String, dataset name: String? = nil, options: DatasetOptions = .tool, labelled: Bool = false
     ) throws(StorageError) {
@@ -106,7 +107,8 @@ public final class Dataset: Sendable {
 
     /// The same file, shape, type and first and last examples give the same number: for ranks to compare.
     public func fingerprint() throws(StorageError) -> UInt64 {
-        var bytes = Array("\(name) \(stored.dimensions) \(storedType) \(layout.rawValue) \(String(describing: declaredRange))".utf8)
+        var bytes = Array(
+            "\(name) \(stored.dimensions) \(storedType) \(layout.rawValue) \(String(describing: declaredRange))".utf8)
         for row in Set([0, count / 2, count - 1]).sorted() {
             bytes += Array("\(try read(row ..< row + 1))".utf8)
         }
@@ -142,12 +144,16 @@ public final class Dataset: Sendable {
         case .integer(let bytes, _) where bytes <= 2: return false
         case .float: return false
         case .integer:
-            throw .badData("\(stored.label) is of type \(stored.type), which float32 does not hold exactly.",
-                           remedy: "Convert it: " + importing(stored) + " --range=A,B --out FILE.h5; A and B are the values of black and white.")
+            throw .badData(
+                "\(stored.label) is of type \(stored.type), which float32 does not hold exactly.",
+                remedy: "Convert it: " + importing(stored)
+                    + " --range=A,B --out FILE.h5; A and B are the values of black and white.")
         case .text, .other:
-            throw .badData("\(stored.label) is of type \(stored.type); images and samples are numbers.", remedy: """
-                Name a dataset of numbers, or import pictures with gan-dist data import folder.
-                """)
+            throw .badData(
+                "\(stored.label) is of type \(stored.type); images and samples are numbers.",
+                remedy: """
+                    Name a dataset of numbers, or import pictures with gan-dist data import folder.
+                    """)
         }
     }
 
@@ -160,35 +166,42 @@ public final class Dataset: Sendable {
     ) throws(StorageError) -> (Int, [Int], Layout) {
         let sizes = stored.dimensions
         guard (2 ... 4).contains(sizes.count) else {
-            throw .badData("\(stored.label) has the shape \(sizes); images are [N, H, W, C] or [N, H, W], vectors [N, D].",
-                           remedy: "Name another dataset with \(options.dataset), or give it one of these shapes.")
+            throw .badData(
+                "\(stored.label) has the shape \(sizes); images are [N, H, W, C] or [N, H, W], vectors [N, D].",
+                remedy: "Name another dataset with \(options.dataset), or give it one of these shapes.")
         }
         guard !sizes.contains(0) else {
             throw .badData("\(stored.label) is empty: its shape is \(sizes).", remedy: "Write examples into it first.")
         }
         let elements = stored.count / sizes[0]
         guard sizes[0] <= Int(UInt32.max), elements <= 1 << 28 else {
-            throw .badData("\(stored.label) has the shape \(sizes): at most 2^32 examples of 2^28 numbers are read.",
-                           remedy: "Check the shape, or split the file.")
+            throw .badData(
+                "\(stored.label) has the shape \(sizes): at most 2^32 examples of 2^28 numbers are read.",
+                remedy: "Check the shape, or split the file.")
         }
         if sizes.count == 2 { return (sizes[0], [sizes[1]], .vector) }
         let layout = try layout(of: stored)
         if sizes.count == 3 { return (sizes[0], [sizes[1], sizes[2], 1], layout) }
-        return (sizes[0], layout == .channelsFirst ? [sizes[2], sizes[3], sizes[1]] : [sizes[1], sizes[2], sizes[3]], layout)
+        return (
+            sizes[0], layout == .channelsFirst ? [sizes[2], sizes[3], sizes[1]] : [sizes[1], sizes[2], sizes[3]], layout
+        )
     }
 
     private static func layout(of stored: HDF5Dataset) throws(StorageError) -> Layout {
         guard let value = try stored.location.attribute("layout") else {
             guard stored.location.file.isMATLAB else { return .channelsLast }
             let axes = stored.dimensions.count == 4 ? ("H × W × C × N", "NCWH") : ("H × W × N", "NWH")
-            throw .badData("""
-                \(stored.label) was written by MATLAB, which stores axes in the reverse order: an array of \(axes.0) has the shape \
+            throw .badData(
+                """
+                \(stored.label) was written by MATLAB, which stores axes in the reverse order: an array of \(axes.0) \
+                has the shape \
                 \(axes.1), here \(stored.dimensions), and would be read transposed.
                 """, remedy: importing(stored) + " --layout \(axes.1) --out FILE.h5 puts its axes in order.")
         }
         guard let layout = Layout(rawValue: value.description.uppercased()), layout != .vector else {
-            throw .badData("The attribute layout of \(stored.label) is \(value); it is \"NHWC\" or \"NCHW\".",
-                           remedy: importing(stored) + " --layout … --out FILE.h5 reads other orders, such as NCWH.")
+            throw .badData(
+                "The attribute layout of \(stored.label) is \(value); it is \"NHWC\" or \"NCHW\".",
+                remedy: importing(stored) + " --layout … --out FILE.h5 reads other orders, such as NCWH.")
         }
         return layout
     }
@@ -196,8 +209,9 @@ public final class Dataset: Sendable {
     static func range(of stored: HDF5Dataset) throws(StorageError) -> ClosedRange<Double>? {
         guard let value = try stored.location.attribute("range") else { return nil }
         guard case .doubles(let ends) = value, ends.count == 2, ValueRange.isUsable(ends[0], ends[1]) else {
-            throw .badData("The attribute range of \(stored.label) is \(value); it is two numbers, the lower first.",
-                           remedy: "Correct it, in h5py with f[\"\(stored.path)\"].attrs[\"range\"] = [0.0, 1.0].")
+            throw .badData(
+                "The attribute range of \(stored.label) is \(value); it is two numbers, the lower first.",
+                remedy: "Correct it, in h5py with f[\"\(stored.path)\"].attrs[\"range\"] = [0.0, 1.0].")
         }
         return ends[0] ... ends[1]
     }
@@ -207,8 +221,12 @@ public final class Dataset: Sendable {
     }
 
     private static func mixture(in file: HDF5File, dimension: Int) throws(StorageError) -> Mixture? {
-        guard dimension > 0, case .doubles(let modes)? = try file.root.attribute("modes"), !modes.isEmpty, modes.count % dimension == 0,
-              case .double(let deviation)? = try file.root.attribute("deviation"), deviation > 0 else { return nil }
-        return Mixture(modes: stride(from: 0, to: modes.count, by: dimension).map { Array(modes[$0 ..< $0 + dimension]) }, deviation: deviation)
+        guard dimension > 0, case .doubles(let modes)? = try file.root.attribute("modes"), !modes.isEmpty,
+            modes.count % dimension == 0,
+            case .double(let deviation)? = try file.root.attribute("deviation"), deviation > 0
+        else { return nil }
+        return Mixture(
+            modes: stride(from: 0, to: modes.count, by: dimension).map { Array(modes[$0 ..< $0 + dimension]) },
+            deviation: deviation)
     }
 }

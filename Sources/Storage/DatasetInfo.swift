@@ -37,7 +37,9 @@ public struct DatasetInfo: Sendable {
         do { labels = try dataset.labels } catch { labelProblem = error }
         (self.range, self.rangeProblem, self.labelProblem) = (range, rangeProblem, labelProblem)
         self.labels = labels.map { labels in
-            Dictionary(labels.map { ($0, 1) }, uniquingKeysWith: +).sorted { $0.key < $1.key }.map { (label: $0.key, count: $0.value) }
+            Dictionary(labels.map { ($0, 1) }, uniquingKeysWith: +).sorted { $0.key < $1.key }.map {
+                (label: $0.key, count: $0.value)
+            }
         }
     }
 }

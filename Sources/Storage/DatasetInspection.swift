@@ -24,8 +24,8 @@ public enum DatasetInspection {
     /// Files are looked at from now on; for a program that calls ``answerIfAsked()`` first.
     public static func enable() { state.withLock { $0.isEnabled = true } }
 
-    /// Has a child look at the file, once a process: at one dataset (nil finds it as ``Dataset`` does). `options`: of the command at
-    /// hand, whose words a refusal has.
+    /// Has a child look at the file, once a process: at one dataset (nil finds it as ``Dataset`` does). `options`: of
+    /// the command at hand, whose words a refusal has.
     public static func require(_ path: String, dataset: String?, options: DatasetOptions) throws(StorageError) {
         try require(path, ["dataset", path, dataset ?? ""], options)
     }
@@ -46,20 +46,25 @@ public enum DatasetInspection {
         // What is no HDF5 file needs no child: who opens it says so.
         guard (try? HDF5File.checkSignature(path)) != nil else { return }
         guard let (answer, signal) = ask(question + [options.rawValue]) else {
-            let text = "gan-dist: warning: \(path) is read without a first look in a child process, "
+            let text =
+                "gan-dist: warning: \(path) is read without a first look in a child process, "
                 + "which cannot be started: \(errorText(errno))\n"
             _ = text.withCString { write(STDERR_FILENO, $0, strlen($0)) }
             return accept(question)
         }
         if answer == finished { return accept(question) }
-        // What the child was refused this process does not try: HDF5 reads memory that a damaged file left unset, and what is an error
-        // there may be a loop here.
+        // What the child was refused this process does not try: HDF5 reads memory that a damaged file left unset, and
+        // what is an error there may be a loop here.
         let parts = answer.split(separator: separator, omittingEmptySubsequences: false).map(String.init)
         if parts.count == 3, let kind = Int32(parts[0]).flatMap(StorageError.Kind.init) {
-            throw StorageError(kind, parts[1], remedy: parts[1].contains("memory allocation failed") ? """
-                It asks for more memory than a first look may take: allow the job more (ulimit -v), or rewrite it with smaller chunks; a \
-                damaged file asks for too much, too.
-                """ : parts[2])
+            throw StorageError(
+                kind, parts[1],
+                remedy: parts[1].contains("memory allocation failed")
+                    ? """
+                    It asks for more memory than a first look may take: allow the job more (ulimit -v), or rewrite it \
+                    with smaller chunks; a \
+                    damaged file asks for too much, too.
+                    """ : parts[2])
         }
         let end = child_is_out_of_time(signal) != 0 ? "HDF5 reads it without end" : "HDF5 crashed while it was read"
         throw .badData("\(path) is damaged: \(end).", remedy: "Copy or make the file again.")
@@ -94,8 +99,9 @@ public enum DatasetInspection {
         child_end_with_parent()
         var answer = finished
         do throws(StorageError) {
-            try look(at: arguments[3], dataset: arguments[4].isEmpty ? nil : arguments[4], whole: arguments[2] == "file",
-                     DatasetOptions(rawValue: arguments[5]) ?? .tool)
+            try look(
+                at: arguments[3], dataset: arguments[4].isEmpty ? nil : arguments[4], whole: arguments[2] == "file",
+                DatasetOptions(rawValue: arguments[5]) ?? .tool)
         } catch {
             answer = [String(error.kind.rawValue), error.message, error.remedy].joined(separator: String(separator))
         }
@@ -104,7 +110,9 @@ public enum DatasetInspection {
         _exit(0)
     }
 
-    private static func look(at path: String, dataset name: String?, whole: Bool, _ options: DatasetOptions) throws(StorageError) {
+    private static func look(
+        at path: String, dataset name: String?, whole: Bool, _ options: DatasetOptions
+    ) throws(StorageError) {
         // 200 MB are what the program and its libraries map.
         child_limit_memory(1 << 30)
         let size = try InputFile(path).size
@@ -125,7 +133,8 @@ public enum DatasetInspection {
         try readSome(dataset.stored)
     }
 
-    /// Opens all that is there. Attributes that cannot be read are damage; an object or values that cannot may not be wanted.
+    /// Opens all that is there. Attributes that cannot be read are damage; an object or values that cannot may not be
+    /// wanted.
     private static func walk(_ file: HDF5File, _ path: String, depth: Int, _ left: inout Int) throws(StorageError) {
         guard depth < 16, left > 0 else { return }
         left -= 1

@@ -15,7 +15,9 @@ public struct DatasetDescription: Sendable {
         name: String, source: String, license: String, dimensions: [Int], element: Element, range: [Double]?,
         attributes: [(name: String, value: AttributeValue)] = []
     ) {
-        precondition(dimensions.count == 2 || dimensions.count == 4, "dimensions \(dimensions) are neither [N, D] nor [N, H, W, C]")
+        precondition(
+            dimensions.count == 2 || dimensions.count == 4,
+            "dimensions \(dimensions) are neither [N, D] nor [N, H, W, C]")
         precondition(dimensions.allSatisfy { $0 > 0 }, "a dataset of dimensions \(dimensions)")
         (self.name, self.source, self.license) = (name, source, license)
         (self.dimensions, self.element, self.range, self.attributes) = (dimensions, element, range, attributes)
@@ -60,7 +62,8 @@ public final class DatasetWriter {
         let rowBytes = sizes.dropFirst().reduce(1, *) * (description.element == .uint8 ? 1 : 4)
         let chunk = max(1, min(sizes[0], (1 << 16) / rowBytes))
         let name = sizes.count == 4 ? "/images" : "/samples"
-        let dataset = description.element == .uint8
+        let dataset =
+            description.element == .uint8
             ? try file.makeDataset(name, sizes, as: UInt8.self, chunkRows: chunk)
             : try file.makeDataset(name, sizes, as: Float.self, chunkRows: chunk)
         if sizes.count == 4 { try dataset.location.setAttribute("layout", .string("NHWC")) }

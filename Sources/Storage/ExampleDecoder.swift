@@ -18,10 +18,13 @@ struct ExampleDecoder {
 
     /// `from` and `to` nil leave the values as they are; `clips` sets those beyond `from` to its ends.
     init(
-        source: [Int], target: [Int], channelsFirst: Bool, fit: ImageFit, from: ClosedRange<Double>?, to: ClosedRange<Float>?, clips: Bool = false
+        source: [Int], target: [Int], channelsFirst: Bool, fit: ImageFit, from: ClosedRange<Double>?,
+        to: ClosedRange<Float>?, clips: Bool = false
     ) {
         clip = clips ? to : nil
-        let clipped = { (value: Float) in if clips, let to { min(max(value, to.lowerBound), to.upperBound) } else { value } }
+        let clipped = { (value: Float) in
+            if clips, let to { min(max(value, to.lowerBound), to.upperBound) } else { value }
+        }
         (self.source, self.target, self.channelsFirst, self.fit) = (source, target, channelsFirst, fit)
         if let from, let to, from != Double(to.lowerBound) ... Double(to.upperBound) {
             let ratio = (Double(to.upperBound) - Double(to.lowerBound)) / (from.upperBound - from.lowerBound)
@@ -42,7 +45,9 @@ struct ExampleDecoder {
         return clip.map { min(max(scaled, Double($0.lowerBound)), Double($0.upperBound)) } ?? scaled
     }
 
-    func decode(_ stored: UnsafePointer<UInt8>, stage: UnsafeMutablePointer<Float>, into target: UnsafeMutablePointer<Float>) {
+    func decode(
+        _ stored: UnsafePointer<UInt8>, stage: UnsafeMutablePointer<Float>, into target: UnsafeMutablePointer<Float>
+    ) {
         table.withUnsafeBufferPointer { table in
             let table = table.baseAddress!
             scale(stored, into: needsStage ? stage : target) { table[Int($0)] }
@@ -50,7 +55,9 @@ struct ExampleDecoder {
         if needsStage { fitImage(stage, into: target) }
     }
 
-    func decode(_ stored: UnsafePointer<Float>, stage: UnsafeMutablePointer<Float>, into target: UnsafeMutablePointer<Float>) {
+    func decode(
+        _ stored: UnsafePointer<Float>, stage: UnsafeMutablePointer<Float>, into target: UnsafeMutablePointer<Float>
+    ) {
         let (low, start, factor) = (low, start, factor)
         if let clip {
             let (lowest, highest) = (clip.lowerBound, clip.upperBound)

@@ -1,7 +1,8 @@
 import CZlib
 import Glibc
 
-/// A file read from its beginning to its end, uncompressed on the way where it is a gzip file (zlib's gzread reads both).
+/// A file read from its beginning to its end, uncompressed on the way where it is a gzip file (zlib's gzread reads
+/// both).
 final class GzipFile {
     let path: String
     private let file: gzFile
@@ -11,8 +12,10 @@ final class GzipFile {
         self.path = path
         guard let file = gzopen(path, "rb") else {
             let number = errno
-            throw StorageError(SystemError.isOfTheSystem(number) ? .inputOutput : .missing, "\(path) cannot be opened: \(errorText(number)).",
-                               remedy: SystemError.remedy(number, path, writing: false))
+            throw StorageError(
+                SystemError.isOfTheSystem(number) ? .inputOutput : .missing,
+                "\(path) cannot be opened: \(errorText(number)).",
+                remedy: SystemError.remedy(number, path, writing: false))
         }
         self.file = file
         gzbuffer(file, 1 << 18)
@@ -33,7 +36,8 @@ final class GzipFile {
             initialised = done
         }
         guard done == count else {
-            throw .badData("\(path) ends or is damaged in \(what): \(reason).", remedy: "Copy or download the file again.")
+            throw .badData(
+                "\(path) ends or is damaged in \(what): \(reason).", remedy: "Copy or download the file again.")
         }
         return bytes
     }
@@ -56,10 +60,13 @@ final class GzipFile {
             let got = gzread(file, &piece, UInt32(piece.count))
             if got > 0 { bytes += piece.prefix(Int(got)) }
             guard bytes.count <= 1 << 30 else {
-                throw .badData("\(path) has more than 1 GiB of \(what).", remedy: "Check that it is the file that was meant.")
+                throw .badData(
+                    "\(path) has more than 1 GiB of \(what).", remedy: "Check that it is the file that was meant.")
             }
             if got == 0 { break }
-            guard got > 0 else { throw .badData("\(path) is damaged in \(what): \(reason).", remedy: "Copy or download the file again.") }
+            guard got > 0 else {
+                throw .badData("\(path) is damaged in \(what): \(reason).", remedy: "Copy or download the file again.")
+            }
         }
         try expectEnd()
         return bytes
@@ -70,8 +77,9 @@ final class GzipFile {
         var byte: UInt8 = 0
         let got = gzread(file, &byte, 1)
         guard got == 0, gzeof(file) != 0, errorNumber == Z_OK else {
-            throw .badData(got > 0 ? "\(path) is longer than its header says." : "\(path) is damaged at its end: \(reason).",
-                           remedy: "Copy or download the file again.")
+            throw .badData(
+                got > 0 ? "\(path) is longer than its header says." : "\(path) is damaged at its end: \(reason).",
+                remedy: "Copy or download the file again.")
         }
     }
 

@@ -24,7 +24,8 @@ struct AttributeCopy {
         let count = Int(try h5(.badData, doing) { H5Sget_simple_extent_npoints(space.id) })
         let (kind, size) = HDF5Library.withLock { (H5Tget_class(type.id), H5Tget_size(type.id)) }
         guard (1 ... 1 << 20).contains(count), (1 ... 1 << 20).contains(size),
-              count * size <= 1 << 26 else { return nil }
+            count * size <= 1 << 26
+        else { return nil }
         let isText = kind == H5T_STRING
         guard isText || [H5T_INTEGER, H5T_FLOAT, H5T_ENUM].contains(kind) else { return nil }
         if isText, try h5(.badData, doing, { H5Tis_variable_str(type.id) }) > 0 {
@@ -36,9 +37,12 @@ struct AttributeCopy {
         }
         var bytes = [UInt8](repeating: 0, count: count * size)
         _ = try h5(.badData, doing) { H5Aread(attribute.id, type.id, &bytes) }
-        values = isText ? .texts(stride(from: 0, to: bytes.count, by: size).map { start in
-            String(decoding: bytes[start ..< start + size].prefix { $0 != 0 }, as: UTF8.self)
-        }) : .numbers(bytes)
+        values =
+            isText
+            ? .texts(
+                stride(from: 0, to: bytes.count, by: size).map { start in
+                    String(decoding: bytes[start ..< start + size].prefix { $0 != 0 }, as: UTF8.self)
+                }) : .numbers(bytes)
     }
 
     static func areSame(_ one: AttributeCopy?, _ other: AttributeCopy?) -> Bool {
@@ -64,9 +68,10 @@ struct AttributeCopy {
         case .numbers: type = self.type
         case .texts: type = try HDF5Location.textType()
         }
-        let attribute = Handle(try h5(.inputOutput, doing) {
-            H5Acreate2(location.id, name, type.id, space.id, hid_t(H5P_DEFAULT), hid_t(H5P_DEFAULT))
-        }, H5Aclose)
+        let attribute = Handle(
+            try h5(.inputOutput, doing) {
+                H5Acreate2(location.id, name, type.id, space.id, hid_t(H5P_DEFAULT), hid_t(H5P_DEFAULT))
+            }, H5Aclose)
         switch values {
         case .numbers(let bytes): _ = try h5(.inputOutput, doing) { H5Awrite(attribute.id, type.id, bytes) }
         case .texts(let texts): try Self.write(texts, to: attribute, type, doing)
@@ -98,12 +103,14 @@ extension HDF5Location {
         let names = Names()
         var position: hsize_t = 0
         _ = try h5(.badData, "listing the attributes of \(label)") {
-            H5Aiterate2(id, H5_INDEX_NAME, H5_ITER_INC, &position, { _, name, _, data in
-                if let name, let data {
-                    Unmanaged<Names>.fromOpaque(data).takeUnretainedValue().all.append(String(cString: name))
-                }
-                return 0
-            }, Unmanaged.passUnretained(names).toOpaque())
+            H5Aiterate2(
+                id, H5_INDEX_NAME, H5_ITER_INC, &position,
+                { _, name, _, data in
+                    if let name, let data {
+                        Unmanaged<Names>.fromOpaque(data).takeUnretainedValue().all.append(String(cString: name))
+                    }
+                    return 0
+                }, Unmanaged.passUnretained(names).toOpaque())
         }
         return names.all
     }

@@ -11,10 +11,13 @@ extension HDF5Location {
         }
     }
 
-    private func writeNumbers<Element: HDF5Element>(_ name: String, _ values: [Element], scalar: Bool) throws(StorageError) {
+    private func writeNumbers<Element: HDF5Element>(
+        _ name: String, _ values: [Element], scalar: Bool
+    ) throws(StorageError) {
         var size = hsize_t(values.count)
         let doing = "writing the attribute \(name) of \(label)"
-        let space = Handle(try h5(.inputOutput, doing) { scalar ? H5Screate(H5S_SCALAR) : H5Screate_simple(1, &size, nil) }, H5Sclose)
+        let space = Handle(
+            try h5(.inputOutput, doing) { scalar ? H5Screate(H5S_SCALAR) : H5Screate_simple(1, &size, nil) }, H5Sclose)
         let attribute = try makeAttribute(name, Element.fileType, space)
         _ = try h5(.inputOutput, doing) { H5Awrite(attribute.id, Element.memoryType, values) }
     }
@@ -33,9 +36,10 @@ extension HDF5Location {
     }
 
     private func makeAttribute(_ name: String, _ type: hid_t, _ space: Handle) throws(StorageError) -> Handle {
-        Handle(try h5(.inputOutput, "making the attribute \(name) of \(label)") {
-            H5Acreate2(id, name, type, space.id, hid_t(H5P_DEFAULT), hid_t(H5P_DEFAULT))
-        }, H5Aclose)
+        Handle(
+            try h5(.inputOutput, "making the attribute \(name) of \(label)") {
+                H5Acreate2(id, name, type, space.id, hid_t(H5P_DEFAULT), hid_t(H5P_DEFAULT))
+            }, H5Aclose)
     }
 
     static func textType() throws(StorageError) -> Handle {

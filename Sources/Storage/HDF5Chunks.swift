@@ -22,10 +22,13 @@ extension HDF5Dataset {
         _ = try h5(.badData, doing) { H5Pget_chunk(create.id, Int32(sizes.count), &sizes) }
         let values = sizes.reduce(1.0) { $0 * Double($1) }
         guard values >= 1, values <= Double(1 << 40) else { return nil }
-        let pieces = zip(dimensions, sizes).dropFirst().reduce(1.0) { $0 * ((Double($1.0) / Double($1.1)).rounded(.up)) }
-        return Chunk(rows: Int(sizes[0]), pieces: Int(min(max(pieces, 1), 1e9)),
-                     bytes: Int(values) * max(1, type.byteCount),
-                     isFiltered: HDF5Library.withLock { H5Pget_nfilters(create.id) } > 0)
+        let pieces = zip(dimensions, sizes).dropFirst().reduce(1.0) {
+            $0 * ((Double($1.0) / Double($1.1)).rounded(.up))
+        }
+        return Chunk(
+            rows: Int(sizes[0]), pieces: Int(min(max(pieces, 1), 1e9)),
+            bytes: Int(values) * max(1, type.byteCount),
+            isFiltered: HDF5Library.withLock { H5Pget_nfilters(create.id) } > 0)
     }
 
     /// The same dataset with room for the uncompressed chunks that hold one row: rows read in the order of the file

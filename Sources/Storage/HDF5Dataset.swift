@@ -21,9 +21,11 @@ struct HDF5Filter: CustomStringConvertible {
 
     /// The names under which filters are registered with the HDF Group.
     var description: String {
-        let names: [H5Z_filter_t: String] = [1: "gzip", 4: "szip", 5: "nbit", 6: "scaleoffset", 307: "bzip2",
-                                             32_000: "lzf", 32_001: "Blosc",
-                                             32_004: "LZ4", 32_008: "bitshuffle", 32_013: "ZFP", 32_015: "Zstandard", 32_026: "Blosc2"]
+        let names: [H5Z_filter_t: String] = [
+            1: "gzip", 4: "szip", 5: "nbit", 6: "scaleoffset", 307: "bzip2",
+            32_000: "lzf", 32_001: "Blosc",
+            32_004: "LZ4", 32_008: "bitshuffle", 32_013: "ZFP", 32_015: "Zstandard", 32_026: "Blosc2",
+        ]
         return names[number].map { "\($0) (filter \(number))" } ?? "filter \(number)"
     }
 }
@@ -70,23 +72,28 @@ final class HDF5Dataset: @unchecked Sendable {
         _ = try h5(.badData, "reading the size of \(label)") { H5Sget_simple_extent_dims(space.id, &sizes, nil) }
         var count = 1
         for size in sizes {
-            guard let length = Int(exactly: size), case let (product, overflow) = count.multipliedReportingOverflow(by: length),
-                  !overflow, product < Int.max / 8
+            guard let length = Int(exactly: size),
+                case let (product, overflow) = count.multipliedReportingOverflow(by: length),
+                !overflow, product < Int.max / 8
             else {
-                throw .badData("\(label) claims the size \(sizes), more than any memory holds.", remedy: "Make the file again.")
+                throw .badData(
+                    "\(label) claims the size \(sizes), more than any memory holds.", remedy: "Make the file again.")
             }
             count = product
         }
         return (sizes.map { Int($0) }, count)
     }
 
-    /// Refuses what a file from elsewhere may hold to make the program read other files, run other code, or fill the memory.
-    /// `anyFilter`: all filters that the library has, where values are read once, in order; else the common ones.
+    /// Refuses what a file from elsewhere may hold to make the program read other files, run other code, or fill the
+    /// memory. `anyFilter`: all filters that the library has, where values are read once, in order; else the common
+    /// ones.
     func checkStorage(anyFilter: Bool = false) throws(StorageError) {
-        let create = Handle(try h5(.badData, "reading the layout of \(label)") { H5Dget_create_plist(handle.id) }, H5Pclose)
+        let create = Handle(
+            try h5(.badData, "reading the layout of \(label)") { H5Dget_create_plist(handle.id) }, H5Pclose)
         guard try h5(.badData, "reading the layout of \(label)", { H5Pget_external_count(create.id) }) == 0 else {
-            throw .badData("The values of \(label) are kept in another file, which is not followed.",
-                           remedy: Self.copyInPython(path))
+            throw .badData(
+                "The values of \(label) are kept in another file, which is not followed.",
+                remedy: Self.copyInPython(path))
         }
         let layout = HDF5Library.withLock { H5Pget_layout(create.id) }
         guard layout == H5D_CONTIGUOUS || layout == H5D_CHUNKED || layout == H5D_COMPACT else {
@@ -106,16 +113,23 @@ final class HDF5Dataset: @unchecked Sendable {
     private func check(_ filter: HDF5Filter, _ anyFilter: Bool) throws(StorageError) {
         if filter.isCommon || anyFilter && filter.isAvailable { return }
         guard filter.isAvailable else {
-            throw .badData("\(label) is compressed by \(filter), which this program's HDF5 does not have.",
-                           remedy: (filter.isPlugin ? "After pip install hdf5plugin and import hdf5plugin: " : "") + Self.copyInPython(path))
+            throw .badData(
+                "\(label) is compressed by \(filter), which this program's HDF5 does not have.",
+                remedy: (filter.isPlugin ? "After pip install hdf5plugin and import hdf5plugin: " : "")
+                    + Self.copyInPython(path))
         }
-        throw .badData("\(label) is compressed by \(filter), which is read only once, in order.",
-                       remedy: "Rewrite it with gan-dist data import hdf5 \(shellQuoted(file.name)) --dataset \(shellQuoted(path)) --out FILE.h5.")
+        throw .badData(
+            "\(label) is compressed by \(filter), which is read only once, in order.",
+            remedy:
+                "Rewrite it with gan-dist data import hdf5 \(shellQuoted(file.name)) --dataset \(shellQuoted(path)) "
+                + "--out FILE.h5."
+        )
     }
 
     /// How a dataset is copied that only h5py can read.
     private static func copyInPython(_ path: String) -> String {
-        "In h5py, new.create_dataset(\"\(path)\", data=f[\"\(path)\"][:]) copies it into a file of its own (in parts where memory is short)."
+        "In h5py, new.create_dataset(\"\(path)\", data=f[\"\(path)\"][:]) copies it into a file of its own (in parts "
+            + "where memory is short)."
     }
 
     /// In one piece it must be exactly as long as it claims: HDF5 1.10 reads past the end of a shorter one.
@@ -124,31 +138,36 @@ final class HDF5Dataset: @unchecked Sendable {
         guard type.byteCount > 0 else { return }
         let stored = HDF5Library.withLock { H5Dget_storage_size(handle.id) }
         guard stored == UInt64(count * type.byteCount) else {
-            throw .badData("\(label) stores \(stored) bytes for \(count) values of \(type): it was never filled, or cut.",
-                           remedy: "Make or copy the file again.")
+            throw .badData(
+                "\(label) stores \(stored) bytes for \(count) values of \(type): it was never filled, or cut.",
+                remedy: "Make or copy the file again.")
         }
     }
 
-    /// Every chunk must have been written: values that never were would read as zeros, and a size that is wrong by a flipped bit as
-    /// endless ones.
+    /// Every chunk must have been written: values that never were would read as zeros, and a size that is wrong by a
+    /// flipped bit as endless ones.
     private func checkChunks(_ create: Handle) throws(StorageError) {
         let doing = "reading the chunks of \(label)"
         var chunk = [hsize_t](repeating: 1, count: dimensions.count)
         let rank = try h5(.badData, doing) { H5Pget_chunk(create.id, Int32(chunk.count), &chunk) }
         guard rank == chunk.count else {
-            throw .badData("\(label) has chunks of \(rank) sizes for its \(chunk.count): it is damaged.", remedy: "Copy or make the file again.")
+            throw .badData(
+                "\(label) has chunks of \(rank) sizes for its \(chunk.count): it is damaged.",
+                remedy: "Copy or make the file again.")
         }
         guard !chunk.contains(0), chunk.reduce(1.0, { $0 * Double($1) }) <= Double(1 << 28) else {
-            throw .badData("\(label) has chunks \(chunk), too large to read a sample at a time.",
-                           remedy: "Rewrite it in h5py with chunks of a few examples: chunks=(1, …) in create_dataset.")
+            throw .badData(
+                "\(label) has chunks \(chunk), too large to read a sample at a time.",
+                remedy: "Rewrite it in h5py with chunks of a few examples: chunks=(1, …) in create_dataset.")
         }
         let wanted = zip(dimensions, chunk).reduce(1) { $0 * (($1.0 + Int($1.1) - 1) / Int($1.1)) }
         let space = Handle(try h5(.badData, doing) { H5Dget_space(handle.id) }, H5Sclose)
         var written: hsize_t = 0
         _ = try h5(.badData, doing) { H5Dget_num_chunks(handle.id, space.id, &written) }
         guard written == UInt64(wanted) else {
-            throw .badData("\(label) has \(written) of the \(wanted) chunks of its \(dimensions) values: it was never filled.",
-                           remedy: "Write all of it, or make or copy the file again.")
+            throw .badData(
+                "\(label) has \(written) of the \(wanted) chunks of its \(dimensions) values: it was never filled.",
+                remedy: "Write all of it, or make or copy the file again.")
         }
     }
 
@@ -168,8 +187,9 @@ final class HDF5Dataset: @unchecked Sendable {
     func read<Element: HDF5Element>(into target: UnsafeMutableBufferPointer<Element>) throws(StorageError) {
         precondition(target.count == count, "room for \(target.count) of the \(count) values of \(label)")
         _ = try h5(.badData, "reading \(label)") {
-            H5Dread(handle.id, memoryType(Element.self), hid_t(H5S_ALL), hid_t(H5S_ALL), hid_t(H5P_DEFAULT),
-                    target.baseAddress)
+            H5Dread(
+                handle.id, memoryType(Element.self), hid_t(H5S_ALL), hid_t(H5S_ALL), hid_t(H5P_DEFAULT),
+                target.baseAddress)
         }
     }
 
@@ -181,9 +201,12 @@ final class HDF5Dataset: @unchecked Sendable {
     }
 
     /// Reads the rows `rows` of the first dimension as one hyperslab.
-    func read<Element: HDF5Element>(rows: Range<Int>, into target: UnsafeMutableBufferPointer<Element>) throws(StorageError) {
-        precondition(rows.upperBound <= dimensions[0] && target.count == rows.count * (count / dimensions[0]),
-                     "room for \(target.count) values of rows \(rows) of \(label)")
+    func read<Element: HDF5Element>(
+        rows: Range<Int>, into target: UnsafeMutableBufferPointer<Element>
+    ) throws(StorageError) {
+        precondition(
+            rows.upperBound <= dimensions[0] && target.count == rows.count * (count / dimensions[0]),
+            "room for \(target.count) values of rows \(rows) of \(label)")
         try read(rows: rows, as: memoryType(Element.self), into: target.baseAddress)
     }
 
@@ -207,7 +230,8 @@ final class HDF5Dataset: @unchecked Sendable {
     func write<Element: HDF5Element>(
         _ values: UnsafeBufferPointer<Element>, firstRow: Int, rows: Int
     ) throws(StorageError) {
-        precondition(values.count * dimensions[0] == rows * count, "\(values.count) values for \(rows) rows of \(label)")
+        precondition(
+            values.count * dimensions[0] == rows * count, "\(values.count) values for \(rows) rows of \(label)")
         try write(values.baseAddress, as: Element.memoryType, firstRow: firstRow, rows: rows)
     }
 
@@ -219,7 +243,8 @@ final class HDF5Dataset: @unchecked Sendable {
         lengths[0] = hsize_t(rows)
         let stored = Handle(try h5(.inputOutput, doing) { H5Dget_space(handle.id) }, H5Sclose)
         _ = try h5(.inputOutput, doing) { H5Sselect_hyperslab(stored.id, H5S_SELECT_SET, start, nil, lengths, nil) }
-        let memory = Handle(try h5(.inputOutput, doing) { H5Screate_simple(Int32(lengths.count), lengths, nil) }, H5Sclose)
+        let memory = Handle(
+            try h5(.inputOutput, doing) { H5Screate_simple(Int32(lengths.count), lengths, nil) }, H5Sclose)
         _ = try h5(.inputOutput, doing) {
             H5Dwrite(handle.id, type, memory.id, stored.id, hid_t(H5P_DEFAULT), values)
         }
@@ -229,13 +254,15 @@ final class HDF5Dataset: @unchecked Sendable {
     func write<Element: HDF5Element>(_ values: UnsafeBufferPointer<Element>) throws(StorageError) {
         precondition(values.count == count, "\(values.count) values for the \(count) of \(label)")
         _ = try h5(.inputOutput, "writing \(label)") {
-            H5Dwrite(handle.id, Element.memoryType, hid_t(H5S_ALL), hid_t(H5S_ALL), hid_t(H5P_DEFAULT), values.baseAddress)
+            H5Dwrite(
+                handle.id, Element.memoryType, hid_t(H5S_ALL), hid_t(H5S_ALL), hid_t(H5P_DEFAULT), values.baseAddress)
         }
     }
 }
 
 extension HDF5File {
-    /// Makes a dataset, with the groups along its path. `chunkRows` nil stores it in one piece; `[]` are the dimensions of a scalar.
+    /// Makes a dataset, with the groups along its path. `chunkRows` nil stores it in one piece; `[]` are the
+    /// dimensions of a scalar.
     func makeDataset<Element: HDF5Element>(
         _ path: String, _ dimensions: [Int], as type: Element.Type, chunkRows: Int? = nil
     ) throws(StorageError) -> HDF5Dataset {
@@ -248,9 +275,10 @@ extension HDF5File {
         let doing = "making \(path) in \(name)"
         try makeGroups(along: path)
         let sizes = dimensions.map { hsize_t($0) }
-        let space = Handle(try h5(.inputOutput, doing) {
-            sizes.isEmpty ? H5Screate(H5S_SCALAR) : H5Screate_simple(Int32(sizes.count), sizes, nil)
-        }, H5Sclose)
+        let space = Handle(
+            try h5(.inputOutput, doing) {
+                sizes.isEmpty ? H5Screate(H5S_SCALAR) : H5Screate_simple(Int32(sizes.count), sizes, nil)
+            }, H5Sclose)
         let create = try Self.propertyList(H5P_DATASET_CREATE)
         // The same values make the same bytes: no times inside.
         _ = try h5(.inputOutput, doing) { H5Pset_obj_track_times(create.id, false) }

@@ -18,8 +18,9 @@ final class HDF5File: @unchecked Sendable {
 
     // MARK: Opening
 
-    /// Opens a file to read. It is looked at before the library parses a byte, so that a folder, a pipe or a text file gets a
-    /// sentence of its own. No lock is taken: many ranks read one file, and network file systems may have no locks.
+    /// Opens a file to read. It is looked at before the library parses a byte, so that a folder, a pipe or a text
+    /// file gets a sentence of its own. No lock is taken: many ranks read one file, and network file systems may have
+    /// no locks.
     static func openToRead(_ path: String) throws(StorageError) -> HDF5File {
         try explaining(path) { () throws(StorageError) in try open(path) }
     }
@@ -44,14 +45,15 @@ final class HDF5File: @unchecked Sendable {
         _ = try h5(.cannotCreate, "preparing to write \(path)") { H5Pset_file_locking(access.id, false, true) }
         _ = try h5(.cannotCreate, "preparing to write \(path)") { H5Pset_fclose_degree(access.id, H5F_CLOSE_STRONG) }
         let id = try h5(create ? .cannotCreate : .inputOutput, "opening \(path) to write") {
-            create ? H5Fcreate(path, H5F_ACC_EXCL, hid_t(H5P_DEFAULT), access.id) : H5Fopen(path, H5F_ACC_RDWR, access.id)
+            create
+                ? H5Fcreate(path, H5F_ACC_EXCL, hid_t(H5P_DEFAULT), access.id) : H5Fopen(path, H5F_ACC_RDWR, access.id)
         }
         return HDF5File(name: path, handle: Handle(id, H5Fclose))
     }
 
     /// Makes a file that is only in memory, growing by `increment` bytes. It has the oldest format, which everything
-    /// reads: in the later ones the superblock has a checksum, which H5Fget_file_image does not correct when it clears the flag
-    /// "open to write" (seen in 1.10.8).
+    /// reads: in the later ones the superblock has a checksum, which H5Fget_file_image does not correct when it
+    /// clears the flag "open to write" (seen in 1.10.8).
     static func createInMemory(name: String, increment: Int) throws(StorageError) -> HDF5File {
         let access = try propertyList(H5P_FILE_ACCESS)
         let doing = "making the image of \(name) in memory"
@@ -73,8 +75,8 @@ final class HDF5File: @unchecked Sendable {
         return HDF5File(name: name, handle: Handle(id, H5Fclose))
     }
 
-    /// HDF5 takes two images of one name for one file, and refuses an image named as a file on disk: so a name that is given once
-    /// and that no file can have.
+    /// HDF5 takes two images of one name for one file, and refuses an image named as a file on disk: so a name that
+    /// is given once and that no file can have.
     private static func imageName() -> String { "/dev/null/image-\(imageCount.add(1, ordering: .relaxed).oldValue)" }
     private static let imageCount = Atomic(0)
 
@@ -90,9 +92,12 @@ final class HDF5File: @unchecked Sendable {
             throw .badData("\(path) is empty.", remedy: "Copy or make the file again.")
         }
         if try signatureOffset(file) != nil { return }
-        throw .badData("\(path) is not an HDF5 file.", remedy: """
-            Name a file written by gan-dist data import or by h5py; IDX, PNG and other files are imported by gan-dist data import.
-            """)
+        throw .badData(
+            "\(path) is not an HDF5 file.",
+            remedy: """
+                Name a file written by gan-dist data import or by h5py; IDX, PNG and other files are imported by \
+                gan-dist data import.
+                """)
     }
 
     // MARK: Closing
@@ -106,7 +111,8 @@ final class HDF5File: @unchecked Sendable {
         _ = try h5(.inputOutput, doing) { H5Fflush(handle.id, H5F_SCOPE_GLOBAL) }
         let size = try h5(.inputOutput, doing) { H5Fget_file_image(handle.id, nil, 0) }
         guard let memory = malloc(size + extra) else {
-            throw StorageError(.inputOutput, "No memory for the \(size) bytes of \(name).", remedy: "Give the job more memory.")
+            throw StorageError(
+                .inputOutput, "No memory for the \(size) bytes of \(name).", remedy: "Give the job more memory.")
         }
         do {
             _ = try h5(.inputOutput, doing) { H5Fget_file_image(handle.id, memory, size) }
@@ -164,8 +170,9 @@ extension HDF5File {
             let type = HDF5Library.withLock { gan_dist_link_type(handle.id, prefix) }
             if type < 0 { return .absent }
             guard type == H5L_TYPE_HARD.rawValue || type == H5L_TYPE_SOFT.rawValue else {
-                throw .badData("\(prefix) in \(name) is a link to another file, which is not followed.",
-                               remedy: "Name the file that it leads to, or copy the data into one file with h5py.")
+                throw .badData(
+                    "\(prefix) in \(name) is a link to another file, which is not followed.",
+                    remedy: "Name the file that it leads to, or copy the data into one file with h5py.")
             }
         }
         let id = try h5(.badData, "opening \(path) in \(name)") { H5Oopen(handle.id, path, hid_t(H5P_DEFAULT)) }
@@ -185,8 +192,9 @@ extension HDF5File {
         case .group: what = "\(path) in \(name) is a group, not a dataset"
         case .absent: what = "\(name) has no dataset \(path)"
         }
-        throw .badData("\(what); the file holds \(listing()).",
-                       remedy: "Name one of its datasets with \(options.dataset).")
+        throw .badData(
+            "\(what); the file holds \(listing()).",
+            remedy: "Name one of its datasets with \(options.dataset).")
     }
 }
 

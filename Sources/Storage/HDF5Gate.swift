@@ -5,8 +5,8 @@ import Glibc
 /// The gate to HDF5: every call that can fail goes through `h5`, which turns a negative result into an error that says
 /// what was being done and what the library's error stack says.
 ///
-/// Calls are serialised by one recursive lock, so that the prefetch thread and the main thread may both use a library that was
-/// built without thread safety. A thread-safe build holds a lock of its own for as long.
+/// Calls are serialised by one recursive lock, so that the prefetch thread and the main thread may both use a library
+/// that was built without thread safety. A thread-safe build holds a lock of its own for as long.
 func h5<Result: SignedInteger>(
     _ kind: StorageError.Kind, _ doing: @autoclosure () -> String, _ call: () -> Result
 ) throws(StorageError) -> Result {
@@ -15,7 +15,8 @@ func h5<Result: SignedInteger>(
         return (result, result < 0 ? HDF5Library.errorStack() : "")
     }
     guard result >= 0 else {
-        let remedy = kind == .badData
+        let remedy =
+            kind == .badData
             ? "Check the file with h5dump or h5ls, and make or copy it again."
             : errorNumber(in: reason).map { SystemError.remedy($0, "", writing: true) }
                 ?? "Check that the folder can be written and that there is room on the disk."
@@ -33,13 +34,13 @@ private func errorNumber(in reason: String) -> Int32? {
 enum HDF5Library {
     private static let lock: RecursiveLock = {
         let lock = RecursiveLock()
-        // At the end of the process the library would flush again what could not be written to a full disk, and crash (1.10.8).
-        // What matters was closed before.
+        // At the end of the process the library would flush again what could not be written to a full disk, and crash
+        // (1.10.8). What matters was closed before.
         _ = H5dont_atexit()
         H5open()
-        // Files are read that others made: no code is loaded for them, and no other file is opened because they name one.
-        // (h5py #2891: external links are the way to read any file of the machine.) The results do not matter: an unknown filter
-        // or link class is refused either way.
+        // Files are read that others made: no code is loaded for them, and no other file is opened because they name
+        // one. (h5py #2891: external links are the way to read any file of the machine.) The results do not matter:
+        // an unknown filter or link class is refused either way.
         _ = H5PLset_loading_state(0)
         _ = H5Lunregister(H5L_TYPE_EXTERNAL)
         crash_catch(StorageError.Kind.badData.rawValue)
@@ -61,8 +62,9 @@ enum HDF5Library {
     /// The file to name where the library crashes from now on: no error can be thrown then.
     static func willRead(_ path: String) {
         withLock {
-            crash_says("gan-dist: error: \(path) is damaged: HDF5 crashed while it was read.\n"
-                + "gan-dist: Copy or make the file again.\n")
+            crash_says(
+                "gan-dist: error: \(path) is damaged: HDF5 crashed while it was read.\n"
+                    + "gan-dist: Copy or make the file again.\n")
         }
     }
 
@@ -71,14 +73,18 @@ enum HDF5Library {
         final class Texts { var all: [String] = [] }
         let texts = Texts()
         _ = withExtendedLifetime(texts) {
-            H5Ewalk2(hid_t(H5E_DEFAULT), H5E_WALK_UPWARD, { _, entry, data in
-                guard let entry, let data, let text = entry.pointee.desc else { return 0 }
-                Unmanaged<Texts>.fromOpaque(data).takeUnretainedValue().all.append(String(cString: text))
-                return 0
-            }, Unmanaged.passUnretained(texts).toOpaque())
+            H5Ewalk2(
+                hid_t(H5E_DEFAULT), H5E_WALK_UPWARD,
+                { _, entry, data in
+                    guard let entry, let data, let text = entry.pointee.desc else { return 0 }
+                    Unmanaged<Texts>.fromOpaque(data).takeUnretainedValue().all.append(String(cString: text))
+                    return 0
+                }, Unmanaged.passUnretained(texts).toOpaque())
         }
         var seen: Set<String> = []
-        let distinct = texts.all.map { $0.split(whereSeparator: \.isNewline).joined(separator: " ") }.filter { seen.insert($0).inserted }
+        let distinct = texts.all.map { $0.split(whereSeparator: \.isNewline).joined(separator: " ") }.filter {
+            seen.insert($0).inserted
+        }
         return distinct.isEmpty ? "no reason given" : distinct.prefix(4).joined(separator: ", ")
     }
 }

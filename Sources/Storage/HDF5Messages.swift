@@ -13,9 +13,12 @@ extension HDF5File {
     static func explained(_ path: String, _ error: StorageError) -> StorageError {
         guard error.kind == .badData else { return error }
         if isLocked(path) || error.message.contains("already open for") {
-            return .badData("\(path) is open for writing in another program, and not whole yet: \(error.message)", remedy: """
-                Close it there (in h5py with file.close(), or end the notebook), then run again; if that program crashed, make the file again.
-                """)
+            return .badData(
+                "\(path) is open for writing in another program, and not whole yet: \(error.message)",
+                remedy: """
+                    Close it there (in h5py with file.close(), or end the notebook), then run again; if that program \
+                    crashed, make the file again.
+                    """)
         }
         if error.message.contains("version number") { return newer(path, error) }
         return error
@@ -35,13 +38,16 @@ extension HDF5File {
         let writers = [("layout message", "HDF5 2.0 or later"), ("datatype", "HDF5 1.12 or later")]
         let writer = writers.first { error.message.contains($0.0) }?.1 ?? "a later HDF5"
         let superblock = superblockVersion(path).map { ", superblock version \($0)" } ?? ""
-        return .badData("""
-            \(path) was written in a newer format than this program's HDF5 \(major).\(minor).\(release) reads, that of \(writer)\(superblock) \
+        return .badData(
+            """
+            \(path) was written in a newer format than this program's HDF5 \(major).\(minor).\(release) reads, that of \
+            \(writer)\(superblock) \
             (or it is damaged): \(error.message)
-            """, remedy: """
-            Write it in the format of 1.10: in h5py with h5py.File(name, "w", libver=("earliest", "v110")), \
-            or copy it with the newer HDF5's h5repack --low=0 --high=2 OLD.h5 NEW.h5.
-            """)
+            """,
+            remedy: """
+                Write it in the format of 1.10: in h5py with h5py.File(name, "w", libver=("earliest", "v110")), \
+                or copy it with the newer HDF5's h5repack --low=0 --high=2 OLD.h5 NEW.h5.
+                """)
     }
 
     private static func superblockVersion(_ path: String) -> UInt8? {
@@ -63,7 +69,8 @@ extension HDF5File {
     /// Whether MATLAB wrote it (`save -v7.3`): its text stands in the 512 bytes before HDF5's own.
     var isMATLAB: Bool {
         guard let file = try? InputFile(name), file.size > 512,
-              let start = try? file.read(at: 0, count: 10) else { return false }
+            let start = try? file.read(at: 0, count: 10)
+        else { return false }
         return start == Array("MATLAB 7.3".utf8)
     }
 }

@@ -40,8 +40,11 @@ enum StoredType: Equatable, CustomStringConvertible {
         let size = H5Tget_size(type)
         switch H5Tget_class(type) {
         case H5T_INTEGER:
-            self = Self.isWhole(type, size) ? .integer(bytes: size, signed: H5Tget_sign(type) == H5T_SGN_2) : .other("an unusual integer")
-        case H5T_FLOAT: self = Self.isIEEE(type, size) ? .float(bytes: size) : .other("an unusual floating-point number")
+            self =
+                Self.isWhole(type, size)
+                ? .integer(bytes: size, signed: H5Tget_sign(type) == H5T_SGN_2) : .other("an unusual integer")
+        case H5T_FLOAT:
+            self = Self.isIEEE(type, size) ? .float(bytes: size) : .other("an unusual floating-point number")
         case H5T_STRING: self = .text
         case H5T_COMPOUND: self = .other("a compound type")
         case H5T_ENUM: self = Self.isBoolean(type) ? .boolean : .other("an enumeration")
@@ -76,8 +79,8 @@ enum StoredType: Equatable, CustomStringConvertible {
         }
     }
 
-    /// Numbers that leave bits unused, or are laid out as no processor does, are not converted: HDF5 1.10 overruns its stack on
-    /// descriptions of them that are damaged.
+    /// Numbers that leave bits unused, or are laid out as no processor does, are not converted: HDF5 1.10 overruns
+    /// its stack on descriptions of them that are damaged.
     private static func isWhole(_ type: hid_t, _ size: Int) -> Bool {
         [1, 2, 4, 8].contains(size) && H5Tget_precision(type) == 8 * size && H5Tget_offset(type) == 0
     }
@@ -87,9 +90,13 @@ enum StoredType: Equatable, CustomStringConvertible {
         let exponents = [2: 5, 4: 8, 8: 11]
         guard isWhole(type, size), let exponent = exponents[size] else { return false }
         var sign = 0, exponentStart = 0, exponentBits = 0, fractionStart = 0, fractionBits = 0
-        guard H5Tget_fields(type, &sign, &exponentStart, &exponentBits, &fractionStart, &fractionBits) >= 0 else { return false }
+        guard H5Tget_fields(type, &sign, &exponentStart, &exponentBits, &fractionStart, &fractionBits) >= 0 else {
+            return false
+        }
         let fraction = 8 * size - 1 - exponent
-        return (sign, exponentStart, exponentBits, fractionStart, fractionBits) == (8 * size - 1, fraction, exponent, 0, fraction)
+        return (sign, exponentStart, exponentBits, fractionStart, fractionBits) == (
+            8 * size - 1, fraction, exponent, 0, fraction
+        )
             && H5Tget_ebias(type) == 1 << (exponent - 1) - 1
     }
 

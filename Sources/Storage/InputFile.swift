@@ -14,14 +14,18 @@ final class InputFile {
         descriptor = open(location.bytes, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
         guard descriptor >= 0 else {
             let number = errno
-            throw StorageError(SystemError.isOfTheSystem(number) ? .inputOutput : .missing, "\(path) cannot be opened: \(errorText(number)).",
-                               remedy: SystemError.remedy(number, path, writing: false))
+            throw StorageError(
+                SystemError.isOfTheSystem(number) ? .inputOutput : .missing,
+                "\(path) cannot be opened: \(errorText(number)).",
+                remedy: SystemError.remedy(number, path, writing: false))
         }
         var status = stat()
         guard fstat(descriptor, &status) == 0 else {
             let number = errno
             Glibc.close(descriptor)
-            throw StorageError(.inputOutput, "\(path) cannot be examined: \(errorText(number)).", remedy: SystemError.remedy(number, path, writing: false))
+            throw StorageError(
+                .inputOutput, "\(path) cannot be examined: \(errorText(number)).",
+                remedy: SystemError.remedy(number, path, writing: false))
         }
         guard status.st_mode & S_IFMT == S_IFREG else {
             let kind = status.st_mode & S_IFMT == S_IFDIR ? "a folder" : "not a regular file"
@@ -42,8 +46,11 @@ final class InputFile {
             guard count > 0 else {
                 let number = errno
                 let reason = count == 0 ? "it ends at byte \(offset + done)" : errorText(number)
-                throw StorageError(count == 0 ? .badData : .inputOutput, "Reading \(path) failed: \(reason).",
-                                   remedy: count == 0 ? "Check whether something else changes the file." : SystemError.remedy(number, path, writing: false))
+                throw StorageError(
+                    count == 0 ? .badData : .inputOutput, "Reading \(path) failed: \(reason).",
+                    remedy: count == 0
+                        ? "Check whether something else changes the file."
+                        : SystemError.remedy(number, path, writing: false))
             }
             done += count
         }

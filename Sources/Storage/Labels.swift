@@ -10,13 +10,16 @@ struct LabelReader {
         switch type {
         case .integer, .boolean, .float: break
         case .text, .other:
-            throw .badData("\(label) is of type \(type); labels are whole numbers.",
-                           remedy: "Number the classes 0, 1, 2, … and store these.")
+            throw .badData(
+                "\(label) is of type \(type); labels are whole numbers.",
+                remedy: "Number the classes 0, 1, 2, … and store these.")
         }
         guard dimensions.first == examples, dimensions.count <= 2,
-              (1 ... 1 << 20).contains(dimensions.count == 2 ? dimensions[1] : 1) else {
-            throw .badData("\(label) has the shape \(dimensions), for \(examples) examples.",
-                           remedy: "Write one label for each example, [N] or [N, 1], or a one-hot row, [N, classes].")
+            (1 ... 1 << 20).contains(dimensions.count == 2 ? dimensions[1] : 1)
+        else {
+            throw .badData(
+                "\(label) has the shape \(dimensions), for \(examples) examples.",
+                remedy: "Write one label for each example, [N] or [N, 1], or a one-hot row, [N, classes].")
         }
         (self.label, self.examples, width) = (label, examples, dimensions.count == 2 ? dimensions[1] : 1)
     }
@@ -53,17 +56,21 @@ struct LabelReader {
 
     private func hot(_ row: ArraySlice<Int128>, _ number: Int) throws(StorageError) -> Int {
         guard let place = row.firstIndex(of: 1), row.allSatisfy({ $0 == 0 || $0 == 1 }),
-              row.count(where: { $0 == 1 }) == 1 else {
+            row.count(where: { $0 == 1 }) == 1
+        else {
             let shown = row.prefix(12).map { "\($0)" }.joined(separator: ", ")
-            throw .badData("Row \(number) of \(label) is [\(shown)\(row.count > 12 ? ", …" : "")], which is not one-hot: a single 1 among zeros.",
-                           remedy: "Mend that row, or store the numbers of the classes.")
+            throw .badData(
+                "Row \(number) of \(label) is [\(shown)\(row.count > 12 ? ", …" : "")], which is not one-hot: a single "
+                    + "1 among zeros.",
+                remedy: "Mend that row, or store the numbers of the classes.")
         }
         return place - row.startIndex
     }
 
     private func wrong(_ value: String, _ row: Int) -> StorageError {
-        .badData("Row \(row) of \(label) is \(value); a label is a whole number from 0 to 2^63 − 1.",
-                 remedy: "Number the classes 0, 1, 2, … anew.")
+        .badData(
+            "Row \(row) of \(label) is \(value); a label is a whole number from 0 to 2^63 − 1.",
+            remedy: "Number the classes 0, 1, 2, … anew.")
     }
 }
 

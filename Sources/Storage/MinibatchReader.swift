@@ -2,8 +2,9 @@ import Kernels
 
 /// Which examples make up which minibatch: a pure function of the seed, so that a resumed run needs no state.
 ///
-/// Minibatch m covers positions m·B ..< (m+1)·B of the endless row of epochs; epoch e is a permutation of 0 ..< N drawn from
-/// (seed, shuffle, e), any or one that ``Shuffle`` allows. A minibatch may span epochs, and B may exceed N.
+/// Minibatch m covers positions m·B ..< (m+1)·B of the endless row of epochs; epoch e is a permutation of 0 ..< N
+/// drawn from (seed, shuffle, e), any or one that ``Shuffle`` allows. A minibatch may span epochs, and B may exceed
+/// N.
 public struct MinibatchOrder: Sendable {
     public let count: Int
     public let batch: Int
@@ -58,8 +59,9 @@ private struct EpochCache {
 
 /// Minibatches of examples, prepared ahead by one thread.
 ///
-/// A rank asks for its rows of minibatch 0, 1, 2, …; while it works on one, the thread reads the next. Any other order works too,
-/// without the head start. An error of the thread is thrown by the call that would have got the minibatch.
+/// A rank asks for its rows of minibatch 0, 1, 2, …; while it works on one, the thread reads the next. Any other
+/// order works too, without the head start. An error of the thread is thrown by the call that would have got the
+/// minibatch.
 public final class MinibatchReader: @unchecked Sendable {
     public let source: SampleSource
     public let order: MinibatchOrder
@@ -78,7 +80,8 @@ public final class MinibatchReader: @unchecked Sendable {
         let prefetch = Prefetch(source, order, rows, windows)
         self.prefetch = prefetch
         guard let thread = WorkerThread({ prefetch.run() }) else {
-            throw StorageError(.inputOutput, "The system gives no thread to read data with.", remedy: "Raise the limit (ulimit -u).")
+            throw StorageError(
+                .inputOutput, "The system gives no thread to read data with.", remedy: "Raise the limit (ulimit -u).")
         }
         self.thread = thread
     }
@@ -97,8 +100,8 @@ public final class MinibatchReader: @unchecked Sendable {
     }
 }
 
-/// The double buffer between the reader and its thread. All `var`s are guarded by `monitor`, except that `cache`, `indices` and the
-/// buffer being filled belong to the thread while it fills.
+/// The double buffer between the reader and its thread. All `var`s are guarded by `monitor`, except that `cache`,
+/// `indices` and the buffer being filled belong to the thread while it fills.
 private final class Prefetch: @unchecked Sendable {
     private let source: SampleSource
     private let rows: Range<Int>
@@ -156,7 +159,8 @@ private final class Prefetch: @unchecked Sendable {
         precondition(wanted >= 0, "minibatch \(wanted)")
         let (taken, failure): (Floats, StorageError?) = monitor.withLock {
             monitor.wait { isWanted }
-            if case .ready(nil) = state, number == wanted {} else {
+            if case .ready(nil) = state, number == wanted {
+            } else {
                 request(wanted)
                 monitor.wait { isWanted }
             }

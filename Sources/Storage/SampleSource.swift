@@ -2,8 +2,8 @@ import Kernels
 
 /// Examples by index, as the network sees them: scaled, channels last, of its size.
 ///
-/// In memory where the stored values fit the limit (bytes stay bytes), else read from the file by hyperslabs. Safe to use from
-/// several threads, one at a time inside.
+/// In memory where the stored values fit the limit (bytes stay bytes), else read from the file by hyperslabs. Safe to
+/// use from several threads, one at a time inside.
 public final class SampleSource: @unchecked Sendable {
     public let count: Int
     /// [H, W, C] or [D] of what `read` gives.
@@ -38,9 +38,11 @@ public final class SampleSource: @unchecked Sendable {
     /// `given`: the stored values that become its ends, where the user says so. `asBefore`: for what began before there
     /// were rules for guesses.
     ///
-    /// Float values are checked to be finite and within the range when they are read: here, if they fit `memoryLimit` bytes.
+    /// Float values are checked to be finite and within the range when they are read: here, if they fit `memoryLimit`
+    /// bytes.
     public init(
-        _ dataset: Dataset, shape: [Int]? = nil, fit: ImageFit = .refuse, range: ClosedRange<Float>?, given: ClosedRange<Double>? = nil,
+        _ dataset: Dataset, shape: [Int]? = nil, fit: ImageFit = .refuse, range: ClosedRange<Float>?,
+        given: ClosedRange<Double>? = nil,
         asBefore: Bool = false, memoryLimit: Int = 1 << 30
     ) throws(StorageError) {
         let target = shape ?? dataset.shape
@@ -49,19 +51,25 @@ public final class SampleSource: @unchecked Sendable {
         isResident = bytes <= memoryLimit
         shuffle = isResident ? .samples : dataset.shuffle(memoryLimit: memoryLimit)
         let given = range == nil ? nil : given
-        let (values, scan) = try isResident
+        let (values, scan) =
+            try isResident
             ? Self.load(dataset, given) : Self.openBlocks(dataset, needsRange: range != nil, given)
         self.values = values
-        let part = scan.count < dataset.count * dataset.elements ? " (in its first \(scan.count / dataset.elements) of \(dataset.count) examples)" : ""
+        let part =
+            scan.count < dataset.count * dataset.elements
+            ? " (in its first \(scan.count / dataset.elements) of \(dataset.count) examples)" : ""
         do throws(StorageError) {
             let rules = dataset.rules(given: given)
-            valueRange = range == nil ? nil : try asBefore ? rules.earlierRange(of: scan, part: part) : rules.range(of: scan, part: part)
+            valueRange =
+                range == nil
+                ? nil : try asBefore ? rules.earlierRange(of: scan, part: part) : rules.range(of: scan, part: part)
         } catch {
             Self.free(values)
             throw error
         }
-        decoder = ExampleDecoder(source: dataset.shape, target: target, channelsFirst: dataset.layout == .channelsFirst,
-                                 fit: fit, from: valueRange?.bounds, to: range, clips: valueRange?.clips ?? false)
+        decoder = ExampleDecoder(
+            source: dataset.shape, target: target, channelsFirst: dataset.layout == .channelsFirst,
+            fit: fit, from: valueRange?.bounds, to: range, clips: valueRange?.clips ?? false)
         seen = SeenValues(scan, decoder, fit, part: part)
         stage = .allocate(capacity: decoder.sourceElements)
         self.given = given
@@ -70,11 +78,14 @@ public final class SampleSource: @unchecked Sendable {
 
     /// Vectors of `dimension` numbers each, one after another in `values`: the built-in mixtures.
     public init(vectors values: [Float], dimension: Int) {
-        precondition(dimension > 0 && !values.isEmpty && values.count % dimension == 0, "\(values.count) numbers in vectors of \(dimension)")
+        precondition(
+            dimension > 0 && !values.isEmpty && values.count % dimension == 0,
+            "\(values.count) numbers in vectors of \(dimension)")
         let copy = UnsafeMutableBufferPointer<Float>.allocate(capacity: values.count)
         _ = copy.initialize(from: values)
         self.values = .floats(copy)
-        decoder = ExampleDecoder(source: [dimension], target: [dimension], channelsFirst: false, fit: .refuse, from: nil, to: nil)
+        decoder = ExampleDecoder(
+            source: [dimension], target: [dimension], channelsFirst: false, fit: .refuse, from: nil, to: nil)
         stage = .allocate(capacity: dimension)
         (count, shape, isResident) = (values.count / dimension, [dimension], true)
         (valueRange, seen, given) = (nil, nil, nil)
@@ -96,23 +107,31 @@ public final class SampleSource: @unchecked Sendable {
     private static func checkFit(_ dataset: Dataset, _ target: [Int], _ fit: ImageFit) throws(StorageError) {
         let source = dataset.shape
         guard source != target else { return }
-        let what = "The examples of \(dataset.name) in \(dataset.path) have the shape \(source), the network wants \(target)"
+        let what =
+            "The examples of \(dataset.name) in \(dataset.path) have the shape \(source), the network wants \(target)"
         guard source.count == 3, target.count == 3 else {
-            throw .badData("\(what).", remedy: "Change the last layer of the generator and the input of the discriminator, or the data.")
+            throw .badData(
+                "\(what).",
+                remedy: "Change the last layer of the generator and the input of the discriminator, or the data.")
         }
         guard source[2] == target[2] else {
-            let transposed = source[0] == target[2] || source[0] <= 4 && source[0] < source[2] ? """
-                 If its axes are N, C, H, W, set its attribute layout to "NCHW"; if they are N, C, W, H, as programs that count axes from the \
+            let transposed =
+                source[0] == target[2] || source[0] <= 4 && source[0] < source[2]
+                ? """
+                 If its axes are N, C, H, W, set its attribute layout to "NCHW"; if they are N, C, W, H, as programs \
+                 that count axes from the \
                 other end write them, use gan-dist data import hdf5 --layout NCWH.
                 """ : ""
-            throw .badData("\(what): \(source[2]) channels instead of \(target[2]).",
-                           remedy: "Change the channels of the generator's last layer, or the data.\(transposed)")
+            throw .badData(
+                "\(what): \(source[2]) channels instead of \(target[2]).",
+                remedy: "Change the channels of the generator's last layer, or the data.\(transposed)")
         }
         guard fit != .refuse else {
             throw .badData("\(what).", remedy: "Set data.fit to pad or resize, or import the data with --size.")
         }
         guard fit == .resize || (source[0] <= target[0] && source[1] <= target[1]) else {
-            throw .badData("\(what), which is smaller: padding cannot make them smaller.", remedy: "Set data.fit to resize.")
+            throw .badData(
+                "\(what), which is smaller: padding cannot make them smaller.", remedy: "Set data.fit to resize.")
         }
     }
 
@@ -166,7 +185,9 @@ public final class SampleSource: @unchecked Sendable {
 
     /// Writes the examples `indices` into `target`, in their order. Throws what is wrong with the file.
     public func read(_ indices: [Int], into target: Floats) throws(StorageError) {
-        precondition(target.count == indices.count * elements, "room for \(target.count) values of \(indices.count) examples of \(elements)")
+        precondition(
+            target.count == indices.count * elements,
+            "room for \(target.count) values of \(indices.count) examples of \(elements)")
         let result: Result<Void, StorageError> = monitor.withLock {
             Result { () throws(StorageError) in try readLocked(indices, target.base) }
         }
@@ -189,15 +210,20 @@ public final class SampleSource: @unchecked Sendable {
         case .byteFile(let dataset, let block):
             try readRuns(indices, dataset, block) { (run, values) throws(StorageError) in
                 try check(values, run, of: dataset)
-            } place: { decoder.decode($1, stage: stage, into: target + $0 * wanted) }
+            } place: {
+                decoder.decode($1, stage: stage, into: target + $0 * wanted)
+            }
         case .floatFile(let dataset, let block):
             try readRuns(indices, dataset, block) { (run, values) throws(StorageError) in
                 try check(values, run, of: dataset)
-            } place: { decoder.decode($1, stage: stage, into: target + $0 * wanted) }
+            } place: {
+                decoder.decode($1, stage: stage, into: target + $0 * wanted)
+            }
         }
     }
 
-    /// Reads examples in the order of the file, neighbours together, and gives each to `place` with its row of the minibatch.
+    /// Reads examples in the order of the file, neighbours together, and gives each to `place` with its row of the
+    /// minibatch.
     private func readRuns<Element: HDF5Element>(
         _ indices: [Int], _ dataset: Dataset, _ block: UnsafeMutableBufferPointer<Element>,
         check: (Range<Int>, UnsafeBufferPointer<Element>) throws(StorageError) -> Void,
@@ -210,12 +236,15 @@ public final class SampleSource: @unchecked Sendable {
             let start = indices[order[first]]
             var last = first
             while last + 1 < order.count, indices[order[last + 1]] - indices[order[last]] <= 1,
-                  indices[order[last + 1]] - start < capacity { last += 1 }
+                indices[order[last + 1]] - start < capacity
+            { last += 1 }
             let run = start ..< indices[order[last]] + 1
             let values = UnsafeMutableBufferPointer(rebasing: block[..<(run.count * stored)])
             try dataset.stored.read(rows: run, into: values)
             try check(run, UnsafeBufferPointer(values))
-            for position in order[first ... last] { place(position, values.baseAddress! + (indices[position] - start) * stored) }
+            for position in order[first ... last] {
+                place(position, values.baseAddress! + (indices[position] - start) * stored)
+            }
             first = last + 1
         }
     }
@@ -238,13 +267,15 @@ public final class SampleSource: @unchecked Sendable {
         let stored = decoder.sourceElements
         switch values {
         case .byteFile(let dataset, _):
-            let bytes = UnsafeMutableBufferPointer(start: target.assumingMemoryBound(to: UInt8.self),
-                                                   count: rows.count * stored)
+            let bytes = UnsafeMutableBufferPointer(
+                start: target.assumingMemoryBound(to: UInt8.self),
+                count: rows.count * stored)
             try dataset.stored.read(rows: rows, into: bytes)
             try check(UnsafeBufferPointer(bytes), rows, of: dataset)
         case .floatFile(let dataset, _):
-            let floats = UnsafeMutableBufferPointer(start: target.assumingMemoryBound(to: Float.self),
-                                                    count: rows.count * stored)
+            let floats = UnsafeMutableBufferPointer(
+                start: target.assumingMemoryBound(to: Float.self),
+                count: rows.count * stored)
             try dataset.stored.read(rows: rows, into: floats)
             try check(UnsafeBufferPointer(floats), rows, of: dataset)
         case .bytes, .floats: preconditionFailure("examples in memory are read one by one")
@@ -301,8 +332,10 @@ public struct SeenValues: Sendable {
 
     init?(_ scan: ValueScan, _ decoder: ExampleDecoder, _ fit: ImageFit, part: String) {
         guard scan.count > 0 else { return nil }
-        let (low, middle, high) = (decoder.decoded(scan.minimum), decoder.decoded(scan.mean),
-                                   decoder.decoded(scan.maximum))
+        let (low, middle, high) = (
+            decoder.decoded(scan.minimum), decoder.decoded(scan.mean),
+            decoder.decoded(scan.maximum)
+        )
         // Padding is of the lowest value.
         let padded = decoder.needsStage && fit == .pad ? decoder.background : nil
         let share = padded == nil ? 1 : Double(decoder.sourceElements) / Double(decoder.targetElements)

@@ -35,10 +35,14 @@ public struct Shuffle: Sendable, Equatable {
 
     /// The blocks of an epoch in their order. (Inner step 0 of the same draws mixes the examples.)
     func blockOrder(count: Int, seed: UInt64, epoch: Int) -> [Int] {
-        Draws(seed: seed, purpose: .shuffle, step: epoch, inner: 1).permutation(count: blocks(of: count)).map { Int($0) }
+        Draws(seed: seed, purpose: .shuffle, step: epoch, inner: 1).permutation(count: blocks(of: count)).map {
+            Int($0)
+        }
     }
 
-    func examples(of block: Int, count: Int) -> Range<Int> { block * self.block ..< min(count, (block + 1) * self.block) }
+    func examples(of block: Int, count: Int) -> Range<Int> {
+        block * self.block ..< min(count, (block + 1) * self.block)
+    }
 
     /// The positions in an epoch at which its windows end: the last block of a file may be a short one.
     func ends(_ blocks: [Int], count: Int) -> [Int] {

@@ -27,5 +27,7 @@ public struct StorageError: Error, Sendable, CustomStringConvertible {
     public var exitCode: Int32 { kind.rawValue }
     public var description: String { remedy.isEmpty ? message : "\(message)\n\(remedy)" }
 
-    static func badData(_ message: String, remedy: String) -> StorageError { StorageError(.badData, message, remedy: remedy) }
+    static func badData(_ message: String, remedy: String) -> StorageError {
+        StorageError(.badData, message, remedy: remedy)
+    }
 }

@@ -48,11 +48,13 @@ public enum SyntheticKind: String, Sendable, CaseIterable {
 
     public var mixture: Mixture { Mixture(modes: modes, deviation: deviation) }
 
-    /// `count` points, one after another; point i belongs to mode i mod the number of modes, so that all are equally frequent.
+    /// `count` points, one after another; point i belongs to mode i mod the number of modes, so that all are equally
+    /// frequent.
     public func points(count: Int, seed: UInt64) -> (samples: [Float], labels: [Int]) {
         let modes = modes, dimension = dimension
         let noise = FloatBuffer(count: count * dimension)
-        Draws(seed: seed, purpose: .synthetic, step: 0).fillNormal(noise.values, samples: count, deviation: Float(deviation))
+        Draws(seed: seed, purpose: .synthetic, step: 0).fillNormal(
+            noise.values, samples: count, deviation: Float(deviation))
         let labels = (0 ..< count).map { $0 % modes.count }
         var samples = noise.values.array
         for (point, label) in labels.enumerated() {
@@ -65,9 +67,13 @@ public enum SyntheticKind: String, Sendable, CaseIterable {
     public func write(to path: String, count: Int, seed: UInt64, replacing: Bool = false) throws(StorageError) {
         let (samples, labels) = points(count: count, seed: seed)
         let description = DatasetDescription(
-            name: rawValue, source: "gan-dist data synthetic \(rawValue) --count \(count) --seed \(seed)", license: "CC0-1.0",
+            name: rawValue, source: "gan-dist data synthetic \(rawValue) --count \(count) --seed \(seed)",
+            license: "CC0-1.0",
             dimensions: [count, dimension], element: .float32, range: nil,
-            attributes: [("modes", .doubles(modes.flatMap { $0 })), ("deviation", .double(deviation)), ("seed", .string("\(seed)"))])
+            attributes: [
+                ("modes", .doubles(modes.flatMap { $0 })), ("deviation", .double(deviation)),
+                ("seed", .string("\(seed)")),
+            ])
         try DatasetWriter.write(path, description, replacing: replacing) { (writer) throws(StorageError) in
             try writer.append(samples)
             writer.labels = labels

@@ -58,13 +58,17 @@ final class WorkerThread: @unchecked Sendable {
 
     /// Nil where the system gives no thread (a limit on processes).
     init?(_ body: @escaping @Sendable () -> Void) {
-        final class Body { let run: @Sendable () -> Void; init(_ run: @escaping @Sendable () -> Void) { self.run = run } }
+        final class Body {
+            let run: @Sendable () -> Void; init(_ run: @escaping @Sendable () -> Void) { self.run = run }
+        }
         let argument = Unmanaged.passRetained(Body(body))
-        let code = pthread_create(&thread, nil, { argument in
-            guard let argument else { return nil }
-            Unmanaged<Body>.fromOpaque(argument).takeRetainedValue().run()
-            return nil
-        }, argument.toOpaque())
+        let code = pthread_create(
+            &thread, nil,
+            { argument in
+                guard let argument else { return nil }
+                Unmanaged<Body>.fromOpaque(argument).takeRetainedValue().run()
+                return nil
+            }, argument.toOpaque())
         guard code == 0 else {
             argument.release()
             return nil

@@ -14,7 +14,8 @@ public struct TraceArray: Sendable {
     let values: Values
 
     public init(_ path: String, _ dimensions: [Int], _ values: [Float]) {
-        precondition(dimensions.reduce(1, *) == values.count, "\(path): \(values.count) values for the dimensions \(dimensions)")
+        precondition(
+            dimensions.reduce(1, *) == values.count, "\(path): \(values.count) values for the dimensions \(dimensions)")
         (self.path, self.dimensions, self.values) = (path, dimensions, .floats(values))
     }
 
@@ -27,8 +28,8 @@ public struct TraceArray: Sendable {
     }
 }
 
-/// A file of named arrays that grows step by step, for comparing with another implementation. Between two calls it is closed, so
-/// that a run which is killed leaves all finished steps readable.
+/// A file of named arrays that grows step by step, for comparing with another implementation. Between two calls it is
+/// closed, so that a run which is killed leaves all finished steps readable.
 public final class TraceWriter {
     public let path: String
 

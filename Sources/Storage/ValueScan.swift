@@ -38,8 +38,9 @@ struct ValueScan {
             // A value that is not a number makes the sum one, too.
             guard total.isFinite else {
                 let bad = values[start ..< start + elements].first { !$0.isFinite } ?? .nan
-                throw .badData("\(label) has the value \(bad) in example \(first + start / elements).",
-                               remedy: "Remove or repair the examples that are not finite numbers.")
+                throw .badData(
+                    "\(label) has the value \(bad) in example \(first + start / elements).",
+                    remedy: "Remove or repair the examples that are not finite numbers.")
             }
             try take(Double(low), Double(high), total, under, over, example: first + start / elements)
         }
@@ -69,7 +70,8 @@ struct ValueScan {
     ) throws(StorageError) {
         if let declared {
             guard ValueRange.holds(declared, low, high) else {
-                throw .badData("""
+                throw .badData(
+                    """
                     \(label) has values from \(low) to \(high) in example \(example), \
                     outside its range [\(declared.lowerBound), \(declared.upperBound)].
                     """, remedy: "Correct the attribute range, or the values.")
@@ -115,8 +117,9 @@ extension Dataset {
 
     /// What decides which values are black and white.
     func rules(given: ClosedRange<Double>?) -> RangeRules {
-        RangeRules(label: stored.label, path: name, type: stored.type, attribute: attributeRange, given: given,
-                   options: options)
+        RangeRules(
+            label: stored.label, path: name, type: stored.type, attribute: attributeRange, given: given,
+            options: options)
     }
 
     /// A scan of values that are checked against the file's range, or counted where they leave the `given` one.

@@ -19,8 +19,9 @@ final class WindowReader: @unchecked Sendable {
         let loader = try WindowLoader(source, order)
         self.loader = loader
         guard let thread = WorkerThread({ loader.run() }) else {
-            throw StorageError(.inputOutput, "The system gives no thread to read data with.",
-                               remedy: "Raise the limit (ulimit -u).")
+            throw StorageError(
+                .inputOutput, "The system gives no thread to read data with.",
+                remedy: "Raise the limit (ulimit -u).")
         }
         self.thread = thread
         stage = .allocate(capacity: source.storedElements)
@@ -74,7 +75,9 @@ private struct WindowContents {
 
     func example(_ index: Int) -> UnsafeRawPointer {
         let (block, rest) = index.quotientAndRemainder(dividingBy: self.block)
-        guard let place = places[block] else { preconditionFailure("example \(index) of a block that its window lacks") }
+        guard let place = places[block] else {
+            preconditionFailure("example \(index) of a block that its window lacks")
+        }
         return UnsafeRawPointer(base + (place * self.block + rest) * exampleBytes)
     }
 }
@@ -107,9 +110,10 @@ private final class WindowLoader: @unchecked Sendable {
         let examples = blocks == 1 ? min(shuffle.block, order.count) : blocks * shuffle.block
         let (bytes, overflow) = examples.multipliedReportingOverflow(by: source.storedBytes)
         guard !overflow, let first = malloc(bytes), let second = malloc(bytes) else {
-            throw StorageError(.inputOutput,
-                               "No memory for two shuffle windows of \(blocks) blocks of \(shuffle.block) examples.",
-                               remedy: "Give the job more memory, or start a run with a smaller data.memory_limit.")
+            throw StorageError(
+                .inputOutput,
+                "No memory for two shuffle windows of \(blocks) blocks of \(shuffle.block) examples.",
+                remedy: "Give the job more memory, or start a run with a smaller data.memory_limit.")
         }
         memory = [first, second]
         slots = memory.map { base in
@@ -126,8 +130,10 @@ private final class WindowLoader: @unchecked Sendable {
             monitor.signalAll()
             monitor.wait { slots[number % 2].window != number && !isStopped }
             guard !isStopped else {
-                return .failure(StorageError(.inputOutput, "The reader of the data was stopped.",
-                                             remedy: "Start the job again."))
+                return .failure(
+                    StorageError(
+                        .inputOutput, "The reader of the data was stopped.",
+                        remedy: "Start the job again."))
             }
             guard let failure = slots[number % 2].failure else { return .success(slots[number % 2].contents) }
             slots[number % 2].failure = nil

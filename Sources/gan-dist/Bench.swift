@@ -5,7 +5,9 @@ import Foundation
 
 struct Bench: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "bench", abstract: "Measure this machine: training steps, the exchange of gradients, the reader; and predict larger ones.",
+        commandName: "bench",
+        abstract:
+            "Measure this machine: training steps, the exchange of gradients, the reader; and predict larger ones.",
         discussion: "Example:\n  mpirun -n 2 gan-dist bench step --preset dcgan-32 --batch 64 --json",
         subcommands: [Step.self, AllReduce.self, Data.self, Scaling.self])
 
@@ -15,7 +17,8 @@ struct Bench: ParsableCommand {
         @Option(help: ArgumentHelp("A configuration file in its place; its data are not read.", valueName: "FILE.yaml"))
         var config: String?
         @Option(help: "Examples in a global minibatch.") var batch: String?
-        @Option(help: ArgumentHelp("Any value of the configuration; may be repeated.", valueName: "key.path=value")) var set: [String] = []
+        @Option(help: ArgumentHelp("Any value of the configuration; may be repeated.", valueName: "key.path=value"))
+        var set: [String] = []
 
         func validate() throws {
             if preset != nil, config != nil { throw ValidationError("--preset and --config exclude each other.") }
@@ -26,7 +29,8 @@ struct Bench: ParsableCommand {
             let parts = try communicator.decidedByRoot {
                 var settings = try set.map { try Setting($0) }
                 if let batch { settings.append(Setting("--batch", "training.batch", batch)) }
-                let tree = try config.map { try ConfigurationTree(file: $0, settings) }
+                let tree =
+                    try config.map { try ConfigurationTree(file: $0, settings) }
                     ?? ConfigurationTree(preset: preset ?? "dcgan-32", settings)
                 let configuration = try Configuration(tree: tree)
                 return [configuration.yaml, configuration.source].joined(separator: "\u{1F}")
@@ -37,7 +41,8 @@ struct Bench: ParsableCommand {
 
     struct Step: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Alternation steps of a preset, or of your own configuration, on random data, by phase and by layer.",
+            abstract:
+                "Alternation steps of a preset, or of your own configuration, on random data, by phase and by layer.",
             discussion: "Example:\n  mpirun -n 2 gan-dist bench step --config mine.yaml --batch 64 --steps 10")
         @OptionGroup var work: Work
         @Option(help: "Steps that are counted, after three that are not.") var steps = 10
@@ -52,7 +57,8 @@ struct Bench: ParsableCommand {
             let (work, count, withLayers, asJSON) = (work, steps, layers, json)
             Job.run { communicator in
                 let configuration = try work.configuration(communicator)
-                let benchmark = try StepBenchmark(configuration, steps: count, layers: withLayers, communicator: communicator)
+                let benchmark = try StepBenchmark(
+                    configuration, steps: count, layers: withLayers, communicator: communicator)
                 if communicator.rank == 0 { print(asJSON ? try jsonText(benchmark) : benchmark.table) }
                 return 0
             }
@@ -87,15 +93,19 @@ struct Bench: ParsableCommand {
         @Option(help: "The dataset's path in the file; default /images or /samples.") var dataset: String?
         @Option(help: "Examples in a global minibatch.") var batch = 64
         @Option(help: "Minibatches that are counted, after two that are not.") var minibatches = 200
-        @Option(help: ArgumentHelp("Read as a run with this data.memory_limit does, such as 1GB; without it from memory and from the file.",
-                                   valueName: "bytes")) var memoryLimit: String?
+        @Option(
+            help: ArgumentHelp(
+                "Read as a run with this data.memory_limit does, such as 1GB; without it from memory and from the "
+                    + "file.",
+                valueName: "bytes")) var memoryLimit: String?
         @Flag(help: "As JSON.") var json = false
 
         func validate() throws {
             try check("--batch", batch, 1 ... 1 << 24)
             try check("--minibatches", minibatches, 1 ... 1_000_000_000)
             if let memoryLimit, ByteCount.parse(memoryLimit) == nil {
-                throw ValidationError("--memory-limit '\(memoryLimit)' is not a number of bytes, such as 4GB or 512MiB.")
+                throw ValidationError(
+                    "--memory-limit '\(memoryLimit)' is not a number of bytes, such as 4GB or 512MiB.")
             }
         }
 
@@ -103,8 +113,9 @@ struct Bench: ParsableCommand {
             let (path, name, examples, count, asJSON) = (file, dataset, batch, minibatches, json)
             let limit = memoryLimit.flatMap(ByteCount.parse)
             Job.run { communicator in
-                let benchmark = try DataBenchmark(file: path, dataset: name, batch: examples, minibatches: count,
-                                                  memoryLimit: limit, communicator: communicator)
+                let benchmark = try DataBenchmark(
+                    file: path, dataset: name, batch: examples, minibatches: count,
+                    memoryLimit: limit, communicator: communicator)
                 if communicator.rank == 0 { print(asJSON ? try jsonText(benchmark) : benchmark.table) }
                 return 0
             }
@@ -115,7 +126,8 @@ struct Bench: ParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Predict steps on 8 to 512 ranks from what the ranks at hand take.",
             discussion: """
-                Start all ranks on one node, whose shared memory is then measured, or one rank on each of several nodes: then the network is.
+                Start all ranks on one node, whose shared memory is then measured, or one rank on each of several \
+                nodes: then the network is.
                 Example:
                   mpirun -n 2 gan-dist bench scaling --preset dcgan-32 --cores-per-node 8 --bandwidth 10 --latency 50
                 """)
@@ -129,17 +141,24 @@ struct Bench: ParsableCommand {
         func validate() throws {
             try check("--steps", steps, 1 ... 1_000_000_000)
             if let coresPerNode { try check("--cores-per-node", coresPerNode, 1 ... 1_000_000) }
-            if let bandwidth, !(bandwidth > 0 && bandwidth.isFinite) { throw ValidationError("--bandwidth must be above 0.") }
-            if let latency, !(latency >= 0 && latency.isFinite) { throw ValidationError("--latency must be at least 0.") }
+            if let bandwidth, !(bandwidth > 0 && bandwidth.isFinite) {
+                throw ValidationError("--bandwidth must be above 0.")
+            }
+            if let latency, !(latency >= 0 && latency.isFinite) {
+                throw ValidationError("--latency must be at least 0.")
+            }
             if latency != nil, bandwidth == nil { throw ValidationError("--latency needs --bandwidth.") }
         }
 
         func run() throws {
             let (work, count, cores, asJSON) = (work, steps, coresPerNode, json)
-            let network = bandwidth.map { ScalingModel.Link(latency: (latency ?? 50) * 1e-6, bytesPerSecond: $0 * 1e9 / 8) }
+            let network = bandwidth.map {
+                ScalingModel.Link(latency: (latency ?? 50) * 1e-6, bytesPerSecond: $0 * 1e9 / 8)
+            }
             Job.run { communicator in
                 let configuration = try work.configuration(communicator)
-                let benchmark = try ScalingBenchmark(configuration, steps: count, ranksOfNode: cores, network: network, communicator: communicator)
+                let benchmark = try ScalingBenchmark(
+                    configuration, steps: count, ranksOfNode: cores, network: network, communicator: communicator)
                 if communicator.rank == 0 { print(asJSON ? try jsonText(benchmark) : benchmark.table) }
                 return 0
             }

@@ -11,7 +11,8 @@ struct CheckpointCommand: ParsableCommand {
 
     struct Info: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "What a checkpoint holds.", discussion: "Example:\n  gan-dist checkpoint info runs/clothes/checkpoints/latest --json")
+            abstract: "What a checkpoint holds.",
+            discussion: "Example:\n  gan-dist checkpoint info runs/clothes/checkpoints/latest --json")
         @Argument(help: "A checkpoint file, or the folder of a run for its newest.") var file: String
         @Flag(help: "As JSON.") var json = false
 
@@ -21,8 +22,13 @@ struct CheckpointCommand: ParsableCommand {
             if json {
                 var object: [String: Any] = ["file": checkpoint.path]
                 for (name, value) in contents.attributes { object[name] = value.json }
-                object["arrays"] = contents.arrays.map { ["path": $0.path, "shape": $0.dimensions, "layout": $0.layout] as [String: Any] }
-                print(String(decoding: try JSONSerialization.data(withJSONObject: object, options: [.prettyPrinted, .sortedKeys]), as: UTF8.self))
+                object["arrays"] = contents.arrays.map {
+                    ["path": $0.path, "shape": $0.dimensions, "layout": $0.layout] as [String: Any]
+                }
+                print(
+                    String(
+                        decoding: try JSONSerialization.data(
+                            withJSONObject: object, options: [.prettyPrinted, .sortedKeys]), as: UTF8.self))
                 return
             }
             print(checkpoint.path)
@@ -34,7 +40,8 @@ struct CheckpointCommand: ParsableCommand {
 
     struct Verify: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Check a checkpoint's length and SHA-256.", discussion: "Example:\n  gan-dist checkpoint verify runs/clothes/checkpoints/step-00001000.h5")
+            abstract: "Check a checkpoint's length and SHA-256.",
+            discussion: "Example:\n  gan-dist checkpoint verify runs/clothes/checkpoints/step-00001000.h5")
         @Argument(help: "A checkpoint file.") var file: String
 
         func run() throws {
@@ -46,12 +53,14 @@ struct CheckpointCommand: ParsableCommand {
     struct Diff: ParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Compare two checkpoints bit by bit: exit code 0 same, 1 different.",
-            discussion: "Example:\n  gan-dist checkpoint diff a/checkpoints/step-00000100.h5 b/checkpoints/step-00000100.h5")
+            discussion:
+                "Example:\n  gan-dist checkpoint diff a/checkpoints/step-00000100.h5 b/checkpoints/step-00000100.h5")
         @Argument(help: "A checkpoint file, or the folder of a run for its newest.") var first: String
         @Argument(help: "Another.") var second: String
 
         func run() throws {
-            let differences = CheckpointDiff.run(try Checkpoint.read(first).contents, try Checkpoint.read(second).contents)
+            let differences = CheckpointDiff.run(
+                try Checkpoint.read(first).contents, try Checkpoint.read(second).contents)
             for difference in differences { print(difference) }
             print(differences.isEmpty ? "the same training state, bit by bit" : "\(differences.count) differences")
             if !differences.isEmpty { throw ArgumentParser.ExitCode(1) }

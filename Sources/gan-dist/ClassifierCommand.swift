@@ -5,14 +5,16 @@ import Evaluation
 struct ClassifierCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "classifier", abstract: "The classifier whose features evaluate compares images by.",
-        discussion: "Example:\n  gan-dist classifier train --data data/fashion-mnist.h5 --out data/classifier.h5", subcommands: [Train.self])
+        discussion: "Example:\n  gan-dist classifier train --data data/fashion-mnist.h5 --out data/classifier.h5",
+        subcommands: [Train.self])
 
     struct Train: ParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Train it on images with labels.",
             discussion: """
                 Example:
-                  mpirun -n 2 gan-dist classifier train --data data/fashion-mnist.h5 --held-out data/fashion-mnist-test.h5 --out data/classifier.h5
+                  mpirun -n 2 gan-dist classifier train --data data/fashion-mnist.h5 --held-out \
+                  data/fashion-mnist-test.h5 --out data/classifier.h5
                 """)
         @Option(help: ArgumentHelp("Images with labels.", valueName: "FILE.h5")) var data: String
         @Option(help: ArgumentHelp("Others, to count its accuracy on.", valueName: "FILE.h5")) var heldOut: String?
@@ -27,7 +29,8 @@ struct ClassifierCommand: ParsableCommand {
         }
 
         func run() throws {
-            let training = ClassifierTraining(data: data, heldOut: heldOut, dataset: dataset, epochs: epochs, seed: seed)
+            let training = ClassifierTraining(
+                data: data, heldOut: heldOut, dataset: dataset, epochs: epochs, seed: seed)
             Job.run { [out] communicator in
                 try training.run(to: out, EvaluationContext(communicator, Console(speaks: communicator.rank == 0)))
                 return 0

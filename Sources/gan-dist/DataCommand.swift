@@ -12,14 +12,19 @@ struct DataCommand: ParsableCommand {
     struct Import: ParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Turn image files of other forms into an HDF5 dataset.",
-            discussion: "Example:\n  gan-dist data import idx --images train-images-idx3-ubyte.gz --labels train-labels-idx1-ubyte.gz --out mnist.h5",
+            discussion:
+                "Example:\n  gan-dist data import idx --images train-images-idx3-ubyte.gz --labels "
+                + "train-labels-idx1-ubyte.gz --out mnist.h5",
             subcommands: [IDX.self, CIFAR10.self, CIFAR100.self, Folder.self, HDF5.self, NPY.self, Fashion.self])
     }
 
     struct IDX: ParsableCommand {
         static let configuration = CommandConfiguration(
             commandName: "idx", abstract: "IDX files, as of MNIST, plain or gzip.",
-            discussion: "Example:\n  gan-dist data import idx --images train-images-idx3-ubyte.gz --labels train-labels-idx1-ubyte.gz --size 32 --out mnist.h5")
+            discussion:
+                "Example:\n  gan-dist data import idx --images train-images-idx3-ubyte.gz --labels "
+                + "train-labels-idx1-ubyte.gz --size 32 --out mnist.h5"
+        )
         @Option(help: "The images.") var images: String
         @Option(help: "Their labels.") var labels: String?
         @Option(help: "Put each image in the middle of a square of this many pixels.") var size: Int?
@@ -27,7 +32,8 @@ struct DataCommand: ParsableCommand {
 
         func run() throws {
             let name = URL(fileURLWithPath: images).deletingPathExtension().lastPathComponent
-            try IDXImport.run(images: images, labels: labels, size: size, name: name, source: images, license: "unknown", to: out)
+            try IDXImport.run(
+                images: images, labels: labels, size: size, name: name, source: images, license: "unknown", to: out)
             print(try DatasetInfo(out).summary)
         }
     }
@@ -51,7 +57,8 @@ struct DataCommand: ParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Points of a known mixture of Gaussians.",
             discussion: "Example:\n  gan-dist data synthetic grid --count 100000 --seed 1 --out grid.h5")
-        @Argument(help: "The mixture: \(SyntheticKind.allCases.map(\.rawValue).joined(separator: ", ")).") var kind: SyntheticKind
+        @Argument(help: "The mixture: \(SyntheticKind.allCases.map(\.rawValue).joined(separator: ", ")).") var kind:
+            SyntheticKind
         @Option(help: "How many points.") var count = 100_000
         @Option(help: "What the points follow from.") var seed: UInt64 = 1
         @Option(help: "The HDF5 file to write.") var out: String
@@ -77,7 +84,8 @@ struct DataCommand: ParsableCommand {
 
     struct Verify: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Read a whole dataset and check every value.", discussion: "Example:\n  gan-dist data verify data/fashion-mnist.h5")
+            abstract: "Read a whole dataset and check every value.",
+            discussion: "Example:\n  gan-dist data verify data/fashion-mnist.h5")
         @Argument(help: "An HDF5 file.") var file: String
         @Option(help: "The dataset's path in the file; default /images or /samples.") var dataset: String?
 
@@ -102,8 +110,9 @@ extension DatasetInfo {
         lines.append(String(format: "values   %g … %g, mean %g", minimum, maximum, mean))
         lines += rangeLines
         if let labels {
-            lines.append("labels   " + labels.prefix(20).map { "\($0.label): \($0.count)" }.joined(separator: ", ")
-                + (labels.count > 20 ? ", … (\(labels.count) different ones)" : ""))
+            lines.append(
+                "labels   " + labels.prefix(20).map { "\($0.label): \($0.count)" }.joined(separator: ", ")
+                    + (labels.count > 20 ? ", … (\(labels.count) different ones)" : ""))
         }
         if let labelProblem { lines.append("labels   not usable: \(labelProblem.message) \(labelProblem.remedy)") }
         return lines.joined(separator: "\n")
@@ -121,8 +130,10 @@ extension DatasetInfo {
             }
             return String(format: "%.4g … %.4g, mean %.4g", scaled[0], scaled[2], scaled[1])
         }
-        return ["range    \(ValueRange.text(range.bounds)) \(range.origin)",
-                "D sees   \(seen(0, 1)) where the generator ends in sigmoid; else \(seen(-1, 1))"]
+        return [
+            "range    \(ValueRange.text(range.bounds)) \(range.origin)",
+            "D sees   \(seen(0, 1)) where the generator ends in sigmoid; else \(seen(-1, 1))",
+        ]
             + (range.warning.map { ["warning  \($0)"] } ?? [])
     }
 }

@@ -20,7 +20,10 @@ struct AmountOptions: ParsableArguments {
         if count != nil, share != nil { throw ValidationError("Give --count or --share, not both.") }
         if let count, count < 1 { throw ValidationError("--count must be at least 1.") }
         if let share,
-           !(share > 0 && share <= 1) { throw ValidationError("--share \(share) is not above 0 and at most 1.") }
+            !(share > 0 && share <= 1)
+        {
+            throw ValidationError("--share \(share) is not above 0 and at most 1.")
+        }
     }
 
     var amount: DatasetTools.Amount? { count.map { .count($0) } ?? share.map { .share($0) } }
@@ -31,7 +34,8 @@ extension DataCommand {
         static let configuration = CommandConfiguration(
             abstract: "Part of a dataset, as a dataset.",
             discussion: """
-                Which examples follows from --seed alone; they stay in the order of the file. Labels, other arrays with a row for each example, and
+                Which examples follows from --seed alone; they stay in the order of the file. Labels, other arrays \
+                with a row for each example, and
                 attributes are kept.
                 Example:
                   gan-dist data subset data/fashion-mnist.h5 --classes 1,9 --count 2000 --out boots-and-trousers.h5
@@ -51,7 +55,10 @@ extension DataCommand {
 
         func validate() throws {
             if amount.amount == nil,
-               classes == nil { throw ValidationError("Say which part: --count, --share or --classes.") }
+                classes == nil
+            {
+                throw ValidationError("Say which part: --count, --share or --classes.")
+            }
             if let labels, labels.isEmpty {
                 throw ValidationError("--classes '\(classes ?? "")' is not a list of labels, such as 2,3,4.")
             }
@@ -59,8 +66,9 @@ extension DataCommand {
 
         func run() throws {
             let notes = Notes()
-            try DatasetTools.subset(file, dataset: dataset, amount: amount.amount, classes: labels, seed: seed, to: out,
-                                    note: notes.leftOut)
+            try DatasetTools.subset(
+                file, dataset: dataset, amount: amount.amount, classes: labels, seed: seed, to: out,
+                note: notes.leftOut)
             try notes.summary(out)
         }
     }
@@ -87,9 +95,10 @@ extension DataCommand {
 
         func run() throws {
             let notes = Notes()
-            try DatasetTools.split(file, dataset: dataset, amount: amount.amount ?? .share(0.1), seed: seed, to: out,
-                                   heldOut: heldOut,
-                                   note: notes.leftOut)
+            try DatasetTools.split(
+                file, dataset: dataset, amount: amount.amount ?? .share(0.1), seed: seed, to: out,
+                heldOut: heldOut,
+                note: notes.leftOut)
             try notes.summary(out)
             try notes.summary(heldOut)
         }
@@ -97,7 +106,9 @@ extension DataCommand {
 
     struct Concat: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Several datasets as one, in the order given; one alone is rewritten in small chunks, which are read fast.",
+            abstract:
+                "Several datasets as one, in the order given; one alone is rewritten in small chunks, which are read "
+                + "fast.",
             discussion: "Example:\n  gan-dist data concat part-1.h5 part-2.h5 --out whole.h5")
         @Argument(help: "HDF5 files with examples of one shape, type and range.") var files: [String]
         @Option(help: "The dataset's path in the files; default /images or /samples.") var dataset: String?

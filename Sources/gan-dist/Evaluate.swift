@@ -9,25 +9,36 @@ struct Evaluate: ParsableCommand {
             Measures: \(Metric.allCases.map(\.rawValue).joined(separator: ", ")); without --metrics all that fit.
             Example:
               gan-dist data import fashion-mnist --part test --out data/fashion-mnist-test.h5
-              mpirun -n 8 gan-dist evaluate runs/clothes --data data/fashion-mnist.h5 --held-out data/fashion-mnist-test.h5 --json
+              mpirun -n 8 gan-dist evaluate runs/clothes --data data/fashion-mnist.h5 --held-out \
+              data/fashion-mnist-test.h5 --json
             """)
 
     @Argument(help: "A checkpoint file, or the folder of a run for its newest.") var checkpoint: String?
-    @Option(help: ArgumentHelp("Judge these examples in place of a checkpoint's.", valueName: "FILE.h5")) var samples: String?
-    @Option(help: ArgumentHelp("The training data; default: what the checkpoint was trained on.", valueName: "FILE.h5")) var data: String?
-    @Option(help: ArgumentHelp("Examples of the same kind that were not trained on.", valueName: "FILE.h5")) var heldOut: String?
+    @Option(help: ArgumentHelp("Judge these examples in place of a checkpoint's.", valueName: "FILE.h5")) var samples:
+        String?
+    @Option(help: ArgumentHelp("The training data; default: what the checkpoint was trained on.", valueName: "FILE.h5"))
+    var data: String?
+    @Option(help: ArgumentHelp("Examples of the same kind that were not trained on.", valueName: "FILE.h5"))
+    var heldOut: String?
     @Option(help: "The examples' path in these files; default: the run's data.dataset, else /images or /samples.")
     var dataset: String?
-    @Option(help: ArgumentHelp("What gan-dist classifier train made, for the scores by a classifier.", valueName: "FILE.h5")) var classifier: String?
+    @Option(
+        help: ArgumentHelp("What gan-dist classifier train made, for the scores by a classifier.", valueName: "FILE.h5")
+    ) var classifier: String?
     @Option(help: ArgumentHelp("The measures, with commas between.", valueName: "a,b,…")) var metrics: String?
     @Option(help: "How many examples to judge; default 10000, for modes 2500.") var count: Int?
     @Option(help: "What the latents and all choices follow from.") var seed: UInt64 = 1
-    @Option(help: ArgumentHelp("Draw D and the optimal D of one-dimensional data (game).", valueName: "FILE.svg")) var figure: String?
+    @Option(help: ArgumentHelp("Draw D and the optimal D of one-dimensional data (game).", valueName: "FILE.svg"))
+    var figure: String?
     @Flag(help: "Print JSON, one object a measure, and nothing else.") var json = false
 
     func validate() throws {
-        if (checkpoint == nil) == (samples == nil) { throw ValidationError("Name either a checkpoint or --samples FILE.h5.") }
-        if let count, !(2 ... 10_000_000).contains(count) { throw ValidationError("--count \(count) is not within 2 … 10000000.") }
+        if (checkpoint == nil) == (samples == nil) {
+            throw ValidationError("Name either a checkpoint or --samples FILE.h5.")
+        }
+        if let count, !(2 ... 10_000_000).contains(count) {
+            throw ValidationError("--count \(count) is not within 2 … 10000000.")
+        }
     }
 
     func run() throws {
@@ -49,10 +60,12 @@ struct Evaluate: ParsableCommand {
 struct Nearest: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Draw a generator's samples beside the training images nearest to them.",
-        discussion: "Example:\n  gan-dist nearest runs/clothes --data data/fashion-mnist.h5 --count 10 --out nearest.png")
+        discussion:
+            "Example:\n  gan-dist nearest runs/clothes --data data/fashion-mnist.h5 --count 10 --out nearest.png")
 
     @Argument(help: "A checkpoint file, or the folder of a run for its newest.") var checkpoint: String
-    @Option(help: ArgumentHelp("The training data; default: what the checkpoint was trained on.", valueName: "FILE.h5")) var data: String?
+    @Option(help: ArgumentHelp("The training data; default: what the checkpoint was trained on.", valueName: "FILE.h5"))
+    var data: String?
     @Option(help: "The examples' path in that file; default: the run's data.dataset, else /images or /samples.")
     var dataset: String?
     @Option(help: "How many samples, one a row.") var count = 10
@@ -69,7 +82,8 @@ struct Nearest: ParsableCommand {
         (request.checkpoint, request.data, request.count, request.seed) = (checkpoint, data, count, seed)
         request.dataset = dataset
         Job.run { [request, out] communicator in
-            try NearestSheet.write(request, to: out, EvaluationContext(communicator, Console(speaks: communicator.rank == 0)))
+            try NearestSheet.write(
+                request, to: out, EvaluationContext(communicator, Console(speaks: communicator.rank == 0)))
             return 0
         }
     }

@@ -16,7 +16,8 @@ struct Export: ParsableCommand {
         abstract: "Write a checkpoint's generator, or the parameters of both networks, for other programs.",
         discussion: """
             onnx: the generator; its input is `latents` [N, Z], its output examples as `sample` writes them.
-            safetensors: the arrays of both networks under their names in the checkpoint, their dimensions named in the metadata; train --initial reads them.
+            safetensors: the arrays of both networks under their names in the checkpoint, their dimensions named in \
+            the metadata; train --initial reads them.
             Example:
               gan-dist export runs/clothes --format onnx --out clothes.onnx
             """)
@@ -30,7 +31,8 @@ struct Export: ParsableCommand {
         let checkpoint = try Checkpoint.read(checkpoint) { console.warn($0) }
         switch format {
         case .onnx: try WholeFile.write(ONNXExport.model(of: GeneratorModel(checkpoint)), to: out)
-        case .safetensors: try SafeTensors.write(out, checkpoint.contents.arrays.filter { !$0.path.hasPrefix("optimizer/") })
+        case .safetensors:
+            try SafeTensors.write(out, checkpoint.contents.arrays.filter { !$0.path.hasPrefix("optimizer/") })
         }
         console.say("step \(checkpoint.contents.step) in \(out)")
     }

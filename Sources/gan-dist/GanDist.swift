@@ -11,13 +11,17 @@ struct GanDist: ParsableCommand {
         discussion: """
             Exit codes: 0 done, 64 usage, 65 bad data, 66 missing file, 70 internal, 73 cannot create, 74 input/output,
             75 stopped with a checkpoint, 78 bad configuration, 80 diverged.
-            Environment: GAN_DIST_START_LIMIT, seconds that the libraries and MPI have to start; 60 on one node, else 300.
+            Environment: GAN_DIST_START_LIMIT, seconds that the libraries and MPI have to start; 60 on one node, else \
+            300.
 
             Example:
               mpirun -n 8 gan-dist train          trains the built-in ring of 8 Gaussians
             """,
         version: Program.version,
-        subcommands: [Train.self, Presets.self, DataCommand.self, Sample.self, Interpolate.self, Evaluate.self, Nearest.self, ClassifierCommand.self, ReportCommand.self, Export.self, CheckpointCommand.self, Bench.self])
+        subcommands: [
+            Train.self, Presets.self, DataCommand.self, Sample.self, Interpolate.self, Evaluate.self, Nearest.self,
+            ClassifierCommand.self, ReportCommand.self, Export.self, CheckpointCommand.self, Bench.self,
+        ])
 
     /// Parses and runs; of the ranks of a job only the first says what is wrong with the command line.
     static func main() {
@@ -25,7 +29,9 @@ struct GanDist: ParsableCommand {
         DatasetInspection.enable()
         // A file that meets a limit of size (ulimit -f) is an error of its writer's, not a signal.
         signal(SIGXFSZ, SIG_IGN)
-        let isFirst = (ProcessInfo.processInfo.environment["OMPI_COMM_WORLD_RANK"] ?? ProcessInfo.processInfo.environment["PMIX_RANK"] ?? "0") == "0"
+        let isFirst =
+            (ProcessInfo.processInfo.environment["OMPI_COMM_WORLD_RANK"] ?? ProcessInfo.processInfo.environment[
+                "PMIX_RANK"] ?? "0") == "0"
         do {
             try refuseEmpty(CommandLine.arguments.dropFirst())
             var command = try parseAsRoot(joiningNegativeNumbers(CommandLine.arguments.dropFirst()))
@@ -35,7 +41,7 @@ struct GanDist: ParsableCommand {
             guard let failure = StandardOutput.failure() else { Foundation.exit(code.rawValue) }
             Job.report(failure, rank: nil)
             Foundation.exit(failure.code.rawValue)
-        } catch where !isArgumentParsers(error) {
+        } catch  where !isArgumentParsers(error) {
             let failure = Failure.of(error)
             Job.report(failure, rank: nil)
             Foundation.exit(failure.code.rawValue)
@@ -58,7 +64,8 @@ struct GanDist: ParsableCommand {
     /// itself.
     private static func refuseEmpty(_ arguments: ArraySlice<String>) throws {
         guard arguments.first != "train", let empty = arguments.firstIndex(of: "") else { return }
-        let option = arguments[..<empty].last.map { $0.hasPrefix("-") ? $0 : "an argument after '\($0)'" } ?? "the command"
+        let option =
+            arguments[..<empty].last.map { $0.hasPrefix("-") ? $0 : "an argument after '\($0)'" } ?? "the command"
         throw ValidationError("\(option) is empty.")
     }
 
@@ -66,7 +73,8 @@ struct GanDist: ParsableCommand {
     private static func joiningNegativeNumbers(_ arguments: ArraySlice<String>) -> [String] {
         arguments.reduce(into: []) { joined, argument in
             if argument.hasPrefix("-"), argument.dropFirst().first.map({ $0.isNumber || $0 == "." }) == true,
-               let option = joined.last, option.hasPrefix("-"), option != "--", !option.contains("=") {
+                let option = joined.last, option.hasPrefix("-"), option != "--", !option.contains("=")
+            {
                 joined[joined.count - 1] = "\(option)=\(argument)"
             } else {
                 joined.append(argument)
@@ -85,17 +93,23 @@ struct GanDist: ParsableCommand {
         return lines.joined(separator: "\n")
     }
 
-    /// A help text with its example, which the argument parser puts before the options and wraps, at its end and as it was written.
+    /// A help text with its example, which the argument parser puts before the options and wraps, at its end and as
+    /// it was written.
     private static func exampleLast(_ help: String, unwrapped: String) -> String {
         func example(_ text: String) -> Range<String.Index>? {
-            guard let start = text.range(of: "Example:\n"), let end = text.range(of: "\n\n", range: start.upperBound ..< text.endIndex) else { return nil }
+            guard let start = text.range(of: "Example:\n"),
+                let end = text.range(of: "\n\n", range: start.upperBound ..< text.endIndex)
+            else { return nil }
             return start.lowerBound ..< end.upperBound
         }
         guard let wrapped = example(help), let written = example(unwrapped) else { return help }
         let rest = help[..<wrapped.lowerBound] + help[wrapped.upperBound...]
-        return [String(rest), String(unwrapped[written])].map { $0.trimmingCharacters(in: .newlines) }.joined(separator: "\n\n")
+        return [String(rest), String(unwrapped[written])].map { $0.trimmingCharacters(in: .newlines) }.joined(
+            separator: "\n\n")
     }
 
     /// Whether the argument parser made the error: wrong usage, or a request for help.
-    private static func isArgumentParsers(_ error: any Error) -> Bool { error is CleanExit || exitCode(for: error) != .failure }
+    private static func isArgumentParsers(_ error: any Error) -> Bool {
+        error is CleanExit || exitCode(for: error) != .failure
+    }
 }

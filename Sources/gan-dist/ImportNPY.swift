@@ -7,9 +7,11 @@ extension DataCommand {
         static let configuration = CommandConfiguration(
             commandName: "npy", abstract: "Arrays that NumPy saved: .npy, and .npz with their labels.",
             discussion: """
-                Integers, floating-point numbers and booleans of any size and byte order. Several files are put one after another.
+                Integers, floating-point numbers and booleans of any size and byte order. Several files are put one \
+                after another.
                 Example:
-                  gan-dist data import npy pathmnist.npz --array train_images --labels train_labels --out data/pathmnist.h5
+                  gan-dist data import npy pathmnist.npz --array train_images --labels train_labels --out \
+                  data/pathmnist.h5
                 """)
         @Argument(help: "The files.") var files: [String]
         @Option(help: "The array of .npz files that is meant.") var array: String?
@@ -22,15 +24,22 @@ extension DataCommand {
 
         func validate() throws {
             if let range,
-               HDF5.ends(range) == nil { throw ValidationError("--range '\(range)' is not two numbers, the lower first, such as 0,4095.") }
+                HDF5.ends(range) == nil
+            {
+                throw ValidationError("--range '\(range)' is not two numbers, the lower first, such as 0,4095.")
+            }
             if let size,
-               !(1 ... 4096).contains(size) { throw ValidationError("--size \(size) is not within 1 … 4096.") }
+                !(1 ... 4096).contains(size)
+            {
+                throw ValidationError("--size \(size) is not within 1 … 4096.")
+            }
         }
 
         func run() throws {
             let console = Console(speaks: true)
-            let notes = try NPYImport.run(files, array: array, labels: labels, layout: layout,
-                                          range: range.flatMap(HDF5.ends), size: size, to: out)
+            let notes = try NPYImport.run(
+                files, array: array, labels: labels, layout: layout,
+                range: range.flatMap(HDF5.ends), size: size, to: out)
             notes.forEach(console.warn)
             console.say(try DatasetInfo(out).summary)
         }

@@ -15,7 +15,9 @@ struct Interpolate: ParsableCommand {
 
     func validate() throws {
         guard (1 ... 1000).contains(rows) else { throw ValidationError("--rows \(rows) is not within 1 … 1000.") }
-        guard (2 ... 1000).contains(columns) else { throw ValidationError("--columns \(columns) is not within 2 … 1000.") }
+        guard (2 ... 1000).contains(columns) else {
+            throw ValidationError("--columns \(columns) is not within 2 … 1000.")
+        }
         guard out.hasSuffix(".png") else { throw ValidationError("--out '\(out)' must end in .png.") }
     }
 

@@ -6,14 +6,16 @@ struct ReportCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "report", abstract: "One page of HTML that shows a run, or compares several.",
         discussion: """
-            The page needs no network and no program but a browser. What evaluate --json printed is shown where it lies in the run's folder
+            The page needs no network and no program but a browser. What evaluate --json printed is shown where it \
+            lies in the run's folder
             as evaluation.json, what nearest drew as nearest.png.
             Example:
               gan-dist report runs/clothes && gan-dist report runs/k1 runs/k5 runs/k20 --out comparison.html
             """)
 
     @Argument(help: ArgumentHelp("Folders of runs.", valueName: "RUN")) var runs: [String]
-    @Option(help: ArgumentHelp("The page to write; default RUN/report.html of a single run.", valueName: "FILE.html")) var out: String?
+    @Option(help: ArgumentHelp("The page to write; default RUN/report.html of a single run.", valueName: "FILE.html"))
+    var out: String?
 
     func validate() throws {
         if runs.isEmpty { throw ValidationError("Name the folder of a run.") }

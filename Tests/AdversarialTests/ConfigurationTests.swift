@@ -47,11 +47,16 @@ import Testing
     }
 
     @Test(arguments: [
-        ("training.batch=0", "training.batch"), ("training.batch=many", "training.batch"), ("training.batch=1.5", "training.batch"),
-        ("optimizer.generator.rate=-1", "optimizer.generator.rate"), ("optimizer.generator.rate=.nan", "optimizer.generator.rate"),
-        ("optimizer.generator.rate=1e999", "optimizer.generator.rate"), ("optimizer.generator.kind=adamm", "optimizer.generator.kind"),
-        ("exchange.shards=1000", "exchange.shards"), ("seed=-1", "seed"), ("training=5", "training"), ("generator.7.dense.units=3", "generator.7"),
-        ("exchange.precision=half", "exchange.precision"), ("training.update=simultaneous", ""), ("exchange.precision=bfloat16", ""), ("latent.size=99999999999999999999", "latent.size"), ("name=../x", "name"),
+        ("training.batch=0", "training.batch"), ("training.batch=many", "training.batch"),
+        ("training.batch=1.5", "training.batch"),
+        ("optimizer.generator.rate=-1", "optimizer.generator.rate"),
+        ("optimizer.generator.rate=.nan", "optimizer.generator.rate"),
+        ("optimizer.generator.rate=1e999", "optimizer.generator.rate"),
+        ("optimizer.generator.kind=adamm", "optimizer.generator.kind"),
+        ("exchange.shards=1000", "exchange.shards"), ("seed=-1", "seed"), ("training=5", "training"),
+        ("generator.7.dense.units=3", "generator.7"),
+        ("exchange.precision=half", "exchange.precision"), ("training.update=simultaneous", ""),
+        ("exchange.precision=bfloat16", ""), ("latent.size=99999999999999999999", "latent.size"), ("name=../x", "name"),
     ]) func badValuesAreRefusedByName(setting: String, key: String) throws {
         let failure = refusal(Self.small, [setting])
         if key.isEmpty { #expect(failure == nil); return }
@@ -66,8 +71,10 @@ import Testing
     }
 
     @Test func kernelsAndStridesHaveAHeightAndAWidth() throws {
-        let image = Self.small.replacing("[{dense: {units: 8}}, relu, {dense: {units: 1}}]",
-                                         with: "[{reshape: {shape: [8, 10, 2]}}, {convolution: {channels: 3, KERNEL}}, flatten, {dense: {units: 1}}]")
+        let image = Self.small.replacing(
+            "[{dense: {units: 8}}, relu, {dense: {units: 1}}]",
+            with: "[{reshape: {shape: [8, 10, 2]}}, {convolution: {channels: 3, KERNEL}}, flatten, {dense: {units: 1}}]"
+        )
         func layer(_ settings: String) throws -> Convolution2D? {
             let configuration = try Configuration(yaml: image.replacing("KERNEL", with: settings), source: "test")
             #expect(try Configuration(yaml: configuration.yaml, source: "printed").yaml == configuration.yaml)
@@ -77,10 +84,16 @@ import Testing
         #expect(rectangular.kernel == Extent(height: 3, width: 5) && rectangular.stride == Extent(height: 2, width: 1))
         let square = try #require(try layer("kernel: 4"))
         #expect(square.kernel == 4 && square.stride == 1)
-        for bad in ["kernel: [3]", "kernel: [3, 0]", "kernel: [3, 4, 5]", "kernel: [3, x]", "kernel: 0", "kernel: 1.5", "kernel: {height: 3}", "kernel: [2000, 3]",
-                    "kernel: [[3], 4]"] {
+        for bad in [
+            "kernel: [3]", "kernel: [3, 0]", "kernel: [3, 4, 5]", "kernel: [3, x]", "kernel: 0", "kernel: 1.5",
+            "kernel: {height: 3}", "kernel: [2000, 3]",
+            "kernel: [[3], 4]",
+        ] {
             let failure = refusal(image.replacing("KERNEL", with: bad))
-            #expect(failure?.code == .badConfiguration && failure?.message.contains("discriminator.1.convolution.kernel") == true, "\(bad): \(failure?.message ?? "accepted")")
+            #expect(
+                failure?.code == .badConfiguration
+                    && failure?.message.contains("discriminator.1.convolution.kernel") == true,
+                "\(bad): \(failure?.message ?? "accepted")")
         }
     }
 
@@ -103,8 +116,10 @@ import Testing
 
     /// Unrolling is of one game only; packs must fill the batch.
     @Test(arguments: [
-        ("unrolled-ring", "objective.generator=nonSaturating", "minimax"), ("unrolled-ring", "training.update=alternating", "simultaneous"),
-        ("unrolled-ring", "objective.discriminator=mean", "sum"), ("unrolled-ring", "optimizer.discriminator.kind=sgd", "adam"),
+        ("unrolled-ring", "objective.generator=nonSaturating", "minimax"),
+        ("unrolled-ring", "training.update=alternating", "simultaneous"),
+        ("unrolled-ring", "objective.discriminator=mean", "sum"),
+        ("unrolled-ring", "optimizer.discriminator.kind=sgd", "adam"),
         ("pacgan-ring", "training.packing=3", "multiple of 3"),
     ]) func whatDoesNotFitTogetherIsRefused(preset: String, setting: String, word: String) throws {
         let failure = try #require(refusal(Preset.named(preset).yaml, [setting]))

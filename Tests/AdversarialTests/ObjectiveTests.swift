@@ -55,27 +55,33 @@ import Testing
         #expect(sigmoid(-1e4) == 0)
     }
 
-    /// At D = ½ everywhere V is −log 4 and the bound of the divergence 0 (theorem 1); a D that tells apart has more of both.
+    /// At D = ½ everywhere V is −log 4 and the bound of the divergence 0 (theorem 1); a D that tells apart has more
+    /// of both.
     @Test func equilibriumHasItsValues() {
         func odds(_ real: [Float], _ fake: [Float]) -> StepReport.LogOdds {
             let (real, fake) = (FloatBuffer(real), FloatBuffer(fake)), count = Double(real.count)
             let ofReal = LogOddsFigures(real.values, isReal: true), ofFake = LogOddsFigures(fake.values, isReal: false)
-            return .init(dReal: ofReal.probability / count, dFake: ofFake.probability / count, value: (ofReal.value + ofFake.value) / count)
+            return .init(
+                dReal: ofReal.probability / count, dFake: ofFake.probability / count,
+                value: (ofReal.value + ofFake.value) / count)
         }
         let equal = odds([0, 0, 0], [0, 0, 0])
         #expect(equal.dReal == 0.5 && equal.dFake == 0.5)
         #expect(abs(equal.value + log(4)) < 1e-15 && abs(equal.jsdBound) < 1e-15)
         let apart = odds([2, 2, 2], [-1, -1, -1])
-        #expect(abs(apart.value - (log(1 / (1 + exp(-2.0))) + log(1 - 1 / (1 + exp(1.0))))) < 1e-12 && apart.jsdBound > 0.2)
+        #expect(
+            abs(apart.value - (log(1 / (1 + exp(-2.0))) + log(1 - 1 / (1 + exp(1.0))))) < 1e-12 && apart.jsdBound > 0.2)
     }
 
     /// One loop over rows: sums of the costs, and the derivatives of the mean over all rows of the minibatch.
-    @Test(arguments: GeneratorLoss.allCases) func costsOfAShardAreSumsAndSlopesOfTheMinibatchsMean(loss: GeneratorLoss) {
+    @Test(arguments: GeneratorLoss.allCases) func costsOfAShardAreSumsAndSlopesOfTheMinibatchsMean(loss: GeneratorLoss)
+    {
         let half = DiscriminatorLoss(reduction: .mean, labelSmoothing: 0.1)
         let objective = StandardObjective(generator: loss, discriminator: half)
         let real = FloatBuffer([-2, 0.5, 3]), fake = FloatBuffer([1, -0.25, -4]), rows = 12
         let slopes = (real: FloatBuffer(count: 3), fake: FloatBuffer(count: 3))
-        let costs = objective.discriminator(real: real.values, fake: fake.values, of: rows, into: (slopes.real.values, slopes.fake.values))
+        let costs = objective.discriminator(
+            real: real.values, fake: fake.values, of: rows, into: (slopes.real.values, slopes.fake.values))
         #expect(abs(costs.real - real.values.array.reduce(0) { $0 + half.valueOnReal(Double($1)) }) < 1e-12)
         #expect(abs(costs.fake - fake.values.array.reduce(0) { $0 + half.valueOnFake(Double($1)) }) < 1e-12)
         for row in 0 ..< 3 {
@@ -92,9 +98,14 @@ import Testing
 
     @Test func aStepIsAListOfUpdates() throws {
         func updates(_ yaml: String) throws -> [Update] {
-            Update.list(try Configuration(yaml: ConfigurationTests.small + "\ntraining: {\(yaml)}\n", source: "test").training)
+            Update.list(
+                try Configuration(yaml: ConfigurationTests.small + "\ntraining: {\(yaml)}\n", source: "test").training)
         }
-        #expect(try updates("discriminator_steps: 2") == [Update(players: [.discriminator], inner: 0), Update(players: [.discriminator], inner: 1), Update(players: [.generator])])
+        #expect(
+            try updates("discriminator_steps: 2") == [
+                Update(players: [.discriminator], inner: 0), Update(players: [.discriminator], inner: 1),
+                Update(players: [.generator]),
+            ])
         #expect(try updates("update: simultaneous") == [Update(players: [.discriminator, .generator])])
     }
 }

@@ -8,13 +8,16 @@ import Testing
         let shards = try ShardTable(shards: 3, communicator: communicator)
         let batch = configuration.training.batch
         let images = try data.reader(batch: batch, rows: shards.rows(batch: batch), seed: 1)
-        return try Trainer(configuration, imageShape: data.shape, images: images, shards: shards, communicator: communicator)
+        return try Trainer(
+            configuration, imageShape: data.shape, images: images, shards: shards, communicator: communicator)
     }
 
-    /// One flipped bit in one weight of one rank's generator is found, and every rank gets the same error, which names the rank and the step.
+    /// One flipped bit in one weight of one rank's generator is found, and every rank gets the same error, which
+    /// names the rank and the step.
     @Test func aFlippedBitIsFoundAndNamed() throws {
         let findings = try ThreadCommunicator.run(size: 3) { communicator -> String in
-            let configuration = try Configuration(yaml: ConfigurationTests.small.replacing("ring", with: "ring, count: 200"), source: "test")
+            let configuration = try Configuration(
+                yaml: ConfigurationTests.small.replacing("ring", with: "ring, count: 200"), source: "test")
             let trainer = try Self.trainer(configuration, communicator)
             for _ in 0 ..< 4 { _ = try trainer.step() }
             try trainer.requireEqualReplicas()

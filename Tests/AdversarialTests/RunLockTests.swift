@@ -36,7 +36,8 @@ import Testing
         }
     }
 
-    /// Many look at one dead lock at the same moment; whoever is late must not take the winner's lock for the dead one's.
+    /// Many look at one dead lock at the same moment; whoever is late must not take the winner's lock for the dead
+    /// one's.
     @Test func oneOfManyTakesADeadLock() throws {
         try inFolder { folder throws in
             for _ in 0 ..< 50 {
@@ -68,7 +69,9 @@ import Testing
                 }
             }
             touching.start()
-            #expect { try RunLock(folder, holder: .mine(), patience: 1) { _ in } } throws: { "\($0)".contains("another-host") }
+            #expect { try RunLock(folder, holder: .mine(), patience: 1) { _ in } } throws: {
+                "\($0)".contains("another-host")
+            }
             while !touching.isFinished { Thread.sleep(forTimeInterval: 0.05) }
             let lock = try RunLock(folder, holder: .mine(), patience: 0.4) { _ in }
             #expect(try files(folder) == ["lock"])

@@ -29,12 +29,16 @@ import Testing
         let parts = try ThreadCommunicator.run(size: ranks) { communicator in
             let table = try ShardTable(shards: shards, communicator: communicator)
             let group = ShardGroup.all(of: table, batch: batch, together: true)[0]
-            let network = try Network(layers, input: .vector(6), capacity: table.mostRowsOfAShard(batch: batch), shards: group.shards.count, name: "n") {
+            let network = try Network(
+                layers, input: .vector(6), capacity: table.mostRowsOfAShard(batch: batch), shards: group.shards.count,
+                name: "n"
+            ) {
                 LayerSums(count: $0, table: table, communicator)
             }
             let store = network.store
             store.initialise(seed: 1, role: 0)
-            let inputs = FloatBuffer(count: group.rows.count * 6), slopes = FloatBuffer(count: group.rows.count * network.outputShape.count)
+            let inputs = FloatBuffer(count: group.rows.count * 6),
+                slopes = FloatBuffer(count: group.rows.count * network.outputShape.count)
             let draws = Draws(seed: 2, purpose: .synthetic, step: 0, firstSample: group.rows.lowerBound)
             draws.fillNormal(inputs.values, samples: group.rows.count)
             draws.fillNormal(slopes.values, samples: group.rows.count, layer: 1)
@@ -46,11 +50,17 @@ import Testing
             var pass = Pass()
             let parts = group.generatedHalf
             try withExtendedLifetime((inputs, slopes)) {
-                pass.output = try network.forward(Batch(inputs.values, count: group.rows.count, shape: .vector(6)), parameters: network.store.values.values, mode: .training(dropout),
-                                                  parts: parts, batchStatistics: statistics.values).values.array
+                pass.output = try network.forward(
+                    Batch(inputs.values, count: group.rows.count, shape: .vector(6)),
+                    parameters: network.store.values.values, mode: .training(dropout),
+                    parts: parts, batchStatistics: statistics.values
+                ).values.array
                 let slope = Batch(slopes.values, count: group.rows.count, shape: network.outputShape)
-                let frozen = try network.backward(from: slope, parameters: network.store.values.values, into: nil, inputGradient: true)!.values.array
-                pass.inputGradient = try network.backward(from: slope, parameters: network.store.values.values, into: gradients.values, inputGradient: true)!.values.array
+                let frozen = try network.backward(
+                    from: slope, parameters: network.store.values.values, into: nil, inputGradient: true)!.values.array
+                pass.inputGradient = try network.backward(
+                    from: slope, parameters: network.store.values.values, into: gradients.values, inputGradient: true)!
+                    .values.array
                 #expect(pass.inputGradient == frozen)
             }
             let sum = try GradientSum(count: max(store.count, 1), table: table, communicator: communicator)
@@ -71,8 +81,9 @@ import Testing
             return pass
         }
         for part in parts { #expect(part.gradient == parts[0].gradient && part.statistics == parts[0].statistics) }
-        return Pass(output: parts.flatMap(\.output), inputGradient: parts.flatMap(\.inputGradient),
-                    gradient: parts[0].gradient, statistics: parts[0].statistics)
+        return Pass(
+            output: parts.flatMap(\.output), inputGradient: parts.flatMap(\.inputGradient),
+            gradient: parts[0].gradient, statistics: parts[0].statistics)
     }
 
     /// The largest difference, as a part of the largest value.
@@ -87,25 +98,32 @@ import Testing
         let layers = Self.layers(SynchronisedBatchNormalisation())
         let alone = try Self.pass(layers, shards: shards, ranks: 1)
         for ranks in 2 ... 4 {
-            #expect(try Self.pass(layers, shards: shards, ranks: ranks).bits == alone.bits, "\(shards) shards on \(ranks) ranks")
+            #expect(
+                try Self.pass(layers, shards: shards, ranks: ranks).bits == alone.bits,
+                "\(shards) shards on \(ranks) ranks")
         }
     }
 
     /// Shards are one batch: what the single batch's layer, which PyTorch's fixtures check, makes of all rows.
     @Test(arguments: [1, 2, 4, 11]) func shardsAgreeWithOneBatchToRounding(shards: Int) throws {
         let whole = try Self.pass(Self.layers(BatchNormalisation()), shards: 1, ranks: 1)
-        #expect(apart(try Self.pass(Self.layers(SynchronisedBatchNormalisation()), shards: shards, ranks: 1), whole) < 5e-6)
+        #expect(
+            apart(try Self.pass(Self.layers(SynchronisedBatchNormalisation()), shards: shards, ranks: 1), whole) < 5e-6)
         // By shard it is another function: the comparison can fail.
-        if shards > 1 { #expect(apart(try Self.pass(Self.layers(BatchNormalisation()), shards: shards, ranks: 1), whole) > 1e-2) }
+        if shards > 1 {
+            #expect(apart(try Self.pass(Self.layers(BatchNormalisation()), shards: shards, ranks: 1), whole) > 1e-2)
+        }
     }
 
     /// Means of a thousand deviations cost no more digits than in a single batch.
     @Test func largeMeansKeepTheVariance() throws {
         let whole = try Self.pass([BatchNormalisation()], shards: 1, ranks: 1, offset: 1000)
-        #expect(apart(try Self.pass([SynchronisedBatchNormalisation()], shards: 4, ranks: 2, offset: 1000), whole) < 5e-4)
+        #expect(
+            apart(try Self.pass([SynchronisedBatchNormalisation()], shards: 4, ranks: 2, offset: 1000), whole) < 5e-4)
     }
 
-    /// Shards that go through the networks together give the bits that each gives alone, unless they are normalised together.
+    /// Shards that go through the networks together give the bits that each gives alone, unless they are normalised
+    /// together.
     @Test func shardsTogetherGiveTheBitsOfEachAlone() throws {
         let layers = Self.layers(BatchNormalisation())
         let together = try Self.pass(layers, shards: 4, ranks: 1), apart = try Self.pass(layers, shards: 4, ranks: 4)
@@ -116,13 +134,21 @@ import Testing
         BLAS.useOneThread()
         let table = try ShardTable(shards: 3, ranks: 1, rank: 0)
         let group = ShardGroup.all(of: table, batch: Self.batch, together: true)[0]
-        let network = try Network([SynchronisedBatchNormalisation(), Tanh(), Dropout(keepProbability: 0.5), SynchronisedBatchNormalisation()],
-                                  input: .vector(6), capacity: 4, shards: 3, name: "n") { LayerSums(count: $0, table: table, SoloCommunicator()) }
+        let network = try Network(
+            [
+                SynchronisedBatchNormalisation(), Tanh(), Dropout(keepProbability: 0.5),
+                SynchronisedBatchNormalisation(),
+            ],
+            input: .vector(6), capacity: 4, shards: 3, name: "n"
+        ) { LayerSums(count: $0, table: table, SoloCommunicator()) }
         let input = FloatBuffer(count: Self.batch * 6), gradients = FloatBuffer(count: 3 * network.store.count)
         let examples = Batch(input.values, count: Self.batch, shape: .vector(6))
         func run(_ step: Int) throws {
-            _ = try network.forward(examples, parameters: network.store.values.values, mode: .training(Draws(seed: 1, purpose: .dropoutReal, step: step)), parts: group.generatedHalf)
-            _ = try network.backward(from: examples, parameters: network.store.values.values, into: gradients.values, inputGradient: true)
+            _ = try network.forward(
+                examples, parameters: network.store.values.values,
+                mode: .training(Draws(seed: 1, purpose: .dropoutReal, step: step)), parts: group.generatedHalf)
+            _ = try network.backward(
+                from: examples, parameters: network.store.values.values, into: gradients.values, inputGradient: true)
         }
         for step in 0 ..< 3 { try run(step) }
         let before = allocationsOfThisThread()

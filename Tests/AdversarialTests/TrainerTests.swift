@@ -9,26 +9,32 @@ import Testing
 @Suite struct TrainerTests {
     /// Training's settings; the networks are small, dense and smooth.
     private static func configuration(_ training: String, objective: String = "") throws -> Configuration {
-        try Configuration(yaml: """
-            data: {synthetic: ring, count: 90}
-            latent: {size: 3}
-            generator: [{dense: {units: 7}}, tanh, {dense: {units: 2}}]
-            discriminator: [{dense: {units: 6}}, tanh, {dense: {units: 1}}]
-            objective: {\(objective)}
-            optimizer:
-              discriminator: {kind: sgd, rate: 0.3}
-              generator: {kind: sgd, rate: 0.2}
-            training: {batch: 12, \(training)}
-            """, source: "test")
+        try Configuration(
+            yaml: """
+                data: {synthetic: ring, count: 90}
+                latent: {size: 3}
+                generator: [{dense: {units: 7}}, tanh, {dense: {units: 2}}]
+                discriminator: [{dense: {units: 6}}, tanh, {dense: {units: 1}}]
+                objective: {\(objective)}
+                optimizer:
+                  discriminator: {kind: sgd, rate: 0.3}
+                  generator: {kind: sgd, rate: 0.2}
+                training: {batch: 12, \(training)}
+                """, source: "test")
     }
 
-    private static func trainer(_ configuration: Configuration, shards: Int, _ communicator: any Communicator) throws -> (Trainer, MinibatchSource) {
+    private static func trainer(
+        _ configuration: Configuration, shards: Int, _ communicator: any Communicator
+    ) throws -> (Trainer, MinibatchSource) {
         let data = try TrainingData(configuration), table = try ShardTable(shards: shards, communicator: communicator)
         let batch = configuration.training.batch
         let images = try data.reader(batch: batch, rows: table.rows(batch: batch), seed: configuration.seed)
         let whole = try data.reader(batch: batch, rows: 0 ..< batch, seed: configuration.seed)
-        return (try Trainer(configuration, imageShape: data.shape, images: images, shards: table, communicator: communicator),
-                MinibatchSource { try whole.minibatch($0).array })
+        return (
+            try Trainer(
+                configuration, imageShape: data.shape, images: images, shards: table, communicator: communicator),
+            MinibatchSource { try whole.minibatch($0).array }
+        )
     }
 
     struct MinibatchSource {
@@ -42,14 +48,18 @@ import Testing
         let configuration: Configuration
 
         init(_ trainer: Trainer) {
-            (generator, discriminator, configuration) = (NaiveNetwork(trainer.generator.network), NaiveNetwork(trainer.discriminator.network), trainer.configuration)
+            (generator, discriminator, configuration) = (
+                NaiveNetwork(trainer.generator.network), NaiveNetwork(trainer.discriminator.network),
+                trainer.configuration
+            )
         }
 
         var training: Configuration.Training { configuration.training }
 
         private func noise(_ purpose: Purpose, step: Int, inner: Int) -> [[Double]] {
             let values = FloatBuffer(count: training.batch * configuration.latent.size)
-            Draws(seed: configuration.seed, purpose: purpose, step: step, inner: inner).fillNormal(values.values, samples: training.batch, layer: Latents.layer)
+            Draws(seed: configuration.seed, purpose: purpose, step: step, inner: inner).fillNormal(
+                values.values, samples: training.batch, layer: Latents.layer)
             return rows(values.values.array, configuration.latent.size)
         }
 
@@ -58,11 +68,15 @@ import Testing
         }
 
         private func packs(_ examples: [[Double]]) -> [[Double]] {
-            stride(from: 0, to: examples.count, by: training.packing).map { examples[$0 ..< $0 + training.packing].flatMap { $0 } }
+            stride(from: 0, to: examples.count, by: training.packing).map {
+                examples[$0 ..< $0 + training.packing].flatMap { $0 }
+            }
         }
 
         /// D's gradient and its costs on a minibatch of real examples and one of noise.
-        private func discriminatorGradient(_ real: [Float], _ noise: [[Double]]) -> (gradient: [Double], real: Double, fake: Double) {
+        private func discriminatorGradient(
+            _ real: [Float], _ noise: [[Double]]
+        ) -> (gradient: [Double], real: Double, fake: Double) {
             let loss = configuration.objective.discriminatorLoss, n = Double(training.packs)
             var gradient = [Double](repeating: 0, count: discriminator.values.count), costs = (0.0, 0.0)
             for pack in packs(rows(real, 2)) {
@@ -81,13 +95,16 @@ import Testing
         /// G's gradient and its cost on a minibatch of noise.
         private func generatorGradient(_ noise: [[Double]]) -> (gradient: [Double], cost: Double) {
             let loss = configuration.objective.generatorLoss, n = Double(training.packs)
-            var gradient = [Double](repeating: 0, count: generator.values.count), ignored = [Double](repeating: 0, count: discriminator.values.count), cost = 0.0
+            var gradient = [Double](repeating: 0, count: generator.values.count),
+                ignored = [Double](repeating: 0, count: discriminator.values.count), cost = 0.0
             for start in stride(from: 0, to: noise.count, by: training.packing) {
                 let latents = noise[start ..< start + training.packing]
                 let pack = latents.flatMap { generator.forward($0) }, logit = discriminator.forward(pack)[0]
                 cost += loss.value(logit) / n
                 let images = discriminator.backward(pack, [loss.slope(logit) / n], into: &ignored)
-                for (place, latent) in latents.enumerated() { _ = generator.backward(latent, Array(images[2 * place ..< 2 * place + 2]), into: &gradient) }
+                for (place, latent) in latents.enumerated() {
+                    _ = generator.backward(latent, Array(images[2 * place ..< 2 * place + 2]), into: &gradient)
+                }
             }
             return (gradient, cost)
         }
@@ -106,7 +123,9 @@ import Testing
                 return [ofD.real, ofD.fake, ofG.cost]
             }
             for inner in 0 ..< training.discriminatorSteps {
-                let found = try discriminatorGradient(real.minibatch(number * training.discriminatorSteps + inner), noise(.discriminatorNoise, step: number, inner: inner))
+                let found = try discriminatorGradient(
+                    real.minibatch(number * training.discriminatorSteps + inner),
+                    noise(.discriminatorNoise, step: number, inner: inner))
                 descend(&discriminator, found.gradient, 0.3)
                 (ofReal, ofFake) = (found.real, found.fake)
             }
@@ -121,8 +140,10 @@ import Testing
     }
 
     static let games: [(training: String, objective: String)] = [
-        ("discriminator_steps: 1", ""), ("discriminator_steps: 3", "discriminator: mean, label_smoothing: 0.1"), ("update: simultaneous", "generator: minimax"),
-        ("packing: 2, discriminator_steps: 2", ""), ("packing: 2, update: simultaneous", "generator: maximumLikelihood, discriminator: mean"),
+        ("discriminator_steps: 1", ""), ("discriminator_steps: 3", "discriminator: mean, label_smoothing: 0.1"),
+        ("update: simultaneous", "generator: minimax"),
+        ("packing: 2, discriminator_steps: 2", ""),
+        ("packing: 2, update: simultaneous", "generator: maximumLikelihood, discriminator: mean"),
     ]
 
     @Test(arguments: games.indices, [1, 2]) func stepsAreThoseOfTheNaiveGame(game: Int, ranks: Int) throws {
@@ -138,15 +159,18 @@ import Testing
                 }
                 #expect(abs(report.lossDiscriminator - configuration.objective.weight * (costs[0] + costs[1])) < 1e-5)
             }
-            return [worst, Self.distance(NaiveNetwork(trainer.generator.network).values, naive.generator.values),
-                    Self.distance(NaiveNetwork(trainer.discriminator.network).values, naive.discriminator.values)]
+            return [
+                worst, Self.distance(NaiveNetwork(trainer.generator.network).values, naive.generator.values),
+                Self.distance(NaiveNetwork(trainer.discriminator.network).values, naive.discriminator.values),
+            ]
         }
         for distances in apart { #expect(distances.allSatisfy { $0 < 2e-6 }, "\(distances)") }
     }
 
     /// The comparison can fail: the same game with G's cost of the other sign ends far away.
     @Test func anotherCostIsAnotherGame() throws {
-        let configuration = try Self.configuration("discriminator_steps: 1"), other = try Self.configuration("discriminator_steps: 1", objective: "generator: minimax")
+        let configuration = try Self.configuration("discriminator_steps: 1"),
+            other = try Self.configuration("discriminator_steps: 1", objective: "generator: minimax")
         let (trainer, real) = try Self.trainer(configuration, shards: 2, SoloCommunicator())
         var naive = NaiveGame(try Self.trainer(other, shards: 2, SoloCommunicator()).0)
         for step in 0 ..< 4 {
@@ -164,7 +188,9 @@ struct NaiveNetwork {
     var values: [Double]
 
     init(_ network: Network) {
-        sizes = [network.inputShape.count] + network.store.entries.filter { $0.specification.name == "bias" }.map(\.range.count)
+        sizes =
+            [network.inputShape.count]
+            + network.store.entries.filter { $0.specification.name == "bias" }.map(\.range.count)
         values = network.store.entries.flatMap { network.store.values.values[$0.range].array.map(Double.init) }
     }
 
@@ -177,7 +203,9 @@ struct NaiveNetwork {
         var all = [input]
         for (layer, start) in starts().dropLast().enumerated() {
             let (n, m) = (sizes[layer], sizes[layer + 1])
-            let sums = (0 ..< m).map { j in values[start + n * m + j] + (0 ..< n).reduce(0) { $0 + all[layer][$1] * values[start + $1 * m + j] } }
+            let sums = (0 ..< m).map { j in
+                values[start + n * m + j] + (0 ..< n).reduce(0) { $0 + all[layer][$1] * values[start + $1 * m + j] }
+            }
             all.append(layer + 2 == sizes.count ? sums : sums.map { tanh($0) })
         }
         return all

@@ -12,12 +12,15 @@ import Testing
                 } catch let error as Disagreement { return error }
             }
             #expect(errors.allSatisfy { $0 == errors[0] })
-            #expect(errors[0]?.rank == rank && errors[0]?.host == "thread\(rank)" && errors[0]?.subject == "the configurations")
+            #expect(
+                errors[0]?.rank == rank && errors[0]?.host == "thread\(rank)"
+                    && errors[0]?.subject == "the configurations")
         }
         try ThreadCommunicator.run(size: 3) { try $0.requireEqual(UInt64(7), "the parameters") }
     }
 
-    /// Any one bit changed, two values exchanged, zeros appended: each another fingerprint. The same values at another address: the same.
+    /// Any one bit changed, two values exchanged, zeros appended: each another fingerprint. The same values at
+    /// another address: the same.
     @Test func fingerprintsTellVectorsApart() {
         for count in [0, 1, 15, 16, 17, 100] {
             let values = FloatBuffer((0 ..< count).map { Float($0) * 0.37 - 3 })
@@ -66,7 +69,9 @@ import Testing
         #expect(alone[2] == Double(shards) && alone[5] == Double(shards))
         #expect(abs(alone[0] - (1 ... shards).reduce(0) { $0 + 1 / Double($1) }) < 1e-12)
         for ranks in 1 ... min(shards, 8) {
-            for result in try totals(ranks: ranks) { #expect(result.map { $0.bitPattern } == alone.map { $0.bitPattern }) }
+            for result in try totals(ranks: ranks) {
+                #expect(result.map { $0.bitPattern } == alone.map { $0.bitPattern })
+            }
         }
     }
 }

@@ -18,11 +18,13 @@ private func nearest(_ value: Float) -> UInt16 {
 }
 
 @Suite struct BFloat16Tests {
-    /// Every pattern of the upper half with lower halves around the tie, in vectors of odd length, by vectors of 16 and one by one.
+    /// Every pattern of the upper half with lower halves around the tie, in vectors of odd length, by vectors of 16
+    /// and one by one.
     @Test func roundsToTheNearestEven() {
         for lower: UInt32 in [0, 1, 0x7FFF, 0x8000, 0x8001, 0xFFFF] {
             let values = (UInt32(0) ... 0xFFFF).map { Float(bitPattern: $0 << 16 | lower) }.filter { !$0.isNaN } + [1.5]
-            let source = FloatBuffer(values), packed = FloatBuffer(count: BFloat16.places(values.count)), target = FloatBuffer(count: values.count)
+            let source = FloatBuffer(values), packed = FloatBuffer(count: BFloat16.places(values.count)),
+                target = FloatBuffer(count: values.count)
             BFloat16.pack(source.values, into: packed.values)
             BFloat16.unpack(packed.values, into: target.values)
             for (value, result) in zip(values, target.array) {
@@ -34,8 +36,12 @@ private func nearest(_ value: Float) -> UInt16 {
 
     /// A gradient that is not a number is to be seen on every rank.
     @Test func notANumberStaysSo() {
-        let values = [Float](repeating: .nan, count: 16) + [Float(bitPattern: 0x7F80_0001), Float(bitPattern: 0xFFFF_FFFF), -.infinity]
-        let source = FloatBuffer(values), packed = FloatBuffer(count: BFloat16.places(values.count)), target = FloatBuffer(count: values.count)
+        let values =
+            [Float](repeating: .nan, count: 16) + [
+                Float(bitPattern: 0x7F80_0001), Float(bitPattern: 0xFFFF_FFFF), -.infinity,
+            ]
+        let source = FloatBuffer(values), packed = FloatBuffer(count: BFloat16.places(values.count)),
+            target = FloatBuffer(count: values.count)
         BFloat16.pack(source.values, into: packed.values)
         BFloat16.unpack(packed.values, into: target.values)
         #expect(target.array.dropLast().allSatisfy(\.isNaN) && target.array.last == -.infinity)

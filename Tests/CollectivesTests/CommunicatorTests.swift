@@ -10,7 +10,9 @@ private struct Broken: Error, Equatable { let rank: Int }
         try communicator.barrier()
         #expect(try communicator.gather(rank * 7) == (0 ..< size).map { $0 * 7 })
         #expect(try communicator.gather(0.5 * Double(rank)) == (0 ..< size).map { 0.5 * Double($0) })
-        #expect(try communicator.gather(String(repeating: "é", count: rank)) == (0 ..< size).map { String(repeating: "é", count: $0) })
+        #expect(
+            try communicator.gather(String(repeating: "é", count: rank))
+                == (0 ..< size).map { String(repeating: "é", count: $0) })
         for root in 0 ..< size {
             #expect(try communicator.broadcast(rank == root ? "of \(root)" : "", from: root) == "of \(root)")
             #expect(try communicator.broadcast(UInt64(rank), from: root) == UInt64(root))

@@ -32,11 +32,16 @@ private func crafted(shard: Int, count: Int) -> [Float] {
 private enum Settling: CaseIterable { case never, atOnce, unevenly }
 
 /// Two sums in a row (the second of negated vectors), so that nothing of a first may leak into a second.
-private func sums(ranks: Int, ranksPerNode: Int?, shards: Int, count: Int, kind: GradientSum.Kind, piece: Int, settling: Settling = .never,
-                  precision: GradientSum.Precision = .float32) throws -> [[Float]] {
+private func sums(
+    ranks: Int, ranksPerNode: Int?, shards: Int, count: Int, kind: GradientSum.Kind, piece: Int,
+    settling: Settling = .never,
+    precision: GradientSum.Precision = .float32
+) throws -> [[Float]] {
     try ThreadCommunicator.run(size: ranks, ranksPerNode: ranksPerNode) { communicator in
         let table = try ShardTable(shards: shards, communicator: communicator)
-        let sum = try GradientSum(count: count, scale: 0.25, table: table, communicator: communicator, kind: kind, precision: precision, piece: piece)
+        let sum = try GradientSum(
+            count: count, scale: 0.25, table: table, communicator: communicator, kind: kind, precision: precision,
+            piece: piece)
         var results: [Float] = []
         for sign in [Float(1), -1] {
             for shard in table.mine {
@@ -45,7 +50,9 @@ private func sums(ranks: Int, ranksPerNode: Int?, shards: Int, count: Int, kind:
                 var end = count
                 while end > 0 {
                     let start = settling == .unevenly ? max(0, end - 7 - 29 * (shard + 1)) : 0
-                    for index in start ..< end { sum.slot[index] = (sum.addsToSlot ? sum.slot[index] : 0) + sign * values[index] }
+                    for index in start ..< end {
+                        sum.slot[index] = (sum.addsToSlot ? sum.slot[index] : 0) + sign * values[index]
+                    }
                     if settling != .never { sum.settle(from: start) }
                     end = start
                 }
@@ -62,20 +69,30 @@ private struct Broken: Error {}
 private func bits(_ values: [Float]) -> [UInt32] { values.map { $0.bitPattern } }
 
 @Suite struct GradientSumTests {
-    /// All ranks 1 ... 8 of all shards 1 ... 16, in one node and in nodes of 1, 2 and 3 ranks, in pieces of 48 values that go
-    /// when all is computed, or while the rest is.
+    /// All ranks 1 ... 8 of all shards 1 ... 16, in one node and in nodes of 1, 2 and 3 ranks, in pieces of 48 values
+    /// that go when all is computed, or while the rest is.
     @Test(arguments: 1 ... 16) func sameBitsOnAnyNumberOfRanks(shards: Int) throws {
         for count in [1, 37, 261] {
-            let expected = bits([Float(1), -1].flatMap { sign in
-                treeSum((0 ..< shards).map { crafted(shard: $0, count: count).map { 0 + sign * $0 } }).map { $0 * 0.25 }
-            })
+            let expected = bits(
+                [Float(1), -1].flatMap { sign in
+                    treeSum((0 ..< shards).map { crafted(shard: $0, count: count).map { 0 + sign * $0 } }).map {
+                        $0 * 0.25
+                    }
+                })
             for ranks in 1 ... min(8, shards) {
                 for ranksPerNode in [nil, 1, 2, 3] as [Int?] {
                     for settling in ranksPerNode == nil ? [.never] : Settling.allCases {
-                        let all = try sums(ranks: ranks, ranksPerNode: ranksPerNode, shards: shards, count: count, kind: .ordered, piece: 48, settling: settling)
+                        let all = try sums(
+                            ranks: ranks, ranksPerNode: ranksPerNode, shards: shards, count: count, kind: .ordered,
+                            piece: 48, settling: settling)
                         for (rank, result) in all.enumerated() {
-                            #expect(bits(result) == expected,
-                                    "V \(shards), \(ranks) ranks, \(ranksPerNode ?? ranks) a node, \(count) values, rank \(rank), settled \(settling)")
+                            #expect(
+                                bits(result) == expected,
+                                """
+                                V \(shards), \(ranks) ranks, \(ranksPerNode ?? ranks) a node, \(count) values, \
+                                rank \(rank), settled \(settling)
+                                """
+                            )
                         }
                     }
                 }
@@ -86,12 +103,14 @@ private func bits(_ values: [Float]) -> [UInt32] { values.map { $0.bitPattern } 
     @Test func messagesAloneGiveTheBitsOfSharedMemory() throws {
         for ranks in 2 ... 5 {
             let shared = try sums(ranks: ranks, ranksPerNode: nil, shards: 7, count: 1001, kind: .ordered, piece: 64)
-            let messages = try sums(ranks: ranks, ranksPerNode: nil, shards: 7, count: 1001, kind: .orderedMessages, piece: 64)
+            let messages = try sums(
+                ranks: ranks, ranksPerNode: nil, shards: 7, count: 1001, kind: .orderedMessages, piece: 64)
             #expect(shared.map(bits) == messages.map(bits))
         }
     }
 
-    /// What must change the bits does: another order of shards, another number of them. Otherwise the tests above could not fail.
+    /// What must change the bits does: another order of shards, another number of them. Otherwise the tests above
+    /// could not fail.
     @Test func anotherTreeChangesTheBits() {
         let vectors = (0 ..< 8).map { crafted(shard: $0, count: 261) }
         let sum = bits(treeSum(vectors))
@@ -108,12 +127,16 @@ private func bits(_ values: [Float]) -> [UInt32] { values.map { $0.bitPattern } 
             let sum = try GradientSum(count: count, table: table, communicator: communicator, kind: .mpi)
             for shard in table.mine {
                 sum.beginShard()
-                for index in 0 ..< count { sum.slot[index] = (sum.addsToSlot ? sum.slot[index] : 0) + vectors[shard][index] }
+                for index in 0 ..< count {
+                    sum.slot[index] = (sum.addsToSlot ? sum.slot[index] : 0) + vectors[shard][index]
+                }
                 sum.endShard()
             }
             return try sum.finish().array
         }
-        for (result, expected) in zip(results[0], treeSum(vectors)) { #expect(abs(result - expected) <= 1e-6 * abs(expected)) }
+        for (result, expected) in zip(results[0], treeSum(vectors)) {
+            #expect(abs(result - expected) <= 1e-6 * abs(expected))
+        }
         #expect(results[0] == results[2])
     }
 
@@ -122,22 +145,27 @@ private func bits(_ values: [Float]) -> [UInt32] { values.map { $0.bitPattern } 
         for ranks in [2, 4, 8] {
             for shards in [ranks, 2 * ranks] {
                 let sent = try ThreadCommunicator.run(size: ranks) { communicator in
-                    try GradientSum(count: 4096, table: ShardTable(shards: shards, communicator: communicator), communicator: communicator,
-                                    kind: .orderedMessages, piece: 512).valuesSent
+                    try GradientSum(
+                        count: 4096, table: ShardTable(shards: shards, communicator: communicator),
+                        communicator: communicator,
+                        kind: .orderedMessages, piece: 512
+                    ).valuesSent
                 }
                 #expect(sent == [Int](repeating: 2 * 4096 * (ranks - 1) / ranks, count: ranks))
             }
         }
     }
 
-    /// Two ranks of one shard each: the owner of a value adds its own vector's and the other's as rounded, then all have that sum rounded.
+    /// Two ranks of one shard each: the owner of a value adds its own vector's and the other's as rounded, then all
+    /// have that sum rounded.
     @Test func bfloat16RoundsWhatTravels() throws {
         let count = 1001
         let vectors = (0 ..< 2).map { shard in (0 ..< count).map { Float(shard + 1) / Float($0 + 3) - 0.01 } }
         func rounded(_ value: Float) -> Float { Float(bitPattern: UInt32(BFloat16.rounded(value)) << 16) }
         let results = try ThreadCommunicator.run(size: 2, ranksPerNode: 1) { communicator in
             let table = try ShardTable(shards: 2, communicator: communicator)
-            let sum = try GradientSum(count: count, table: table, communicator: communicator, precision: .bfloat16, piece: 128)
+            let sum = try GradientSum(
+                count: count, table: table, communicator: communicator, precision: .bfloat16, piece: 128)
             sum.beginShard()
             for index in 0 ..< count { sum.slot[index] = vectors[communicator.rank][index] }
             sum.endShard()
@@ -152,14 +180,19 @@ private func bits(_ values: [Float]) -> [UInt32] { values.map { $0.bitPattern } 
         #expect(results.map(bits) == [bits(expected), bits(expected)])
     }
 
-    /// Odd numbers of ranks and nodes, of which some fold before they send: all ranks have the same bits, near to those of float32.
+    /// Odd numbers of ranks and nodes, of which some fold before they send: all ranks have the same bits, near to
+    /// those of float32.
     @Test func bfloat16IsTheSameOnAllRanks() throws {
         for (ranks, ranksPerNode, shards) in [(3, 1, 5), (5, 2, 16), (8, 3, 11)] {
-            let all = try sums(ranks: ranks, ranksPerNode: ranksPerNode, shards: shards, count: 261, kind: .ordered, piece: 48, settling: .unevenly, precision: .bfloat16)
+            let all = try sums(
+                ranks: ranks, ranksPerNode: ranksPerNode, shards: shards, count: 261, kind: .ordered, piece: 48,
+                settling: .unevenly, precision: .bfloat16)
             let exact = try sums(ranks: 1, ranksPerNode: nil, shards: shards, count: 261, kind: .ordered, piece: 48)[0]
             for result in all { #expect(bits(result) == bits(all[0])) }
             #expect(bits(all[0]) != bits(exact))
-            for (value, reference) in zip(all[0], exact) { #expect(abs(value - reference) <= 0.25 * 16_777_216 * Float(shards) / 256) }
+            for (value, reference) in zip(all[0], exact) {
+                #expect(abs(value - reference) <= 0.25 * 16_777_216 * Float(shards) / 256)
+            }
         }
     }
 
@@ -172,7 +205,9 @@ private func bits(_ values: [Float]) -> [UInt32] { values.map { $0.bitPattern } 
                 for number in 0 ..< plan.pieces {
                     #expect(plan.range(of: number).upperBound == covered)
                     covered = plan.range(of: number).lowerBound
-                    #expect(plan.pieces(from: covered) == number + 1 && (covered + 1 >= count || plan.pieces(from: covered + 1) == number))
+                    #expect(
+                        plan.pieces(from: covered) == number + 1
+                            && (covered + 1 >= count || plan.pieces(from: covered + 1) == number))
                     var end = covered
                     for rank in 0 ..< ranks {
                         let slice = plan.slice(number, of: rank)
@@ -186,9 +221,11 @@ private func bits(_ values: [Float]) -> [UInt32] { values.map { $0.bitPattern } 
         }
     }
 
-    /// Where the library allows one thread only the exchange waits for the whole vector, says so, and gives the same bits.
+    /// Where the library allows one thread only the exchange waits for the whole vector, says so, and gives the same
+    /// bits.
     @Test func withoutThreadsTheExchangeWaits() throws {
-        let results = try ThreadCommunicator.run(size: 5, ranksPerNode: 2, channelsAllowThreads: false) { communicator in
+        let results = try ThreadCommunicator.run(size: 5, ranksPerNode: 2, channelsAllowThreads: false) {
+            communicator in
             let table = try ShardTable(shards: 7, communicator: communicator)
             let sum = try GradientSum(count: 261, scale: 0.25, table: table, communicator: communicator, piece: 48)
             #expect(sum.warning?.contains("MPI_THREAD_MULTIPLE") == true)
@@ -208,7 +245,9 @@ private func bits(_ values: [Float]) -> [UInt32] { values.map { $0.bitPattern } 
     @Test func aRankThatFailsEndsTheOthersExchange() {
         #expect(throws: Broken.self) {
             try ThreadCommunicator.run(size: 3, ranksPerNode: 1) { communicator in
-                let sum = try GradientSum(count: 1000, table: ShardTable(shards: 3, communicator: communicator), communicator: communicator, piece: 48)
+                let sum = try GradientSum(
+                    count: 1000, table: ShardTable(shards: 3, communicator: communicator), communicator: communicator,
+                    piece: 48)
                 sum.beginShard()
                 sum.settle(from: 500)
                 if communicator.rank == 1 { throw Broken() }

@@ -19,7 +19,8 @@ import Testing
                     let sizes = (0 ..< shards).map { table.rows(of: $0, batch: batch).count }
                     #expect(sizes.max()! - sizes.min()! <= 1 && sizes.min()! >= 1)
                     #expect(sizes.max()! == table.mostRowsOfAShard(batch: batch))
-                    #expect(table.description(batch: batch).hasSuffix("all \(batch) rows are in exactly one shard each"))
+                    #expect(
+                        table.description(batch: batch).hasSuffix("all \(batch) rows are in exactly one shard each"))
                 }
             }
         }
@@ -27,15 +28,18 @@ import Testing
 
     @Test func printsWhoComputesWhat() throws {
         let table = try ShardTable(shards: 3, ranks: 2, rank: 0)
-        #expect(table.description(batch: 7) == """
-            rank 0: shard 0: rows 0-1
-            rank 1: shard 1: rows 2-3, shard 2: rows 4-6
-            all 7 rows are in exactly one shard each
-            """)
+        #expect(
+            table.description(batch: 7) == """
+                rank 0: shard 0: rows 0-1
+                rank 1: shard 1: rows 2-3, shard 2: rows 4-6
+                all 7 rows are in exactly one shard each
+                """)
     }
 
     @Test func refusesWhatCannotBeDivided() throws {
-        #expect(throws: ShardError.fewerShardsThanRanks(shards: 4, ranks: 5)) { try ShardTable(shards: 4, ranks: 5, rank: 0) }
+        #expect(throws: ShardError.fewerShardsThanRanks(shards: 4, ranks: 5)) {
+            try ShardTable(shards: 4, ranks: 5, rank: 0)
+        }
         #expect(throws: ShardError.fewerSamplesThanShards(batch: 3, shards: 4)) {
             try ShardTable(shards: 4, ranks: 2, rank: 0).check(batch: 3)
         }

@@ -4,20 +4,27 @@ import Testing
 @testable import Collectives
 
 @Suite struct WatchdogTests {
-    private func heartbeat(_ rank: Int, beat: Int, pulse: Int = 70, step: Int = 9, phase: Phase = .exchange) -> Heartbeat {
+    private func heartbeat(
+        _ rank: Int, beat: Int, pulse: Int = 70, step: Int = 9, phase: Phase = .exchange
+    ) -> Heartbeat {
         Heartbeat(rank: rank, host: "node\(rank)", beat: beat, pulse: pulse, step: step, phase: phase)
     }
 
     /// All ranks' pulses as they were some seconds before, but for those of `stopped`.
     private func stall(_ now: [Heartbeat], stopped: [Int] = []) -> Stall {
-        Stall(now, earlier: now.map { heartbeat($0.rank, beat: $0.beat, pulse: stopped.contains($0.rank) ? $0.pulse : $0.pulse - 5) })
+        Stall(
+            now,
+            earlier: now.map {
+                heartbeat($0.rank, beat: $0.beat, pulse: stopped.contains($0.rank) ? $0.pulse : $0.pulse - 5)
+            })
     }
 
     @Test func namesTheRankThatIsBehind() {
         let stall = stall([heartbeat(0, beat: 40), heartbeat(1, beat: 39, phase: .generator), heartbeat(2, beat: 40)])
         #expect(stall.printer == 0 && !stall.mayLast)
-        #expect(stall.message(seconds: 60)
-            == "no progress for 60 s: rank 1 (host node1) is at step 9, phase generator; the other ranks wait")
+        #expect(
+            stall.message(seconds: 60)
+                == "no progress for 60 s: rank 1 (host node1) is at step 9, phase generator; the other ranks wait")
     }
 
     @Test func anotherRankPrintsIfRank0IsBehind() {
@@ -30,7 +37,9 @@ import Testing
     @Test func aStoppedProcessIsNamedWhereverItIs() {
         let stall = stall((0 ..< 3).map { heartbeat($0, beat: 5) }, stopped: [0])
         #expect(stall.printer == 1 && !stall.isEveryone)
-        #expect(stall.message(seconds: 60) == "no progress for 60 s: rank 0 (host node0) is at step 9, phase exchange; the other ranks wait")
+        #expect(
+            stall.message(seconds: 60)
+                == "no progress for 60 s: rank 0 (host node0) is at step 9, phase exchange; the other ranks wait")
     }
 
     @Test(arguments: Phase.allCases) func onlyALivingRankMayTakeLong(phase: Phase) {
@@ -62,14 +71,16 @@ import Testing
         #expect(files.read(rank: 3) == nil)
     }
 
-    /// Rank 1 goes on, rank 0 does not: rank 1 says so, once its own progress has ended. Without a folder each knows only itself.
+    /// Rank 1 goes on, rank 0 does not: rank 1 says so, once its own progress has ended. Without a folder each knows
+    /// only itself.
     @Test func warnsWhileTheMainThreadIsStuck() throws {
         let folder = NSTemporaryDirectory() + "heartbeats-\(UUID().uuidString)"
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(atPath: folder) }
         let warnings = Warnings()
         try ThreadCommunicator.run(size: 2) { communicator in
-            let watchdog = Watchdog(communicator: communicator, folder: folder, limits: .init(warn: 3, abort: 300)) { warning in
+            let watchdog = Watchdog(communicator: communicator, folder: folder, limits: .init(warn: 3, abort: 300)) {
+                warning in
                 warnings.all.withLock { $0.append(warning) }
             }
             watchdog.enter(.discriminator, step: 4)
@@ -78,8 +89,11 @@ import Testing
             try communicator.barrier()
             watchdog.stop()
         }
-        #expect(warnings.all.withLock { $0[0] }
-            == .warning("no progress for 3 s: rank 0 (host thread0) is at step 4, phase discriminator; the other ranks wait"))
+        #expect(
+            warnings.all.withLock { $0[0] }
+                == .warning(
+                    "no progress for 3 s: rank 0 (host thread0) is at step 4, phase discriminator; the other ranks wait"
+                ))
         #expect(try FileManager.default.contentsOfDirectory(atPath: folder) == [])
     }
 

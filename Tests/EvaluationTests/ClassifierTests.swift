@@ -10,14 +10,19 @@ import Testing
 @Suite struct ClassifierTests {
     private func answers(logits: [Double], classes: Int) -> Classifier.Answers {
         let rows = stride(from: 0, to: logits.count, by: classes).map { logSoftmax(Array(logits[$0 ..< $0 + classes])) }
-        return Classifier.Answers(features: Examples(FloatBuffer(count: rows.count), shape: .vector(1)), logProbabilities: rows.flatMap { $0 }, classes: classes)
+        return Classifier.Answers(
+            features: Examples(FloatBuffer(count: rows.count), shape: .vector(1)),
+            logProbabilities: rows.flatMap { $0 }, classes: classes)
     }
 
     @Test func scoresAgreeWithSciPy() throws {
         let found = answers(logits: try Fixture.numbers("score", "logits"), classes: 4)
         expectClose(ClassifierScore.scores(found), try Fixture.numbers("score", "scores"), 1e-6)
         #expect(found.histogram.map(Double.init) == (try Fixture.numbers("score", "histogram")))
-        #expect(abs(divergence(found.histogram, from: try Fixture.numbers("score", "other")) - (try Fixture.number("score", "divergence"))) < 1e-12)
+        #expect(
+            abs(
+                divergence(found.histogram, from: try Fixture.numbers("score", "other"))
+                    - (try Fixture.number("score", "divergence"))) < 1e-12)
     }
 
     /// The score of sure and varied samples is the number of classes, that of unsure or uniform ones 1.
@@ -30,14 +35,19 @@ import Testing
         let labels = LabelHistogram.measure(answers(logits: sure, classes: 5), answers(logits: sure, classes: 5), [])
         #expect(labels.value == 0)
         #expect(LabelHistogram.modes(answers(logits: alike, classes: 5), []).value == 1)
-        #expect(abs(try number(LabelHistogram.modes(answers(logits: alike, classes: 5), []).quantity("reverse_kl")) - log(5)) < 1e-12)
+        #expect(
+            abs(
+                try number(LabelHistogram.modes(answers(logits: alike, classes: 5), []).quantity("reverse_kl")) - log(5)
+            ) < 1e-12)
     }
 
     @Test func theGradientOfTheCrossEntropyIsItsDerivative() {
         let logits: [Float] = [0.5, -1, 2, 0, 0.25, -0.5], labels = [2, 0], gradient = FloatBuffer(count: 6)
         func loss(_ logits: [Float]) -> Double {
             let buffer = FloatBuffer(logits)
-            return ClassifierTraining.crossEntropy(Batch(buffer.values, count: 2, shape: .vector(3)), labels, gradient: gradient.values).loss
+            return ClassifierTraining.crossEntropy(
+                Batch(buffer.values, count: 2, shape: .vector(3)), labels, gradient: gradient.values
+            ).loss
         }
         for index in logits.indices {
             var (up, down) = (logits, logits)
@@ -58,7 +68,9 @@ import Testing
             let quarter = pixel / 32 * 2 + pixel % 8 / 4
             return UInt8(noise.values[index] + (quarter == image % 4 ? 100 : 0))
         }
-        let description = DatasetDescription(name: "quarters", source: "test", license: "CC0-1.0", dimensions: [count, 8, 8, 1], element: .uint8, range: nil)
+        let description = DatasetDescription(
+            name: "quarters", source: "test", license: "CC0-1.0", dimensions: [count, 8, 8, 1], element: .uint8,
+            range: nil)
         try DatasetWriter.write(path, description) { (writer) throws(StorageError) in
             try writer.append(pixels)
             writer.labels = (0 ..< count).map { $0 % 4 }
@@ -93,6 +105,10 @@ import Testing
         #expect(found.features.shape == .vector(Classifier.features))
 
         #expect(throws: AgreedFailure.self) { try training.run(to: folder + "/one.h5", alone()) }
-        #expect(throws: Failure.self) { try Classifier(Checkpoint(path: "gan.h5", contents: CheckpointContents(attributes: [("step", .integer(1))], arrays: []))) }
+        #expect(throws: Failure.self) {
+            try Classifier(
+                Checkpoint(
+                    path: "gan.h5", contents: CheckpointContents(attributes: [("step", .integer(1))], arrays: [])))
+        }
     }
 }

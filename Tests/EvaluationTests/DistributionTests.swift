@@ -27,13 +27,15 @@ import Testing
         #expect(abs(FrechetDistance.squared(first, second) - (try Fixture.number("frechet", "distance"))) < 1e-8)
     }
 
-    /// Real against real is 0, and small for other draws; between N(0, I) and N(μ, σ²I) of D dimensions it is |μ|² + D(σ − 1)².
+    /// Real against real is 0, and small for other draws; between N(0, I) and N(μ, σ²I) of D dimensions it is |μ|² +
+    /// D(σ − 1)².
     @Test func theFrechetDistanceHasItsKnownValues() {
         let real = FrechetDistance.Moments(normal(4000, 8, step: 1))
         #expect(abs(FrechetDistance.squared(real, real)) < 1e-9)
         let again = FrechetDistance.squared(real, FrechetDistance.Moments(normal(4000, 8, step: 2)))
         #expect(again >= 0 && again < 0.03)
-        let other = FrechetDistance.Moments(moved(normal(4000, 8, step: 3, deviation: 2), by: [1, 0, 0, 0, 0, 0, 0, -1]))
+        let other = FrechetDistance.Moments(
+            moved(normal(4000, 8, step: 3, deviation: 2), by: [1, 0, 0, 0, 0, 0, 0, -1]))
         #expect(abs(FrechetDistance.squared(real, other) - 10) < 0.6)
     }
 
@@ -47,12 +49,15 @@ import Testing
     // MARK: - Kernel discrepancy
 
     @Test func discrepanciesAgreeWithScikitLearn() throws {
-        let first = try Fixture.examples("discrepancy", "first", .vector(4)), second = try Fixture.examples("discrepancy", "second", .vector(4))
+        let first = try Fixture.examples("discrepancy", "first", .vector(4)),
+            second = try Fixture.examples("discrepancy", "second", .vector(4))
         let deviation = KernelDiscrepancy.medianDistance(second)
         #expect(abs(deviation - (try Fixture.number("discrepancy", "deviation"))) < 1e-5)
         let gaussian = try KernelDiscrepancy.estimates(first, second, .gaussian(deviation: deviation), alone(), "")
         expectClose(gaussian, try Fixture.numbers("discrepancy", "gaussian"), 1e-5)
-        expectClose(try KernelDiscrepancy.estimates(first, second, .cubic, alone(), ""), try Fixture.numbers("discrepancy", "cubic"), 1e-4)
+        expectClose(
+            try KernelDiscrepancy.estimates(first, second, .cubic, alone(), ""),
+            try Fixture.numbers("discrepancy", "cubic"), 1e-4)
     }
 
     /// Unbiased: 0 within its error for equal distributions; for others not.
@@ -61,7 +66,8 @@ import Testing
         for kernel in [KernelDiscrepancy.Kernel.gaussian(deviation: 2), .cubic] {
             let same = try KernelDiscrepancy.estimates(first, second, kernel, block: 100, alone(), "")
             #expect(abs(same.mean) < 4 * same.standardError)
-            let other = try KernelDiscrepancy.estimates(moved(first, by: [0.5, 0, 0]), second, kernel, block: 100, alone(), "")
+            let other = try KernelDiscrepancy.estimates(
+                moved(first, by: [0.5, 0, 0]), second, kernel, block: 100, alone(), "")
             #expect(other.mean > 4 * other.standardError)
         }
     }
@@ -69,14 +75,19 @@ import Testing
     // MARK: - Precision, recall, density, coverage
 
     @Test func manifoldsAgreeWithScikitLearn() throws {
-        let real = try Fixture.examples("manifolds", "real", .vector(3)), samples = try Fixture.examples("manifolds", "samples", .vector(3))
-        let results = try Manifolds.precisionAndRecall(samples, real, [], alone()) + Manifolds.densityAndCoverage(samples, real, [], alone())
+        let real = try Fixture.examples("manifolds", "real", .vector(3)),
+            samples = try Fixture.examples("manifolds", "samples", .vector(3))
+        let results =
+            try Manifolds.precisionAndRecall(samples, real, [], alone())
+            + Manifolds.densityAndCoverage(samples, real, [], alone())
         #expect(results.map(\.name) == ["precision", "recall", "density", "coverage"])
-        for result in results { #expect(abs(result.value - (try Fixture.number("manifolds", result.name))) < 1e-9, "\(result.name)") }
+        for result in results {
+            #expect(abs(result.value - (try Fixture.number("manifolds", result.name))) < 1e-9, "\(result.name)")
+        }
     }
 
-    /// Real against real: a density of 1 on average, a coverage of 1 − Π (m − i)/(2m − i) over i = 1 … k, near 1 − 2⁻ᵏ (Naeem et al. 2020,
-    /// §3.3), and nearly all within the balls of the other set.
+    /// Real against real: a density of 1 on average, a coverage of 1 − Π (m − i)/(2m − i) over i = 1 … k, near 1 −
+    /// 2⁻ᵏ (Naeem et al. 2020, §3.3), and nearly all within the balls of the other set.
     @Test func realAgainstRealIsDenseAndCovered() throws {
         let first = normal(700, 4, step: 8), second = normal(700, 4, step: 9)
         let density = try Manifolds.densityAndCoverage(first, second, [], alone())
@@ -89,8 +100,12 @@ import Testing
 
     @Test func manifoldsDoNotDependOnTheRanks() throws {
         let run = { @Sendable (context: EvaluationContext) -> [Double] in
-            let real = try Fixture.examples("manifolds", "real", .vector(3)), samples = try Fixture.examples("manifolds", "samples", .vector(3))
-            return try (Manifolds.densityAndCoverage(samples, real, [], context) + [KernelDiscrepancy.measure(samples, real, context)]).map(\.value)
+            let real = try Fixture.examples("manifolds", "real", .vector(3)),
+                samples = try Fixture.examples("manifolds", "samples", .vector(3))
+            return try
+                (Manifolds.densityAndCoverage(samples, real, [], context) + [
+                    KernelDiscrepancy.measure(samples, real, context)
+                ]).map(\.value)
         }
         let one = try run(alone())
         for values in try ranks(3, run) { #expect(values == one) }
@@ -99,14 +114,19 @@ import Testing
     // MARK: - Sliced Wasserstein distance
 
     @Test func slicedDistancesAgreeWithSciPy() throws {
-        let first = try Fixture.examples("sliced", "first", .vector(5)), second = try Fixture.examples("sliced", "second", .vector(5))
+        let first = try Fixture.examples("sliced", "first", .vector(5)),
+            second = try Fixture.examples("sliced", "second", .vector(5))
         let directions = FloatBuffer(try Fixture.numbers("sliced", "directions").map(Float.init))
-        let vectors = try SlicedWasserstein.distance(SlicedWasserstein.descriptors(of: first), SlicedWasserstein.descriptors(of: second),
-                                                     directions: directions.values, alone(), "")
+        let vectors = try SlicedWasserstein.distance(
+            SlicedWasserstein.descriptors(of: first), SlicedWasserstein.descriptors(of: second),
+            directions: directions.values, alone(), "")
         #expect(abs(vectors - (try Fixture.number("sliced", "distance"))) < 1e-6)
 
-        let shape = Shape.image(height: 9, width: 8, channels: 2), corners = try Fixture.numbers("sliced", "corners").map { Int($0) }
-        let patches = try ["images", "other_images"].map { SlicedWasserstein.descriptors(of: try Fixture.examples("sliced", $0, shape), corners: corners) }
+        let shape = Shape.image(height: 9, width: 8, channels: 2),
+            corners = try Fixture.numbers("sliced", "corners").map { Int($0) }
+        let patches = try ["images", "other_images"].map {
+            SlicedWasserstein.descriptors(of: try Fixture.examples("sliced", $0, shape), corners: corners)
+        }
         let along = FloatBuffer(try Fixture.numbers("sliced", "patch_directions").map(Float.init))
         let distance = try SlicedWasserstein.distance(patches[0], patches[1], directions: along.values, alone(), "")
         #expect(abs(distance - (try Fixture.number("sliced", "patch_distance"))) < 1e-5)
@@ -120,11 +140,13 @@ import Testing
         expectClose(levels[1].buffer.array.map(Double.init), try Fixture.numbers("pyramid", "half"), 1e-6)
     }
 
-    /// A set moved by δ is |δ·u| away along u, and the mean of that over all directions of the plane is 2|δ|/π; a set is 0 from
-    /// itself, and real data from other real data of the order of 1/√n.
+    /// A set moved by δ is |δ·u| away along u, and the mean of that over all directions of the plane is 2|δ|/π; a set
+    /// is 0 from itself, and real data from other real data of the order of 1/√n.
     @Test func slicedDistancesHaveTheirKnownValues() throws {
         let real = normal(1000, 2, step: 10)
-        func measure(_ samples: Examples) throws -> Double { try SlicedWasserstein.measure(samples, real, directions: 100, seed: 1, alone()).value }
+        func measure(_ samples: Examples) throws -> Double {
+            try SlicedWasserstein.measure(samples, real, directions: 100, seed: 1, alone()).value
+        }
         #expect(try measure(real) == 0)
         #expect(abs(try measure(moved(real, by: [3, 4])) - 2 * 5 / Double.pi) < 0.5)
         #expect(try measure(normal(1000, 2, step: 11)) < 0.1)
@@ -140,7 +162,9 @@ import Testing
         #expect(same.value == 0 && same.quantity("levels") == .numbers([28, 14]))
         // Stripes differ from noise in every level, though their mean and deviation are the same.
         let stripes = images(13)
-        for index in 0 ..< stripes.values.count { stripes.values[index] = stripes.values[index / 784 * 784 + index % 28] }
+        for index in 0 ..< stripes.values.count {
+            stripes.values[index] = stripes.values[index / 784 * 784 + index % 28]
+        }
         #expect(try measure(stripes, images(14)).value > 1.5 * measure(images(13), images(14)).value)
     }
 }

@@ -7,14 +7,16 @@ import Testing
 @Suite struct ParzenTests {
     /// scikit-learn's KernelDensity is the same estimator.
     @Test func agreesWithScikitLearn() throws {
-        let centres = try Fixture.examples("parzen", "centres", .vector(12)), examples = try Fixture.examples("parzen", "examples", .vector(12))
+        let centres = try Fixture.examples("parzen", "centres", .vector(12)),
+            examples = try Fixture.examples("parzen", "examples", .vector(12))
         expectClose(Parzen.deviations, try Fixture.numbers("parzen", "deviations"), 1e-12)
         let values = try Parzen.logLikelihoods(examples, centres: centres, deviations: Parzen.deviations, alone(), "")
         expectClose(values, try Fixture.numbers("parzen", "log_likelihoods"), 2e-3)
     }
 
     @Test func takesTheDeviationThatSuitsTheValidationImages() throws {
-        let centres = try Fixture.examples("parzen", "centres", .vector(12)), all = try Fixture.examples("parzen", "examples", .vector(12))
+        let centres = try Fixture.examples("parzen", "centres", .vector(12)),
+            all = try Fixture.examples("parzen", "examples", .vector(12))
         let expected = try Fixture.numbers("parzen", "log_likelihoods")
         let validation = all.first(60)
         let result = try Parzen.measure(centres: centres, validation: validation, test: all, alone())
@@ -26,8 +28,8 @@ import Testing
         #expect(abs(try #require(result.standardError) - onTest.standardError) < 1e-3)
     }
 
-    /// Real against real: for centres and test points of one normal distribution the estimate tends to that of the distribution
-    /// widened by the window, E log N(x; 0, 1 + σ²).
+    /// Real against real: for centres and test points of one normal distribution the estimate tends to that of the
+    /// distribution widened by the window, E log N(x; 0, 1 + σ²).
     @Test func realAgainstRealHasItsKnownValue() throws {
         let count = 1500, deviation = 0.3
         let draw = { (step: Int) -> Examples in
@@ -43,8 +45,10 @@ import Testing
 
     @Test func theFigureDoesNotDependOnTheRanks() throws {
         let run = { @Sendable (context: EvaluationContext) -> [Double] in
-            try Parzen.logLikelihoods(Fixture.examples("parzen", "examples", .vector(12)), centres: Fixture.examples("parzen", "centres", .vector(12)),
-                                      deviations: Parzen.deviations, context, "")
+            try Parzen.logLikelihoods(
+                Fixture.examples("parzen", "examples", .vector(12)),
+                centres: Fixture.examples("parzen", "centres", .vector(12)),
+                deviations: Parzen.deviations, context, "")
         }
         let one = try run(alone())
         for values in try ranks(3, run) { #expect(values == one) }

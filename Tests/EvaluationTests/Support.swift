@@ -28,11 +28,15 @@ enum Fixture {
 func alone() -> EvaluationContext { EvaluationContext(SoloCommunicator(), Console(speaks: false)) }
 
 /// The results of `body` on each of `size` ranks, threads of this process.
-func ranks<Value: Sendable>(_ size: Int, _ body: @escaping @Sendable (EvaluationContext) throws -> Value) throws -> [Value] {
+func ranks<Value: Sendable>(
+    _ size: Int, _ body: @escaping @Sendable (EvaluationContext) throws -> Value
+) throws -> [Value] {
     try ThreadCommunicator.run(size: size) { try body(EvaluationContext($0, Console(speaks: false))) }
 }
 
-func expectClose(_ values: [Double], _ expected: [Double], _ tolerance: Double, sourceLocation: SourceLocation = #_sourceLocation) {
+func expectClose(
+    _ values: [Double], _ expected: [Double], _ tolerance: Double, sourceLocation: SourceLocation = #_sourceLocation
+) {
     guard values.count == expected.count else {
         Issue.record("\(values.count) values where \(expected.count) were expected", sourceLocation: sourceLocation)
         return

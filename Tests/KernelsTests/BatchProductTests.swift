@@ -1,18 +1,25 @@
 import Testing
 @testable import Kernels
 
-/// The three products against their definitions in double precision, by panels (whatever the build's processor) and by BLAS.
+/// The three products against their definitions in double precision, by panels (whatever the build's processor) and
+/// by BLAS.
 @Suite struct BatchProductTests {
-    /// Whole panels and blocks, and odd ends of each: a last panel of 8 or fewer examples and of more, last columns, last terms.
-    static let sizes = [(64, 64, 96), (16, 128, 32), (8, 16, 16), (1, 17, 16), (5, 70, 33), (13, 129, 47), (24, 65, 100), (25, 31, 190), (50, 200, 17)]
+    /// Whole panels and blocks, and odd ends of each: a last panel of 8 or fewer examples and of more, last columns,
+    /// last terms.
+    static let sizes = [
+        (64, 64, 96), (16, 128, 32), (8, 16, 16), (1, 17, 16), (5, 70, 33), (13, 129, 47), (24, 65, 100), (25, 31, 190),
+        (50, 200, 17),
+    ]
 
     @Test(arguments: sizes, [false, true])
     func productsAreTheSums(_ size: (Int, Int, Int), byPanels: Bool) {
         let (rows, inputs, outputs) = size
         let product = BatchProduct(rows: rows, inputs: inputs, outputs: outputs, suits: byPanels)
-        let x = randomBuffer(rows * inputs, seed: 1), w = randomBuffer(inputs * outputs, seed: 2), b = randomBuffer(outputs, seed: 3)
+        let x = randomBuffer(rows * inputs, seed: 1), w = randomBuffer(inputs * outputs, seed: 2),
+            b = randomBuffer(outputs, seed: 3)
         let dy = randomBuffer(rows * outputs, seed: 4)
-        let y = nans(rows * outputs), unbiased = nans(rows * outputs), dx = nans(rows * inputs), dw = nans(inputs * outputs)
+        let y = nans(rows * outputs), unbiased = nans(rows * outputs), dx = nans(rows * inputs),
+            dw = nans(inputs * outputs)
         // Scratch holds leftovers of another layer: NaN shows a value that is read before it is written.
         let scratch = FloatBuffer(count: product.scratchCount)
         func fresh() -> Floats { scratch.values.fill(.nan); return scratch.values }
@@ -25,11 +32,15 @@ import Testing
                 Double(times) * sum(rows) { Double(x.values[$0 * inputs + k]) * Double(dy.values[$0 * outputs + j]) }
             }
         }
-        expect(unbiased, rows: rows, columns: outputs) { n, j in sum(inputs) { Double(x.values[n * inputs + $0]) * Double(w.values[$0 * outputs + j]) } }
+        expect(unbiased, rows: rows, columns: outputs) { n, j in
+            sum(inputs) { Double(x.values[n * inputs + $0]) * Double(w.values[$0 * outputs + j]) }
+        }
         expect(y, rows: rows, columns: outputs) { n, j in
             Double(b.values[j]) + sum(inputs) { Double(x.values[n * inputs + $0]) * Double(w.values[$0 * outputs + j]) }
         }
-        expect(dx, rows: rows, columns: inputs) { n, k in sum(outputs) { Double(dy.values[n * outputs + $0]) * Double(w.values[k * outputs + $0]) } }
+        expect(dx, rows: rows, columns: inputs) { n, k in
+            sum(outputs) { Double(dy.values[n * outputs + $0]) * Double(w.values[k * outputs + $0]) }
+        }
     }
 
     private func nans(_ count: Int) -> FloatBuffer { FloatBuffer([Float](repeating: .nan, count: count)) }

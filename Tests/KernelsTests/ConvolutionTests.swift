@@ -9,23 +9,46 @@ struct NaiveConvolution {
         var y = [Double](repeating: 0, count: batch * g.outputCount)
         var dx = [Double](repeating: 0, count: batch * g.inputCount)
         var dw = [Double](repeating: 0, count: g.weightCount)
-        let (x, w, dy) = (input.array.map(Double.init), weight.array.map(Double.init), outputGradient.array.map(Double.init))
-        y.withUnsafeMutableBufferPointer { y in dx.withUnsafeMutableBufferPointer { dx in dw.withUnsafeMutableBufferPointer { dw in
-            for n in 0 ..< batch { for p in 0 ..< g.outputHeight { for q in 0 ..< g.outputWidth {
-                for i in 0 ..< g.kernel.height { for j in 0 ..< g.kernel.width {
-                    let row = p * g.stride.height + i - g.padTop, column = q * g.stride.width + j - g.padLeft
-                    guard row >= 0, row < g.inputHeight, column >= 0, column < g.inputWidth else { continue }
-                    for c in 0 ..< g.inputChannels { for o in 0 ..< g.outputChannels {
-                        let inputIndex = ((n * g.inputHeight + row) * g.inputWidth + column) * g.inputChannels + c
-                        let weightIndex = ((i * g.kernel.width + j) * g.inputChannels + c) * g.outputChannels + o
-                        let outputIndex = ((n * g.outputHeight + p) * g.outputWidth + q) * g.outputChannels + o
-                        y[outputIndex] += x[inputIndex] * w[weightIndex]
-                        dx[inputIndex] += dy[outputIndex] * w[weightIndex]
-                        dw[weightIndex] += x[inputIndex] * dy[outputIndex]
-                    } }
-                } }
-            } } }
-        } } }
+        let (x, w, dy) = (
+            input.array.map(Double.init), weight.array.map(Double.init), outputGradient.array.map(Double.init)
+        )
+        y.withUnsafeMutableBufferPointer { y in
+            dx.withUnsafeMutableBufferPointer { dx in
+                dw.withUnsafeMutableBufferPointer { dw in
+                    for n in 0 ..< batch {
+                        for p in 0 ..< g.outputHeight {
+                            for q in 0 ..< g.outputWidth {
+                                for i in 0 ..< g.kernel.height {
+                                    for j in 0 ..< g.kernel.width {
+                                        let row = p * g.stride.height + i - g.padTop,
+                                            column = q * g.stride.width + j - g.padLeft
+                                        guard row >= 0, row < g.inputHeight, column >= 0, column < g.inputWidth else {
+                                            continue
+                                        }
+                                        for c in 0 ..< g.inputChannels {
+                                            for o in 0 ..< g.outputChannels {
+                                                let inputIndex =
+                                                    ((n * g.inputHeight + row) * g.inputWidth + column)
+                                                    * g.inputChannels + c
+                                                let weightIndex =
+                                                    ((i * g.kernel.width + j) * g.inputChannels + c) * g.outputChannels
+                                                    + o
+                                                let outputIndex =
+                                                    ((n * g.outputHeight + p) * g.outputWidth + q) * g.outputChannels
+                                                    + o
+                                                y[outputIndex] += x[inputIndex] * w[weightIndex]
+                                                dx[inputIndex] += dy[outputIndex] * w[weightIndex]
+                                                dw[weightIndex] += x[inputIndex] * dy[outputIndex]
+                                            }
+                                        }
+                                    }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
         (output, inputGradient, weightGradient) = (y, dx, dw)
     }
 }
@@ -51,10 +74,14 @@ struct ConvolutionTrial {
         scratch.values.fill(.nan)
         convolution.inputGradient(dy.values, weight: w.values, into: dx.values, batch: batch, scratch: scratch.values)
         scratch.values.fill(.nan)
-        convolution.weightGradient(input: x.values, outputGradient: dy.values, into: dw.values, adding: true, batch: batch, scratch: scratch.values)
+        convolution.weightGradient(
+            input: x.values, outputGradient: dy.values, into: dw.values, adding: true, batch: batch,
+            scratch: scratch.values)
         let written = FloatBuffer([Float](repeating: .nan, count: g.weightCount))
         scratch.values.fill(.nan)
-        convolution.weightGradient(input: x.values, outputGradient: dy.values, into: written.values, adding: false, batch: batch, scratch: scratch.values)
+        convolution.weightGradient(
+            input: x.values, outputGradient: dy.values, into: written.values, adding: false, batch: batch,
+            scratch: scratch.values)
         weightGradientWritten = written.array
         (output, inputGradient, weightGradient) = (y.values.array, dx.values.array, dw.values.array)
         naive = NaiveConvolution(g, batch: batch, input: x.values, weight: w.values, outputGradient: dy.values)
@@ -72,8 +99,10 @@ struct ConvolutionTrial {
             }
             return (differences / squares).squareRoot()
         }
-        return (error(output, naive.output), error(inputGradient, naive.inputGradient),
-                max(error(weightGradient, naive.weightGradient, before), error(weightGradientWritten, naive.weightGradient)))
+        return (
+            error(output, naive.output), error(inputGradient, naive.inputGradient),
+            max(error(weightGradient, naive.weightGradient, before), error(weightGradientWritten, naive.weightGradient))
+        )
     }
 }
 
@@ -82,16 +111,25 @@ struct ConvolutionTrial {
         let height, width, channels, outputChannels, batch: Int
         let kernel, stride: Extent
         let same: Bool
-        init(_ height: Int, _ width: Int, _ channels: Int, to outputChannels: Int, kernel: Extent, stride: Extent, same: Bool, batch: Int) {
+        init(
+            _ height: Int, _ width: Int, _ channels: Int, to outputChannels: Int, kernel: Extent, stride: Extent,
+            same: Bool, batch: Int
+        ) {
             (self.height, self.width, self.channels, self.outputChannels) = (height, width, channels, outputChannels)
             (self.kernel, self.stride, self.same, self.batch) = (kernel, stride, same, batch)
         }
         var geometry: ConvolutionGeometry? {
-            same ? .same(height: height, width: width, channels: channels, outputChannels: outputChannels, kernel: kernel, stride: stride)
-                 : .valid(height: height, width: width, channels: channels, outputChannels: outputChannels, kernel: kernel, stride: stride)
+            same
+                ? .same(
+                    height: height, width: width, channels: channels, outputChannels: outputChannels, kernel: kernel,
+                    stride: stride)
+                : .valid(
+                    height: height, width: width, channels: channels, outputChannels: outputChannels, kernel: kernel,
+                    stride: stride)
         }
         var description: String {
-            "\(height)×\(width)×\(channels) → \(outputChannels), \(kernel) / \(stride) \(same ? "same" : "valid"), batch \(batch)"
+            "\(height)×\(width)×\(channels) → \(outputChannels), \(kernel) / \(stride) \(same ? "same" : "valid"), "
+                + "batch \(batch)"
         }
     }
 
@@ -114,12 +152,24 @@ struct ConvolutionTrial {
         Case(5, 4, 6, to: 7, kernel: 1, stride: 2, same: true, batch: 3),
         Case(1, 1, 4, to: 5, kernel: 1, stride: 1, same: false, batch: 2),
         Case(4, 4, 2, to: 3, kernel: 4, stride: 2, same: true, batch: 0),
-        Case(7, 10, 3, to: 4, kernel: Extent(height: 3, width: 5), stride: Extent(height: 2, width: 1), same: true, batch: 2),
-        Case(7, 10, 4, to: 3, kernel: Extent(height: 5, width: 2), stride: Extent(height: 1, width: 3), same: true, batch: 2),
-        Case(11, 8, 2, to: 3, kernel: Extent(height: 2, width: 6), stride: Extent(height: 3, width: 2), same: false, batch: 2),
-        Case(11, 8, 3, to: 2, kernel: Extent(height: 2, width: 6), stride: Extent(height: 3, width: 2), same: false, batch: 2),
-        Case(5, 6, 2, to: 3, kernel: Extent(height: 5, width: 6), stride: Extent(height: 2, width: 1), same: false, batch: 3),
-        Case(6, 5, 3, to: 2, kernel: Extent(height: 1, width: 3), stride: Extent(height: 1, width: 2), same: true, batch: 2),
+        Case(
+            7, 10, 3, to: 4, kernel: Extent(height: 3, width: 5), stride: Extent(height: 2, width: 1), same: true,
+            batch: 2),
+        Case(
+            7, 10, 4, to: 3, kernel: Extent(height: 5, width: 2), stride: Extent(height: 1, width: 3), same: true,
+            batch: 2),
+        Case(
+            11, 8, 2, to: 3, kernel: Extent(height: 2, width: 6), stride: Extent(height: 3, width: 2), same: false,
+            batch: 2),
+        Case(
+            11, 8, 3, to: 2, kernel: Extent(height: 2, width: 6), stride: Extent(height: 3, width: 2), same: false,
+            batch: 2),
+        Case(
+            5, 6, 2, to: 3, kernel: Extent(height: 5, width: 6), stride: Extent(height: 2, width: 1), same: false,
+            batch: 3),
+        Case(
+            6, 5, 3, to: 2, kernel: Extent(height: 1, width: 3), stride: Extent(height: 1, width: 2), same: true,
+            batch: 2),
         Case(6, 5, 2, to: 3, kernel: 1, stride: Extent(height: 1, width: 2), same: true, batch: 2),
         Case(8, 8, 32, to: 32, kernel: 4, stride: Extent(height: 2, width: 1), same: true, batch: 16),
         Case(8, 8, 32, to: 32, kernel: Extent(height: 4, width: 3), stride: 2, same: true, batch: 16),
@@ -131,28 +181,49 @@ struct ConvolutionTrial {
     }
 
     @Test func samePaddingIsTensorFlows() throws {
-        let even = try #require(ConvolutionGeometry.same(height: 32, width: 28, channels: 1, outputChannels: 8, kernel: 4, stride: 2))
+        let even = try #require(
+            ConvolutionGeometry.same(height: 32, width: 28, channels: 1, outputChannels: 8, kernel: 4, stride: 2))
         #expect((even.outputHeight, even.outputWidth, even.padTop, even.padLeft) == (16, 14, 1, 1))
         // (4 − 1)·2 + 5 − 7 = 4 rows of padding; (3 − 1)·2 + 5 − 6 = 3 columns, one left and two right.
-        let odd = try #require(ConvolutionGeometry.same(height: 7, width: 6, channels: 1, outputChannels: 8, kernel: 5, stride: 2))
+        let odd = try #require(
+            ConvolutionGeometry.same(height: 7, width: 6, channels: 1, outputChannels: 8, kernel: 5, stride: 2))
         #expect((odd.outputHeight, odd.outputWidth, odd.padTop, odd.padLeft) == (4, 3, 2, 1))
-        // 0 rows of padding, as ⌈9/3⌉ windows of 3 fill the height; (8 − 1)·1 + 6 − 8 = 5 columns, two left and three right.
-        let rectangular = try #require(ConvolutionGeometry.same(height: 9, width: 8, channels: 1, outputChannels: 8, kernel: Extent(height: 3, width: 6), stride: Extent(height: 3, width: 1)))
-        #expect((rectangular.outputHeight, rectangular.outputWidth, rectangular.padTop, rectangular.padLeft) == (3, 8, 0, 2))
+        // 0 rows of padding, as ⌈9/3⌉ windows of 3 fill the height; (8 − 1)·1 + 6 − 8 = 5 columns, two left and three
+        // right.
+        let rectangular = try #require(
+            ConvolutionGeometry.same(
+                height: 9, width: 8, channels: 1, outputChannels: 8, kernel: Extent(height: 3, width: 6),
+                stride: Extent(height: 3, width: 1)))
+        #expect(
+            (rectangular.outputHeight, rectangular.outputWidth, rectangular.padTop, rectangular.padLeft) == (3, 8, 0, 2)
+        )
     }
 
     @Test func geometriesThatDoNotFitAreRefused() {
-        #expect(ConvolutionGeometry.valid(height: 3, width: 8, channels: 1, outputChannels: 1, kernel: 4, stride: 1) == nil)
-        #expect(ConvolutionGeometry.valid(height: 8, width: 3, channels: 1, outputChannels: 1, kernel: 4, stride: 1) == nil)
-        #expect(ConvolutionGeometry.valid(height: 8, width: 3, channels: 1, outputChannels: 1, kernel: Extent(height: 8, width: 4), stride: 1) == nil)
-        #expect(ConvolutionGeometry.valid(height: 8, width: 3, channels: 1, outputChannels: 1, kernel: Extent(height: 8, width: 3), stride: 1) != nil)
-        #expect(ConvolutionGeometry.same(height: 8, width: 3, channels: 1, outputChannels: 1, kernel: 4, stride: Extent(height: 1, width: 0)) == nil)
-        #expect(ConvolutionGeometry.same(height: 0, width: 3, channels: 1, outputChannels: 1, kernel: 4, stride: 1) == nil)
+        #expect(
+            ConvolutionGeometry.valid(height: 3, width: 8, channels: 1, outputChannels: 1, kernel: 4, stride: 1) == nil)
+        #expect(
+            ConvolutionGeometry.valid(height: 8, width: 3, channels: 1, outputChannels: 1, kernel: 4, stride: 1) == nil)
+        #expect(
+            ConvolutionGeometry.valid(
+                height: 8, width: 3, channels: 1, outputChannels: 1, kernel: Extent(height: 8, width: 4), stride: 1)
+                == nil)
+        #expect(
+            ConvolutionGeometry.valid(
+                height: 8, width: 3, channels: 1, outputChannels: 1, kernel: Extent(height: 8, width: 3), stride: 1)
+                != nil)
+        #expect(
+            ConvolutionGeometry.same(
+                height: 8, width: 3, channels: 1, outputChannels: 1, kernel: 4, stride: Extent(height: 1, width: 0))
+                == nil)
+        #expect(
+            ConvolutionGeometry.same(height: 0, width: 3, channels: 1, outputChannels: 1, kernel: 4, stride: 1) == nil)
     }
 
     /// Enough pixels that the blocks of scratch memory end inside an image.
     @Test func manyBlocks() throws {
-        let geometry = try #require(ConvolutionGeometry.same(height: 12, width: 12, channels: 2048, outputChannels: 3, kernel: 5, stride: 1))
+        let geometry = try #require(
+            ConvolutionGeometry.same(height: 12, width: 12, channels: 2048, outputChannels: 3, kernel: 5, stride: 1))
         let convolution = Convolution(geometry)
         #expect(convolution.scratchCount(batch: 4) < 4 * 144 * geometry.windowCount)
         let x = randomBuffer(4 * geometry.inputCount, seed: 1), w = randomBuffer(geometry.weightCount, seed: 2)
@@ -160,8 +231,9 @@ struct ConvolutionTrial {
         let scratch = FloatBuffer(count: convolution.scratchCount(batch: 4))
         convolution.forward(x.values, weight: w.values, into: whole.values, batch: 4, scratch: scratch.values)
         for image in 0 ..< 4 {
-            convolution.forward(x.values[image * geometry.inputCount ..< (image + 1) * geometry.inputCount], weight: w.values,
-                                into: single.values, batch: 1, scratch: scratch.values)
+            convolution.forward(
+                x.values[image * geometry.inputCount ..< (image + 1) * geometry.inputCount], weight: w.values,
+                into: single.values, batch: 1, scratch: scratch.values)
             for index in 0 ..< geometry.outputCount {
                 #expect(abs(single.values[index] - whole.values[image * geometry.outputCount + index]) < 1e-3)
             }
@@ -189,20 +261,24 @@ struct ConvolutionTrial {
 
     /// Many small blocks of tiles and of channels, the last ones smaller, give what one block gives.
     @Test func winogradInManyBlocks() throws {
-        let geometry = try #require(ConvolutionGeometry.same(height: 13, width: 8, channels: 48, outputChannels: 80, kernel: 4, stride: 2))
+        let geometry = try #require(
+            ConvolutionGeometry.same(height: 13, width: 8, channels: 48, outputChannels: 80, kernel: 4, stride: 2))
         let batch = 5
         let x = randomBuffer(batch * geometry.inputCount, seed: 1), w = randomBuffer(geometry.weightCount, seed: 2)
         let dy = randomBuffer(batch * geometry.outputCount, seed: 3)
         var results: [[FloatBuffer]] = []
         for (imageLimit, resultLimit) in [(1 << 24, 1 << 17), (25 * 4 * 48 * 9, 1)] {
-            let winograd = WinogradConvolution(geometry: geometry, batch: batch, imageLimit: imageLimit, resultLimit: resultLimit)
+            let winograd = WinogradConvolution(
+                geometry: geometry, batch: batch, imageLimit: imageLimit, resultLimit: resultLimit)
             let y = FloatBuffer(count: dy.count), dx = FloatBuffer(count: x.count), dw = FloatBuffer(count: w.count)
             let memory = FloatBuffer(count: winograd.scratchCount)
             memory.values.fill(.nan)
             let scratch = memory.values.base
             winograd.forward(x.values.base, weight: w.values.base, into: y.values.base, scratch: scratch)
             winograd.inputGradient(dy.values.base, weight: w.values.base, into: dx.values.base, scratch: scratch)
-            winograd.weightGradient(input: x.values.base, outputGradient: dy.values.base, into: dw.values.base, adding: false, scratch: scratch)
+            winograd.weightGradient(
+                input: x.values.base, outputGradient: dy.values.base, into: dw.values.base, adding: false,
+                scratch: scratch)
             withExtendedLifetime(memory) {}
             results.append([y, dx, dw])
         }
@@ -214,13 +290,16 @@ struct ConvolutionTrial {
     }
 
     @Test func theAlgorithmFollowsFromTheShape() throws {
-        let layer = try #require(ConvolutionGeometry.same(height: 8, width: 8, channels: 256, outputChannels: 512, kernel: 4, stride: 2))
+        let layer = try #require(
+            ConvolutionGeometry.same(height: 8, width: 8, channels: 256, outputChannels: 512, kernel: 4, stride: 2))
         #expect(Convolution(layer).algorithm(batch: 64) == .winograd)
         #expect(Convolution(layer).algorithm(batch: 8) == .winograd)
         #expect(Convolution(layer).algorithm(batch: 7) == .windows)
-        let logit = try #require(ConvolutionGeometry.valid(height: 4, width: 4, channels: 512, outputChannels: 1, kernel: 4, stride: 1))
+        let logit = try #require(
+            ConvolutionGeometry.valid(height: 4, width: 4, channels: 512, outputChannels: 1, kernel: 4, stride: 1))
         #expect(Convolution(logit).algorithm(batch: 64) == .matrix)
-        let first = try #require(ConvolutionGeometry.same(height: 32, width: 32, channels: 1, outputChannels: 128, kernel: 4, stride: 2))
+        let first = try #require(
+            ConvolutionGeometry.same(height: 32, width: 32, channels: 1, outputChannels: 128, kernel: 4, stride: 2))
         #expect(Convolution(first).algorithm(batch: 64) == .windows)
     }
 }

@@ -3,26 +3,35 @@ import Testing
 @testable import Kernels
 
 @Suite struct PhiloxTests {
-    /// The first three are the `philox4x32 10` lines of Random123's own kat_vectors (D. E. Shaw Research; the same as in
-    /// Random123 1.14, tests/kat_vectors). All four were printed with its header, Debian's librandom123-dev:
+    /// The first three are the `philox4x32 10` lines of Random123's own kat_vectors (D. E. Shaw Research; the same as
+    /// in Random123 1.14, tests/kat_vectors). All four were printed with its header, Debian's librandom123-dev:
     ///
     ///     #include <Random123/philox.h>
     ///     r123::Philox4x32_R<10> g; auto r = g({{c0, c1, c2, c3}}, {{k0, k1}});
     static let knownAnswers: [(counter: SIMD4<UInt32>, key: SIMD2<UInt32>, words: SIMD4<UInt32>)] = [
-        (SIMD4(0x00000000, 0x00000000, 0x00000000, 0x00000000), SIMD2(0x00000000, 0x00000000),
-         SIMD4(0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8)),
-        (SIMD4(0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff), SIMD2(0xffffffff, 0xffffffff),
-         SIMD4(0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd)),
-        (SIMD4(0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344), SIMD2(0xa4093822, 0x299f31d0),
-         SIMD4(0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1)),
-        (SIMD4(0x00000007, 0x0000003f, 0x000f4240, 0x06010002), SIMD2(0x00003039, 0x000002a6),
-         SIMD4(0xbc48bab4, 0x677f6eb3, 0x8f0b94ad, 0x6d28e5f9)),
+        (
+            SIMD4(0x00000000, 0x00000000, 0x00000000, 0x00000000), SIMD2(0x00000000, 0x00000000),
+            SIMD4(0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8)
+        ),
+        (
+            SIMD4(0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff), SIMD2(0xffffffff, 0xffffffff),
+            SIMD4(0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd)
+        ),
+        (
+            SIMD4(0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344), SIMD2(0xa4093822, 0x299f31d0),
+            SIMD4(0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1)
+        ),
+        (
+            SIMD4(0x00000007, 0x0000003f, 0x000f4240, 0x06010002), SIMD2(0x00003039, 0x000002a6),
+            SIMD4(0xbc48bab4, 0x677f6eb3, 0x8f0b94ad, 0x6d28e5f9)
+        ),
     ]
 
     @Test(arguments: 0 ..< 4) func knownAnswer(_ index: Int) {
         let known = Self.knownAnswers[index]
         #expect(Philox(key: known.key).block(known.counter) == known.words)
-        let eight = Philox(key: known.key).eightBlocks(first: known.counter[0], known.counter[1], known.counter[2], known.counter[3])
+        let eight = Philox(key: known.key).eightBlocks(
+            first: known.counter[0], known.counter[1], known.counter[2], known.counter[3])
         #expect(SIMD4(eight.0[0], eight.1[0], eight.2[0], eight.3[0]) == known.words)
     }
 
@@ -67,7 +76,8 @@ import Testing
         for sample in 0 ..< 5 {
             for j in 0 ..< 77 {
                 let block = UInt32(8 * (j / 32) + j % 8)
-                let words = philox.block(SIMD4(block, UInt32(60 + sample), 1_000_000, Purpose.dropoutFake.rawValue << 24 | 3 << 16 | 2))
+                let words = philox.block(
+                    SIMD4(block, UInt32(60 + sample), 1_000_000, Purpose.dropoutFake.rawValue << 24 | 3 << 16 | 2))
                 #expect(values[sample * 77 + j] == Float(words[(j % 32) / 8] >> 8) * 0x1p-24)
             }
         }
@@ -77,7 +87,8 @@ import Testing
         for perSample in [1, 2, 8, 31, 32, 33, 100] {
             let whole = normal(Draws(seed: 7, purpose: .generatorNoise, step: 3), samples: 10, perSample: perSample)
             let first = normal(Draws(seed: 7, purpose: .generatorNoise, step: 3), samples: 3, perSample: perSample)
-            let second = normal(Draws(seed: 7, purpose: .generatorNoise, step: 3, firstSample: 3), samples: 7, perSample: perSample)
+            let second = normal(
+                Draws(seed: 7, purpose: .generatorNoise, step: 3, firstSample: 3), samples: 7, perSample: perSample)
             #expect(whole == first + second)
             #expect(Set(whole).count == whole.count, "a value comes twice")
         }
@@ -90,7 +101,8 @@ import Testing
         var seen = Set<[Float]>()
         var draws: [(Draws, layer: Int)] = []
         for purpose in 1 ... 10 {
-            draws.append((Draws(seed: 1, purpose: Purpose(rawValue: UInt32(purpose))!, step: 1, inner: 1, firstSample: 1), 1))
+            draws.append(
+                (Draws(seed: 1, purpose: Purpose(rawValue: UInt32(purpose))!, step: 1, inner: 1, firstSample: 1), 1))
         }
         let last = Purpose.fixedLatents
         draws.append((Draws(seed: 2, purpose: last, step: 1, inner: 1, firstSample: 1), 1))
@@ -133,7 +145,9 @@ import Testing
         #expect(abs(beyondTwo - erfc(2 / 2.0.squareRoot())) < 5 * (0.0455 / n).squareRoot())
         // The two of a pair (sine and cosine of one angle) are uncorrelated.
         var product = 0.0
-        for sample in 0 ..< 400 { for j in 0 ..< 8 { product += Double(values[sample * 1000 + j] * values[sample * 1000 + j + 8]) } }
+        for sample in 0 ..< 400 {
+            for j in 0 ..< 8 { product += Double(values[sample * 1000 + j] * values[sample * 1000 + j + 8]) }
+        }
         #expect(abs(product / 3200) < 5 / 3200.0.squareRoot())
         let scaled = FloatBuffer(count: 40)
         Draws(seed: 6, purpose: .sample, step: 0).fillNormal(scaled.values, samples: 1, deviation: 0.02)
@@ -143,7 +157,8 @@ import Testing
     @Test(arguments: [Float(0.5), 0.8, 1]) func keepMask(_ keep: Float) {
         let mask = FloatBuffer(count: 300 * 784)
         Draws(seed: 8, purpose: .dropoutReal, step: 4).fillKeepMask(mask.values, samples: 300, layer: 2, keep: keep)
-        let n = Double(mask.count), ones = mask.values.array.count { $0 == 1 }, zeros = mask.values.array.count { $0 == 0 }
+        let n = Double(mask.count), ones = mask.values.array.count { $0 == 1 },
+            zeros = mask.values.array.count { $0 == 0 }
         #expect(ones + zeros == mask.count)
         #expect(abs(Double(ones) / n - Double(keep)) <= 5 * (Double(keep * (1 - keep)) / n).squareRoot())
     }
@@ -168,7 +183,9 @@ import Testing
 
     @Test func allOrdersAreEquallyLikely() {
         var counts: [[UInt32]: Int] = [:]
-        for epoch in 0 ..< 12_000 { counts[Draws(seed: 3, purpose: .shuffle, step: epoch).permutation(count: 4), default: 0] += 1 }
+        for epoch in 0 ..< 12_000 {
+            counts[Draws(seed: 3, purpose: .shuffle, step: epoch).permutation(count: 4), default: 0] += 1
+        }
         #expect(counts.count == 24)
         let chiSquare = counts.values.reduce(0.0) { $0 + pow(Double($1) - 500, 2) / 500 }
         #expect(chiSquare < 23 + 5 * 46.0.squareRoot())

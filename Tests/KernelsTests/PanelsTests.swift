@@ -12,32 +12,45 @@ import Testing
     @Test(arguments: [(1, 16), (8, 48), (13, 64)]) func productsAreThoseOfTheDefinition(rows: Int, inner: Int) {
         let height = Panels.rounded(rows: rows)
         #expect(height >= rows && height < rows + 16)
-        let a = randomBuffer(height * inner, seed: 1), b = randomBuffer(inner * 16, seed: 2), c = randomBuffer(height * 16, seed: 3)
+        let a = randomBuffer(height * inner, seed: 1), b = randomBuffer(inner * 16, seed: 2),
+            c = randomBuffer(height * 16, seed: 3)
         let before = matrix(c.values, rows: rows, columns: 16, height: height)
-        let left = matrix(a.values, rows: rows, columns: inner, height: height), right = matrix(b.values, rows: inner, columns: 16, height: inner)
+        let left = matrix(a.values, rows: rows, columns: inner, height: height),
+            right = matrix(b.values, rows: inner, columns: 16, height: inner)
         for adding in [true, false] {
-            Panels.multiply(a.values.base, panelStep: 16 * height, panels: inner / 16, by: b.values.base, into: c.values.base,
-                            rows: height, adding: adding, ahead: 0)
+            Panels.multiply(
+                a.values.base, panelStep: 16 * height, panels: inner / 16, by: b.values.base, into: c.values.base,
+                rows: height, adding: adding, ahead: 0)
             let result = matrix(c.values, rows: rows, columns: 16, height: height)
-            for row in 0 ..< rows { for column in 0 ..< 16 {
-                let expected = (0 ..< inner).reduce(adding ? before[row][column] : 0) { $0 + left[row][$1] * right[$1][column] }
-                #expect(abs(result[row][column] - expected) < 1e-5)
-            } }
+            for row in 0 ..< rows {
+                for column in 0 ..< 16 {
+                    let expected = (0 ..< inner).reduce(adding ? before[row][column] : 0) {
+                        $0 + left[row][$1] * right[$1][column]
+                    }
+                    #expect(abs(result[row][column] - expected) < 1e-5)
+                }
+            }
         }
     }
 
     @Test func transposedProduct() {
         let a = randomBuffer(37 * 16, seed: 1), b = randomBuffer(37 * 16, seed: 2), c = randomBuffer(256, seed: 3)
         Panels.multiplyTransposed(a.values.base, by: b.values.base, count: 37, into: c.values.base, next: a.values.base)
-        for row in 0 ..< 16 { for column in 0 ..< 16 {
-            let expected = (0 ..< 37).reduce(0.0) { $0 + Double(a.values[$1 * 16 + row]) * Double(b.values[$1 * 16 + column]) }
-            #expect(abs(Double(c.values[row * 16 + column]) - expected) < 1e-5)
-        } }
+        for row in 0 ..< 16 {
+            for column in 0 ..< 16 {
+                let expected = (0 ..< 37).reduce(0.0) {
+                    $0 + Double(a.values[$1 * 16 + row]) * Double(b.values[$1 * 16 + column])
+                }
+                #expect(abs(Double(c.values[row * 16 + column]) - expected) < 1e-5)
+            }
+        }
     }
 
     @Test func transposes() {
         let source = randomBuffer(16 * 21, seed: 1), panel = FloatBuffer(count: 256)
         transpose16(source.values.base, 21, panel.values.base)
-        for row in 0 ..< 16 { for column in 0 ..< 16 { #expect(panel.values[row * 16 + column] == source.values[column * 21 + row]) } }
+        for row in 0 ..< 16 {
+            for column in 0 ..< 16 { #expect(panel.values[row * 16 + column] == source.values[column * 21 + row]) }
+        }
     }
 }

@@ -11,11 +11,14 @@ import Testing
 
     @Test(arguments: [(1, 1), (5, 3), (64, 1), (300, 1), (131, 3), (1000, 7), (9, 8), (200, 40), (129, 77)])
     func columnSumsAndBias(rows: Int, columns: Int) {
-        let matrix = values(rows * columns, seed: 1), row = values(columns, seed: 2), sums = FloatBuffer(row.values.array)
+        let matrix = values(rows * columns, seed: 1), row = values(columns, seed: 2),
+            sums = FloatBuffer(row.values.array)
         let before = matrix.values.array
         Reductions.addColumnSums(of: matrix.values, columns: columns, to: sums.values)
         for column in 0 ..< columns {
-            let expected = (0 ..< rows).reduce(Double(row.values[column])) { $0 + Double(before[$1 * columns + column]) }
+            let expected = (0 ..< rows).reduce(Double(row.values[column])) {
+                $0 + Double(before[$1 * columns + column])
+            }
             #expect(abs(Double(sums.values[column]) - expected) < 1e-6 * Double(rows + 10), "column \(column)")
         }
         Reductions.add(row.values, toRowsOf: matrix.values)

@@ -72,7 +72,8 @@ private let everyMagnitude = (0 ..< 200_000).map { Float(bitPattern: UInt32($0) 
     }
 
     @Test func sigmoid() {
-        let exact = { (x: Double) in x >= 0 ? 1 / (1 + Foundation.exp(-x)) : Foundation.exp(x) / (1 + Foundation.exp(x)) }
+        let exact = { (x: Double) in x >= 0 ? 1 / (1 + Foundation.exp(-x)) : Foundation.exp(x) / (1 + Foundation.exp(x))
+        }
         #expect(worstError(grid(-110 ... 110), VectorMath.sigmoid, exact) < 3)
         let extremes = VectorMath.sigmoid(Vector(-1e4, 1e4, -.infinity, .infinity, .nan, 0, -87, 20))
         #expect(extremes[0] == 0 && extremes[1] == 1 && extremes[2] == 0 && extremes[3] == 1 && extremes[4].isNaN)
@@ -94,7 +95,8 @@ private let everyMagnitude = (0 ..< 200_000).map { Float(bitPattern: UInt32($0) 
 
     @Test func mapReachesEveryValueAndNoOther() {
         for count in 0 ... 20 {
-            let source = FloatBuffer((0 ..< 24).map(Float.init)), target = FloatBuffer([Float](repeating: -1, count: 24))
+            let source = FloatBuffer((0 ..< 24).map(Float.init)),
+                target = FloatBuffer([Float](repeating: -1, count: 24))
             VectorMath.map(source.values.base, into: target.values.base, count: count) { $0 + 100 }
             #expect(target.values.array == (0 ..< 24).map { $0 < count ? Float($0) + 100 : -1 })
         }

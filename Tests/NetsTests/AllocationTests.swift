@@ -6,15 +6,19 @@ import Testing
 @Suite struct AllocationTests {
     /// A step of every kind of layer and of each update allocates nothing once it has run.
     @Test func aSteadyStepAllocatesNothing() throws {
-        // OpenBLAS allocates to divide work among threads, and in some kernels for products of under 10⁶ multiplications:
-        // hence one thread, as a rank has, and wide convolutions.
+        // OpenBLAS allocates to divide work among threads, and in some kernels for products of under 10⁶
+        // multiplications: hence one thread, as a rank has, and wide convolutions.
         BLAS.useOneThread()
-        let network = lasting(try Network([
-            Dense(units: 32), ReLU(), Dropout(keepProbability: 0.5), Maxout(units: 160, pieces: 3), Tanh(),
-            Reshape(to: .image(height: 4, width: 4, channels: 10)), TransposedConvolution2D(channels: 64, kernel: 4, stride: 2),
-            BatchNormalisation(), LeakyReLU(slope: 0.2), Convolution2D(channels: 16, kernel: 3, stride: 2), Sigmoid(),
-            Flatten(), Dense(units: 1),
-        ], input: .vector(16), capacity: 8, name: "n"))
+        let network = lasting(
+            try Network(
+                [
+                    Dense(units: 32), ReLU(), Dropout(keepProbability: 0.5), Maxout(units: 160, pieces: 3), Tanh(),
+                    Reshape(to: .image(height: 4, width: 4, channels: 10)),
+                    TransposedConvolution2D(channels: 64, kernel: 4, stride: 2),
+                    BatchNormalisation(), LeakyReLU(slope: 0.2), Convolution2D(channels: 16, kernel: 3, stride: 2),
+                    Sigmoid(),
+                    Flatten(), Dense(units: 1),
+                ], input: .vector(16), capacity: 8, name: "n"))
         let store = network.store
         store.initialise(seed: 1, role: 0)
         let optimisers = [
@@ -23,22 +27,29 @@ import Testing
         ]
         let values = lasting(Array(repeating: 0.1, count: 8 * 16))
         let ones = lasting(Array(repeating: 1, count: 8))
-        let sums = lasting(Array(repeating: 0, count: store.statistics.count)), gradients = lasting(Array(repeating: 0, count: store.count))
+        let sums = lasting(Array(repeating: 0, count: store.statistics.count)),
+            gradients = lasting(Array(repeating: 0, count: store.count))
         var norm = 0.0, final = 0
 
         func run(_ step: Int) throws {
             // Shards may differ by a sample.
             let count = 8 - step % 2
-            let input = Batch(values, count: count, shape: .vector(16)), gradient = Batch(ones, count: count, shape: .vector(1))
+            let input = Batch(values, count: count, shape: .vector(16)),
+                gradient = Batch(ones, count: count, shape: .vector(1))
             gradients.fill(0)
             sums.fill(0)
-            _ = try network.forward(input, parameters: network.store.values.values, mode: training(step: step), batchStatistics: sums)
-            _ = try network.backward(from: gradient, parameters: network.store.values.values, into: gradients, inputGradient: true) { final += $0.count }
-            _ = try network.backward(from: gradient, parameters: network.store.values.values, into: nil, inputGradient: true)
+            _ = try network.forward(
+                input, parameters: network.store.values.values, mode: training(step: step), batchStatistics: sums)
+            _ = try network.backward(
+                from: gradient, parameters: network.store.values.values, into: gradients, inputGradient: true
+            ) { final += $0.count }
+            _ = try network.backward(
+                from: gradient, parameters: network.store.values.values, into: nil, inputGradient: true)
             store.applyStatistics(sums, samples: count)
             for number in optimisers.indices {
-                norm += optimisers[number].update(store.values.values, gradients: gradients, rate: 1e-4,
-                                                  momentum: 0.5, update: step + 1)
+                norm += optimisers[number].update(
+                    store.values.values, gradients: gradients, rate: 1e-4,
+                    momentum: 0.5, update: step + 1)
             }
             _ = try network.forward(input, parameters: network.store.values.values, mode: .sampling)
         }

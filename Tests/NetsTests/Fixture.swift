@@ -14,9 +14,10 @@ struct Fixture {
     private static let folder = Bundle.module.resourceURL!.appendingPathComponent("Fixtures")
     private static let index = try! JSONDecoder().decode(
         Index.self, from: Data(contentsOf: folder.appendingPathComponent("layers.json")))
-    private static let values: [Float] = try! Data(contentsOf: folder.appendingPathComponent("layers.f32")).withUnsafeBytes {
-        $0.bindMemory(to: UInt32.self).map { Float(bitPattern: UInt32(littleEndian: $0)) }
-    }
+    private static let values: [Float] = try! Data(contentsOf: folder.appendingPathComponent("layers.f32"))
+        .withUnsafeBytes {
+            $0.bindMemory(to: UInt32.self).map { Float(bitPattern: UInt32(littleEndian: $0)) }
+        }
 
     let name: String
     let arrays: [String: Array]
@@ -55,7 +56,8 @@ struct Fixture {
 
     /// The layers as a network with the fixture's parameters, for batches of the fixture's size and one more.
     func network(_ layers: [any Layer]) throws -> Network {
-        let network = lasting(try Network(layers, input: shape("input"), capacity: dimensions("input")[0] + 1, name: name))
+        let network = lasting(
+            try Network(layers, input: shape("input"), capacity: dimensions("input")[0] + 1, name: name))
         for entry in network.store.entries {
             let array = key(entry)
             #expect(try dimensions(array) == entry.specification.dimensions, "\(name): \(array)")
@@ -77,12 +79,14 @@ func expectClose(
     sourceLocation: SourceLocation = #_sourceLocation
 ) {
     guard values.count == expected.count else {
-        Issue.record("\(what): \(values.count) values where \(expected.count) were expected", sourceLocation: sourceLocation)
+        Issue.record(
+            "\(what): \(values.count) values where \(expected.count) were expected", sourceLocation: sourceLocation)
         return
     }
     let scale = expected.map(abs).max() ?? 0
     for index in 0 ..< values.count where !(abs(values[index] - expected[index]) <= tolerance * scale) {
-        Issue.record("\(what)[\(index)]: \(values[index]) where \(expected[index]) was expected", sourceLocation: sourceLocation)
+        Issue.record(
+            "\(what)[\(index)]: \(values[index]) where \(expected[index]) was expected", sourceLocation: sourceLocation)
         return
     }
 }

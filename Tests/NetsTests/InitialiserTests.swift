@@ -4,7 +4,8 @@ import Testing
 
 @Suite struct InitialiserTests {
     private func values(_ initialiser: Initialiser, inputs: Int = 200, units: Int = 150) throws -> [Float] {
-        let network = try Network([Dense(units: units, weights: initialiser)], input: .vector(inputs), capacity: 1, name: "n")
+        let network = try Network(
+            [Dense(units: units, weights: initialiser)], input: .vector(inputs), capacity: 1, name: "n")
         network.store.initialise(seed: 11, role: 0)
         return network.store.values.values[network.store.entries[0].range].array
     }
@@ -22,7 +23,9 @@ import Testing
         #expect(abs(deviation(values) / expected - 1) < 0.02)
         #expect(abs(values.reduce(0) { $0 + Double($1) } / Double(values.count)) < 0.03 * expected)
         if case .uniform(let bound) = initialiser {
-            #expect(values.allSatisfy { abs($0) <= bound } && values.contains { $0 > 0.99 * bound } && values.contains { $0 < -0.99 * bound })
+            #expect(
+                values.allSatisfy { abs($0) <= bound } && values.contains { $0 > 0.99 * bound }
+                    && values.contains { $0 < -0.99 * bound })
         }
     }
 
@@ -38,7 +41,9 @@ import Testing
         let gain: Float = 1.4
         let matrix = try values(.orthogonal(gain: gain), inputs: inputs, units: units)
         func vector(_ number: Int) -> [Float] {
-            inputs >= units ? (0 ..< inputs).map { matrix[$0 * units + number] } : Array(matrix[number * units ..< (number + 1) * units])
+            inputs >= units
+                ? (0 ..< inputs).map { matrix[$0 * units + number] }
+                : Array(matrix[number * units ..< (number + 1) * units])
         }
         for first in 0 ..< min(inputs, units) {
             for second in 0 ... first {
@@ -51,11 +56,17 @@ import Testing
     @Test func schedules() {
         #expect(RateSchedule.constant(0.3).rate(at: 77) == 0.3)
         let decay = RateSchedule.exponential(initial: 0.1, decay: 1.000004, floor: 1e-6)
-        #expect(decay.rate(at: 0) == 0.1 && abs(decay.rate(at: 250_000) - 0.1 / 2.718276) < 1e-6 && decay.rate(at: 10_000_000) == 1e-6)
+        #expect(
+            decay.rate(at: 0) == 0.1 && abs(decay.rate(at: 250_000) - 0.1 / 2.718276) < 1e-6
+                && decay.rate(at: 10_000_000) == 1e-6)
         let linear = RateSchedule.linear(initial: 1, final: 0.5, steps: 10)
-        #expect(linear.rate(at: 0) == 1 && linear.rate(at: 5) == 0.75 && linear.rate(at: 10) == 0.5 && linear.rate(at: 99) == 0.5)
+        #expect(
+            linear.rate(at: 0) == 1 && linear.rate(at: 5) == 0.75 && linear.rate(at: 10) == 0.5
+                && linear.rate(at: 99) == 0.5)
         let ramp = MomentumRamp(from: 0.5, to: 0.7, epochs: 250)
-        #expect(ramp.momentum(afterEpochs: 0) == 0.5 && ramp.momentum(afterEpochs: 1) == 0.5 && ramp.momentum(afterEpochs: 400) == 0.7)
+        #expect(
+            ramp.momentum(afterEpochs: 0) == 0.5 && ramp.momentum(afterEpochs: 1) == 0.5
+                && ramp.momentum(afterEpochs: 400) == 0.7)
         #expect(abs(ramp.momentum(afterEpochs: 125) - (0.5 + 0.2 * 124 / 249)) < 1e-12)
         #expect(MomentumRamp(from: 0.5, to: 0.7, epochs: 1).momentum(afterEpochs: 1) == 0.7)
     }

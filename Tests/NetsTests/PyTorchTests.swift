@@ -17,9 +17,12 @@ import Testing
         let target = lasting(Array(repeating: 0, count: network.store.count))
         for entry in network.store.entries { target[entry.range].fill(.nan) }
         for times in 1 ... 2 {
-            let inputGradient = try network.backward(from: gradient, parameters: network.store.values.values, into: target, adding: times == 2, inputGradient: true)
-            expectClose(try #require(inputGradient).values, try fixture.values("inputGradient"), tolerance: tolerance,
-                        "\(name): input gradient")
+            let inputGradient = try network.backward(
+                from: gradient, parameters: network.store.values.values, into: target, adding: times == 2,
+                inputGradient: true)
+            expectClose(
+                try #require(inputGradient).values, try fixture.values("inputGradient"), tolerance: tolerance,
+                "\(name): input gradient")
             for entry in network.store.entries {
                 let expected = try fixture.values(fixture.key(entry) + ".gradient").map { $0 * Float(times) }
                 expectClose(target[entry.range], expected, tolerance: tolerance, "\(name): gradient of \(entry.name)")
@@ -31,13 +34,18 @@ import Testing
 
         // Frozen: the same input gradient, and no parameter gradient is touched. Not wanted: nothing comes back.
         target.fill(7)
-        let frozen = try network.backward(from: gradient, parameters: network.store.values.values, into: nil, inputGradient: true)
-        expectClose(try #require(frozen).values, try fixture.values("inputGradient"), tolerance: tolerance, "\(name): frozen")
+        let frozen = try network.backward(
+            from: gradient, parameters: network.store.values.values, into: nil, inputGradient: true)
+        expectClose(
+            try #require(frozen).values, try fixture.values("inputGradient"), tolerance: tolerance, "\(name): frozen")
         #expect(target.array.allSatisfy { $0 == 7 })
-        #expect(try network.backward(from: gradient, parameters: network.store.values.values, into: target, inputGradient: false) == nil)
+        #expect(
+            try network.backward(
+                from: gradient, parameters: network.store.values.values, into: target, inputGradient: false) == nil)
         for entry in network.store.entries {
-            expectClose(target[entry.range], try fixture.values(fixture.key(entry) + ".gradient"), tolerance: tolerance,
-                        "\(name): gradient of \(entry.name) without input gradient")
+            expectClose(
+                target[entry.range], try fixture.values(fixture.key(entry) + ".gradient"), tolerance: tolerance,
+                "\(name): gradient of \(entry.name) without input gradient")
         }
     }
 
@@ -61,30 +69,38 @@ import Testing
         try check("maxout discriminator", [Maxout(units: 6, pieces: 5), Maxout(units: 4, pieces: 5), Dense(units: 1)])
     }
 
-    @Test(arguments: [
-        ("4x4 stride 2 same", 5, 4, 2, .same), ("3x3 same", 9, 3, 1, .same),
-        ("4x4 valid to one", 1, 4, 1, .valid), ("5x5 stride 2 same", 4, 5, 2, .same), ("2x2 stride 3 valid", 6, 2, 3, .valid),
-        ("3x5 stride 2x1 same", 4, Extent(height: 3, width: 5), Extent(height: 2, width: 1), .same),
-        ("2x5 stride 1x3 valid", 3, Extent(height: 2, width: 5), Extent(height: 1, width: 3), .valid),
-    ] as [(String, Int, Extent, Extent, Padding)])
+    @Test(
+        arguments: [
+            ("4x4 stride 2 same", 5, 4, 2, .same), ("3x3 same", 9, 3, 1, .same),
+            ("4x4 valid to one", 1, 4, 1, .valid), ("5x5 stride 2 same", 4, 5, 2, .same),
+            ("2x2 stride 3 valid", 6, 2, 3, .valid),
+            ("3x5 stride 2x1 same", 4, Extent(height: 3, width: 5), Extent(height: 2, width: 1), .same),
+            ("2x5 stride 1x3 valid", 3, Extent(height: 2, width: 5), Extent(height: 1, width: 3), .valid),
+        ] as [(String, Int, Extent, Extent, Padding)])
     func convolution(name: String, channels: Int, kernel: Extent, stride: Extent, padding: Padding) throws {
-        try check("convolution " + name,
-                  [Convolution2D(channels: channels, kernel: kernel, stride: stride, padding: padding)])
+        try check(
+            "convolution " + name,
+            [Convolution2D(channels: channels, kernel: kernel, stride: stride, padding: padding)])
+    }
+
+    @Test(
+        arguments: [
+            ("4x4 stride 2 same", 3, 4, 2, .same), ("4x4 valid from one", 8, 4, 1, .valid),
+            ("5x5 stride 3 valid", 2, 5, 3, .valid), ("5x5 stride 2 same", 4, 5, 2, .same),
+            ("2x2 stride 3 same", 3, 2, 3, .same),
+            ("3x5 stride 2x1 same", 4, Extent(height: 3, width: 5), Extent(height: 2, width: 1), .same),
+            ("2x5 stride 1x3 valid", 3, Extent(height: 2, width: 5), Extent(height: 1, width: 3), .valid),
+            ("4x2 stride 2x3 same", 2, Extent(height: 4, width: 2), Extent(height: 2, width: 3), .same),
+        ] as [(String, Int, Extent, Extent, Padding)])
+    func transposedConvolution(name: String, channels: Int, kernel: Extent, stride: Extent, padding: Padding) throws {
+        try check(
+            "transposed convolution " + name,
+            [TransposedConvolution2D(channels: channels, kernel: kernel, stride: stride, padding: padding)])
     }
 
     @Test(arguments: [
-        ("4x4 stride 2 same", 3, 4, 2, .same), ("4x4 valid from one", 8, 4, 1, .valid),
-        ("5x5 stride 3 valid", 2, 5, 3, .valid), ("5x5 stride 2 same", 4, 5, 2, .same), ("2x2 stride 3 same", 3, 2, 3, .same),
-        ("3x5 stride 2x1 same", 4, Extent(height: 3, width: 5), Extent(height: 2, width: 1), .same),
-        ("2x5 stride 1x3 valid", 3, Extent(height: 2, width: 5), Extent(height: 1, width: 3), .valid),
-        ("4x2 stride 2x3 same", 2, Extent(height: 4, width: 2), Extent(height: 2, width: 3), .same),
-    ] as [(String, Int, Extent, Extent, Padding)])
-    func transposedConvolution(name: String, channels: Int, kernel: Extent, stride: Extent, padding: Padding) throws {
-        try check("transposed convolution " + name,
-                  [TransposedConvolution2D(channels: channels, kernel: kernel, stride: stride, padding: padding)])
-    }
-
-    @Test(arguments: [("4 stride 2 partial", 4, 2, Pooling2D.Edge.partial), ("4 stride 2 whole", 4, 2, .whole), ("2", 2, 2, .whole)])
+        ("4 stride 2 partial", 4, 2, Pooling2D.Edge.partial), ("4 stride 2 whole", 4, 2, .whole), ("2", 2, 2, .whole),
+    ])
     func pooling(name: String, size: Int, stride: Int, edge: Pooling2D.Edge) throws {
         try check("maximum pool " + name, [Pooling2D(.maximum, size: size, stride: stride, edge: edge)])
         try check("mean pool " + name, [Pooling2D(.mean, size: size, stride: stride, edge: edge)])
@@ -96,16 +112,21 @@ import Testing
     }
 
     @Test func convolutionalNetworks() throws {
-        try check("small discriminator", [
-            Convolution2D(channels: 8, kernel: 4, stride: 2), LeakyReLU(slope: 0.2),
-            Convolution2D(channels: 12, kernel: 4, stride: 2, hasBias: false), BatchNormalisation(), LeakyReLU(slope: 0.2),
-            Flatten(), Dense(units: 1),
-        ])
-        try check("small generator", [
-            Reshape(to: .image(height: 1, width: 1, channels: 10)),
-            TransposedConvolution2D(channels: 9, kernel: 4, padding: .valid, hasBias: false),
-            BatchNormalisation(), ReLU(), TransposedConvolution2D(channels: 1, kernel: 4, stride: 2), Sigmoid(),
-        ])
+        try check(
+            "small discriminator",
+            [
+                Convolution2D(channels: 8, kernel: 4, stride: 2), LeakyReLU(slope: 0.2),
+                Convolution2D(channels: 12, kernel: 4, stride: 2, hasBias: false), BatchNormalisation(),
+                LeakyReLU(slope: 0.2),
+                Flatten(), Dense(units: 1),
+            ])
+        try check(
+            "small generator",
+            [
+                Reshape(to: .image(height: 1, width: 1, channels: 10)),
+                TransposedConvolution2D(channels: 9, kernel: 4, padding: .valid, hasBias: false),
+                BatchNormalisation(), ReLU(), TransposedConvolution2D(channels: 1, kernel: 4, stride: 2), Sigmoid(),
+            ])
     }
 
     @Test func activations() throws {
@@ -115,16 +136,22 @@ import Testing
         try check("tanh", [Tanh()])
         // The same computed in place: behind a layer that needs not its output, and before one that only renames it.
         let fixture = try Fixture("tanh")
-        let network = try Network([Dense(units: 37, hasBias: false), Tanh(), Flatten()], input: .vector(37), capacity: 3, name: "n")
+        let network = try Network(
+            [Dense(units: 37, hasBias: false), Tanh(), Flatten()], input: .vector(37), capacity: 3, name: "n")
         let weight = network.store.values.values
         for index in 0 ..< 37 { weight[index * 37 + index] = 1 }
-        let output = try network.forward(try fixture.batch("input"), parameters: network.store.values.values, mode: training())
+        let output = try network.forward(
+            try fixture.batch("input"), parameters: network.store.values.values, mode: training())
         expectClose(output.values, try fixture.values("output"), "tanh in place")
-        let back = try network.backward(from: try fixture.batch("outputGradient"), parameters: network.store.values.values, into: nil, inputGradient: true)
+        let back = try network.backward(
+            from: try fixture.batch("outputGradient"), parameters: network.store.values.values, into: nil,
+            inputGradient: true)
         expectClose(try #require(back).values, try fixture.values("inputGradient"), "gradient of tanh in place")
     }
 
-    @Test(arguments: ["batch normalisation of images", "batch normalisation of vectors", "batch normalisation far from zero"])
+    @Test(arguments: [
+        "batch normalisation of images", "batch normalisation of vectors", "batch normalisation far from zero",
+    ])
     func batchNormalisation(name: String) throws {
         // The mean of values near 100 is a float that is wrong in the sixth digit of their deviation.
         try check(name, [BatchNormalisation()], tolerance: name.hasSuffix("zero") ? 1e-4 : 1e-5)
@@ -143,7 +170,8 @@ import Testing
             let expected = try fixture.values(entry.specification.name + ".after")
             expectClose(store.statistics.values[entry.range], expected, "\(name): running \(entry.specification.name)")
         }
-        let sampled = try network.forward(batch, parameters: network.store.values.values, mode: .sampling, batchStatistics: sums)
+        let sampled = try network.forward(
+            batch, parameters: network.store.values.values, mode: .sampling, batchStatistics: sums)
         expectClose(sampled.values, try fixture.values("sampled"), "\(name): sampled")
     }
 
@@ -158,7 +186,9 @@ import Testing
         let output = lasting(input.values.array)
         Activations.applyMask(mask, factor: 1 / 0.8, to: input.values, into: output)
         expectClose(output, try fixture.values("output"), "dropout: output")
-        let back = try network.backward(from: try fixture.batch("outputGradient"), parameters: network.store.values.values, into: nil, inputGradient: true)
+        let back = try network.backward(
+            from: try fixture.batch("outputGradient"), parameters: network.store.values.values, into: nil,
+            inputGradient: true)
         expectClose(try #require(back).values, try fixture.values("inputGradient"), "dropout: input gradient")
     }
 
@@ -169,7 +199,8 @@ import Testing
     ])
     func optimisers(name: String, rule: UpdateRule) throws {
         let fixture = try Fixture(name)
-        let values = try fixture.floats("start"), gradients = try fixture.floats("gradients"), after = try fixture.values("after")
+        let values = try fixture.floats("start"), gradients = try fixture.floats("gradients"),
+            after = try fixture.values("after")
         let optimiser = Optimiser(rule, count: 37)
         for step in 0 ..< 6 {
             let gradient = gradients[step * 37 ..< (step + 1) * 37]
@@ -177,8 +208,10 @@ import Testing
             let square: Double
             if step == 3 {
                 // In two ranges: the update knows no neighbours.
-                square = optimiser.update(values, gradients: gradient, range: 0 ..< 16, rate: rate, momentum: 0.7, update: 4)
-                    + optimiser.update(values, gradients: gradient, range: 16 ..< 37, rate: rate, momentum: 0.7, update: 4)
+                square =
+                    optimiser.update(values, gradients: gradient, range: 0 ..< 16, rate: rate, momentum: 0.7, update: 4)
+                    + optimiser.update(
+                        values, gradients: gradient, range: 16 ..< 37, rate: rate, momentum: 0.7, update: 4)
             } else {
                 square = optimiser.update(values, gradients: gradient, rate: rate, momentum: 0.7, update: step + 1)
             }

@@ -12,7 +12,9 @@ import Testing
         for number in 0 ..< weights.count { weights.values[number] = Float(number % 7) }
         for number in 0 ..< inputs.count { inputs.values[number] = Float(number % 5) }
         network.store.values.values[0 ..< weights.count].copy(from: weights.values)
-        let output = try network.forward(Batch(inputs.values, count: batch, shape: .vector(16)), parameters: network.store.values.values, mode: .sampling)
+        let output = try network.forward(
+            Batch(inputs.values, count: batch, shape: .vector(16)), parameters: network.store.values.values,
+            mode: .sampling)
         for (row, unit) in [(0, 0), (batch - 1, 15)] {
             let sum = (0 ..< 16).reduce(0) { $0 + (row * 16 + $1) % 5 * (($1 * 16 + unit) % 7) }
             #expect(output.values[row * 16 + unit] == Float(sum))
@@ -26,6 +28,9 @@ import Testing
         #expect(layer.scratchCount(for: shape, batch: 36) > layer.scratchCount(for: shape, batch: 64))
         let network = try Network([layer], input: shape, capacity: 64, name: "generator")
         let inputs = FloatBuffer(count: 36 * shape.count)
-        #expect(try network.forward(Batch(inputs.values, count: 36, shape: shape), parameters: network.store.values.values, mode: .sampling).count == 36)
+        #expect(
+            try network.forward(
+                Batch(inputs.values, count: 36, shape: shape), parameters: network.store.values.values, mode: .sampling
+            ).count == 36)
     }
 }

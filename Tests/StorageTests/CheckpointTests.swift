@@ -8,15 +8,20 @@ func exampleContents(step: Int = 12, shift: Float = 0, config: String = "name: t
     CheckpointContents(
         attributes: [
             ("step", .integer(step)), ("epoch", .integer(2)), ("samples_seen", .integer(1200)), ("seed", .integer(1)),
-            ("shards", .integer(2)), ("ranks", .integer(2)), ("config", .string(config)), ("program_version", .string("0.1")),
+            ("shards", .integer(2)), ("ranks", .integer(2)), ("config", .string(config)),
+            ("program_version", .string("0.1")),
             ("blas", .string("OpenBLAS")), ("created", .string("2026-01-01T00:00:00Z")),
         ],
         arrays: [
-            CheckpointArray(path: "generator/0.dense/weight", dimensions: [2, 3], layout: "in,out",
-                            values: [1, -2, 3.5, 1e-30 + shift, .infinity, -0.0]),
-            CheckpointArray(path: "generator/0.dense/bias", dimensions: [3], layout: "out", values: [0.1, 0.2, 0.3 + shift]),
-            CheckpointArray(path: "optimizer/generator/first/0.dense/bias", dimensions: [3], layout: "out", values: [0, 0, 1]),
-            CheckpointArray(path: "discriminator/statistics/1.norm/mean", dimensions: [1], layout: "channels", values: [7]),
+            CheckpointArray(
+                path: "generator/0.dense/weight", dimensions: [2, 3], layout: "in,out",
+                values: [1, -2, 3.5, 1e-30 + shift, .infinity, -0.0]),
+            CheckpointArray(
+                path: "generator/0.dense/bias", dimensions: [3], layout: "out", values: [0.1, 0.2, 0.3 + shift]),
+            CheckpointArray(
+                path: "optimizer/generator/first/0.dense/bias", dimensions: [3], layout: "out", values: [0, 0, 1]),
+            CheckpointArray(
+                path: "discriminator/statistics/1.norm/mean", dimensions: [1], layout: "channels", values: [7]),
         ])
 }
 
@@ -57,9 +62,11 @@ func exampleContents(step: Int = 12, shift: Float = 0, config: String = "name: t
 
     /// Each bit of a small checkpoint, the trailer's too, is checked: no flipped one is accepted.
     @Test func anyFlippedBitIsRefused() throws {
-        let contents = CheckpointContents(attributes: [("step", .integer(1))], arrays: [
-            CheckpointArray(path: "w", dimensions: [1], layout: "out", values: [1]),
-        ])
+        let contents = CheckpointContents(
+            attributes: [("step", .integer(1))],
+            arrays: [
+                CheckpointArray(path: "w", dimensions: [1], layout: "out", values: [1])
+            ])
         let image = try CheckpointImage(contents)
         var bytes = Array(image.bytes)
         let path = folder.write("flip.h5", bytes)
@@ -86,7 +93,8 @@ func exampleContents(step: Int = 12, shift: Float = 0, config: String = "name: t
         }
         let path = folder.write("long.h5", bytes + [0])
         expectError(.badData, "long.h5") { _ = try CheckpointFile.read(path) }
-        let zeroed = folder.write("zero.h5", Array(bytes[..<2000]) + [UInt8](repeating: 0, count: bytes.count - 2064) + bytes.suffix(64))
+        let zeroed = folder.write(
+            "zero.h5", Array(bytes[..<2000]) + [UInt8](repeating: 0, count: bytes.count - 2064) + bytes.suffix(64))
         expectError(.badData, "zero.h5", "SHA-256") { _ = try CheckpointFile.read(zeroed) }
     }
 
@@ -172,23 +180,53 @@ func exampleContents(step: Int = 12, shift: Float = 0, config: String = "name: t
 
     @Test func aFolderThatCannotBeMade() {
         temporary.write("file", [1])
-        expectError(.cannotCreate, "file") { try CheckpointFolder(temporary.file("file/checkpoints"), keep: 1).create() }
+        expectError(.cannotCreate, "file") {
+            try CheckpointFolder(temporary.file("file/checkpoints"), keep: 1).create()
+        }
     }
 
     // MARK: Each call fails once
 
     static let faults: [(String, SystemCalls)] = [
         ("room", SystemCalls(allocate: { _, _ in ENOSPC })),
-        ("written", SystemCalls(write: { _, _, _ in errno = ENOSPC; return -1 })),
-        ("written", SystemCalls(write: { _, _, _ in errno = EIO; return -1 })),
-        ("disk", SystemCalls(fsync: { _ in errno = EIO; return -1 })),
-        ("closed", SystemCalls(close: { close($0); errno = EDQUOT; return -1 })),
-        ("renamed", SystemCalls(rename: { _, _ in errno = EROFS; return -1 })),
+        (
+            "written",
+            SystemCalls(write: { _, _, _ in
+                errno = ENOSPC; return -1
+            })
+        ),
+        (
+            "written",
+            SystemCalls(write: { _, _, _ in
+                errno = EIO; return -1
+            })
+        ),
+        (
+            "disk",
+            SystemCalls(fsync: { _ in
+                errno = EIO; return -1
+            })
+        ),
+        (
+            "closed",
+            SystemCalls(close: {
+                close($0); errno = EDQUOT; return -1
+            })
+        ),
+        (
+            "renamed",
+            SystemCalls(rename: { _, _ in
+                errno = EROFS; return -1
+            })
+        ),
         // A disk that says it wrote what it did not.
-        ("reads back", SystemCalls(write: { descriptor, _, count in
-            let zeros = [UInt8](repeating: 0, count: count)
-            return write(descriptor, zeros, count)
-        })),
+        (
+            "reads back",
+            SystemCalls(write: { descriptor, _, count in
+                let zeros = [UInt8](repeating: 0, count: count)
+                return write(descriptor, zeros, count)
+            })
+        ),
     ]
 
     @Test(arguments: 0 ..< faults.count) func anyFailureLeavesTheOldOnes(_ index: Int) throws {

@@ -5,8 +5,10 @@ import Testing
 
 @Suite struct CheckpointWriterTests {
     private func contents(step: Int, _ values: Floats) -> CheckpointContents {
-        CheckpointContents(attributes: [("step", .integer(step))],
-                           arrays: [CheckpointArray(path: "generator/weight", dimensions: [values.count], layout: "C", values: values)])
+        CheckpointContents(
+            attributes: [("step", .integer(step))],
+            arrays: [CheckpointArray(path: "generator/weight", dimensions: [values.count], layout: "C", values: values)]
+        )
     }
 
     private func inFolder(_ body: (String) throws -> Void) throws {

@@ -28,8 +28,11 @@ func pixel(_ index: Int) -> Float { Float(7 * index % 256) }
 
     @Test func endsOfTheRangeAreExact() throws {
         let folder = TemporaryFolder(), path = folder.file("a.h5")
-        let description = DatasetDescription(name: "a", source: "", license: "", dimensions: [1, 1, 2, 1], element: .uint8, range: nil)
-        try DatasetWriter.write(path, description) { (writer) throws(StorageError) in try writer.append([0, 255] as [UInt8]) }
+        let description = DatasetDescription(
+            name: "a", source: "", license: "", dimensions: [1, 1, 2, 1], element: .uint8, range: nil)
+        try DatasetWriter.write(path, description) { (writer) throws(StorageError) in
+            try writer.append([0, 255] as [UInt8])
+        }
         #expect(try read(SampleSource(Dataset(path), range: -1 ... 1), [0]) == [-1, 1])
         #expect(try read(SampleSource(Dataset(path), range: 0 ... 1), [0]) == [0, 1])
         #expect(try read(SampleSource(Dataset(path), range: nil), [0]) == [0, 255])
@@ -40,14 +43,19 @@ func pixel(_ index: Int) -> Float { Float(7 * index % 256) }
         #expect(dataset.shape == [4, 5, 3] && dataset.count == 3)
         for limit in [0, 1 << 20] {
             let values = try read(SampleSource(dataset, range: 0 ... 255, memoryLimit: limit), [2, 1])
-            for y in 0 ..< 4 { for x in 0 ..< 5 { for c in 0 ..< 3 {
-                #expect(values[(y * 5 + x) * 3 + c] == pixel(((2 * 3 + c) * 4 + y) * 5 + x))
-            } } }
+            for y in 0 ..< 4 {
+                for x in 0 ..< 5 {
+                    for c in 0 ..< 3 {
+                        #expect(values[(y * 5 + x) * 3 + c] == pixel(((2 * 3 + c) * 4 + y) * 5 + x))
+                    }
+                }
+            }
         }
     }
 
     @Test(arguments: [
-        ("float_unit.h5", 0.0, 1.0), ("float_big_endian.h5", -1.0, 1.0), ("float_range.h5", -50.0, 150.0), ("float16.h5", 0.0, 1.0),
+        ("float_unit.h5", 0.0, 1.0), ("float_big_endian.h5", -1.0, 1.0), ("float_range.h5", -50.0, 150.0),
+        ("float16.h5", 0.0, 1.0),
     ]) func floats(_ name: String, _ low: Double, _ high: Double) throws {
         for limit in [0, 1 << 20] {
             let source = try SampleSource(Dataset(fixture(name)), range: -1 ... 1, memoryLimit: limit)
@@ -120,16 +128,20 @@ func pixel(_ index: Int) -> Float { Float(7 * index % 256) }
     @Test func paddingIsCentredAndDark() throws {
         let source = try SampleSource(Dataset(fixture("uint8.h5")), shape: [7, 6, 1], fit: .pad, range: -1 ... 1)
         let values = try read(source, [1])
-        for y in 0 ..< 7 { for x in 0 ..< 6 {
-            let inside = (1 ..< 5).contains(y) && (1 ..< 4).contains(x)
-            let wanted = inside ? pixel(12 + (y - 1) * 3 + x - 1) / 127.5 - 1 : -1
-            #expect(abs(values[y * 6 + x] - wanted) < 1e-6, "at \(y), \(x)")
-        } }
+        for y in 0 ..< 7 {
+            for x in 0 ..< 6 {
+                let inside = (1 ..< 5).contains(y) && (1 ..< 4).contains(x)
+                let wanted = inside ? pixel(12 + (y - 1) * 3 + x - 1) / 127.5 - 1 : -1
+                #expect(abs(values[y * 6 + x] - wanted) < 1e-6, "at \(y), \(x)")
+            }
+        }
     }
 
     @Test func anotherSizeIsRefusedWithARemedy() throws {
         let bytes = try Dataset(fixture("uint8.h5"))
-        expectError(.badData, "uint8.h5", "pad or resize") { _ = try SampleSource(bytes, shape: [8, 8, 1], range: 0 ... 1) }
+        expectError(.badData, "uint8.h5", "pad or resize") {
+            _ = try SampleSource(bytes, shape: [8, 8, 1], range: 0 ... 1)
+        }
         expectError(.badData, "resize") { _ = try SampleSource(bytes, shape: [2, 8, 1], fit: .pad, range: 0 ... 1) }
         expectError(.badData, "channels") { _ = try SampleSource(bytes, shape: [4, 3, 3], fit: .pad, range: 0 ... 1) }
         expectError(.badData, "[784]") { _ = try SampleSource(bytes, shape: [784], fit: .pad, range: 0 ... 1) }
@@ -138,19 +150,23 @@ func pixel(_ index: Int) -> Float { Float(7 * index % 256) }
     // MARK: Bad files
 
     @Test(arguments: [
-        ("layout.h5", "NHWC"), ("range_reversed.h5", "range"), ("compound.h5", "compound"), ("text.h5", "text;"), ("vlen.h5", "varying"), ("rank1.h5", "[60]"),
+        ("layout.h5", "NHWC"), ("range_reversed.h5", "range"), ("compound.h5", "compound"), ("text.h5", "text;"),
+        ("vlen.h5", "varying"), ("rank1.h5", "[60]"),
         ("rank5.h5", "[2, 2, 2, 2, 2]"), ("scalar.h5", "[]"), ("no_examples.h5", "empty"), ("no_space.h5", "shape"),
         ("zero_height.h5", "empty"), ("overflow.h5", "more than any memory"), ("never_filled.h5", "never filled"),
-        ("mostly_empty.h5", "never filled"), ("lzf.h5", "32000"), ("huge_chunk.h5", "huge_chunk.h5"), ("group.h5", "group"),
+        ("mostly_empty.h5", "never filled"), ("lzf.h5", "32000"), ("huge_chunk.h5", "huge_chunk.h5"),
+        ("group.h5", "group"),
         ("nothing.h5", "no dataset"),
-        ("external_link.h5", "another file"), ("soft_to_external.h5", "soft_to_external.h5"), ("soft_loop.h5", "soft_loop.h5"),
+        ("external_link.h5", "another file"), ("soft_to_external.h5", "soft_to_external.h5"),
+        ("soft_loop.h5", "soft_loop.h5"),
         ("external_storage.h5", "another file"), ("virtual.h5", "virtual"),
     ]) func isRefusedAtOpening(_ name: String, _ text: String) {
         expectError(.badData, name, text) { _ = try Dataset(fixture(name)) }
     }
 
     @Test(arguments: [
-        ("nan.h5", "example 3"), ("infinite.h5", "example 5"), ("outside_range.h5", "example 5"), ("float_no_range.h5", "range"),
+        ("nan.h5", "example 3"), ("infinite.h5", "example 5"), ("outside_range.h5", "example 5"),
+        ("float_no_range.h5", "range"),
     ]) func isRefusedWhenRead(_ name: String, _ text: String) {
         for limit in [0, 1 << 20] {
             expectError(.badData, name, text, "/images") {
@@ -170,7 +186,8 @@ func pixel(_ index: Int) -> Float { Float(7 * index % 256) }
         let dataset = try Dataset(fixture(name))
         expectError(.badData, name, "int", "range") { _ = try SampleSource(dataset, range: 0 ... 1) }
         let high = name == "int8.h5" ? 126.0 : 252.0
-        #expect(try read(SampleSource(dataset, range: 0 ... 1, given: 0 ... high), Array(0 ..< dataset.count)).max() == 1)
+        #expect(
+            try read(SampleSource(dataset, range: 0 ... 1, given: 0 ... high), Array(0 ..< dataset.count)).max() == 1)
     }
 
     @Test func whatIsNoDatasetIsNamed() throws {
@@ -178,7 +195,9 @@ func pixel(_ index: Int) -> Float { Float(7 * index % 256) }
         expectError(.missing, "nowhere.h5", "No such file") { _ = try Dataset(folder.file("nowhere.h5")) }
         expectError(.badData, "a folder") { _ = try Dataset(folder.path) }
         expectError(.badData, "empty.h5", "empty") { _ = try Dataset(folder.write("empty.h5", [])) }
-        expectError(.badData, "text.h5", "not an HDF5 file") { _ = try Dataset(folder.write("text.h5", Array("hello".utf8))) }
+        expectError(.badData, "text.h5", "not an HDF5 file") {
+            _ = try Dataset(folder.write("text.h5", Array("hello".utf8)))
+        }
         mkfifo(folder.file("pipe.h5"), 0o600)
         expectError(.badData, "pipe.h5", "not a regular file") { _ = try Dataset(folder.file("pipe.h5")) }
         symlink("gone", folder.file("link.h5"))

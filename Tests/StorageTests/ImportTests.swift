@@ -21,7 +21,9 @@ import Testing
     private let images: [UInt8] = (0 ..< 3 * 4 * 2).map { UInt8($0 * 10) }
 
     private func run(_ images: String, _ labels: String? = nil, size: Int? = nil) throws {
-        try IDXImport.run(images: images, labels: labels, size: size, name: "test", source: "here", license: "none", to: folder.file("out.h5"))
+        try IDXImport.run(
+            images: images, labels: labels, size: size, name: "test", source: "here", license: "none",
+            to: folder.file("out.h5"))
     }
 
     @Test(arguments: [false, true]) func imagesAndLabels(_ gzip: Bool) throws {
@@ -32,7 +34,9 @@ import Testing
             try run(folder.write("i", bytes), folder.write("l", labels))
         }
         let dataset = try Dataset(folder.file("out.h5"))
-        #expect(try dataset.shape == [4, 2, 1] && dataset.labels == [7, 0, 255] && dataset.source == "here" && dataset.storedType == "uint8")
+        #expect(
+            try dataset.shape == [4, 2, 1] && dataset.labels == [7, 0, 255] && dataset.source == "here"
+                && dataset.storedType == "uint8")
         #expect(try read(SampleSource(dataset, range: 0 ... 255), [0, 1, 2]) == images.map { Float($0) })
         #expect(!folder.names.contains { $0.hasSuffix(".tmp") })
     }
@@ -48,19 +52,24 @@ import Testing
     }
 
     private func run2(_ images: String) throws {
-        try IDXImport.run(images: images, labels: nil, size: nil, name: "", source: "", license: "", to: folder.file("plain.h5"))
+        try IDXImport.run(
+            images: images, labels: nil, size: nil, name: "", source: "", license: "", to: folder.file("plain.h5"))
     }
 
     @Test func badFilesLeaveNothing() throws {
         let good = idx([3, 4, 2], images)
         let cases: [(String, [UInt8], String)] = [
-            ("cut", Array(good.dropLast()), "values"), ("long", good + [0], "longer"), ("head", Array(good.prefix(9)), "header"),
-            ("empty", [], "header"), ("float", idx([3, 4, 2], images, type: 13), "IDX"), ("labels", idx([3], [1, 2, 3]), "IDX"),
-            ("zero", idx([3, 0, 2], []), "dimensions"), ("huge", idx([0xffff_ffff, 0xffff_ffff, 0xffff_ffff], []), "dimensions"),
+            ("cut", Array(good.dropLast()), "values"), ("long", good + [0], "longer"),
+            ("head", Array(good.prefix(9)), "header"),
+            ("empty", [], "header"), ("float", idx([3, 4, 2], images, type: 13), "IDX"),
+            ("labels", idx([3], [1, 2, 3]), "IDX"),
+            ("zero", idx([3, 0, 2], []), "dimensions"),
+            ("huge", idx([0xffff_ffff, 0xffff_ffff, 0xffff_ffff], []), "dimensions"),
             ("many", idx([0xffff_ffff, 28, 28], images), "values"),
         ]
         for (name, bytes, text) in cases { expectError(.badData, name, text) { try run(folder.write(name, bytes)) } }
-        let compressed = try FileManager.default.contents(atPath: writeGzip("g.gz", idx([1, 50, 50], (0 ..< 2500).map { UInt8(truncatingIfNeeded: $0 * $0) })))
+        let compressed = try FileManager.default.contents(
+            atPath: writeGzip("g.gz", idx([1, 50, 50], (0 ..< 2500).map { UInt8(truncatingIfNeeded: $0 * $0) })))
         let whole = Array(try #require(compressed))
         expectError(.badData, "cut.gz") { try run(folder.write("cut.gz", Array(whole.dropLast(20)))) }
         var changed = whole
@@ -68,7 +77,9 @@ import Testing
         expectError(.badData, "crc.gz") { try run(folder.write("crc.gz", changed)) }
         expectError(.missing, "none") { try run(folder.file("none")) }
         expectError(.missing, "none.gz") { try run(folder.write("i", good), folder.file("none.gz")) }
-        expectError(.badData, "2 labels", "3 images") { try run(folder.write("i", good), folder.write("l", idx([2], [1, 2]))) }
+        expectError(.badData, "2 labels", "3 images") {
+            try run(folder.write("i", good), folder.write("l", idx([2], [1, 2])))
+        }
         expectError(.badData, "not to 3") { try run(folder.write("i", good), size: 3) }
         #expect(!folder.names.contains { $0.hasPrefix("out") || $0.hasPrefix(".") }, "\(folder.names)")
     }
@@ -84,6 +95,8 @@ import Testing
     }
 
     @Test func fashionMNISTSaysHowToGetIt() {
-        expectError(.missing, "dataset-fashion-mnist", "--dir") { try FashionMNIST.run(folder: folder.path, to: folder.file("f.h5")) }
+        expectError(.missing, "dataset-fashion-mnist", "--dir") {
+            try FashionMNIST.run(folder: folder.path, to: folder.file("f.h5"))
+        }
     }
 }

@@ -10,7 +10,9 @@ import Testing
     }
 
     /// Epochs are permutations laid end to end, whatever the minibatch is cut out of them: also longer than an epoch.
-    @Test(arguments: [(10, 3), (10, 10), (7, 16), (1, 4), (64, 2)]) func everyEpochIsAPermutation(_ count: Int, _ batch: Int) {
+    @Test(arguments: [(10, 3), (10, 10), (7, 16), (1, 4), (64, 2)]) func everyEpochIsAPermutation(
+        _ count: Int, _ batch: Int
+    ) {
         let order = MinibatchOrder(count: count, batch: batch, seed: 5)
         let stream = (0 ..< 40).flatMap { order.indices(minibatch: $0) }
         #expect(stream.count == 40 * batch)
@@ -22,7 +24,8 @@ import Testing
         // Ten examples have 3.6 million orders: two equal ones among these few would be no chance.
         guard count >= 10 else { return }
         #expect(Set(epochs).count == epochs.count, "epochs repeat")
-        #expect(MinibatchOrder(count: count, batch: batch, seed: 6).indices(minibatch: 0) != order.indices(minibatch: 0))
+        #expect(
+            MinibatchOrder(count: count, batch: batch, seed: 6).indices(minibatch: 0) != order.indices(minibatch: 0))
     }
 
     @Test func epochsAreCounted() {
@@ -34,7 +37,9 @@ import Testing
     @Test func ranksTogetherReadTheMinibatch() throws {
         let source = numbers(23)
         let whole = try MinibatchReader(source, batch: 9, seed: 2, rows: 0 ..< 9)
-        let parts = try [0 ..< 2, 2 ..< 5, 5 ..< 5, 5 ..< 9].map { try MinibatchReader(source, batch: 9, seed: 2, rows: $0) }
+        let parts = try [0 ..< 2, 2 ..< 5, 5 ..< 5, 5 ..< 9].map {
+            try MinibatchReader(source, batch: 9, seed: 2, rows: $0)
+        }
         for number in 0 ..< 12 {
             let expected = whole.indices(minibatch: number).map { Float($0) }
             #expect(try whole.minibatch(number).array == expected)
@@ -64,8 +69,11 @@ import Testing
     @Test func anErrorOfTheThreadReachesTheCaller() throws {
         // The values become NaN when the file has been opened and looked at.
         let folder = TemporaryFolder(), path = folder.file("spoilt.h5"), rows = 100, size = 10_000
-        let description = DatasetDescription(name: "spoilt", source: "test", license: "none", dimensions: [rows, size], element: .float32, range: nil)
-        try DatasetWriter.write(path, description) { (writer) throws(StorageError) in try writer.append([Float](repeating: 0.5, count: rows * size)) }
+        let description = DatasetDescription(
+            name: "spoilt", source: "test", license: "none", dimensions: [rows, size], element: .float32, range: nil)
+        try DatasetWriter.write(path, description) { (writer) throws(StorageError) in
+            try writer.append([Float](repeating: 0.5, count: rows * size))
+        }
         let source = try SampleSource(Dataset(path), range: nil, memoryLimit: 0)
         let reader = try MinibatchReader(source, batch: rows, seed: 1, rows: 0 ..< rows)
         let file = try #require(FileHandle(forWritingAtPath: path)), half = try file.seekToEnd() / 2
@@ -111,7 +119,9 @@ import Testing
         try SyntheticKind.ring.write(to: path, count: 100, seed: 9)
         let dataset = try Dataset(path)
         let (samples, labels) = SyntheticKind.ring.points(count: 100, seed: 9)
-        #expect(try dataset.shape == [2] && dataset.labels == labels && dataset.name == "/samples" && dataset.title == "ring")
+        #expect(
+            try dataset.shape == [2] && dataset.labels == labels && dataset.name == "/samples"
+                && dataset.title == "ring")
         #expect(try read(SampleSource(dataset, range: nil), Array(0 ..< 100)) == samples)
         guard case .doubles(let modes)? = try HDF5File.openToRead(path).root.attribute("modes") else {
             Issue.record("no modes")
@@ -122,6 +132,8 @@ import Testing
         expectError(.cannotCreate, "exists") { try SyntheticKind.ring.write(to: path, count: 10, seed: 9) }
         try SyntheticKind.grid.write(to: path, count: 25, seed: 9, replacing: true)
         #expect(try Dataset(path).count == 25)
-        expectError(.cannotCreate, "none/a.h5") { try SyntheticKind.ring.write(to: folder.file("none/a.h5"), count: 10, seed: 9) }
+        expectError(.cannotCreate, "none/a.h5") {
+            try SyntheticKind.ring.write(to: folder.file("none/a.h5"), count: 10, seed: 9)
+        }
     }
 }

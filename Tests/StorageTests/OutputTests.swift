@@ -33,11 +33,13 @@ import Testing
     /// Bits, not values: −0 is not 0, and one NaN is the same as itself.
     @Test func bitsAreCompared() {
         let contents = { (values: [Float]) in
-            CheckpointContents(attributes: [("step", .integer(1))],
-                               arrays: [CheckpointArray(path: "a", dimensions: [2], layout: "", values: values)])
+            CheckpointContents(
+                attributes: [("step", .integer(1))],
+                arrays: [CheckpointArray(path: "a", dimensions: [2], layout: "", values: values)])
         }
         #expect(CheckpointDiff.run(contents([0, .nan]), contents([0, .nan])).isEmpty)
-        #expect(CheckpointDiff.run(contents([0, 1]), contents([-0.0, 1])).map(\.kind) == [.values(count: 1, largest: 0)])
+        #expect(
+            CheckpointDiff.run(contents([0, 1]), contents([-0.0, 1])).map(\.kind) == [.values(count: 1, largest: 0)])
         #expect(CheckpointDiff.run(contents([1, 1]), contents([1, 1.0.nextUp == 1 ? 1 : Float(1).nextUp])).count == 1)
     }
 }
@@ -86,12 +88,16 @@ import Testing
         try PNGGrid.write(buffer.values, shape: [height, width, channels], range: -1 ... 1, to: path)
         let read = try decode(path, channels: channels)
         #expect(read.width == 3 * 2 + 2 && read.height == 2 * 3 + 1)
-        for index in 0 ..< count { for y in 0 ..< height { for x in 0 ..< row {
-            let value = buffer.values[(index * height + y) * row + x]
-            let wanted = value.isNaN ? 0 : UInt8(min(max((value + 1) * 127.5, 0), 255).rounded())
-            let at = ((index / 3 * 4 + y) * read.width + index % 3 * 3) * channels + x
-            #expect(read.pixels[at] == wanted)
-        } } }
+        for index in 0 ..< count {
+            for y in 0 ..< height {
+                for x in 0 ..< row {
+                    let value = buffer.values[(index * height + y) * row + x]
+                    let wanted = value.isNaN ? 0 : UInt8(min(max((value + 1) * 127.5, 0), 255).rounded())
+                    let at = ((index / 3 * 4 + y) * read.width + index % 3 * 3) * channels + x
+                    #expect(read.pixels[at] == wanted)
+                }
+            }
+        }
         // The gaps and the last, empty place are black.
         for y in 0 ..< read.height { #expect(read.pixels[(y * read.width + 2) * channels] == 0) }
         #expect(read.pixels.last == 0)
@@ -118,14 +124,20 @@ import Testing
         let folder = CheckpointFolder(disk.path + "/checkpoints", keep: 2)
         try folder.create()
         let contents = { (step: Int, count: Int) in
-            CheckpointContents(attributes: [("step", .integer(step))], arrays: [
-                CheckpointArray(path: "a", dimensions: [count], layout: "", values: [Float](repeating: 1, count: count)),
-            ])
+            CheckpointContents(
+                attributes: [("step", .integer(step))],
+                arrays: [
+                    CheckpointArray(
+                        path: "a", dimensions: [count], layout: "", values: [Float](repeating: 1, count: count))
+                ])
         }
         try folder.commit(CheckpointImage(contents(1, 100_000)))
-        expectError(.inputOutput, "step-00000002.h5", "No space left") { try folder.commit(CheckpointImage(contents(2, 200_000))) }
+        expectError(.inputOutput, "step-00000002.h5", "No space left") {
+            try folder.commit(CheckpointImage(contents(2, 200_000)))
+        }
         #expect(try #require(try folder.newestValid { _ in }).contents.step == 1)
-        #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted() == ["latest", "step-00000001.h5"])
+        #expect(
+            try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted() == ["latest", "step-00000001.h5"])
     }
 
     @Test func aDatasetThatDoesNotFit() throws {
@@ -143,7 +155,9 @@ final class SmallDisk {
 
     init() throws {
         path = folder.path
-        guard Self.call("/bin/mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", path) else { throw CocoaError(.fileWriteUnknown) }
+        guard Self.call("/bin/mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", path) else {
+            throw CocoaError(.fileWriteUnknown)
+        }
     }
 
     deinit { _ = Self.call("/bin/umount", path) }

@@ -16,7 +16,9 @@ import Testing
 
     @Test func backgrounds() {
         #expect(Background("0") == .black && Background("255") == Background(red: 255, green: 255, blue: 255))
-        #expect(Background("1,2,3") == Background(red: 1, green: 2, blue: 3) && Background("#0aFf10") == Background(red: 10, green: 255, blue: 16))
+        #expect(
+            Background("1,2,3") == Background(red: 1, green: 2, blue: 3)
+                && Background("#0aFf10") == Background(red: 10, green: 255, blue: 16))
         for text in ["", "256", "-1", "1,2", "1,2,3,4", "1,,3", "#12345", "#1234567", "#+12345", "#gggggg", "white"] {
             #expect(Background(text) == nil, "\(text)")
         }
@@ -27,7 +29,9 @@ import Testing
         func orientation(_ bytes: [UInt8]) -> Int32 { picture_exif_orientation(bytes, bytes.count) }
         #expect(orientation(whole) == 6 && orientation(Array("Exif\0\0".utf8) + whole) == 6)
         for count in 0 ..< whole.count { #expect(orientation(Array(whole.prefix(count))) == 1) }
-        for (index, value): (Int, UInt8) in [(0, 74), (4, 255), (7, 255), (8, 0), (10, 0), (12, 2), (18, 9), (18, 0), (19, 1)] {
+        for (index, value): (Int, UInt8) in [
+            (0, 74), (4, 255), (7, 255), (8, 0), (10, 0), (12, 2), (18, 9), (18, 0), (19, 1),
+        ] {
             var bytes = whole
             bytes[index] = value
             #expect(orientation(bytes) == 1, "byte \(index)")

@@ -2,7 +2,8 @@ import Testing
 @testable import Storage
 
 @Suite struct ShuffleTests {
-    /// Every example once an epoch, whole blocks to a window, whatever the sizes; the short block of a file is in any window.
+    /// Every example once an epoch, whole blocks to a window, whatever the sizes; the short block of a file is in any
+    /// window.
     @Test(arguments: [(1030, 100, 3), (10, 3, 2), (64, 8, 8), (7, 7, 1), (5, 2, 9)])
     func windowsOfBlocksCoverAnEpoch(_ count: Int, _ block: Int, _ window: Int) {
         let shuffle = Shuffle(block: block, window: window)
@@ -12,12 +13,15 @@ import Testing
             let blocks = shuffle.blockOrder(count: count, seed: 4, epoch: epoch)
             var start = 0
             for (number, end) in shuffle.ends(blocks, count: count).enumerated() {
-                #expect(Set(order[start ..< end].map { $0 / block }) == Set(blocks[(number * window)...].prefix(window)))
+                #expect(
+                    Set(order[start ..< end].map { $0 / block }) == Set(blocks[(number * window)...].prefix(window)))
                 start = end
             }
             #expect(start == count)
         }
-        #expect(shuffle.permutation(count: count, seed: 4, epoch: 0) == shuffle.permutation(count: count, seed: 4, epoch: 0))
+        #expect(
+            shuffle.permutation(count: count, seed: 4, epoch: 0) == shuffle.permutation(count: count, seed: 4, epoch: 0)
+        )
     }
 
     /// The order of runs that were begun before there were windows.

@@ -31,14 +31,17 @@ func fixture(_ name: String) throws -> String {
 
 /// Runs `body`, which must throw a `StorageError` of this kind whose text has all `parts`.
 func expectError(
-    _ kind: StorageError.Kind, _ parts: String..., at location: SourceLocation = #_sourceLocation, _ body: () throws -> Void
+    _ kind: StorageError.Kind, _ parts: String..., at location: SourceLocation = #_sourceLocation,
+    _ body: () throws -> Void
 ) {
     do {
         try body()
         Issue.record("no error, where \(kind) was expected", sourceLocation: location)
     } catch let error as StorageError {
         #expect(error.kind == kind, "\(error)", sourceLocation: location)
-        for part in parts { #expect(error.description.contains(part), "\(error) does not say \(part)", sourceLocation: location) }
+        for part in parts {
+            #expect(error.description.contains(part), "\(error) does not say \(part)", sourceLocation: location)
+        }
         #expect(!error.remedy.isEmpty, "no remedy: \(error.message)", sourceLocation: location)
     } catch {
         Issue.record("not a StorageError: \(error)", sourceLocation: location)

@@ -27,7 +27,9 @@ func bench(_ communicator: MPICommunicator) throws {
     if communicator.rank > 0 { return }
     for (number, sum) in sums.enumerated() {
         let sorted = times[number].sorted()
-        let columns = [sorted[sorted.count / 2], sorted[0], sorted[sorted.count - 1]].map { "\(($0 * 100).rounded() / 100)" }
+        let columns = [sorted[sorted.count / 2], sorted[0], sorted[sorted.count - 1]].map {
+            "\(($0 * 100).rounded() / 100)"
+        }
         print("\(sum.kind.rawValue): median \(columns[0]) ms, \(columns[1]) to \(columns[2])")
     }
 }

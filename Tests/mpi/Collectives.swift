@@ -9,12 +9,17 @@ func collectives(_ communicator: MPICommunicator) throws {
     try require(try communicator.gather(rank * 7) == (0 ..< size).map { $0 * 7 }, "gather of Int")
     try require(try communicator.gather(Double(rank) / 3) == (0 ..< size).map { Double($0) / 3 }, "gather of Double")
     let text = String(repeating: "é", count: rank * 3)
-    try require(try communicator.gather(text) == (0 ..< size).map { String(repeating: "é", count: $0 * 3) }, "gather of String")
+    try require(
+        try communicator.gather(text) == (0 ..< size).map { String(repeating: "é", count: $0 * 3) }, "gather of String")
 
     for root in 0 ..< size {
         let sent = "from rank \(root)"
-        try require(try communicator.broadcast(rank == root ? sent : "", from: root) == sent, "broadcast of String from \(root)")
-        try require(try communicator.broadcast(rank == root ? 42 + root : 0, from: root) == 42 + root, "broadcast of Int from \(root)")
+        try require(
+            try communicator.broadcast(rank == root ? sent : "", from: root) == sent, "broadcast of String from \(root)"
+        )
+        try require(
+            try communicator.broadcast(rank == root ? 42 + root : 0, from: root) == 42 + root,
+            "broadcast of Int from \(root)")
     }
     try require(try communicator.maximum(rank == size - 1 ? 9 : -9) == 9, "maximum")
     try require(try communicator.any(rank == 0) && !communicator.any(false), "any")
@@ -29,8 +34,8 @@ func collectives(_ communicator: MPICommunicator) throws {
     try failTogether(communicator)
 }
 
-/// Two messages of each of two tags to every other rank, of lengths that depend on the pair; matched by tag, then in their order, whatever
-/// the order in which the tags are begun.
+/// Two messages of each of two tags to every other rank, of lengths that depend on the pair; matched by tag, then in
+/// their order, whatever the order in which the tags are begun.
 private func exchangeWithAll(_ communicator: MPICommunicator) throws {
     let rank = communicator.rank
     if communicator.size == 1 { return }
@@ -40,7 +45,9 @@ private func exchangeWithAll(_ communicator: MPICommunicator) throws {
         var outgoing: [Message] = []
         for peer in 0 ..< communicator.size where peer != rank {
             for number in 1 ... 2 {
-                let sent = FloatBuffer([Float](repeating: Float(1000 * tag + 100 * rank + 10 * peer + number), count: 40_000 * number + rank))
+                let sent = FloatBuffer(
+                    [Float](
+                        repeating: Float(1000 * tag + 100 * rank + 10 * peer + number), count: 40_000 * number + rank))
                 let received = FloatBuffer(count: 40_000 * number + peer)
                 buffers += [sent, received]
                 outgoing.append(Message(peer: peer, values: sent.values))
@@ -53,7 +60,9 @@ private func exchangeWithAll(_ communicator: MPICommunicator) throws {
         while try !channel.isDone(tag) {}
         for (index, message) in incoming[tag].enumerated() {
             let expected = Float(1000 * tag + 100 * message.peer + 10 * rank + index % 2 + 1)
-            try require(message.values.array.allSatisfy { $0 == expected }, "message \(index % 2 + 1) from rank \(message.peer)")
+            try require(
+                message.values.array.allSatisfy { $0 == expected }, "message \(index % 2 + 1) from rank \(message.peer)"
+            )
         }
     }
     withExtendedLifetime(buffers) {}

@@ -10,5 +10,7 @@ func noSharedMemory(_ communicator: MPICommunicator) throws {
     sum.slot.fill(Float(communicator.rank + 1))
     sum.endShard()
     let total = try sum.finish()
-    try require(total[0] == Float(communicator.size * (communicator.size + 1) / 2) && total[count - 1] == total[0], "a wrong sum")
+    try require(
+        total[0] == Float(communicator.size * (communicator.size + 1) / 2) && total[count - 1] == total[0],
+        "a wrong sum")
 }

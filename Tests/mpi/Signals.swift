@@ -9,7 +9,9 @@ func signals(_ communicator: MPICommunicator) throws {
         kill(getpid(), SIGUSR1)
         kill(getpid(), SIGUSR1)
     }
-    // A signal that a process sends itself is delivered before kill returns, if only one thread takes it; MPI's threads may.
+    // A signal that a process sends itself is delivered before kill returns, if only one thread takes it; MPI's
+    // threads may.
     while try !communicator.any(StopRequest.isPending) { usleep(1000) }
-    try require(StopRequest.isPending == (communicator.rank == communicator.size - 1), "the signal reached another rank")
+    try require(
+        StopRequest.isPending == (communicator.rank == communicator.size - 1), "the signal reached another rank")
 }

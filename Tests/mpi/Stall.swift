@@ -1,9 +1,11 @@
 import Collectives
 import Glibc
 
-/// Rank 1 stops working in step 7 while the others wait inside MPI: it is named after 3 s, the job ends with 70 after 5.
+/// Rank 1 stops working in step 7 while the others wait inside MPI: it is named after 3 s, the job ends with 70 after
+/// 5.
 func stall(_ communicator: MPICommunicator) throws {
-    let watchdog = Watchdog(communicator: communicator, folder: String(cString: getenv("HEARTBEATS")), limits: .init(warn: 3, abort: 5))
+    let watchdog = Watchdog(
+        communicator: communicator, folder: String(cString: getenv("HEARTBEATS")), limits: .init(warn: 3, abort: 5))
     for step in 0 ..< 8 {
         watchdog.enter(.generator, step: step)
         if step == 7, communicator.rank == 1 { while true { sleep(100) } }

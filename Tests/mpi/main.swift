@@ -2,7 +2,8 @@ import Adversarial
 import Collectives
 import Glibc
 
-// Rank programs: `mpirun -n N mpi-tests NAME`. Each throws on the rank that sees a failure, and the job ends with 70. Tests/mpi/run runs them all.
+// Rank programs: `mpirun -n N mpi-tests NAME`. Each throws on the rank that sees a failure, and the job ends with 70.
+// Tests/mpi/run runs them all.
 
 /// A test's condition that did not hold.
 struct Failed: Error, CustomStringConvertible {

@@ -2,7 +2,8 @@ import Collectives
 import Foundation
 import Kernels
 
-/// Times sums of a gradient over the ranks, each kind of exchange in turn at each size: what `gan-dist bench allreduce` prints.
+/// Times sums of a gradient over the ranks, each kind of exchange in turn at each size: what `gan-dist bench
+/// allreduce` prints.
 public struct AllReduceBenchmark: Encodable {
     public struct Row: Encodable {
         public let kind: String
@@ -12,7 +13,8 @@ public struct AllReduceBenchmark: Encodable {
         public let secondsQuartiles: [Double]
 
         enum CodingKeys: String, CodingKey {
-            case kind, bytes, secondsMedian = "seconds_median", secondsMin = "seconds_min", secondsQuartiles = "seconds_quartiles"
+            case kind, bytes, secondsMedian = "seconds_median", secondsMin = "seconds_min", secondsQuartiles =
+                "seconds_quartiles"
         }
     }
 
@@ -28,7 +30,9 @@ public struct AllReduceBenchmark: Encodable {
         let table = try ShardTable(shards: communicator.size, communicator: communicator)
         var rows: [Row] = []
         for count in Self.counts {
-            let sums = try GradientSum.Kind.allCases.map { try GradientSum(count: count, table: table, communicator: communicator, kind: $0) }
+            let sums = try GradientSum.Kind.allCases.map {
+                try GradientSum(count: count, table: table, communicator: communicator, kind: $0)
+            }
             var times = [[Double]](repeating: [], count: sums.count)
             for repetition in 0 ..< repetitions + 2 {
                 for (number, sum) in sums.enumerated() {
@@ -44,17 +48,21 @@ public struct AllReduceBenchmark: Encodable {
             }
             for (number, sum) in sums.enumerated() {
                 let spread = Spread(times[number])
-                rows.append(Row(kind: sum.kind.rawValue, bytes: 4 * count,
-                                secondsMedian: spread.median, secondsMin: spread.minimum, secondsQuartiles: spread.quartiles))
+                rows.append(
+                    Row(
+                        kind: sum.kind.rawValue, bytes: 4 * count,
+                        secondsMedian: spread.median, secondsMin: spread.minimum, secondsQuartiles: spread.quartiles))
             }
         }
         self.rows = rows
     }
 
     public var table: String {
-        (["\(ranks) ranks"] + rows.map { row in
-            row.kind.padding(toLength: 20, withPad: " ", startingAt: 0)
-                + String(format: "%12d bytes   ", row.bytes) + timesText(median: row.secondsMedian, minimum: row.secondsMin, quartiles: row.secondsQuartiles)
-        }).joined(separator: "\n")
+        (["\(ranks) ranks"]
+            + rows.map { row in
+                row.kind.padding(toLength: 20, withPad: " ", startingAt: 0)
+                    + String(format: "%12d bytes   ", row.bytes)
+                    + timesText(median: row.secondsMedian, minimum: row.secondsMin, quartiles: row.secondsQuartiles)
+            }).joined(separator: "\n")
     }
 }

@@ -16,7 +16,8 @@ public struct DataBenchmark: Encodable {
         public let samplesPerSecond: Double
 
         enum CodingKeys: String, CodingKey {
-            case from, secondsMedian = "seconds_median", secondsMin = "seconds_min", secondsQuartiles = "seconds_quartiles"
+            case from, secondsMedian = "seconds_median", secondsMin = "seconds_min", secondsQuartiles =
+                "seconds_quartiles"
             case samplesPerSecond = "samples_per_second"
         }
     }
@@ -25,11 +26,13 @@ public struct DataBenchmark: Encodable {
     public let batch: Int
     public let rows: [Row]
 
-    /// Every rank calls it and reads its rows of `minibatches` global minibatches of `batch` examples; the slowest rank's time counts.
-    /// `memoryLimit` nil: once from memory and once one by one from the file; else as a new run with that
-    /// `data.memory_limit` reads.
-    public init(file: String, dataset name: String? = nil, batch: Int, minibatches: Int, memoryLimit: Int?,
-                communicator: any Communicator) throws {
+    /// Every rank calls it and reads its rows of `minibatches` global minibatches of `batch` examples; the slowest
+    /// rank's time counts. `memoryLimit` nil: once from memory and once one by one from the file; else as a new run
+    /// with that `data.memory_limit` reads.
+    public init(
+        file: String, dataset name: String? = nil, batch: Int, minibatches: Int, memoryLimit: Int?,
+        communicator: any Communicator
+    ) throws {
         let table = try ShardTable(shards: communicator.size, communicator: communicator)
         try table.check(batch: batch)
         ranks = communicator.size
@@ -39,8 +42,11 @@ public struct DataBenchmark: Encodable {
         // Where the file says no range the values are read as they are: nobody trains on them.
         let range: ClosedRange<Float>? = dataset.layout == .vector || dataset.declaredRange == nil ? nil : 0 ... 1
         rows = try (memoryLimit.map { [$0] } ?? [Int.max, 0]).map { limit in
-            let source = try communicator.agreed { try SampleSource(dataset, range: range, given: dataset.declaredRange, memoryLimit: limit) }
-            let reader = try MinibatchReader(source, batch: batch, seed: 1, rows: table.rows(batch: batch), shuffle: source.shuffle)
+            let source = try communicator.agreed {
+                try SampleSource(dataset, range: range, given: dataset.declaredRange, memoryLimit: limit)
+            }
+            let reader = try MinibatchReader(
+                source, batch: batch, seed: 1, rows: table.rows(batch: batch), shuffle: source.shuffle)
             var times: [Double] = []
             try communicator.barrier()
             for number in 0 ..< minibatches + 2 {
@@ -51,15 +57,19 @@ public struct DataBenchmark: Encodable {
             }
             let spread = Spread(times)
             let from = source.isResident ? "memory" : source.shuffle.block > 1 ? "blocks" : "file"
-            return Row(from: from, secondsMedian: spread.median, secondsMin: spread.minimum, secondsQuartiles: spread.quartiles,
-                       samplesPerSecond: Double(batch * minibatches) / times.reduce(0, +))
+            return Row(
+                from: from, secondsMedian: spread.median, secondsMin: spread.minimum,
+                secondsQuartiles: spread.quartiles,
+                samplesPerSecond: Double(batch * minibatches) / times.reduce(0, +))
         }
     }
 
     public var table: String {
-        (["\(ranks) ranks, minibatches of \(batch)"] + rows.map { row in
-            row.from.padding(toLength: 10, withPad: " ", startingAt: 0)
-                + timesText(median: row.secondsMedian, minimum: row.secondsMin, quartiles: row.secondsQuartiles) + String(format: " %12.0f samples/s", row.samplesPerSecond)
-        }).joined(separator: "\n")
+        (["\(ranks) ranks, minibatches of \(batch)"]
+            + rows.map { row in
+                row.from.padding(toLength: 10, withPad: " ", startingAt: 0)
+                    + timesText(median: row.secondsMedian, minimum: row.secondsMin, quartiles: row.secondsQuartiles)
+                    + String(format: " %12.0f samples/s", row.samplesPerSecond)
+            }).joined(separator: "\n")
     }
 }

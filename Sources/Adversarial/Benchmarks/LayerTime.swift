@@ -15,8 +15,8 @@ public struct LayerTime: Encodable {
     public let gflops: Double
     /// How often a step runs it, over all shards of a rank; nil for unrolled steps, which repeat passes as they need.
     public let runs: Int?
-    /// `runs` times the median, of the median step. All shares together are near 1, not 1: within a step the caches hold other
-    /// things, a layer may apply the activation after it, and both gradients are computed in one pass.
+    /// `runs` times the median, of the median step. All shares together are near 1, not 1: within a step the caches
+    /// hold other things, a layer may apply the activation after it, and both gradients are computed in one pass.
     public let share: Double?
 
     enum CodingKeys: String, CodingKey {
@@ -26,7 +26,8 @@ public struct LayerTime: Encodable {
     /// The line of a table.
     var text: String {
         let name = "\(network) \(layer) \(pass)".padding(toLength: 52, withPad: " ", startingAt: 0)
-        let time = String(format: "%8.2f ms  %8.2f –%8.2f", seconds * 1e3, secondsQuartiles[0] * 1e3, secondsQuartiles[1] * 1e3)
+        let time = String(
+            format: "%8.2f ms  %8.2f –%8.2f", seconds * 1e3, secondsQuartiles[0] * 1e3, secondsQuartiles[1] * 1e3)
         let rate = gflops > 0 ? String(format: "%8.1f GFLOP/s", gflops) : String(repeating: " ", count: 16)
         guard let runs, let share else { return name + time + rate }
         return name + time + rate + String(format: "%4d × %5.1f %%", runs, 100 * share)
@@ -51,7 +52,9 @@ struct PassCounts: Equatable {
             self.init(forward: together ? 1 : k + 1, weightGradient: 1, inputGradient: 1, firstInputGradient: 0)
         case .discriminator:
             // Real and generated examples are judged apart; the generator's gradient goes through the whole of D.
-            self.init(forward: together ? 2 : 2 * k + 1, weightGradient: 2 * k, inputGradient: 2 * k + 1, firstInputGradient: 1)
+            self.init(
+                forward: together ? 2 : 2 * k + 1, weightGradient: 2 * k, inputGradient: 2 * k + 1,
+                firstInputGradient: 1)
         }
     }
 
@@ -68,7 +71,9 @@ extension LayerTime {
     ///   - batch: examples of a shard.
     ///   - shards: shards that a rank computes in a step.
     ///   - step: seconds of a whole step.
-    static func all(of player: Player, batch: Int, shards: Int, in training: Configuration.Training, step: Double) throws -> [LayerTime] {
+    static func all(
+        of player: Player, batch: Int, shards: Int, in training: Configuration.Training, step: Double
+    ) throws -> [LayerTime] {
         let network = player.network
         let counts = PassCounts(player.role, in: training)
         let first = network.store.entries.first?.layer ?? network.layers.count
@@ -77,19 +82,24 @@ extension LayerTime {
         for (number, layer) in network.layers.enumerated() {
             let alone = try LayerAlone(layer, input: shape, batch: batch, name: network.name)
             func add(_ pass: String, _ runs: Int?, _ body: () throws -> Void) rethrows {
-                let spread = try Spread((0 ..< 5).map { _ in
-                    let start = PhaseClock.now()
-                    try body()
-                    return PhaseClock.now() - start
-                })
+                let spread = try Spread(
+                    (0 ..< 5).map { _ in
+                        let start = PhaseClock.now()
+                        try body()
+                        return PhaseClock.now() - start
+                    })
                 let all = runs.map { $0 * shards }
-                times.append(LayerTime(network: network.name, layer: "\(number).\(layer.name)", pass: pass,
-                                       seconds: spread.median, secondsQuartiles: spread.quartiles,
-                                       gflops: Double(2 * alone.multiplications) / spread.median / 1e9,
-                                       runs: all, share: all.map { Double($0) * spread.median / step }))
+                times.append(
+                    LayerTime(
+                        network: network.name, layer: "\(number).\(layer.name)", pass: pass,
+                        seconds: spread.median, secondsQuartiles: spread.quartiles,
+                        gflops: Double(2 * alone.multiplications) / spread.median / 1e9,
+                        runs: all, share: all.map { Double($0) * spread.median / step }))
             }
             try add("forward", counts?.forward, alone.forward)
-            try add("input gradient", number > first ? counts?.inputGradient : counts?.firstInputGradient, alone.inputGradient)
+            try add(
+                "input gradient", number > first ? counts?.inputGradient : counts?.firstInputGradient,
+                alone.inputGradient)
             if alone.multiplications > 0 { try add("weight gradient", counts?.weightGradient, alone.weightGradient) }
             shape = alone.outputShape
         }
@@ -113,7 +123,9 @@ private final class LayerAlone {
         self.batch = batch
         let communicator = SoloCommunicator()
         let table = try ShardTable(shards: 1, communicator: communicator)
-        network = try Network([layer], input: input, capacity: batch, name: name) { LayerSums(count: $0, table: table, communicator) }
+        network = try Network([layer], input: input, capacity: batch, name: name) {
+            LayerSums(count: $0, table: table, communicator)
+        }
         network.store.initialise(seed: 1, role: 0)
         inputMemory = FloatBuffer(count: batch * input.count)
         gradientMemory = FloatBuffer(count: batch * network.outputShape.count)
@@ -127,11 +139,17 @@ private final class LayerAlone {
     private var gradient: Batch { Batch(gradientMemory.values, count: batch, shape: network.outputShape) }
 
     func forward() throws {
-        _ = try network.forward(Batch(inputMemory.values, count: batch, shape: network.inputShape), parameters: parameters, mode: .training(draws))
+        _ = try network.forward(
+            Batch(inputMemory.values, count: batch, shape: network.inputShape), parameters: parameters,
+            mode: .training(draws))
     }
 
-    func inputGradient() throws { _ = try network.backward(from: gradient, parameters: parameters, into: nil, inputGradient: true) }
-    func weightGradient() throws { _ = try network.backward(from: gradient, parameters: parameters, into: target.values, inputGradient: false) }
+    func inputGradient() throws {
+        _ = try network.backward(from: gradient, parameters: parameters, into: nil, inputGradient: true)
+    }
+    func weightGradient() throws {
+        _ = try network.backward(from: gradient, parameters: parameters, into: target.values, inputGradient: false)
+    }
 
     private static func multiplications(_ layer: any Layer, input: Shape, output: Shape) -> Int {
         guard let weight = layer.parameters(for: input).first(where: { $0.name == "weight" }) else { return 0 }

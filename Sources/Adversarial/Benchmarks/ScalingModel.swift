@@ -1,20 +1,24 @@
 import Foundation
 
-/// What a step would take on more ranks than there are at hand: measured times of one rank and one node, put together by the α-β model of
-/// messages (a message of b bytes takes α + β·b; Thakur, Rabenseifner & Gropp 2005, §3; Chan et al. 2007, §2).
+/// What a step would take on more ranks than there are at hand: measured times of one rank and one node, put together
+/// by the α-β model of messages (a message of b bytes takes α + β·b; Thakur, Rabenseifner & Gropp 2005, §3; Chan et
+/// al. 2007, §2).
 ///
 /// With P ranks on p nodes, R on each, n samples a rank, and for each of the step's updates a gradient of b bytes:
 ///
 ///     compute    = a + c·n                                        what a rank computes in a step: ``Line``
 ///     optimiser  = as measured                                    every rank moves all parameters
-///     within     = Σ (log₂R · w + (1 + 1/R) · b / m)              R ranks sum slices of each other's vectors in shared memory
-///     latency    = Σ 2(p − 1)·⌈b/(P·segment)⌉ · α + ⌈log₂P⌉ · α   reduce-scatter and allgather by pairs, then the statistics
-///     wire       = Σ 2·b·(p − 1)/p · β + (P − 1)·q · β            b: as little as an allreduce can send; q: a shard's statistics
+///     within     = Σ (log₂R · w + (1 + 1/R) · b / m)      R ranks sum slices of each other's vectors in shared memory
+///     latency    = Σ 2(p − 1)·⌈b/(P·segment)⌉ · α         reduce-scatter and allgather by pairs,
+///                  + ⌈log₂P⌉ · α                          then the statistics
+///     wire       = Σ 2·b·(p − 1)/p · β                    b: as little as an allreduce can send
+///                  + (P − 1)·q · β                        q: a shard's statistics
 ///     step       = all of these one after another
 ///
-/// The exchange is by pairs, reduce-scatter then allgather: Chan et al. 2007, §7 (there in p − 1 steps around a ring, at the same cost); the
-/// statistics of a step (losses, batch normalisation) are gathered from every shard by every rank: Thakur et al. 2005, §4.1.
-/// Not in the model: other traffic on the network, ranks of different speed, memory that more ranks of a node than were measured share.
+/// The exchange is by pairs, reduce-scatter then allgather: Chan et al. 2007, §7 (there in p − 1 steps around a ring,
+/// at the same cost); the statistics of a step (losses, batch normalisation) are gathered from every shard by every
+/// rank: Thakur et al. 2005, §4.1. Not in the model: other traffic on the network, ranks of different speed, memory
+/// that more ranks of a node than were measured share.
 public struct ScalingModel: Sendable {
     /// fixed + each · n.
     public struct Line: Encodable, Sendable, Equatable {
@@ -96,7 +100,8 @@ public struct ScalingModel: Sendable {
 
         enum CodingKeys: String, CodingKey {
             case ranks, nodes, parts, efficiency, limit
-            case samplesOfRank = "samples_of_rank", secondsStep = "seconds_step", secondsStepOverlapped = "seconds_step_overlapped"
+            case samplesOfRank = "samples_of_rank", secondsStep = "seconds_step", secondsStepOverlapped =
+                "seconds_step_overlapped"
         }
     }
 
@@ -104,7 +109,8 @@ public struct ScalingModel: Sendable {
     public func strong(ranks: Int, batch: Int) -> Prediction? {
         guard batch >= ranks else { return nil }
         // The rank with most samples keeps the others waiting.
-        return predict(ranks: ranks, samples: (batch + ranks - 1) / ranks, ideal: step(ranks: 1, samples: batch) / Double(ranks))
+        return predict(
+            ranks: ranks, samples: (batch + ranks - 1) / ranks, ideal: step(ranks: 1, samples: batch) / Double(ranks))
     }
 
     /// As many samples on every rank: efficiency is T(1) / T(P).
@@ -115,10 +121,11 @@ public struct ScalingModel: Sendable {
     private func predict(ranks: Int, samples: Int, ideal: Double) -> Prediction {
         let times = parts(ranks: ranks, samples: samples), step = step(ranks: ranks, samples: samples)
         let messages = times[.latency]! + times[.wire]!, computing = times[.samples]! + times[.fixed]!
-        return Prediction(ranks: ranks, nodes: nodes(ranks), samplesOfRank: samples,
-                          parts: Dictionary(uniqueKeysWithValues: times.map { ($0.key.rawValue, $0.value) }),
-                          secondsStep: step, secondsStepOverlapped: step - min(messages, computing), efficiency: ideal / step,
-                          limit: Part.allCases.max { times[$0]! < times[$1]! }!)
+        return Prediction(
+            ranks: ranks, nodes: nodes(ranks), samplesOfRank: samples,
+            parts: Dictionary(uniqueKeysWithValues: times.map { ($0.key.rawValue, $0.value) }),
+            secondsStep: step, secondsStepOverlapped: step - min(messages, computing), efficiency: ideal / step,
+            limit: Part.allCases.max { times[$0]! < times[$1]! }!)
     }
 
     private func step(ranks: Int, samples: Int) -> Double {
@@ -126,7 +133,10 @@ public struct ScalingModel: Sendable {
         return Part.allCases.reduce(0) { $0 + times[$1]! }
     }
 
-    public init(compute: Line, optimiser: Double, gradients: [Int], statistics: Int, ranksOfNode: Int, memory: Link?, network: Link) {
+    public init(
+        compute: Line, optimiser: Double, gradients: [Int], statistics: Int, ranksOfNode: Int, memory: Link?,
+        network: Link
+    ) {
         (self.compute, self.optimiser, self.gradients, self.statistics) = (compute, optimiser, gradients, statistics)
         (self.ranksOfNode, self.memory, self.network) = (ranksOfNode, memory, network)
     }
@@ -135,15 +145,19 @@ public struct ScalingModel: Sendable {
 
     func parts(ranks: Int, samples: Int) -> [Part: Double] {
         let p = Double(nodes(ranks)), here = min(ranks, ranksOfNode)
-        var times: [Part: Double] = [.samples: compute.each * Double(samples), .fixed: compute.fixed, .optimizer: optimiser,
-                                     .memory: 0, .latency: 0, .wire: 0]
+        var times: [Part: Double] = [
+            .samples: compute.each * Double(samples), .fixed: compute.fixed, .optimizer: optimiser,
+            .memory: 0, .latency: 0, .wire: 0,
+        ]
         if here > 1, let memory {
             times[.memory] = gradients.reduce(0) {
                 $0 + log2(Double(here)) * memory.latency + (1 + 1 / Double(here)) * Double($1) / memory.bytesPerSecond
             }
         }
         if p > 1 {
-            let messages = gradients.reduce(0) { $0 + 2 * (p - 1) * Double(max(($1 / ranks + Self.segment - 1) / Self.segment, 1)) }
+            let messages = gradients.reduce(0) {
+                $0 + 2 * (p - 1) * Double(max(($1 / ranks + Self.segment - 1) / Self.segment, 1))
+            }
             let bytes = gradients.reduce(0) { $0 + 2 * Double($1) * (p - 1) / p } + Double((ranks - 1) * statistics)
             times[.latency] = (messages + log2(Double(ranks)).rounded(.up)) * network.latency
             times[.wire] = bytes / network.bytesPerSecond

@@ -26,5 +26,7 @@ func median(_ values: [Double]) -> Double { quantile(0.5, of: values) }
 
 /// The same as a table shows it, in milliseconds.
 func timesText(median: Double, minimum: Double, quartiles: [Double]) -> String {
-    String(format: "median %9.3f ms   minimum %9.3f ms   quartiles %9.3f – %9.3f ms", median * 1e3, minimum * 1e3, quartiles[0] * 1e3, quartiles[1] * 1e3)
+    String(
+        format: "median %9.3f ms   minimum %9.3f ms   quartiles %9.3f – %9.3f ms", median * 1e3, minimum * 1e3,
+        quartiles[0] * 1e3, quartiles[1] * 1e3)
 }

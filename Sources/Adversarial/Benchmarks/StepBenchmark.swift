@@ -29,13 +29,17 @@ public struct StepBenchmark: Encodable {
     enum CodingKeys: String, CodingKey {
         case preset, ranks, batch, phases, layers
         case secondsStepMedian = "seconds_step_median", secondsStepMin = "seconds_step_min"
-        case secondsStepQuartiles = "seconds_step_quartiles", samplesPerSecond = "samples_per_second", bytesOfGradients = "bytes_of_gradients"
+        case secondsStepQuartiles = "seconds_step_quartiles", samplesPerSecond = "samples_per_second",
+            bytesOfGradients = "bytes_of_gradients"
     }
 
-    /// `steps` counted steps after three that are not, and, if wanted, the passes of the layers one by one. Every rank calls it.
-    public init(_ configuration: Configuration, steps: Int, layers wanted: Bool, communicator: any Communicator) throws {
+    /// `steps` counted steps after three that are not, and, if wanted, the passes of the layers one by one. Every
+    /// rank calls it.
+    public init(_ configuration: Configuration, steps: Int, layers wanted: Bool, communicator: any Communicator) throws
+    {
         let batch = configuration.training.batch
-        let trainer = try Trainer.onRandomData(configuration, shards: configuration.exchange.shards ?? communicator.size, communicator: communicator)
+        let trainer = try Trainer.onRandomData(
+            configuration, shards: configuration.exchange.shards ?? communicator.size, communicator: communicator)
         let shards = trainer.shards
         for _ in 0 ..< 3 { _ = try trainer.step() }
         var times: [Double] = []
@@ -55,11 +59,18 @@ public struct StepBenchmark: Encodable {
         samplesPerSecond = Double(batch * configuration.training.discriminatorSteps) / secondsStepMedian
         bytesOfGradients = trainer.bytesOfGradients
         func phase(_ phase: PhaseClock.Phase) -> Double { median(clocks.map { $0[phase] }) }
-        phases = Phases(data: phase(.data), compute: phase(.compute), communication: phase(.communication), optimizer: phase(.optimiser))
-        layers = wanted && communicator.rank == 0 ? try [trainer.generator, trainer.discriminator].flatMap { player in
-            let rows = shards.mostRowsOfAShard(batch: batch) / (player.role == .discriminator ? configuration.training.packing : 1)
-            return try LayerTime.all(of: player, batch: rows, shards: shards.mine.count, in: configuration.training, step: spread.median)
-        } : []
+        phases = Phases(
+            data: phase(.data), compute: phase(.compute), communication: phase(.communication),
+            optimizer: phase(.optimiser))
+        layers =
+            wanted && communicator.rank == 0
+            ? try [trainer.generator, trainer.discriminator].flatMap { player in
+                let rows =
+                    shards.mostRowsOfAShard(batch: batch)
+                    / (player.role == .discriminator ? configuration.training.packing : 1)
+                return try LayerTime.all(
+                    of: player, batch: rows, shards: shards.mine.count, in: configuration.training, step: spread.median)
+            } : []
     }
 
     /// The figures as a person reads them.
@@ -67,15 +78,23 @@ public struct StepBenchmark: Encodable {
         func milliseconds(_ seconds: Double) -> String { String(format: "%8.2f ms", seconds * 1e3) }
         var lines = [
             "\(preset): \(ranks) rank\(ranks == 1 ? "" : "s"), global batch \(batch)",
-            "step           " + timesText(median: secondsStepMedian, minimum: secondsStepMin, quartiles: secondsStepQuartiles)
+            "step           "
+                + timesText(median: secondsStepMedian, minimum: secondsStepMin, quartiles: secondsStepQuartiles)
                 + String(format: "   %.1f samples/s", samplesPerSecond),
         ]
-        for (name, seconds) in [("data", phases.data), ("compute", phases.compute), ("communication", phases.communication), ("optimizer", phases.optimizer)] {
-            lines.append(name.padding(toLength: 15, withPad: " ", startingAt: 0) + "       " + milliseconds(seconds)
-                + String(format: "  %5.1f %%", 100 * seconds / secondsStepMedian))
+        for (name, seconds) in [
+            ("data", phases.data), ("compute", phases.compute), ("communication", phases.communication),
+            ("optimizer", phases.optimizer),
+        ] {
+            lines.append(
+                name.padding(toLength: 15, withPad: " ", startingAt: 0) + "       " + milliseconds(seconds)
+                    + String(format: "  %5.1f %%", 100 * seconds / secondsStepMedian))
         }
         if !layers.isEmpty {
-            lines.append("one pass of each layer alone on a shard's batch: median, quartiles, and how often a step runs it, with what share of the step:")
+            lines.append(
+                "one pass of each layer alone on a shard's batch: median, quartiles, and how often a step runs it, "
+                    + "with what share of the step:"
+            )
             lines += layers.map(\.text)
         }
         return lines.joined(separator: "\n")
@@ -90,7 +109,9 @@ extension Trainer {
     }
 
     /// A trainer of a configuration whose dataset is random values in memory.
-    static func onRandomData(_ configuration: Configuration, shards: Int, communicator: any Communicator) throws -> Trainer {
+    static func onRandomData(
+        _ configuration: Configuration, shards: Int, communicator: any Communicator
+    ) throws -> Trainer {
         let batch = configuration.training.batch
         let table = try ShardTable(shards: shards, communicator: communicator)
         try table.check(batch: batch)

@@ -61,7 +61,8 @@ public struct Configuration: Sendable {
         public let packing: Int
         public let steps: Int
 
-        /// Steps of the discriminator that the generator's gradient goes through: Metz et al. 2017, "Unrolled GANs"; 0 for none.
+        /// Steps of the discriminator that the generator's gradient goes through: Metz et al. 2017, "Unrolled GANs";
+        /// 0 for none.
         public let unrollingSteps: Int
 
         /// Packs in a global minibatch: what the discriminator decides on.
@@ -109,8 +110,10 @@ public struct Configuration: Sendable {
         source = tree.origins.source
         let root = try Section(tree.root, path: "", tree.origins)
         name = try root.string("name", default: "gan")
-        guard !name.isEmpty, name.allSatisfy({ $0.isLetter || $0.isNumber || "-_.".contains($0) }), name.first != "." else {
-            throw .configuration("name", "'\(name)' cannot name a folder", remedy: "Use letters, digits, '-', '_' and '.'.")
+        guard !name.isEmpty, name.allSatisfy({ $0.isLetter || $0.isNumber || "-_.".contains($0) }), name.first != "."
+        else {
+            throw .configuration(
+                "name", "'\(name)' cannot name a folder", remedy: "Use letters, digits, '-', '_' and '.'.")
         }
         seed = UInt64(try root.integer("seed", default: 1, 0 ... .max))
         data = try root.section("data", DataSettings.init)
@@ -133,13 +136,16 @@ public struct Configuration: Sendable {
         yaml = ConfigurationTree.text(of: resolved)
         leaves = ConfigurationTree.leaves(of: resolved)
         if training.update == .simultaneous, training.discriminatorSteps != 1 {
-            throw .configuration("training.discriminator_steps", "\(training.discriminatorSteps) with a simultaneous update",
-                                 remedy: "Use 1, or update: alternating.")
+            throw .configuration(
+                "training.discriminator_steps", "\(training.discriminatorSteps) with a simultaneous update",
+                remedy: "Use 1, or update: alternating.")
         }
         if training.unrollingSteps > 0 { try checkUnrolling() }
         if let shards = exchange.shards, shards > training.batch {
-            throw .configuration("exchange.shards", "\(shards) shards of a batch of \(training.batch) would leave some without an example",
-                                 remedy: "Use at most \(training.batch) shards, or a larger training.batch.")
+            throw .configuration(
+                "exchange.shards",
+                "\(shards) shards of a batch of \(training.batch) would leave some without an example",
+                remedy: "Use at most \(training.batch) shards, or a larger training.batch.")
         }
     }
 }
@@ -154,11 +160,15 @@ extension Configuration {
             ("optimizer.discriminator.kind", discriminatorOptimiser.kind == .adam, "adam"),
         ]
         for need in needs where !need.isMet {
-            throw .configuration("training.unrolling_steps", "unrolling needs \(need.key): \(need.value)", remedy: "Set that, or unrolling_steps: 0.")
+            throw .configuration(
+                "training.unrolling_steps", "unrolling needs \(need.key): \(need.value)",
+                remedy: "Set that, or unrolling_steps: 0.")
         }
         guard !normalisesMinibatches, !discriminator.contains(where: { $0.layer is BatchNormalisation }) else {
-            throw .configuration("training.unrolling_steps", "the discriminator's batch normalisation, or one over the whole minibatch, cannot be unrolled",
-                                 remedy: "Leave it out, or set unrolling_steps: 0.")
+            throw .configuration(
+                "training.unrolling_steps",
+                "the discriminator's batch normalisation, or one over the whole minibatch, cannot be unrolled",
+                remedy: "Leave it out, or set unrolling_steps: 0.")
         }
     }
 }
@@ -182,7 +192,8 @@ extension Configuration.DataSettings {
             (try shuffle.optionalInteger("block", 1 ... 1 << 31), try shuffle.optionalInteger("window", 1 ... 1 << 31))
         }
         if file != nil, synthetic != nil {
-            throw .configuration("data", "it names both a file and a synthetic mixture",
+            throw .configuration(
+                "data", "it names both a file and a synthetic mixture",
                 remedy: "Remove one of them, or name a preset that takes a file: gan-dist presets lists them.")
         }
     }
@@ -200,7 +211,8 @@ extension StandardObjective {
         let generator = try section.choice("generator", default: GeneratorLoss.nonSaturating)
         let reduction = try section.choice("discriminator", default: DiscriminatorLoss.Reduction.sum)
         let smoothing = try section.number("label_smoothing", default: 0, 0 ... 0.5)
-        self.init(generator: generator, discriminator: DiscriminatorLoss(reduction: reduction, labelSmoothing: smoothing))
+        self.init(
+            generator: generator, discriminator: DiscriminatorLoss(reduction: reduction, labelSmoothing: smoothing))
     }
 }
 
@@ -212,8 +224,9 @@ extension Configuration.Training {
         packing = try section.integer("packing", default: 1, 1 ... 255)
         unrollingSteps = try section.integer("unrolling_steps", default: 0, 0 ... 1000)
         if batch % packing != 0 {
-            throw .configuration("training.packing", "a batch of \(batch) is not a number of packs of \(packing)",
-                                 remedy: "Use a training.batch that is a multiple of \(packing).")
+            throw .configuration(
+                "training.packing", "a batch of \(batch) is not a number of packs of \(packing)",
+                remedy: "Use a training.batch that is a multiple of \(packing).")
         }
         steps = try section.integer("steps", default: 10_000, 0 ... 1 << 31)
     }
@@ -224,8 +237,9 @@ extension Configuration.Exchange {
         kind = try section.choice("kind", default: .ordered)
         precision = try section.choice("precision", default: .float32)
         if kind == .mpi, precision != .float32 {
-            throw .configuration("exchange.precision", "MPI_Allreduce (exchange.kind: mpi) has no \(precision.rawValue)",
-                                 remedy: "Use float32, or exchange.kind: ordered.")
+            throw .configuration(
+                "exchange.precision", "MPI_Allreduce (exchange.kind: mpi) has no \(precision.rawValue)",
+                remedy: "Use float32, or exchange.kind: ordered.")
         }
         shards = try section.optionalInteger("shards", 1 ... 65_536)
         checkEvery = try section.integer("check_every", default: 100, 1 ... .max)

@@ -11,15 +11,17 @@ public struct ConfigurationTree {
         origins = Origins(source: source, notation: notation)
         do throws(Misreading) {
             guard let node = try YAMLText.compose(yaml, notation) else {
-                throw Misreading(problem: "there is nothing in it",
-                                 remedy: "A generator and a discriminator are the least; start from a preset: "
-                                    + "gan-dist presets NAME > FILE.yaml.")
+                throw Misreading(
+                    problem: "there is nothing in it",
+                    remedy: "A generator and a discriminator are the least; start from a preset: "
+                        + "gan-dist presets NAME > FILE.yaml.")
             }
             root = node
         } catch {
             let separator = error.problem.hasPrefix("line ") ? ", " : ": "
-            throw Failure(.badConfiguration, "configuration: \(source)\(separator)\(error.problem)",
-                          remedy: error.remedy)
+            throw Failure(
+                .badConfiguration, "configuration: \(source)\(separator)\(error.problem)",
+                remedy: error.remedy)
         }
     }
 
@@ -55,15 +57,21 @@ public struct ConfigurationTree {
     }
 
     mutating func set(_ key: String, to value: Node) throws(Failure) {
-        root = try Self.replacing(key.split(separator: ".", omittingEmptySubsequences: false).map(String.init)[...], in: root, by: value, key: key)
+        root = try Self.replacing(
+            key.split(separator: ".", omittingEmptySubsequences: false).map(String.init)[...], in: root, by: value,
+            key: key)
     }
 
-    private static func replacing(_ path: ArraySlice<String>, in node: Node?, by value: Node, key: String) throws(Failure) -> Node {
+    private static func replacing(
+        _ path: ArraySlice<String>, in node: Node?, by value: Node, key: String
+    ) throws(Failure) -> Node {
         guard let first = path.first else { return value }
         switch node {
         case .sequence(var sequence):
             guard let index = Int(first), sequence.indices.contains(index) else {
-                throw .configuration(key, "'\(first)' is not the number of a layer, 0 … \(sequence.count - 1)", remedy: "Count the layers from 0.")
+                throw .configuration(
+                    key, "'\(first)' is not the number of a layer, 0 … \(sequence.count - 1)",
+                    remedy: "Count the layers from 0.")
             }
             sequence[index] = try replacing(path.dropFirst(), in: sequence[index], by: value, key: key)
             return .sequence(sequence)
@@ -109,7 +117,9 @@ public struct ConfigurationTree {
     static func leaves(of node: Node, path: String = "") -> [(path: String, value: String)] {
         switch node {
         case .mapping(let mapping):
-            mapping.flatMap { leaves(of: $0.value, path: path.isEmpty ? $0.key.string ?? "" : "\(path).\($0.key.string ?? "")") }
+            mapping.flatMap {
+                leaves(of: $0.value, path: path.isEmpty ? $0.key.string ?? "" : "\(path).\($0.key.string ?? "")")
+            }
         case .sequence(let sequence):
             sequence.enumerated().flatMap { leaves(of: $0.element, path: "\(path).\($0.offset)") }
         default:

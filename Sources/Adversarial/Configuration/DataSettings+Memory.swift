@@ -12,7 +12,8 @@ extension Configuration.DataSettings {
 /// A number of bytes as people write it.
 public enum ByteCount {
     private static let units: [(name: String, bytes: Double)] = [
-        ("KIB", 0x1p10), ("MIB", 0x1p20), ("GIB", 0x1p30), ("TIB", 0x1p40), ("KB", 1e3), ("MB", 1e6), ("GB", 1e9), ("TB", 1e12), ("B", 1),
+        ("KIB", 0x1p10), ("MIB", 0x1p20), ("GIB", 0x1p30), ("TIB", 0x1p40), ("KB", 1e3), ("MB", 1e6), ("GB", 1e9),
+        ("TB", 1e12), ("B", 1),
     ]
 
     /// `4 GB`, `512MiB`, `1000000`; nil where it is none of at most 2^60 bytes.

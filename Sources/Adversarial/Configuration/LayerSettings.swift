@@ -29,7 +29,8 @@ public struct LayerSettings: Sendable {
         guard let node = root.node(key) else { throw root.missing(key) }
         guard case .sequence(let sequence) = node else { throw root.wrong(key, node, "a list of layers") }
         guard !sequence.isEmpty else {
-            throw .configuration(key, "it has no layers", remedy: "Give at least one layer, such as '- dense: {units: 1}'.")
+            throw .configuration(
+                key, "it has no layers", remedy: "Give at least one layer, such as '- dense: {units: 1}'.")
         }
         var layers: [LayerSettings] = []
         var resolved: [Node] = []
@@ -51,12 +52,15 @@ public struct LayerSettings: Sendable {
             word = mapping[mapping.startIndex].key.string ?? ""
             details = mapping[mapping.startIndex].value
         default:
-            throw .configuration(path, "a layer is a name, or one name with its settings", remedy: "Write '- relu' or '- dense: {units: 100}'.")
+            throw .configuration(
+                path, "a layer is a name, or one name with its settings",
+                remedy: "Write '- relu' or '- dense: {units: 100}'.")
         }
         guard let kind = Kind(rawValue: word) else {
             let known = Kind.allCases.map(\.rawValue)
             let nearest = Spelling.nearest(to: word, among: known).map { "Did you mean '\($0)'? " } ?? ""
-            throw .configuration(path, "there is no layer '\(word)'", remedy: nearest + "Layers: \(known.joined(separator: ", ")).")
+            throw .configuration(
+                path, "there is no layer '\(word)'", remedy: nearest + "Layers: \(known.joined(separator: ", ")).")
         }
         let section = try Section(details, path: "\(path).\(word)", origins)
         let settings = try LayerSettings(kind, section)
@@ -85,17 +89,23 @@ public struct LayerSettings: Sendable {
             let padding = try section.choice("padding", default: Padding.same)
             let weights = try section.initialiser("weights", default: .he)
             let bias = try section.bias(&marginals)
-            layer = kind == .convolution
-                ? Convolution2D(channels: channels, kernel: kernel, stride: stride, padding: padding, hasBias: bias != nil, weights: weights, biases: bias ?? .zero)
-                : TransposedConvolution2D(channels: channels, kernel: kernel, stride: stride, padding: padding, hasBias: bias != nil, weights: weights, biases: bias ?? .zero)
+            layer =
+                kind == .convolution
+                ? Convolution2D(
+                    channels: channels, kernel: kernel, stride: stride, padding: padding, hasBias: bias != nil,
+                    weights: weights, biases: bias ?? .zero)
+                : TransposedConvolution2D(
+                    channels: channels, kernel: kernel, stride: stride, padding: padding, hasBias: bias != nil,
+                    weights: weights, biases: bias ?? .zero)
         case .batchNormalisation:
             let epsilon = try section.number("epsilon", default: 1e-5, 1e-12 ... 1)
             let momentum = try section.number("momentum", default: 0.1, 0 ... 1)
             let statistics = try section.choice("statistics", default: StatisticsScope.shard)
-            layer = switch statistics {
-            case .shard: BatchNormalisation(epsilon: Float(epsilon), momentum: Float(momentum))
-            case .minibatch: SynchronisedBatchNormalisation(epsilon: Float(epsilon), momentum: Float(momentum))
-            }
+            layer =
+                switch statistics {
+                case .shard: BatchNormalisation(epsilon: Float(epsilon), momentum: Float(momentum))
+                case .minibatch: SynchronisedBatchNormalisation(epsilon: Float(epsilon), momentum: Float(momentum))
+                }
         case .dropout:
             layer = Dropout(keepProbability: Float(try section.number("keep", default: 0.5, 0.001 ... 1)))
         case .reshape:
@@ -131,10 +141,12 @@ extension Section {
         case "zero": record(key, Self.node(of: .zero)); return .zero
         default: break
         }
-        guard case .mapping(let mapping) = node, mapping.count == 1, let word = mapping[mapping.startIndex].key.string else {
+        guard case .mapping(let mapping) = node, mapping.count == 1, let word = mapping[mapping.startIndex].key.string
+        else {
             throw wrong(key, node, known)
         }
-        let given = try number(mapping[mapping.startIndex].value, "\(name(key)).\(word)", -1e6 ... 1e6), value = Float(given)
+        let given = try number(mapping[mapping.startIndex].value, "\(name(key)).\(word)", -1e6 ... 1e6),
+            value = Float(given)
         let initialiser: Initialiser
         switch word {
         case "normal" where value >= 0: initialiser = .normal(value)
@@ -166,8 +178,9 @@ extension Section {
             return Extent(height: size, width: size)
         }
         guard sequence.count == 2 else {
-            throw .configuration(name(key), "'[\(sequence.map { $0.string ?? "…" }.joined(separator: ", "))]' is no height and width",
-                                 remedy: "Give one whole number within \(Section.text(allowed)), or [height, width] of such.")
+            throw .configuration(
+                name(key), "'[\(sequence.map { $0.string ?? "…" }.joined(separator: ", "))]' is no height and width",
+                remedy: "Give one whole number within \(Section.text(allowed)), or [height, width] of such.")
         }
         let sizes = try integers(sequence, key, allowed)
         return Extent(height: sizes[0], width: sizes[1])
@@ -184,9 +197,13 @@ extension Section {
     }
 
     /// Reads a list of whole numbers, which `key` asks for, and records it.
-    private func integers(_ sequence: Node.Sequence, _ key: String, _ allowed: ClosedRange<Int>) throws(Failure) -> [Int] {
+    private func integers(
+        _ sequence: Node.Sequence, _ key: String, _ allowed: ClosedRange<Int>
+    ) throws(Failure) -> [Int] {
         var values: [Int] = []
-        for (index, node) in sequence.enumerated() { values.append(try integer(node, "\(name(key)).\(index)", allowed)) }
+        for (index, node) in sequence.enumerated() {
+            values.append(try integer(node, "\(name(key)).\(index)", allowed))
+        }
         record(key, Node(values.map(Node.integer), .implicit, .flow))
         return values
     }

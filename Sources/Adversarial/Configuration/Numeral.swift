@@ -29,8 +29,9 @@ enum Numeral {
             throw Misreading(problem: "\(text) is outside \(allowed)", remedy: "Give a whole number within that range.")
         }
         if notation == .file, let value = hexadecimal(text) { return value }
-        throw Misreading(problem: "'\(text)' is not a whole number",
-                         remedy: inDigits(text).map { "Write it in digits: \($0)." } ?? "Give a whole number.")
+        throw Misreading(
+            problem: "'\(text)' is not a whole number",
+            remedy: inDigits(text).map { "Write it in digits: \($0)." } ?? "Give a whole number.")
     }
 
     /// Throws for everything but a finite number.
@@ -46,14 +47,16 @@ enum Numeral {
                 throw Misreading(problem: "\(text) is too large for a number", remedy: "Give one below 1.0e308.")
             }
             guard value != 0 || !digits.contains(where: { ("1" ... "9").contains($0) }) else {
-                throw Misreading(problem: "\(text) is too small to be told from 0",
-                                 remedy: "Write 0, or one above 1.0e-308.")
+                throw Misreading(
+                    problem: "\(text) is too small to be told from 0",
+                    remedy: "Write 0, or one above 1.0e-308.")
             }
             return value
         }
         if notation == .file, let value = hexadecimal(text) { return Double(value) }
-        throw Misreading(problem: "'\(text)' is not a finite number",
-                         remedy: inDigits(text).map { "Write it in digits: \($0)." } ?? "Give a number such as 0.0002.")
+        throw Misreading(
+            problem: "'\(text)' is not a finite number",
+            remedy: inDigits(text).map { "Write it in digits: \($0)." } ?? "Give a number such as 0.0002.")
     }
 
     /// `1.0e-05`, not `1e-05`: YAML 1.1, which Python's reader follows, takes a number without a dot for a text.
@@ -65,8 +68,9 @@ enum Numeral {
 
     private static func refuseQuoted(_ scalar: Node.Scalar, _ wanted: String) throws(Misreading) {
         guard scalar.style != .any, scalar.style != .plain else { return }
-        throw Misreading(problem: "'\(scalar.string)' in quotes is a text, not \(wanted)",
-                         remedy: isDecimal(scalar.string) ? "Write it without the quotes." : "Give \(wanted).")
+        throw Misreading(
+            problem: "'\(scalar.string)' in quotes is a text, not \(wanted)",
+            remedy: isDecimal(scalar.string) ? "Write it without the quotes." : "Give \(wanted).")
     }
 
     /// `010` is 8 by YAML 1.1 and 10 by YAML 1.2; `007` is 7 by both.
@@ -77,8 +81,10 @@ enum Numeral {
         let octal = Int(digits, radix: 8)
         if octal == (decimal.isEmpty ? 0 : Int(decimal)) { return }
         let older = octal.map { "\(sign)\($0)" } ?? "a text"
-        throw Misreading(problem: "'\(text)' is \(older) by YAML 1.1, as Python's reader takes it, and \(sign)\(decimal) by YAML 1.2",
-                         remedy: "Write \(sign)\(decimal)\(octal.map { " or \(sign)\($0)" } ?? ""), without a zero before it.")
+        throw Misreading(
+            problem:
+                "'\(text)' is \(older) by YAML 1.1, as Python's reader takes it, and \(sign)\(decimal) by YAML 1.2",
+            remedy: "Write \(sign)\(decimal)\(octal.map { " or \(sign)\($0)" } ?? ""), without a zero before it.")
     }
 
     /// Digits for a whole number in a form that is not read: `1e3`, `1_000`, `0x10`, `0o17`.
@@ -95,7 +101,9 @@ enum Numeral {
 
     private static func hexadecimal(_ text: String) -> Int? {
         let digits = unsigned(text)
-        guard digits.hasPrefix("0x"), digits.dropFirst(2).first?.isHexDigit == true, let value = Int(digits.dropFirst(2), radix: 16) else {
+        guard digits.hasPrefix("0x"), digits.dropFirst(2).first?.isHexDigit == true,
+            let value = Int(digits.dropFirst(2), radix: 16)
+        else {
             return nil
         }
         return text.hasPrefix("-") ? -value : value
@@ -105,7 +113,9 @@ enum Numeral {
         text.hasPrefix("-") || text.hasPrefix("+") ? text.dropFirst() : text[...]
     }
 
-    private static func isDigits(_ text: Substring) -> Bool { !text.isEmpty && text.utf8.allSatisfy { (48 ... 57).contains($0) } }
+    private static func isDigits(_ text: Substring) -> Bool {
+        !text.isEmpty && text.utf8.allSatisfy { (48 ... 57).contains($0) }
+    }
 
     /// `3`, `3.`, `.5`, `3.5e-7`, with a sign or without.
     static func isDecimal(_ text: String) -> Bool {
@@ -125,12 +135,18 @@ extension Node {
     /// `2026-01-01`, `=`.
     static func text(_ value: String) -> Node {
         let words = ["true", "false", "yes", "no", "on", "off", "y", "n", "null"]
-        let isPlain = value.first.map { "/" == $0 || $0.isASCII && $0.isLetter } == true
-            && value.utf8.allSatisfy { UInt8(ascii: "a") ... UInt8(ascii: "z") ~= $0 | 0x20 || UInt8(ascii: "0") ... UInt8(ascii: "9") ~= $0 || "/_.-+".utf8.contains($0) }
+        let isPlain =
+            value.first.map { "/" == $0 || $0.isASCII && $0.isLetter } == true
+            && value.utf8.allSatisfy {
+                UInt8(ascii: "a") ... UInt8(ascii: "z") ~= $0 | 0x20 || UInt8(ascii: "0") ... UInt8(ascii: "9") ~= $0
+                    || "/_.-+".utf8.contains($0)
+            }
             && !words.contains(value.lowercased())
         if isPlain { return Node(value, Tag(.str), .plain) }
         // A line break, or a blank at an end, is kept by double quotes alone.
-        let isOneLine = value.unicodeScalars.allSatisfy { (" " ... "~").contains($0) } && !value.hasPrefix(" ") && !value.hasSuffix(" ")
+        let isOneLine =
+            value.unicodeScalars.allSatisfy { (" " ... "~").contains($0) } && !value.hasPrefix(" ")
+            && !value.hasSuffix(" ")
         return Node(value, Tag(.str), isOneLine ? .singleQuoted : .doubleQuoted)
     }
 }

@@ -1,7 +1,8 @@
 import Nets
 import Yams
 
-/// How one player's parameters move: the kind with its constants, the rate as a function of the update, the momentum of the epoch.
+/// How one player's parameters move: the kind with its constants, the rate as a function of the update, the momentum
+/// of the epoch.
 public struct OptimiserSettings: Sendable {
     public enum Kind: String, CaseIterable, Sendable { case sgd, adam, optimisticAdam }
     public let kind: Kind
@@ -38,14 +39,20 @@ public struct OptimiserSettings: Sendable {
 extension Section {
     /// `0.0002`, `{initial: 0.1, decay: 1.000004, floor: 1.0e-6}` or `{initial: 0.1, final: 0.01, steps: 1000}`.
     func rate(_ key: String, default standard: Double) throws(Failure) -> RateSchedule {
-        guard case .mapping(let mapping) = node(key) else { return .constant(try number(key, default: standard, 0 ... 1e6)) }
+        guard case .mapping(let mapping) = node(key) else {
+            return .constant(try number(key, default: standard, 0 ... 1e6))
+        }
         let linear = mapping["final"] != nil || mapping["steps"] != nil
         return try section(key) { (rate) throws(Failure) in
             let initial = try rate.number("initial", 0 ... 1e6)
             if linear {
-                return .linear(initial: initial, final: try rate.number("final", 0 ... 1e6), steps: try rate.integer("steps", 1 ... .max))
+                return .linear(
+                    initial: initial, final: try rate.number("final", 0 ... 1e6),
+                    steps: try rate.integer("steps", 1 ... .max))
             }
-            return .exponential(initial: initial, decay: try rate.number("decay", 1 ... 1e6), floor: try rate.number("floor", default: 0, 0 ... 1e6))
+            return .exponential(
+                initial: initial, decay: try rate.number("decay", 1 ... 1e6),
+                floor: try rate.number("floor", default: 0, 0 ... 1e6))
         }
     }
 
@@ -56,7 +63,9 @@ extension Section {
             return MomentumRamp(from: value, to: value, epochs: 0)
         }
         return try section(key) { (ramp) throws(Failure) in
-            MomentumRamp(from: try ramp.number("from", 0 ... 0.999_999), to: try ramp.number("to", 0 ... 0.999_999), epochs: try ramp.integer("epochs", 1 ... .max))
+            MomentumRamp(
+                from: try ramp.number("from", 0 ... 0.999_999), to: try ramp.number("to", 0 ... 0.999_999),
+                epochs: try ramp.integer("epochs", 1 ... .max))
         }
     }
 }

@@ -28,14 +28,18 @@ public struct Setting: Sendable {
     }
 
     private static func noAssignment(_ text: String) -> Failure {
-        Failure(.badConfiguration, "configuration: --set \(text): it is not of the form key.path=value",
-                remedy: "For example: --set optimizer.generator.rate=0.0001")
+        Failure(
+            .badConfiguration, "configuration: --set \(text): it is not of the form key.path=value",
+            remedy: "For example: --set optimizer.generator.rate=0.0001")
     }
 
     func node() throws(Failure) -> Node {
         guard !value.isEmpty else {
-            throw Failure(.badConfiguration, "configuration: \(option): there is no value",
-                          remedy: form == .yaml ? "Give one; null is a key's default, and '' in quotes an empty text." : "Give one, or leave the option out.")
+            throw Failure(
+                .badConfiguration, "configuration: \(option): there is no value",
+                remedy: form == .yaml
+                    ? "Give one; null is a key's default, and '' in quotes an empty text."
+                    : "Give one, or leave the option out.")
         }
         switch form {
         case .text: return .text(value)
@@ -49,7 +53,8 @@ public struct Setting: Sendable {
             } catch {
                 // An option has one line.
                 let words = error.problem.components(separatedBy: "; what is open began on")[0]
-                let problem = words.hasPrefix("line ") ? String(words.split(separator: ": ", maxSplits: 1).last ?? "") : words
+                let problem =
+                    words.hasPrefix("line ") ? String(words.split(separator: ": ", maxSplits: 1).last ?? "") : words
                 throw Failure(.badConfiguration, "configuration: \(option): \(problem)", remedy: error.remedy)
             }
         }

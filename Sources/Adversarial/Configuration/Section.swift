@@ -1,7 +1,7 @@
 import Yams
 
-/// One mapping of the configuration, read strictly: every key is asked for by name with its default, and `finish` refuses
-/// those nobody asked for, naming the nearest right one.
+/// One mapping of the configuration, read strictly: every key is asked for by name with its default, and `finish`
+/// refuses those nobody asked for, naming the nearest right one.
 ///
 /// While it is read it also records what each key came to, so that the whole configuration, defaults included, can be
 /// printed and stored without being written down a second time.
@@ -20,8 +20,9 @@ final class Section {
         case .some(let node) where node.null != nil: given = Node.Mapping([])
         case .mapping(let mapping): given = mapping
         case .some(let node):
-            throw .configuration(path.isEmpty ? "the whole" : path, "it is \(Section.text(node)), not a group of keys",
-                                 remedy: "Write its keys indented below it, or as {key: value, …}.")
+            throw .configuration(
+                path.isEmpty ? "the whole" : path, "it is \(Section.text(node)), not a group of keys",
+                remedy: "Write its keys indented below it, or as {key: value, …}.")
         }
     }
 
@@ -73,7 +74,9 @@ final class Section {
         return try integer(key, allowed)
     }
 
-    func number(_ key: String, default standard: Double? = nil, _ allowed: ClosedRange<Double>) throws(Failure) -> Double {
+    func number(
+        _ key: String, default standard: Double? = nil, _ allowed: ClosedRange<Double>
+    ) throws(Failure) -> Double {
         guard let node = node(key) else {
             guard let standard else { throw missing(key) }
             record(key, .number(standard))
@@ -95,8 +98,9 @@ final class Section {
             throw .configuration(name, error.problem, remedy: error.remedy)
         }
         guard allowed.contains(value) else {
-            throw .configuration(name, "\(value) is outside \(Section.text(allowed))",
-                                 remedy: "Give a number within that range.")
+            throw .configuration(
+                name, "\(value) is outside \(Section.text(allowed))",
+                remedy: "Give a number within that range.")
         }
         return value
     }
@@ -128,13 +132,17 @@ final class Section {
         return value
     }
 
-    func choice<Choice: RawRepresentable & CaseIterable>(_ key: String, default standard: Choice) throws(Failure) -> Choice
+    func choice<Choice: RawRepresentable & CaseIterable>(
+        _ key: String, default standard: Choice
+    ) throws(Failure) -> Choice
     where Choice.RawValue == String {
         let word = try string(key, default: standard.rawValue)
         guard let choice = Choice(rawValue: word) else {
             let known = Choice.allCases.map(\.rawValue)
             let nearest = Spelling.nearest(to: word, among: known).map { "Did you mean '\($0)'? " } ?? ""
-            throw .configuration(name(key), "'\(word)' is not one of its values", remedy: nearest + "It may be: \(known.joined(separator: ", ")).")
+            throw .configuration(
+                name(key), "'\(word)' is not one of its values",
+                remedy: nearest + "It may be: \(known.joined(separator: ", ")).")
         }
         return choice
     }
@@ -154,8 +162,11 @@ final class Section {
             let word = key.string ?? Section.text(key)
             if !known.contains(word) {
                 let nearest = Spelling.nearest(to: word, among: known).map { "Did you mean '\($0)'? " } ?? ""
-                throw .configuration(name(word), "there is no such key",
-                                     remedy: nearest + "Keys of \(path.isEmpty ? "a configuration" : "'\(path)'"): \(known.joined(separator: ", ")).")
+                throw .configuration(
+                    name(word), "there is no such key",
+                    remedy: nearest
+                        + "Keys of \(path.isEmpty ? "a configuration" : "'\(path)'"): \(known.joined(separator: ", "))."
+                )
             }
         }
         return Node(resolved.map { (Node($0.0), $0.1) })

@@ -36,7 +36,8 @@ enum YAMLText {
             }
             // A list of lists takes two columns a level.
             guard brackets <= deepest, indentation <= 2 * deepest else {
-                throw Misreading(problem: "line \(line): it is nested more than \(deepest) deep",
+                throw Misreading(
+                    problem: "line \(line): it is nested more than \(deepest) deep",
                     remedy: "A configuration has a handful of levels: check the brackets and the indentation.")
             }
         }
@@ -58,8 +59,9 @@ enum YAMLText {
                 try refuse(mapping.tag, mapping.mark)
                 for (key, value) in mapping {
                     if key.string == "<<" {
-                        throw Misreading(problem: "\(place(key.mark))'<<' is not of YAML 1.2",
-                                         remedy: "Write out the keys that it would merge in.")
+                        throw Misreading(
+                            problem: "\(place(key.mark))'<<' is not of YAML 1.2",
+                            remedy: "Write out the keys that it would merge in.")
                     }
                     left.append(value)
                 }
@@ -71,8 +73,9 @@ enum YAMLText {
     private static func refuse(_ tag: Tag, _ mark: Mark?) throws(Misreading) {
         guard !["", Tag.Name.str.rawValue].contains(tag.rawValue) else { return }
         let name = tag.rawValue.replacing("tag:yaml.org,2002:", with: "!!")
-        throw Misreading(problem: "\(place(mark))the tag \(name) is not read here",
-                         remedy: "Remove it: each key knows what its value is.")
+        throw Misreading(
+            problem: "\(place(mark))the tag \(name) is not read here",
+            remedy: "Remove it: each key knows what its value is.")
     }
 
     private static func place(_ mark: Mark?) -> String { mark.map { "line \($0.line): " } ?? "" }
@@ -81,21 +84,28 @@ enum YAMLText {
 
     private static func misreading(_ error: YamlError, _ text: String) -> Misreading {
         switch error {
-        case .scanner(let context, let problem, let mark, _), .parser(let context, let problem, let mark, _), .composer(let context, let problem, let mark, _):
+        case .scanner(let context, let problem, let mark, _), .parser(let context, let problem, let mark, _),
+            .composer(let context, let problem, let mark, _):
             let (words, remedy) = explain(problem, at: character(mark, text))
             // Of a quote or a bracket that nothing closes the end of the file says little.
-            let start = context.map { words.contains("not closed") ? "; what is open began on line \($0.mark.line)" : "" } ?? ""
+            let start =
+                context.map { words.contains("not closed") ? "; what is open began on line \($0.mark.line)" : "" } ?? ""
             return Misreading(problem: "line \(mark.line), column \(mark.column): \(words)\(start)", remedy: remedy)
         case .duplicatedKeysInMapping(let keys, let context):
             let key = keys.first ?? ""
             let again = line(of: key, after: context.mark, in: text).map { " and again on line \($0)" } ?? ""
-            return Misreading(problem: "line \(context.mark.line): the key '\(key)' is there twice: on line \(context.mark.line)\(again.isEmpty ? ", and again" : again)",
-                              remedy: "Keep one of the two.")
+            return Misreading(
+                problem:
+                    "line \(context.mark.line): the key '\(key)' is there twice: on line "
+                    + "\(context.mark.line)\(again.isEmpty ? ", and again" : again)",
+                remedy: "Keep one of the two.")
         case .reader(let problem, let offset, _, _):
             let line = offset.map { 1 + text.prefix($0).count(where: \.isNewline) }
-            let words = problem.hasPrefix("control characters") ? "there is a control character, which no text has" : problem
-            return Misreading(problem: (line.map { "line \($0): " } ?? "") + words,
-                              remedy: "Name a text file in YAML, encoded in UTF-8.")
+            let words =
+                problem.hasPrefix("control characters") ? "there is a control character, which no text has" : problem
+            return Misreading(
+                problem: (line.map { "line \($0): " } ?? "") + words,
+                remedy: "Name a text file in YAML, encoded in UTF-8.")
         default:
             return Misreading(problem: "\(error)", remedy: "Mend it.")
         }
@@ -103,28 +113,46 @@ enum YAMLText {
 
     /// libyaml's sentence in the words of a user.
     private static func explain(_ problem: String, at character: Character?) -> (words: String, remedy: String) {
-        let brackets = ("a bracket is not closed, or a comma is missing", "Close it with ] or }, with commas between the values.")
-        let indentation = ("it is not indented as the lines before it are", "Give the keys of one group the same number of blanks before them.")
+        let brackets = (
+            "a bracket is not closed, or a comma is missing", "Close it with ] or }, with commas between the values."
+        )
+        let indentation = (
+            "it is not indented as the lines before it are",
+            "Give the keys of one group the same number of blanks before them."
+        )
         return switch problem {
         case "found character that cannot start any token" where character == "\t":
             ("a tab stands where YAML wants blanks", "Indent with blanks.")
         case "found character that cannot start any token":
             ("no value begins with '\(character.map(String.init) ?? "")'", "Put the text in quotes.")
         case "mapping values are not allowed in this context":
-            ("a second ': ' on the line, or a line that is indented too far", "Put a text with ': ' in quotes, and keys of one group below each other.")
+            (
+                "a second ': ' on the line, or a line that is indented too far",
+                "Put a text with ': ' in quotes, and keys of one group below each other."
+            )
         case "could not find expected ':'": ("a key without ': ' after it", "Write it as 'key: value'.")
         case "found unexpected end of stream": ("a quote is not closed", "Close it.")
-        case "found undefined alias": ("there is no anchor of this alias before it", "Write the value out, or put a text that begins with * in quotes.")
-        case "found unknown escape character": ("no such escape after a backslash", "Use single quotes, in which a backslash is a backslash.")
-        case "but found another document": ("a second document begins", "Keep one: a configuration is all before the second '---'.")
+        case "found undefined alias":
+            (
+                "there is no anchor of this alias before it",
+                "Write the value out, or put a text that begins with * in quotes."
+            )
+        case "found unknown escape character":
+            ("no such escape after a backslash", "Use single quotes, in which a backslash is a backslash.")
+        case "but found another document":
+            ("a second document begins", "Keep one: a configuration is all before the second '---'.")
         case "did not find expected ',' or ']'", "did not find expected ',' or '}'": brackets
         case "did not find expected node content": ("a value is missing, or a bracket is not closed", brackets.1)
-        case "did not find expected key", "did not find expected '-' indicator", "did not find expected <document start>": indentation
+        case "did not find expected key", "did not find expected '-' indicator",
+            "did not find expected <document start>":
+            indentation
         default: (problem, "Mend that line.")
         }
     }
 
-    private static func lines(_ text: String) -> [Substring] { text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline) }
+    private static func lines(_ text: String) -> [Substring] {
+        text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline)
+    }
 
     private static func character(_ mark: Mark, _ text: String) -> Character? {
         let lines = lines(text)

@@ -25,7 +25,8 @@ struct Canvas {
     }
 
     /// A filled circle with soft edges; `hollow`: its line alone.
-    mutating func circle(x: Double, y: Double, radius: Double, _ colour: Colour, _ share: Double, hollow: Bool = false) {
+    mutating func circle(x: Double, y: Double, radius: Double, _ colour: Colour, _ share: Double, hollow: Bool = false)
+    {
         guard x.isFinite, y.isFinite, abs(x) < 1e6, abs(y) < 1e6 else { return }
         let reach = Int(radius) + 2
         for row in Int(y) - reach ... Int(y) + reach {
@@ -50,12 +51,15 @@ struct Canvas {
     }
 
     var picture: Pixels {
-        Pixels(width: width, height: height, channels: 3, values: pixels.flatMap { colour in
-            (0 ..< 3).map { UInt8(min(max(colour[$0].rounded(), 0), 255)) }
-        })
+        Pixels(
+            width: width, height: height, channels: 3,
+            values: pixels.flatMap { colour in
+                (0 ..< 3).map { UInt8(min(max(colour[$0].rounded(), 0), 255)) }
+            })
     }
 
-    // Colours that the views share. D's probability is told by blue (generated) and orange (real), which the colour-blind tell apart too.
+    // Colours that the views share. D's probability is told by blue (generated) and orange (real), which the
+    // colour-blind tell apart too.
     static let paper = Colour(255, 255, 255)
     static let ink = Colour(20, 20, 28)
     static let real = Colour(214, 119, 31)

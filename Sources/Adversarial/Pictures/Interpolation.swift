@@ -8,8 +8,9 @@ public struct Interpolation: Sendable {
     public enum Path: String, CaseIterable, Sendable {
         /// (1 − t) a + t b.
         case linear
-        /// sin((1 − t) Ω) / sin Ω · a + sin(t Ω) / sin Ω · b with Ω the angle between a and b: Shoemake 1985, for latents by White 2016
-        /// (arXiv:1609.04468). The points between are as far from the origin as normal latents are.
+        /// sin((1 − t) Ω) / sin Ω · a + sin(t Ω) / sin Ω · b with Ω the angle between a and b: Shoemake 1985, for
+        /// latents by White 2016 (arXiv:1609.04468). The points between are as far from the origin as normal latents
+        /// are.
         case spherical
 
         /// The shares of a and b at t.
@@ -34,8 +35,12 @@ public struct Interpolation: Sendable {
     /// The walks as a picture; a walk among points is drawn as they lie. Throws 78 for examples that cannot be drawn.
     public func picture(_ model: GeneratorModel) throws -> Pixels {
         let samples = try model.sampler.samples(of: latents(model))
-        let scene = Scene(mixture: model.configuration.data.synthetic, around: samples.values.array, dimension: model.sampler.shape.count)
-        return try Picture.of(samples, count: rows * columns, shape: model.sampler.shape, range: model.sampler.range, columns: columns, scene: scene)
+        let scene = Scene(
+            mixture: model.configuration.data.synthetic, around: samples.values.array,
+            dimension: model.sampler.shape.count)
+        return try Picture.of(
+            samples, count: rows * columns, shape: model.sampler.shape, range: model.sampler.range, columns: columns,
+            scene: scene)
     }
 
     /// The latents of all points, row by row.
@@ -49,7 +54,8 @@ public struct Interpolation: Sendable {
             for column in 0 ..< columns {
                 let (first, second) = path.shares(Double(column) / Double(columns - 1), angle: angle)
                 for index in 0 ..< size {
-                    points.values[(row * columns + column) * size + index] = Float(first * Double(a[index]) + second * Double(b[index]))
+                    points.values[(row * columns + column) * size + index] = Float(
+                        first * Double(a[index]) + second * Double(b[index]))
                 }
             }
         }

@@ -2,8 +2,8 @@ import Foundation
 import Kernels
 import Storage
 
-/// Generated points of the line as a histogram (blue), the true density (black) and, where it is known, D(x) from 0 below to 1 above
-/// (orange): as Figure 1 of Goodfellow et al. 2014.
+/// Generated points of the line as a histogram (blue), the true density (black) and, where it is known, D(x) from 0
+/// below to 1 above (orange): as Figure 1 of Goodfellow et al. 2014.
 struct LineView {
     private let scene: Scene
     private let width = 400
@@ -25,11 +25,15 @@ struct LineView {
         let floor = Double(height - 1)
         for column in 0 ..< width {
             let filled = Int(min(histogram[column * bins / width] / top, 1) * floor)
-            for row in stride(from: height - 1, to: height - 1 - filled, by: -1) { canvas.blend(column, row, Canvas.generated, 0.55) }
+            for row in stride(from: height - 1, to: height - 1 - filled, by: -1) {
+                canvas.blend(column, row, Canvas.generated, 0.55)
+            }
         }
         if scene.mixture != nil { canvas.curve(truth.map { floor - $0 / top * floor }, Canvas.ink) }
         let grid = FloatBuffer((0 ..< width).map { Float(value(at: Double($0) + 0.5)) })
-        if let probability = scene.probability { canvas.curve(try probability(grid).map { floor - $0 * floor }, Canvas.real) }
+        if let probability = scene.probability {
+            canvas.curve(try probability(grid).map { floor - $0 * floor }, Canvas.real)
+        }
         return canvas.picture
     }
 
@@ -41,6 +45,7 @@ struct LineView {
     private func density(at x: Double) -> Double {
         guard let mixture = scene.mixture else { return 0 }
         let deviation = mixture.deviation
-        return mixture.modes.reduce(0) { $0 + exp(-0.5 * pow((x - $1[0]) / deviation, 2)) } / (Double(mixture.modes.count) * deviation * (2 * .pi).squareRoot())
+        return mixture.modes.reduce(0) { $0 + exp(-0.5 * pow((x - $1[0]) / deviation, 2)) }
+            / (Double(mixture.modes.count) * deviation * (2 * .pi).squareRoot())
     }
 }

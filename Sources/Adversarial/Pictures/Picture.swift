@@ -5,15 +5,22 @@ import Storage
 /// Examples as a picture: images in a grid, points of the plane or of the line among what they were trained on.
 public enum Picture {
     /// `scene` is needed for points: what lies around them.
-    static func of(_ samples: FloatBuffer, count: Int, shape: Shape, range: ClosedRange<Float>, columns: Int? = nil, scene: Scene) throws -> Pixels {
+    static func of(
+        _ samples: FloatBuffer, count: Int, shape: Shape, range: ClosedRange<Float>, columns: Int? = nil, scene: Scene
+    ) throws -> Pixels {
         switch shape {
         case .image(let height, let width, let channels) where channels <= mostChannels:
-            return PNGGrid.pixels(samples.values[0 ..< count * shape.count], shape: [height, width, channels], range: range, columns: columns)
+            return PNGGrid.pixels(
+                samples.values[0 ..< count * shape.count], shape: [height, width, channels], range: range,
+                columns: columns)
         case .vector(2): return try PlaneView(scene).draw(samples, count: count)
         case .vector(1): return try LineView(scene).draw(samples, count: count)
         default:
-            throw Failure(.badConfiguration, "examples of shape \(shape) cannot be drawn: only images of up to \(mostChannels) channels and points of the plane or the line can",
-                          remedy: "Write them to an HDF5 file: gan-dist sample … --out FILE.h5.")
+            throw Failure(
+                .badConfiguration,
+                "examples of shape \(shape) cannot be drawn: only images of up to \(mostChannels) channels and points "
+                    + "of the plane or the line can",
+                remedy: "Write them to an HDF5 file: gan-dist sample … --out FILE.h5.")
         }
     }
 
@@ -29,7 +36,8 @@ public enum Picture {
     }
 }
 
-/// What is drawn around points: the modes that they should be at, how far to look, and what the discriminator believes there.
+/// What is drawn around points: the modes that they should be at, how far to look, and what the discriminator
+/// believes there.
 struct Scene {
     let mixture: SyntheticKind?
     /// The lowest and the highest coordinate to show.
@@ -41,7 +49,10 @@ struct Scene {
     static let enough = 4096
 
     /// Around `points`, of `dimension` coordinates each, with a margin of a quarter.
-    init(mixture: SyntheticKind?, around points: [Float], dimension: Int, probability: ((FloatBuffer) throws -> [Double])? = nil) {
+    init(
+        mixture: SyntheticKind?, around points: [Float], dimension: Int,
+        probability: ((FloatBuffer) throws -> [Double])? = nil
+    ) {
         self.mixture = mixture
         self.probability = probability
         // A few points far away, as an untrained generator makes them, must not shrink all others to a dot.

@@ -1,8 +1,8 @@
 import Kernels
 import Storage
 
-/// Generated points of the plane (dark) over the true modes (circles of three deviations) and, where it is known, D's probability: blue where it
-/// holds a point for generated, orange where for real, white where it cannot tell.
+/// Generated points of the plane (dark) over the true modes (circles of three deviations) and, where it is known, D's
+/// probability: blue where it holds a point for generated, orange where for real, white where it cannot tell.
 struct PlaneView {
     private let scene: Scene
     private let side = 320
@@ -19,7 +19,9 @@ struct PlaneView {
             canvas.circle(x: x(mode[0]), y: y(mode[1]), radius: radius, Canvas.ink, 0.8, hollow: true)
         }
         for point in 0 ..< count {
-            canvas.circle(x: x(Double(points.values[2 * point])), y: y(Double(points.values[2 * point + 1])), radius: 1, Canvas.ink, 0.35)
+            canvas.circle(
+                x: x(Double(points.values[2 * point])), y: y(Double(points.values[2 * point + 1])), radius: 1,
+                Canvas.ink, 0.35)
         }
         return canvas.picture
     }

@@ -3,8 +3,8 @@ import Kernels
 import Nets
 import Storage
 
-/// The generator's answers to fixed latents, drawn again and again through a run, and as an animation at its end. The latents have a
-/// purpose of their own in the key of random draws, so that looking never changes the training.
+/// The generator's answers to fixed latents, drawn again and again through a run, and as an animation at its end. The
+/// latents have a purpose of their own in the key of random draws, so that looking never changes the training.
 public final class SampleSheet {
     private let sampler: Sampler
     private let latents: Draws
@@ -23,9 +23,12 @@ public final class SampleSheet {
         sampler = Sampler(trainer.generator.network, configuration.latent)
         latents = Draws(seed: configuration.seed, purpose: .fixedLatents, step: 0)
         self.folder = folder
-        let discriminator = DiscriminatorProbability(trainer.discriminator.network, packing: configuration.training.packing)
-        scene = Scene(mixture: configuration.data.synthetic, around: try data.firstValues(count: Scene.enough / data.shape.count + 1), dimension: data.shape.count,
-                      probability: discriminator.probabilities)
+        let discriminator = DiscriminatorProbability(
+            trainer.discriminator.network, packing: configuration.training.packing)
+        scene = Scene(
+            mixture: configuration.data.synthetic,
+            around: try data.firstValues(count: Scene.enough / data.shape.count + 1), dimension: data.shape.count,
+            probability: discriminator.probabilities)
     }
 
     /// Draws the state after `step` into the run's folder.
@@ -47,7 +50,8 @@ public final class SampleSheet {
         }
         // About eight seconds, and each picture for a tenth to half a second.
         let delay = min(max(800 / pictures.count, 10), 50)
-        try GIFAnimation.write(count: pictures.count, delay: delay, last: 200, to: folder.animation) { (number) throws(StorageError) in
+        try GIFAnimation.write(count: pictures.count, delay: delay, last: 200, to: folder.animation) {
+            (number) throws(StorageError) in
             try Pixels(file: folder.sample(step: pictures[number]))
         }
     }
@@ -71,7 +75,9 @@ public final class Sampler {
     /// `count` examples, one after another, from latents number `draws.firstSample` on.
     public func samples(count: Int, _ draws: Draws) throws -> FloatBuffer {
         try network.answers(count: count) { start, size in
-            let part = Draws(seed: draws.seed, purpose: draws.purpose, step: draws.step, inner: draws.inner, firstSample: draws.firstSample + start)
+            let part = Draws(
+                seed: draws.seed, purpose: draws.purpose, step: draws.step, inner: draws.inner,
+                firstSample: draws.firstSample + start)
             return latents.fill(count: size, part)
         }
     }
@@ -79,7 +85,9 @@ public final class Sampler {
     /// The latents that ``samples(count:_:)`` would use.
     func latents(count: Int, _ draws: Draws) -> [[Float]] {
         (0 ..< count).map { number in
-            let draw = Draws(seed: draws.seed, purpose: draws.purpose, step: draws.step, inner: draws.inner, firstSample: draws.firstSample + number)
+            let draw = Draws(
+                seed: draws.seed, purpose: draws.purpose, step: draws.step, inner: draws.inner,
+                firstSample: draws.firstSample + number)
             return latents.fill(count: 1, draw).values.array
         }
     }
@@ -109,19 +117,22 @@ final class DiscriminatorProbability {
         let packs = FloatBuffer(count: count * network.inputShape.count)
         for pack in 0 ..< count {
             for copy in 0 ..< packing {
-                packs.values[(pack * packing + copy) * size ..< (pack * packing + copy + 1) * size].copy(from: points.values[pack * size ..< (pack + 1) * size])
+                packs.values[(pack * packing + copy) * size ..< (pack * packing + copy + 1) * size].copy(
+                    from: points.values[pack * size ..< (pack + 1) * size])
             }
         }
         let logits = try network.answers(count: count) { start, part in
-            Batch(packs.values[start * network.inputShape.count ..< (start + part) * network.inputShape.count], count: part, shape: network.inputShape)
+            Batch(
+                packs.values[start * network.inputShape.count ..< (start + part) * network.inputShape.count],
+                count: part, shape: network.inputShape)
         }
         return (0 ..< count).map { sigmoid(Double(logits.values[$0])) }
     }
 }
 
 extension Network {
-    /// The outputs for `count` inputs, one after another, as many at once as the network was planned for; `input` gives those from a
-    /// number on.
+    /// The outputs for `count` inputs, one after another, as many at once as the network was planned for; `input`
+    /// gives those from a number on.
     func answers(count: Int, _ input: (_ start: Int, _ count: Int) throws -> Batch) throws -> FloatBuffer {
         let answers = FloatBuffer(count: count * outputShape.count)
         for start in stride(from: 0, to: count, by: capacity) {
@@ -134,12 +145,14 @@ extension Network {
 }
 
 extension [any Layer] {
-    /// The range of values that the last activation can give: [0, 1] of a sigmoid, else [−1, 1], which is what images are
-    /// scaled to where nothing bounds the output.
+    /// The range of values that the last activation can give: [0, 1] of a sigmoid, else [−1, 1], which is what images
+    /// are scaled to where nothing bounds the output.
     var outputRange: ClosedRange<Float> { outputActivation is Sigmoid ? 0 ... 1 : -1 ... 1 }
 
     /// The same, nil where nothing bounds the output.
-    var outputBounds: ClosedRange<Float>? { outputActivation is Sigmoid || outputActivation is Tanh ? outputRange : nil }
+    var outputBounds: ClosedRange<Float>? {
+        outputActivation is Sigmoid || outputActivation is Tanh ? outputRange : nil
+    }
 
     private var outputActivation: (any Layer)? { last { !($0 is Reshape) && !($0 is Flatten) } }
 

@@ -1,7 +1,7 @@
 import Foundation
 
-/// What a person sees of a run: on a terminal a bar that is drawn over and over, elsewhere plain lines. The rank that is not
-/// the first prints nothing. Every plain line also goes to the run's `log.txt`.
+/// What a person sees of a run: on a terminal a bar that is drawn over and over, elsewhere plain lines. The rank that
+/// is not the first prints nothing. Every plain line also goes to the run's `log.txt`.
 public final class Console {
     private let speaks: Bool
     private let terminal: Terminal?
@@ -19,7 +19,9 @@ public final class Console {
 
     func copyLines(to path: String) {
         guard speaks else { return }
-        if !FileManager.default.fileExists(atPath: path) { _ = FileManager.default.createFile(atPath: path, contents: nil) }
+        if !FileManager.default.fileExists(atPath: path) {
+            _ = FileManager.default.createFile(atPath: path, contents: nil)
+        }
         log = FileHandle(forWritingAtPath: path)
         _ = try? log?.seekToEnd()
     }
@@ -67,15 +69,16 @@ public final class Console {
     }
 
     private func write(_ text: String, to handle: FileHandle) {
-        // A closed pipe or a full disk behind the console must not end the run either; metrics and checkpoints are files.
+        // A closed pipe or a full disk behind the console must not end the run either; metrics and checkpoints are
+        // files.
         try? handle.write(contentsOf: Data(text.utf8))
     }
 }
 
 /// The terminal behind this process's output, seen through mpirun.
 ///
-/// mpirun gives its ranks a pseudo-terminal whatever its own output is, so that `isatty` says yes even into a file: under
-/// mpirun it is mpirun's own standard output that counts.
+/// mpirun gives its ranks a pseudo-terminal whatever its own output is, so that `isatty` says yes even into a file:
+/// under mpirun it is mpirun's own standard output that counts.
 struct Terminal {
     let columns: Int
 
@@ -83,7 +86,8 @@ struct Terminal {
         var path = "/proc/self/fd/1"
         if ProcessInfo.processInfo.environment["OMPI_COMM_WORLD_RANK"] != nil { path = "/proc/\(getppid())/fd/1" }
         guard let target = try? FileManager.default.destinationOfSymbolicLink(atPath: path),
-              target.hasPrefix("/dev/pts/") || target.hasPrefix("/dev/tty") || target == "/dev/console" else { return nil }
+            target.hasPrefix("/dev/pts/") || target.hasPrefix("/dev/tty") || target == "/dev/console"
+        else { return nil }
         let descriptor = open(target, O_RDONLY | O_NOCTTY)
         guard descriptor >= 0 else { return Terminal(columns: 80) }
         defer { close(descriptor) }

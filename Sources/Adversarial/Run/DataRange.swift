@@ -12,9 +12,14 @@ extension Configuration.DataSettings {
             return nil
         }
         var ends: [Double] = []
-        for item in node.sequence ?? [] { ends.append(try section.number(item, section.name("range"), -.greatestFiniteMagnitude ... .greatestFiniteMagnitude)) }
+        for item in node.sequence ?? [] {
+            ends.append(
+                try section.number(item, section.name("range"), -.greatestFiniteMagnitude ... .greatestFiniteMagnitude))
+        }
         guard ends.count == 2, ValueRange.isUsable(ends[0], ends[1]) else {
-            throw .configuration("data.range", "it is not two numbers, the lower first", remedy: "Give the values of black and white, such as [0, 255].")
+            throw .configuration(
+                "data.range", "it is not two numbers, the lower first",
+                remedy: "Give the values of black and white, such as [0, 255].")
         }
         section.record("range", Section.numbers(ends))
         return ends[0] ... ends[1]
@@ -35,16 +40,21 @@ extension ConfigurationTree {
 extension Configuration {
     /// What the stored values of `dataset` are scaled to; nil leaves them as they are.
     ///
-    /// Images are scaled to what the generator's output can reach, and so are vectors of bytes, and others where `data.range` says so.
-    /// `asBefore`: the run began when vectors of bytes were not.
+    /// Images are scaled to what the generator's output can reach, and so are vectors of bytes, and others where
+    /// `data.range` says so. `asBefore`: the run began when vectors of bytes were not.
     public func targetRange(of dataset: Dataset, asBefore: Bool) throws(Failure) -> ClosedRange<Float>? {
         if dataset.layout != .vector || data.range != nil { return outputRange }
         guard dataset.isBytes, !asBefore else { return nil }
         guard outputBounds != nil else {
-            throw Failure(.badData, "\(dataset.name) in \(dataset.path) holds vectors of bytes, 0 … 255, and nothing bounds the generator's output", remedy: """
-                End the generator in sigmoid or tanh, to which bytes are scaled; or scale them to -1 … 1 with --set 'data.range=[0, 255]'; \
-                or store them as float32, which is taken as it is.
-                """)
+            throw Failure(
+                .badData,
+                "\(dataset.name) in \(dataset.path) holds vectors of bytes, 0 … 255, and nothing bounds the "
+                    + "generator's output",
+                remedy: """
+                    End the generator in sigmoid or tanh, to which bytes are scaled; or scale them to -1 … 1 with \
+                    --set 'data.range=[0, 255]'; \
+                    or store them as float32, which is taken as it is.
+                    """)
         }
         return outputRange
     }
@@ -67,9 +77,14 @@ extension TrainingData {
         if let range = source.valueRange { return range.warning.map { [$0] } ?? [] }
         guard let seen = source.seen, let bounds else { return [] }
         let slack = 0.01 * Double(bounds.upperBound - bounds.lowerBound)
-        guard seen.minimum < Double(bounds.lowerBound) - slack || seen.maximum > Double(bounds.upperBound) + slack else { return [] }
-        return ["the vectors of \(name) have values from \(seen.minimum) to \(seen.maximum), and the generator ends in \(ValueRange.text(Double(bounds.lowerBound) ... Double(bounds.upperBound))): "
-            + "it cannot make them. --set 'data.range=[\(ValueRange.plain(seen.minimum)), \(ValueRange.plain(seen.maximum))]' scales them"]
+        guard seen.minimum < Double(bounds.lowerBound) - slack || seen.maximum > Double(bounds.upperBound) + slack
+        else { return [] }
+        return [
+            "the vectors of \(name) have values from \(seen.minimum) to \(seen.maximum), and the generator ends in "
+                + "\(ValueRange.text(Double(bounds.lowerBound) ... Double(bounds.upperBound))): "
+                + "it cannot make them. --set 'data.range=[\(ValueRange.plain(seen.minimum)), "
+                + "\(ValueRange.plain(seen.maximum))]' scales them"
+        ]
     }
 }
 

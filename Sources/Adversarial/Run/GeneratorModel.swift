@@ -13,28 +13,35 @@ public final class GeneratorModel {
     public init(_ checkpoint: Checkpoint) throws {
         configuration = try Configuration(stored: checkpoint.configuration(), source: checkpoint.path)
         step = checkpoint.contents.step
-        network = try checkpoint.network(configuration.generator.map(\.layer), input: .vector(configuration.latent.size), capacity: 64, name: "generator")
+        network = try checkpoint.network(
+            configuration.generator.map(\.layer), input: .vector(configuration.latent.size), capacity: 64,
+            name: "generator")
         sampler = Sampler(network, configuration.latent)
     }
 
-    /// Writes `count` examples as a PNG grid or, where `path` does not end in `.png`, as an HDF5 dataset of the program's own form, with
-    /// their latents if wanted.
+    /// Writes `count` examples as a PNG grid or, where `path` does not end in `.png`, as an HDF5 dataset of the
+    /// program's own form, with their latents if wanted.
     public func write(count: Int, seed: UInt64, latents: Bool, to path: String) throws {
         let draws = Draws(seed: seed, purpose: .sample, step: 0)
         let samples = try sampler.samples(count: count, draws)
         if path.hasSuffix(".png") {
-            let scene = Scene(mixture: configuration.data.synthetic, around: samples.values.array, dimension: sampler.shape.count)
-            try Picture.of(samples, count: count, shape: sampler.shape, range: sampler.range, scene: scene).write(to: path)
+            let scene = Scene(
+                mixture: configuration.data.synthetic, around: samples.values.array, dimension: sampler.shape.count)
+            try Picture.of(samples, count: count, shape: sampler.shape, range: sampler.range, scene: scene).write(
+                to: path)
         } else {
             let shape = network.outputShape
             var range: [Double]?
             if case .image = shape { range = [Double(sampler.range.lowerBound), Double(sampler.range.upperBound)] }
             let description = DatasetDescription(
-                name: "samples of \(configuration.name) at step \(step)", source: "gan-dist sample, seed \(seed)", license: "that of the training data",
+                name: "samples of \(configuration.name) at step \(step)", source: "gan-dist sample, seed \(seed)",
+                license: "that of the training data",
                 dimensions: [count] + shape.dimensions, element: .float32, range: range)
             try DatasetWriter.write(path, description) { (writer) throws(StorageError) in
                 try writer.append(samples.values.array)
-                if latents { writer.latents = (configuration.latent.size, sampler.latents(count: count, draws).flatMap { $0 }) }
+                if latents {
+                    writer.latents = (configuration.latent.size, sampler.latents(count: count, draws).flatMap { $0 })
+                }
             }
         }
     }
@@ -58,14 +65,17 @@ public final class DiscriminatorModel {
         packing = configuration.training.packing
         exampleShape = try configuration.exampleShape()
         packs = Packing(size: packing, example: exampleShape, capacity: Self.capacity * packing)
-        network = try checkpoint.network(configuration.discriminator.map(\.layer), input: packs.shape, capacity: Self.capacity, name: "discriminator")
+        network = try checkpoint.network(
+            configuration.discriminator.map(\.layer), input: packs.shape, capacity: Self.capacity, name: "discriminator"
+        )
     }
 
-    /// D's logit of each pack of examples, one after another, scaled as its training data were; without dropout, with running
-    /// statistics.
+    /// D's logit of each pack of examples, one after another, scaled as its training data were; without dropout, with
+    /// running statistics.
     public func logits(_ examples: FloatBuffer) throws -> [Float] {
         let length = exampleShape.count * packing
-        precondition(examples.count % length == 0, "\(examples.count) values in packs of \(packing) examples of \(exampleShape)")
+        precondition(
+            examples.count % length == 0, "\(examples.count) values in packs of \(packing) examples of \(exampleShape)")
         var logits: [Float] = []
         for start in stride(from: 0, to: examples.count, by: Self.capacity * length) {
             let part = examples.values[start ..< min(start + Self.capacity * length, examples.count)]
@@ -85,7 +95,9 @@ extension Checkpoint {
         } catch {
             throw broken("its configuration does not make a network: \(error)")
         }
-        for array in network.store.named(network.store.values.values) { try copy("\(name)/\(array.name)", to: array.values) }
+        for array in network.store.named(network.store.values.values) {
+            try copy("\(name)/\(array.name)", to: array.values)
+        }
         for entry in network.store.statisticEntries {
             try copy("\(name)/statistics/\(entry.name)", to: network.store.statistics.values[entry.range])
         }

@@ -82,19 +82,25 @@ extension Failure {
         switch error {
         case let failure as Failure: failure
         case let agreed as AgreedFailure: agreed.failure
-        case let storage as StorageError: Failure(ExitCode(rawValue: storage.exitCode) ?? .internalError, storage.message, remedy: storage.remedy)
+        case let storage as StorageError:
+            Failure(ExitCode(rawValue: storage.exitCode) ?? .internalError, storage.message, remedy: storage.remedy)
         case let shards as ShardError:
             Failure(.badConfiguration, "configuration: \(shards)", remedy: "")
         case let disagreement as Disagreement:
-            Failure(.internalError, "\(disagreement)", remedy: "Check that every node has the same program, configuration and dataset; a rank that drifts in training has faulty hardware or memory.")
+            Failure(
+                .internalError, "\(disagreement)",
+                remedy:
+                    "Check that every node has the same program, configuration and dataset; a rank that drifts in "
+                    + "training has faulty hardware or memory."
+            )
         default: Failure(.internalError, "\(error)", remedy: "")
         }
     }
 }
 
 extension Communicator {
-    /// Runs `body` on every rank and goes on only if it succeeded on all; else every rank throws the failure of the lowest
-    /// rank that has one, which is named unless all have the same or `namingRank` is false.
+    /// Runs `body` on every rank and goes on only if it succeeded on all; else every rank throws the failure of the
+    /// lowest rank that has one, which is named unless all have the same or `namingRank` is false.
     public func agreed<Value>(namingRank: Bool = true, _ body: () throws -> Value) throws -> Value {
         let outcome = Result { try body() }
         var mine = ""
@@ -106,7 +112,9 @@ extension Communicator {
         guard let rank = all.firstIndex(where: { !$0.isEmpty }) else { return try outcome.get() }
         let parts = all[rank].components(separatedBy: "\u{1F}")
         let place = !namingRank || all.allSatisfy { $0 == all[rank] } ? "" : "rank \(rank): "
-        throw AgreedFailure(failure: Failure(ExitCode(rawValue: Int32(parts[0]) ?? 70) ?? .internalError, place + parts[1], remedy: parts[2]))
+        throw AgreedFailure(
+            failure: Failure(
+                ExitCode(rawValue: Int32(parts[0]) ?? 70) ?? .internalError, place + parts[1], remedy: parts[2]))
     }
 
     /// Runs `body` on rank 0 and gives its text to all; if it fails, all fail.

@@ -3,7 +3,8 @@ import Storage
 
 /// `metrics.jsonl`: one JSON object a logged step, with the names of the interface. Rank 0 alone writes it.
 ///
-/// A line is written whole by one call, so that a killed run leaves at most one torn line, which the resumed run removes.
+/// A line is written whole by one call, so that a killed run leaves at most one torn line, which the resumed run
+/// removes.
 final class MetricsLog {
     private let path: String
     private let handle: FileHandle
@@ -22,13 +23,16 @@ final class MetricsLog {
             handle = try FileHandle(forUpdating: URL(fileURLWithPath: path))
             try handle.seekToEnd()
         } catch {
-            throw Failure(.cannotCreate, "\(path): cannot be opened for writing: \(SystemError.text(of: error))",
-                          remedy: SystemError.remedy(of: error, path, writing: true))
+            throw Failure(
+                .cannotCreate, "\(path): cannot be opened for writing: \(SystemError.text(of: error))",
+                remedy: SystemError.remedy(of: error, path, writing: true))
         }
     }
 
     private static func step(of line: Substring) -> Int? {
-        guard let object = try? JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any] else { return nil }
+        guard let object = try? JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any] else {
+            return nil
+        }
         return object["step"] as? Int
     }
 
@@ -36,8 +40,10 @@ final class MetricsLog {
         do {
             try handle.write(contentsOf: Data((line.json + "\n").utf8))
         } catch {
-            throw Failure(.inputOutput, "\(path): cannot be written: \(SystemError.text(of: error))",
-                          remedy: SystemError.remedy(of: error, path, writing: true) + " --resume auto goes on from the newest checkpoint.")
+            throw Failure(
+                .inputOutput, "\(path): cannot be written: \(SystemError.text(of: error))",
+                remedy: SystemError.remedy(of: error, path, writing: true)
+                    + " --resume auto goes on from the newest checkpoint.")
         }
     }
 }
@@ -53,14 +59,18 @@ struct MetricsLine {
     var figures: [(name: String, value: Double?)] {
         [
             ("epoch", epoch), ("samples_seen", Double(samplesSeen)),
-            ("loss_discriminator", report.lossDiscriminator), ("loss_real", report.lossReal), ("loss_fake", report.lossFake),
-            ("loss_generator", report.lossGenerator), ("d_real", report.logOdds?.dReal), ("d_fake", report.logOdds?.dFake),
+            ("loss_discriminator", report.lossDiscriminator), ("loss_real", report.lossReal),
+            ("loss_fake", report.lossFake),
+            ("loss_generator", report.lossGenerator), ("d_real", report.logOdds?.dReal),
+            ("d_fake", report.logOdds?.dFake),
             ("value", report.logOdds?.value), ("jsd_bound", report.logOdds?.jsdBound),
-            ("grad_norm_discriminator", report.gradientNormDiscriminator), ("grad_norm_generator", report.gradientNormGenerator),
+            ("grad_norm_discriminator", report.gradientNormDiscriminator),
+            ("grad_norm_generator", report.gradientNormGenerator),
             ("lr_discriminator", report.rateDiscriminator), ("lr_generator", report.rateGenerator),
             ("samples_per_second", throughput.samplesPerSecond), ("seconds_step", throughput.secondsPerStep),
             ("seconds_compute", throughput.secondsPerStep(.compute) + throughput.secondsPerStep(.optimiser)),
-            ("seconds_communication", throughput.secondsPerStep(.communication)), ("seconds_data", throughput.secondsPerStep(.data)), ("time", Date().timeIntervalSince1970),
+            ("seconds_communication", throughput.secondsPerStep(.communication)),
+            ("seconds_data", throughput.secondsPerStep(.data)), ("time", Date().timeIntervalSince1970),
         ]
     }
 

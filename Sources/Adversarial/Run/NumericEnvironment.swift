@@ -3,16 +3,20 @@ import Foundation
 import Kernels
 import Storage
 
-/// What the bits of a result depend on beside the program and its input: the matrix library and the kernels it chose, the
-/// processor (by which the C library chooses its functions), and the vector instructions the program was built for.
+/// What the bits of a result depend on beside the program and its input: the matrix library and the kernels it chose,
+/// the processor (by which the C library chooses its functions), and the vector instructions the program was built
+/// for.
 struct NumericEnvironment {
     /// By the names of the checkpoint's attributes.
     let parts: [(name: String, value: String)]
 
     /// This process's.
     init() {
-        parts = [("blas", BLAS.description), ("processor", Self.processor), ("instructions", String(cString: linux_vector_instructions())),
-                 ("c_library", Self.library)]
+        parts = [
+            ("blas", BLAS.description), ("processor", Self.processor),
+            ("instructions", String(cString: linux_vector_instructions())),
+            ("c_library", Self.library),
+        ]
     }
 
     var description: String { parts.map { "\($0.name) \($0.value)" }.joined(separator: "; ") }
@@ -34,7 +38,9 @@ struct NumericEnvironment {
             let pair = line.split(separator: ":", maxSplits: 1)
             if pair.count == 2 { fields[pair[0].prefix { $0 != "\t" }] = pair[1].trimmingCharacters(in: .whitespaces) }
         }
-        if let name = fields["model name"] { return "\(name), family \(fields["cpu family"] ?? "?") model \(fields["model"] ?? "?")" }
+        if let name = fields["model name"] {
+            return "\(name), family \(fields["cpu family"] ?? "?") model \(fields["model"] ?? "?")"
+        }
         return "implementer \(fields["CPU implementer"] ?? "?") part \(fields["CPU part"] ?? "?")"
     }
 

@@ -4,7 +4,8 @@ import Kernels
 import Nets
 import Storage
 
-/// A training run: the loop around ``Trainer/step()`` with what happens between steps (logs, samples, checkpoints, stops).
+/// A training run: the loop around ``Trainer/step()`` with what happens between steps (logs, samples, checkpoints,
+/// stops).
 ///
 /// Rank 0 alone prints and writes. Whatever ends the loop early has been agreed by all ranks at a step boundary.
 public final class Run {
@@ -50,7 +51,9 @@ public final class Run {
 
     // MARK: - Setting up
 
-    private init(_ options: TrainOptions, _ session: RunSession, _ communicator: any Communicator, _ console: Console) throws {
+    private init(
+        _ options: TrainOptions, _ session: RunSession, _ communicator: any Communicator, _ console: Console
+    ) throws {
         self.options = options
         self.communicator = communicator
         self.console = console
@@ -60,7 +63,8 @@ public final class Run {
         lastCheckpoint = session.checkpoint
 
         let shards = try communicator.agreed { [configuration = session.configuration] in
-            let table = try ShardTable(shards: configuration.exchange.shards ?? communicator.size, communicator: communicator)
+            let table = try ShardTable(
+                shards: configuration.exchange.shards ?? communicator.size, communicator: communicator)
             try table.check(batch: configuration.training.batch)
             return table
         }
@@ -73,19 +77,26 @@ public final class Run {
         try communicator.requireEqual(dataset.fingerprint, "the datasets \(dataset.name)")
         configuration = try Self.settle(session, data, communicator)
         images = try communicator.agreed { [configuration, dataset] in
-            try dataset.reader(batch: configuration.training.batch, rows: shards.rows(batch: configuration.training.batch), seed: configuration.seed,
-                               shuffle: configuration.data.shuffle)
+            try dataset.reader(
+                batch: configuration.training.batch, rows: shards.rows(batch: configuration.training.batch),
+                seed: configuration.seed,
+                shuffle: configuration.data.shuffle)
         }
         trainer = try communicator.agreed { [configuration, dataset, images] in
-            try Trainer(configuration, imageShape: dataset.shape, images: images, shards: shards, communicator: communicator)
+            try Trainer(
+                configuration, imageShape: dataset.shape, images: images, shards: shards, communicator: communicator)
         }
         if lastCheckpoint != nil {
-            try communicator.agreed { [trainer, dataset] in try session.plan?.checkpoint.map { try trainer.restore($0, dataset) } }
+            try communicator.agreed { [trainer, dataset] in
+                try session.plan?.checkpoint.map { try trainer.restore($0, dataset) }
+            }
             try trainer.share(from: 0)
         } else {
             try communicator.agreed { [trainer, dataset] in try trainer.fillMarginals(dataset) }
             if let file = options.initialValues {
-                try communicator.agreed { [trainer, communicator] in if communicator.rank == 0 { console.say(try trainer.start(from: file)) } }
+                try communicator.agreed { [trainer, communicator] in
+                    if communicator.rank == 0 { console.say(try trainer.start(from: file)) }
+                }
                 try trainer.share(from: 0)
             }
         }
@@ -104,16 +115,22 @@ public final class Run {
     /// range of their values, so
     /// that it never trains on others. Rank 0 decides, for another rank's copy of the file may be cut into other
     /// chunks.
-    private static func settle(_ session: RunSession, _ data: TrainingData, _ communicator: any Communicator) throws -> Configuration {
+    private static func settle(
+        _ session: RunSession, _ data: TrainingData, _ communicator: any Communicator
+    ) throws -> Configuration {
         guard session.checkpoint == nil, session.configuration.data.file != nil else { return session.configuration }
-        return try Configuration(stored: communicator.decidedByRoot {
-            let shuffle = data.shuffle(session.configuration.data)
-            var tree = try ConfigurationTree(yaml: session.configuration.yaml, source: "rank 0's configuration", .stored)
-            try tree.set("data.shuffle.block", to: shuffle.block)
-            try tree.set("data.shuffle.window", to: shuffle.window)
-            if let range = data.settledRange, session.configuration.data.range == nil { try tree.set("data.range", to: range) }
-            return try Configuration(tree: tree).yaml
-        }, source: "rank 0's configuration")
+        return try Configuration(
+            stored: communicator.decidedByRoot {
+                let shuffle = data.shuffle(session.configuration.data)
+                var tree = try ConfigurationTree(
+                    yaml: session.configuration.yaml, source: "rank 0's configuration", .stored)
+                try tree.set("data.shuffle.block", to: shuffle.block)
+                try tree.set("data.shuffle.window", to: shuffle.window)
+                if let range = data.settledRange, session.configuration.data.range == nil {
+                    try tree.set("data.range", to: range)
+                }
+                return try Configuration(tree: tree).yaml
+            }, source: "rank 0's configuration")
     }
 
     private func openFiles() throws {
@@ -133,12 +150,17 @@ public final class Run {
         let hosts = try communicator.gather(communicator.host)
         if let other = all.firstIndex(where: { $0 != all[0] }) {
             let count = all.count { $0 != all[0] }
-            console.warn("rank \(other) on \(hosts[other])\(count > 1 ? " (and \(count - 1) more ranks)" : "") computes with \(all[other]) where rank 0 on \(hosts[0]) has \(all[0]): "
-                + "on other ranks the run will not have the same bits")
+            console.warn(
+                "rank \(other) on \(hosts[other])\(count > 1 ? " (and \(count - 1) more ranks)" : "") computes with "
+                    + "\(all[other]) where rank 0 on \(hosts[0]) has \(all[0]): "
+                    + "on other ranks the run will not have the same bits")
         }
         let differences = checkpoint.map { mine.differences(from: $0.contents) } ?? []
         if let checkpoint, !differences.isEmpty {
-            console.warn("\(checkpoint.path) was written on another machine or build, so the run will not have the bits of one never stopped: \(differences.joined(separator: "; "))")
+            console.warn(
+                "\(checkpoint.path) was written on another machine or build, so the run will not have the bits of one "
+                    + "never stopped: \(differences.joined(separator: "; "))"
+            )
         }
     }
 
@@ -162,23 +184,24 @@ public final class Run {
         let output = configuration.output
         var throughput = Throughput()
         while trainer.stepsDone < steps {
-            let report = try trainer.step(stopVote: wantsToStop, checkpointVote: writer?.isFinished ?? false)   // all ranks
-            try check(report)                                                          // all ranks
+            // all ranks
+            let report = try trainer.step(stopVote: wantsToStop, checkpointVote: writer?.isFinished ?? false)
+            try check(report)  // all ranks
             throughput.count(samples: samplesPerStep, clock: trainer.clock)
-            try writing { try log(report, &throughput) }                               // rank 0
-            if report.checkpointFinished { try settle() }                              // all ranks
+            try writing { try log(report, &throughput) }  // rank 0
+            if report.checkpointFinished { try settle() }  // all ranks
             let done = trainer.stepsDone
-            if done % output.sampleEvery == 0 || done == steps { try writing(drawSamples) }   // rank 0
-            if report.stopRequested, done < steps { return try leaveEarly() }          // all ranks
+            if done % output.sampleEvery == 0 || done == steps { try writing(drawSamples) }  // rank 0
+            if report.stopRequested, done < steps { return try leaveEarly() }  // all ranks
             if done % output.checkpointEvery == 0 || done == steps {
-                try save()                                                             // all ranks
+                try save()  // all ranks
             } else if done % configuration.exchange.checkEvery == 0 {
-                try trainer.requireEqualReplicas()                                     // all ranks
+                try trainer.requireEqualReplicas()  // all ranks
             }
         }
         StopRequest.finish()
         try settle()
-        try writing(animate)                                                           // rank 0
+        try writing(animate)  // rank 0
         finish()
         return 0
     }
@@ -187,19 +210,32 @@ public final class Run {
 
     private func announce() {
         let data = dataset.name
-        let start = trainer.stepsDone == 0 ? "from the start" : "from step \(trainer.stepsDone) (\(lastCheckpoint ?? ""))"
-        let preset = options.preset == nil && options.configurationFile == nil && trainer.stepsDone == 0 ? " (the built-in ring; gan-dist presets lists more)" : ""
-        console.say("gan-dist \(Program.version): \(configuration.name)\(preset) on \(communicator.size) rank\(communicator.size == 1 ? "" : "s"), \(trainer.shards.shards) shards of a batch of \(configuration.training.batch)")
-        console.say("data \(data); generator \(trainer.generator.network.store.parameterCount) and discriminator \(trainer.discriminator.network.store.parameterCount) parameters")
+        let start =
+            trainer.stepsDone == 0 ? "from the start" : "from step \(trainer.stepsDone) (\(lastCheckpoint ?? ""))"
+        let preset =
+            options.preset == nil && options.configurationFile == nil && trainer.stepsDone == 0
+            ? " (the built-in ring; gan-dist presets lists more)" : ""
+        console.say(
+            "gan-dist \(Program.version): \(configuration.name)\(preset) on \(communicator.size) "
+                + "rank\(communicator.size == 1 ? "" : "s"), \(trainer.shards.shards) shards of a batch of "
+                + "\(configuration.training.batch)"
+        )
+        console.say(
+            "data \(data); generator \(trainer.generator.network.store.parameterCount) and discriminator "
+                + "\(trainer.discriminator.network.store.parameterCount) parameters"
+        )
         let shuffle = configuration.data.shuffle
         if shuffle.block > 1 {
-            console.say("examples are mixed within windows of \(shuffle.window) blocks of \(shuffle.block) (data.shuffle)")
+            console.say(
+                "examples are mixed within windows of \(shuffle.window) blocks of \(shuffle.block) (data.shuffle)")
         }
         if let warning = dataset.warning(shuffle, memoryLimit: configuration.data.memoryLimit) { console.warn(warning) }
         sayRange()
         if let warning = trainer.discriminator.warning ?? trainer.generator.warning { console.warn(warning) }
         console.say("training \(start) to step \(configuration.training.steps); run folder \(folder.path)")
-        if trainer.stepsDone >= configuration.training.steps { console.say("the run is finished already: give a larger --steps to go on") }
+        if trainer.stepsDone >= configuration.training.steps {
+            console.say("the run is finished already: give a larger --steps to go on")
+        }
     }
 
     private func sayRange() {
@@ -209,7 +245,10 @@ public final class Run {
 
     private func finish() {
         console.clearBar()
-        console.say("done: \(trainer.stepsDone) steps in \(duration(PhaseClock.now() - started)); checkpoint \(lastCheckpoint ?? "none")\(samples == nil ? "" : ", samples in \(folder.samples)")")
+        console.say(
+            "done: \(trainer.stepsDone) steps in \(duration(PhaseClock.now() - started)); checkpoint "
+                + "\(lastCheckpoint ?? "none")\(samples == nil ? "" : ", samples in \(folder.samples)")"
+        )
     }
 
     /// This rank's vote to stop at the end of the step under way.
@@ -240,8 +279,13 @@ public final class Run {
     private func check(_ report: StepReport) throws {
         guard let bad = report.notFinite else { return }
         try settle()
-        throw AgreedFailure(failure: Failure(.diverged, "training diverged: \(bad.name) is \(bad.value) at step \(report.step). \(lastGood)",
-                                             remedy: "Lower the learning rates (optimizer.….rate), or resume from an earlier checkpoint with another seed."))
+        throw AgreedFailure(
+            failure: Failure(
+                .diverged, "training diverged: \(bad.name) is \(bad.value) at step \(report.step). \(lastGood)",
+                remedy:
+                    "Lower the learning rates (optimizer.….rate), or resume from an earlier checkpoint with another "
+                    + "seed."
+            ))
     }
 
     /// Runs what writes logs and pictures on rank 0: where that fails, the last good checkpoint is named.
@@ -257,10 +301,12 @@ public final class Run {
         try refuseIfLost()
         let steps = configuration.training.steps
         if report.step % configuration.output.logEvery == 0 || report.step == steps {
-            let line = MetricsLine(report: report, epoch: images.epochs(minibatch: trainer.minibatchesDone),
-                                   samplesSeen: trainer.stepsDone * samplesPerStep, throughput: throughput)
+            let line = MetricsLine(
+                report: report, epoch: images.epochs(minibatch: trainer.minibatchesDone),
+                samplesSeen: trainer.stepsDone * samplesPerStep, throughput: throughput)
             try metrics?.append(line)
-            try events?.append(step: report.step, scalars: line.figures.compactMap { name, value in value.map { (name, $0) } })
+            try events?.append(
+                step: report.step, scalars: line.figures.compactMap { name, value in value.map { (name, $0) } })
             if !console.drawsBar { console.say("step \(report.step)/\(steps)  " + summary(report, throughput)) }
             throughput.restart()
         }
@@ -296,7 +342,8 @@ public final class Run {
         writer?.begin(trainer.checkpoint(dataset, ranks: communicator.size))
     }
 
-    /// Waits for the checkpoint that is being written, if any; all ranks go on only if it is whole on the disk. Collective.
+    /// Waits for the checkpoint that is being written, if any; all ranks go on only if it is whole on the disk.
+    /// Collective.
     private func settle() throws {
         watchdog?.enter(.checkpoint, step: trainer.stepsDone)
         let outcome = Result { try writer?.finish() ?? "" }
@@ -305,7 +352,9 @@ public final class Run {
             do {
                 return try outcome.get()
             } catch let error as StorageError {
-                throw Failure(ExitCode(rawValue: error.exitCode) ?? .inputOutput, "\(error.message) \(lastGood)", remedy: error.remedy)
+                throw Failure(
+                    ExitCode(rawValue: error.exitCode) ?? .inputOutput, "\(error.message) \(lastGood)",
+                    remedy: error.remedy)
             }
         }
         if !written.isEmpty { lastCheckpoint = written }
@@ -314,12 +363,16 @@ public final class Run {
     /// A job that was suspended for so long that another has taken the run over must not write into it.
     private func refuseIfLost() throws {
         guard lock?.isLost == true else { return }
-        throw Failure(.cannotCreate, "\(folder.path): another job has taken the run over while this one stood still", remedy: "Leave it to that job.")
+        throw Failure(
+            .cannotCreate, "\(folder.path): another job has taken the run over while this one stood still",
+            remedy: "Leave it to that job.")
     }
 
     /// On the way out for another reason: what is being written shall be whole.
     private func finishWriting() {
-        do { if let written = try writer?.finish() { lastCheckpoint = written } } catch { console.warn("a checkpoint could not be written: \(error.message)") }
+        do { if let written = try writer?.finish() { lastCheckpoint = written } } catch {
+            console.warn("a checkpoint could not be written: \(error.message)")
+        }
     }
 }
 

@@ -29,7 +29,9 @@ public struct RunFolder: Sendable {
     /// The steps of which there are pictures, in order.
     public var sampleSteps: [Int] {
         let names = (try? FileManager.default.contentsOfDirectory(atPath: samples)) ?? []
-        return names.filter { $0.hasPrefix("step-") && $0.hasSuffix(".png") }.compactMap { Int($0.dropFirst(5).dropLast(4)) }.sorted()
+        return names.filter { $0.hasPrefix("step-") && $0.hasSuffix(".png") }.compactMap {
+            Int($0.dropFirst(5).dropLast(4))
+        }.sorted()
     }
 
     public func sample(step: Int) -> String { samples + String(format: "/step-%08d.png", step) }
@@ -61,8 +63,10 @@ public struct RunFolder: Sendable {
             var isFolder: ObjCBool = false
             if FileManager.default.fileExists(atPath: made, isDirectory: &isFolder), isFolder.boolValue { continue }
             let reason = number == EEXIST ? "\(made.dropLast()) is a file" : SystemError.text(number)
-            throw Failure(.cannotCreate, "\(folder): the run folder cannot be created: \(reason)",
-                          remedy: number == EEXIST ? "Name another with --run." : SystemError.remedy(number, folder, writing: true))
+            throw Failure(
+                .cannotCreate, "\(folder): the run folder cannot be created: \(reason)",
+                remedy: number == EEXIST
+                    ? "Name another with --run." : SystemError.remedy(number, folder, writing: true))
         }
     }
 
@@ -70,7 +74,9 @@ public struct RunFolder: Sendable {
     func removeLeftovers() {
         CheckpointFolder(checkpoints, keep: 1).removeLeftovers()
         // `.dat.nosync…` is what Foundation names a file that it writes atomically.
-        for (folder, marks) in [(path, ["lock.", ".config.yaml.", ".dat.nosync"]), (samples, [".step-", ".fixed-latents."])] {
+        for (folder, marks) in [
+            (path, ["lock.", ".config.yaml.", ".dat.nosync"]), (samples, [".step-", ".fixed-latents."]),
+        ] {
             let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
             for name in names where marks.contains(where: name.hasPrefix) { unlink(folder + "/" + name) }
         }

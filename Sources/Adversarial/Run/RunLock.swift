@@ -4,9 +4,9 @@ import Synchronization
 
 /// The lock on a run folder: one job writes there at a time; a dead one's lock is taken over.
 ///
-/// The lock is made by link(2), which is atomic on NFS too, where O_EXCL and flock are not everywhere. It names its holder
-/// (``RunLockHolder``), and is touched while the holder lives. Where the process table does not tell whether it does, it lives if
-/// the file's time changes while this observer watches: no two clocks are compared.
+/// The lock is made by link(2), which is atomic on NFS too, where O_EXCL and flock are not everywhere. It names its
+/// holder (``RunLockHolder``), and is touched while the holder lives. Where the process table does not tell whether
+/// it does, it lives if the file's time changes while this observer watches: no two clocks are compared.
 public final class RunLock: Sendable {
     /// Seconds between two touches of the holder.
     static let heartbeat = 5.0
@@ -17,19 +17,23 @@ public final class RunLock: Sendable {
     private let holder: RunLockHolder
     private let beating: Beating
 
-    /// Takes the lock, waiting up to ``patience`` for the sign of life of a holder on another host; throws 73 if it lives.
+    /// Takes the lock, waiting up to ``patience`` for the sign of life of a holder on another host; throws 73 if it
+    /// lives.
     public convenience init(_ folder: RunFolder, waiting: (String) -> Void) throws(Failure) {
         try self.init(folder, holder: .mine(), waiting: waiting)
     }
 
-    init(_ folder: RunFolder, holder: RunLockHolder, patience: Double = RunLock.patience, waiting: (String) -> Void) throws(Failure) {
+    init(
+        _ folder: RunFolder, holder: RunLockHolder, patience: Double = RunLock.patience, waiting: (String) -> Void
+    ) throws(Failure) {
         self.holder = holder
         file = RunLockFile(path: folder.lock, holder: holder)
         while try !file.make(folder.lock) {
             guard let found = file.read() else { continue }
             if try Self.isAlive(found, holder, file, patience, waiting) {
-                throw Failure(.cannotCreate, "\(folder.path): the run is in use by process \(found.process) on \(found.host)",
-                              remedy: "Wait for it, stop it (touch \(folder.stopRequest)), or name another folder with --run.")
+                throw Failure(
+                    .cannotCreate, "\(folder.path): the run is in use by process \(found.process) on \(found.host)",
+                    remedy: "Wait for it, stop it (touch \(folder.stopRequest)), or name another folder with --run.")
             }
             if try file.takeOver(from: found) { break }
         }
@@ -46,8 +50,10 @@ public final class RunLock: Sendable {
     /// Whether another job has taken this one for dead, after it had not run for a while: it must not write any more.
     public var isLost: Bool { beating.isLost }
 
-    private static func isAlive(_ other: RunLockHolder, _ mine: RunLockHolder, _ file: RunLockFile, _ patience: Double,
-                                _ waiting: (String) -> Void) throws(Failure) -> Bool {
+    private static func isAlive(
+        _ other: RunLockHolder, _ mine: RunLockHolder, _ file: RunLockFile, _ patience: Double,
+        _ waiting: (String) -> Void
+    ) throws(Failure) -> Bool {
         if let lives = other.lives { return lives }
         if mine.follows(other) { return false }
         waiting("\(file.path) was made on \(other.host); watching it for \(Int(patience)) s for a sign of life")
@@ -72,7 +78,8 @@ public final class RunLock: Sendable {
         func touch() -> Bool {
             state.withLock { state in
                 guard state == .held else { return false }
-                // A touch that fails (a full or absent file system) costs the lock only after others have watched for long.
+                // A touch that fails (a full or absent file system) costs the lock only after others have watched for
+                // long.
                 if let found = file.read(), found != file.holder { state = .lost } else { file.touch() }
                 return state == .held
             }
@@ -104,9 +111,11 @@ struct RunLockHolder: Codable, Equatable {
 
     static func mine() -> RunLockHolder {
         let environment = ProcessInfo.processInfo.environment
-        return RunLockHolder(host: hostName(), boot: currentBoot, namespace: currentNamespace, process: getpid(), started: startTime(of: getpid()) ?? "",
-                             job: environment["SLURM_JOB_ID"] ?? environment["PBS_JOBID"] ?? environment["LSB_JOBID"],
-                             restart: environment["SLURM_RESTART_COUNT"])
+        return RunLockHolder(
+            host: hostName(), boot: currentBoot, namespace: currentNamespace, process: getpid(),
+            started: startTime(of: getpid()) ?? "",
+            job: environment["SLURM_JOB_ID"] ?? environment["PBS_JOBID"] ?? environment["LSB_JOBID"],
+            restart: environment["SLURM_RESTART_COUNT"])
     }
 
     /// Known dead, known alive, or (nil) not to be known from here.
@@ -115,22 +124,27 @@ struct RunLockHolder: Codable, Equatable {
         return Self.startTime(of: process) == started
     }
 
-    /// The same job, started again by its scheduler: which it does only when the start before has ended. (The same start of a
-    /// job can run the program twice at a time, on two of its nodes.)
+    /// The same job, started again by its scheduler: which it does only when the start before has ended. (The same
+    /// start of a job can run the program twice at a time, on two of its nodes.)
     func follows(_ other: RunLockHolder) -> Bool {
         guard let job, job == other.job else { return false }
         return restart != other.restart
     }
 
     private static var currentBoot: String {
-        ((try? String(contentsOfFile: "/proc/sys/kernel/random/boot_id", encoding: .utf8)) ?? "").trimmingCharacters(in: .whitespacesAndNewlines)
+        ((try? String(contentsOfFile: "/proc/sys/kernel/random/boot_id", encoding: .utf8)) ?? "").trimmingCharacters(
+            in: .whitespacesAndNewlines)
     }
 
-    private static var currentNamespace: String { (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/ns/pid")) ?? "" }
+    private static var currentNamespace: String {
+        (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/ns/pid")) ?? ""
+    }
 
     /// Nil where there is no such process, or only its remains that nobody has waited for.
     static func startTime(of process: Int32) -> String? {
-        guard let stat = try? String(contentsOfFile: "/proc/\(process)/stat", encoding: .utf8), let name = stat.lastIndex(of: ")") else { return nil }
+        guard let stat = try? String(contentsOfFile: "/proc/\(process)/stat", encoding: .utf8),
+            let name = stat.lastIndex(of: ")")
+        else { return nil }
         let fields = stat[stat.index(after: name)...].split(separator: " ")
         return fields.count > 19 && fields[0] != "Z" ? String(fields[19]) : nil
     }
@@ -149,7 +163,9 @@ struct RunLockFile: Sendable {
         guard let data = FileManager.default.contents(atPath: path) else { return nil }
         // What no lock of this program is has no living holder; a host that lost its power may leave an empty file.
         return (try? JSONDecoder().decode(RunLockHolder.self, from: data))
-            ?? RunLockHolder(host: hostName(), boot: RunLockHolder.mine().boot, namespace: RunLockHolder.mine().namespace, process: 0, started: "none")
+            ?? RunLockHolder(
+                host: hostName(), boot: RunLockHolder.mine().boot, namespace: RunLockHolder.mine().namespace,
+                process: 0, started: "none")
     }
 
     /// Gives `name` to a file with this holder's description; false where the name is taken.
@@ -166,15 +182,18 @@ struct RunLockFile: Sendable {
         do {
             try JSONEncoder().encode(holder).write(to: URL(fileURLWithPath: unique))
         } catch {
-            throw Failure(.cannotCreate, "\(unique): the run folder cannot be written: \(SystemError.text(of: error))",
-                          remedy: SystemError.remedy(of: error, unique, writing: true))
+            throw Failure(
+                .cannotCreate, "\(unique): the run folder cannot be written: \(SystemError.text(of: error))",
+                remedy: SystemError.remedy(of: error, unique, writing: true))
         }
     }
 
-    /// Puts this holder's lock in the place of a dead one's; false where the lock is another's by now, or another job is at it.
+    /// Puts this holder's lock in the place of a dead one's; false where the lock is another's by now, or another job
+    /// is at it.
     ///
-    /// Of those that found the same holder dead, the one that makes a second lock named after the dead looks again whether the
-    /// lock is still the dead one's, and only then replaces it. So a lock just taken over is never taken for the old one.
+    /// Of those that found the same holder dead, the one that makes a second lock named after the dead looks again
+    /// whether the lock is still the dead one's, and only then replaces it. So a lock just taken over is never taken
+    /// for the old one.
     func takeOver(from dead: RunLockHolder) throws(Failure) -> Bool {
         let claim = "\(path).after.\(dead.host).\(dead.process).\(dead.started)"
         guard try make(claim) else {
@@ -189,8 +208,9 @@ struct RunLockFile: Sendable {
         guard rename(unique, path) == 0 else {
             let number = errno
             unlink(unique)
-            throw Failure(.cannotCreate, "\(path): a dead job's lock cannot be replaced: \(SystemError.text(number))",
-                          remedy: SystemError.remedy(number, path, writing: true))
+            throw Failure(
+                .cannotCreate, "\(path): a dead job's lock cannot be replaced: \(SystemError.text(number))",
+                remedy: SystemError.remedy(number, path, writing: true))
         }
         return true
     }

@@ -3,8 +3,8 @@ import Foundation
 import Nets
 import Storage
 
-/// What a run is to do, decided by rank 0 from the options, the run folder and the checkpoints in it, before any rank has
-/// opened a dataset.
+/// What a run is to do, decided by rank 0 from the options, the run folder and the checkpoints in it, before any rank
+/// has opened a dataset.
 struct RunPlan {
     let configuration: Configuration
     let folder: RunFolder
@@ -29,7 +29,9 @@ struct RunPlan {
             }
             folder = RunFolder(path)
         case .file(let file):
-            folder = RunFolder(options.runFolder ?? URL(fileURLWithPath: file).deletingLastPathComponent().deletingLastPathComponent().path)
+            folder = RunFolder(
+                options.runFolder
+                    ?? URL(fileURLWithPath: file).deletingLastPathComponent().deletingLastPathComponent().path)
         }
         if options.dryRun {
             lock = nil
@@ -43,7 +45,9 @@ struct RunPlan {
         }
         switch options.resume {
         case .no: found = nil
-        case .auto: found = try CheckpointFolder(folder.checkpoints, keep: 1).newestValid { console.warn($0) }.map(Checkpoint.init)
+        case .auto:
+            found = try CheckpointFolder(folder.checkpoints, keep: 1).newestValid { console.warn($0) }.map(
+                Checkpoint.init)
         case .file(let file): found = try Checkpoint.read(file)
         }
         checkpoint = found
@@ -56,7 +60,9 @@ struct RunPlan {
     }
 
     private static func taken(_ folder: RunFolder) -> Failure {
-        Failure(.cannotCreate, "\(folder.path): it already holds a run", remedy: "Continue that run with --resume auto, or name another folder with --run.")
+        Failure(
+            .cannotCreate, "\(folder.path): it already holds a run",
+            remedy: "Continue that run with --resume auto, or name another folder with --run.")
     }
 
     /// A new run's configuration, with its number of shards settled for good.
@@ -65,10 +71,15 @@ struct RunPlan {
         let configuration = try Configuration(tree: tree)
         if configuration.exchange.shards == nil { try tree.set("exchange.shards", to: ranks) }
         if configuration.training.batch < ranks {
-            throw tree.placed(.configuration("training.batch", "a batch of \(configuration.training.batch) on \(ranks) ranks leaves some without an example",
-                                             remedy: "Use at most \(configuration.training.batch) ranks, or a larger batch."))
+            throw tree.placed(
+                .configuration(
+                    "training.batch",
+                    "a batch of \(configuration.training.batch) on \(ranks) ranks leaves some without an example",
+                    remedy: "Use at most \(configuration.training.batch) ranks, or a larger batch."))
         }
-        do { try requireMemory(for: configuration, ranks: ranks) } catch { throw error.placed(in: configuration.source) }
+        do { try requireMemory(for: configuration, ranks: ranks) } catch {
+            throw error.placed(in: configuration.source)
+        }
         return try Configuration(tree: tree)
     }
 
@@ -79,27 +90,45 @@ struct RunPlan {
         let example = try configuration.exampleShape(), packing = configuration.training.packing
         let values: Double
         do {
-            values = try Network.leastValues(of: configuration.generator.map(\.layer), input: .vector(configuration.latent.size), name: "generator",
-                                             rows: rows, copies: copies(configuration.generatorOptimiser))
-                + Network.leastValues(of: configuration.discriminator.map(\.layer), input: Packing(size: packing, example: example, capacity: packing).shape,
-                                      name: "discriminator", rows: 2 * rows / packing, copies: copies(configuration.discriminatorOptimiser))
+            values =
+                try Network.leastValues(
+                    of: configuration.generator.map(\.layer), input: .vector(configuration.latent.size),
+                    name: "generator",
+                    rows: rows, copies: copies(configuration.generatorOptimiser))
+                + Network.leastValues(
+                    of: configuration.discriminator.map(\.layer),
+                    input: Packing(size: packing, example: example, capacity: packing).shape,
+                    name: "discriminator", rows: 2 * rows / packing,
+                    copies: copies(configuration.discriminatorOptimiser))
         } catch {
-            throw Failure(.badConfiguration, "configuration: \(error)", remedy: "Change that layer or the one before it; layers are counted from 0.")
+            throw Failure(
+                .badConfiguration, "configuration: \(error)",
+                remedy: "Change that layer or the one before it; layers are counted from 0.")
         }
         let (gigabytes, there) = (4e-9 * values, 1e-9 * Double(ProcessInfo.processInfo.physicalMemory))
         guard gigabytes <= there else {
-            throw Failure(.badConfiguration, String(format: "configuration: the networks and a batch of \(configuration.training.batch) take at least %.0f GB a rank, and this machine has %.0f GB", gigabytes, there),
-                          remedy: "Check the layers' units and channels, and training.batch.")
+            throw Failure(
+                .badConfiguration,
+                String(
+                    format:
+                        "configuration: the networks and a batch of \(configuration.training.batch) take at least %.0f "
+                        + "GB a rank, and this machine has %.0f GB",
+                    gigabytes, there),
+                remedy: "Check the layers' units and channels, and training.batch.")
         }
     }
 
     /// What may change when a run goes on: how long, how often it reports, and where its data lie.
-    private static let changeable = ["training.steps", "output.", "data.file", "data.memory_limit", "exchange.check_every"]
+    private static let changeable = [
+        "training.steps", "output.", "data.file", "data.memory_limit", "exchange.check_every",
+    ]
     /// What a run settles at its start where it is null.
     private static let settled = ["exchange.shards", "data.shuffle.block", "data.shuffle.window", "data.range"]
 
     /// The checkpoint's configuration with the options that may change it; any other difference is refused by name.
-    private static func continued(_ checkpoint: Checkpoint, _ options: TrainOptions, _ given: ConfigurationTree?) throws -> Configuration {
+    private static func continued(
+        _ checkpoint: Checkpoint, _ options: TrainOptions, _ given: ConfigurationTree?
+    ) throws -> Configuration {
         let yaml = try checkpoint.configuration()
         var tree = try ConfigurationTree(yaml: yaml, source: checkpoint.path, .stored)
         let stored = try Configuration(tree: tree)
@@ -113,8 +142,11 @@ struct RunPlan {
         for (path, value) in wanted.leaves where old[path] != value {
             if value == "null", settled.contains(path) { continue }
             guard changeable.contains(where: { $0.hasSuffix(".") ? path.hasPrefix($0) : path == $0 }) else {
-                throw Failure(.badConfiguration, "\(path): \(value) contradicts the checkpoint \(checkpoint.path), which has \(old[path] ?? "no such key")",
-                              remedy: "Leave it out to go on as before, or start a new run with another --run.")
+                throw Failure(
+                    .badConfiguration,
+                    "\(path): \(value) contradicts the checkpoint \(checkpoint.path), which has "
+                        + "\(old[path] ?? "no such key")",
+                    remedy: "Leave it out to go on as before, or start a new run with another --run.")
             }
             if let node = resolved.node(at: path) { try tree.set(path, to: node) }
         }

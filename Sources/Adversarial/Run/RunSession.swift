@@ -3,8 +3,8 @@ import Foundation
 import Kernels
 import Storage
 
-/// A job's hold on a run folder: what rank 0 decided is to be done there, the lock, and the watch for stalls. All ranks have one,
-/// from before anything is opened until the last word of the run.
+/// A job's hold on a run folder: what rank 0 decided is to be done there, the lock, and the watch for stalls. All
+/// ranks have one, from before anything is opened until the last word of the run.
 final class RunSession {
     let configuration: Configuration
     let folder: RunFolder
@@ -20,15 +20,21 @@ final class RunSession {
         var plan: RunPlan?
         let decision = try communicator.decidedByRoot {
             plan = try RunPlan(options, ranks: communicator.size, console: console)
-            return [plan!.configuration.yaml, plan!.folder.path, plan!.checkpoint?.path ?? "", plan!.configuration.source].joined(separator: "\u{1F}")
+            return [
+                plan!.configuration.yaml, plan!.folder.path, plan!.checkpoint?.path ?? "", plan!.configuration.source,
+            ].joined(separator: "\u{1F}")
         }
         let parts = decision.components(separatedBy: "\u{1F}")
         self.plan = plan
         configuration = try Configuration(stored: parts[0], source: parts[3])
         folder = RunFolder(parts[1])
         checkpoint = parts[2].isEmpty ? nil : parts[2]
-        watchdog = options.dryRun ? nil
-            : Watchdog(communicator: communicator, folder: folder.heartbeats, limits: .init(warn: options.stallWarn, abort: options.stallAbort))
+        watchdog =
+            options.dryRun
+            ? nil
+            : Watchdog(
+                communicator: communicator, folder: folder.heartbeats,
+                limits: .init(warn: options.stallWarn, abort: options.stallAbort))
     }
 
     /// Ends the watch and gives the folder free, however the run ended. Not collective.

@@ -12,7 +12,8 @@ public enum StandardOutput {
             signal(SIGPIPE, SIG_DFL)
             raise(SIGPIPE)
         }
-        return Failure(.inputOutput, "standard output cannot be written: \(String(cString: strerror(code)))",
-                       remedy: "Make room where it goes to, or send it elsewhere; then run again.")
+        return Failure(
+            .inputOutput, "standard output cannot be written: \(String(cString: strerror(code)))",
+            remedy: "Make room where it goes to, or send it elsewhere; then run again.")
     }
 }

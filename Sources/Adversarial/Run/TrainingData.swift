@@ -19,7 +19,8 @@ public final class TrainingData: Sendable {
     /// Of a file that is not all in memory: what reading one of its examples alone uncompresses.
     private let costlyChunk: (examples: Int, bytes: Int)?
 
-    /// Opens the file, or makes the mixture, that `configuration` names; throws 65, 66 or 78. `checkpoint`: what the run goes on from.
+    /// Opens the file, or makes the mixture, that `configuration` names; throws 65, 66 or 78. `checkpoint`: what the
+    /// run goes on from.
     init(_ configuration: Configuration, checkpoint: String? = nil) throws {
         let settings = configuration.data
         shape = try configuration.exampleShape()
@@ -29,8 +30,10 @@ public final class TrainingData: Sendable {
             // A run that has settled no range began before ranges were settled, or needed none.
             let asBefore = checkpoint != nil && settings.range == nil
             let target = try configuration.targetRange(of: dataset, asBefore: asBefore)
-            source = try SampleSource(dataset, shape: shape.dimensions, fit: settings.fit, range: target, given: settings.range, asBefore: asBefore,
-                                      memoryLimit: settings.memoryLimit)
+            source = try SampleSource(
+                dataset, shape: shape.dimensions, fit: settings.fit, range: target, given: settings.range,
+                asBefore: asBefore,
+                memoryLimit: settings.memoryLimit)
             costlyChunk = source.isResident ? nil : dataset.costlyChunk
             fingerprint = try Self.fingerprint(of: dataset)
             let isSettled = source.valueRange?.source == .values || dataset.layout == .vector
@@ -40,16 +43,23 @@ public final class TrainingData: Sendable {
             return
         }
         guard let mixture = settings.synthetic else {
-            throw Failure(.badConfiguration, "configuration: data.file: no dataset is named", remedy: "Give one with --data FILE.h5 (gan-dist data import makes it), or train the built-in ring.")
+            throw Failure(
+                .badConfiguration, "configuration: data.file: no dataset is named",
+                remedy: "Give one with --data FILE.h5 (gan-dist data import makes it), or train the built-in ring.")
         }
         guard shape == .vector(mixture.dimension) else {
-            throw Failure(.badConfiguration, "configuration: generator: its last layer makes \(shape) where \(mixture.rawValue) has points of [\(mixture.dimension)]",
-                          remedy: "Change the generator's last layer, or name images with --data.")
+            throw Failure(
+                .badConfiguration,
+                "configuration: generator: its last layer makes \(shape) where \(mixture.rawValue) has points of "
+                    + "[\(mixture.dimension)]",
+                remedy: "Change the generator's last layer, or name images with --data.")
         }
         costlyChunk = nil
         (settledRange, rangeLine, rangeWarnings) = (nil, nil, [])
         name = "the built-in \(mixture.rawValue) of \(settings.count) points"
-        source = SampleSource(vectors: mixture.points(count: settings.count, seed: configuration.seed).samples, dimension: mixture.dimension)
+        source = SampleSource(
+            vectors: mixture.points(count: settings.count, seed: configuration.seed).samples,
+            dimension: mixture.dimension)
         fingerprint = "\(mixture.rawValue) \(settings.count)"
     }
 
@@ -63,8 +73,14 @@ public final class TrainingData: Sendable {
             return try Dataset(file, dataset: name, options: .configuration)
         } catch {
             guard error.kind == .missing, let checkpoint else { throw error }
-            throw Failure(.missingInput, "\(error.message.dropLast()). The run goes on from \(checkpoint), whose data.file that was, or was given",
-                          remedy: "Where the dataset has moved, name its new place with --data FILE.h5; relative paths start at the working folder.")
+            throw Failure(
+                .missingInput,
+                "\(error.message.dropLast()). The run goes on from \(checkpoint), whose data.file that was, or was "
+                    + "given",
+                remedy:
+                    "Where the dataset has moved, name its new place with --data FILE.h5; relative paths start at the "
+                    + "working folder."
+            )
         }
     }
 
@@ -109,13 +125,19 @@ public final class TrainingData: Sendable {
         let rewritten = "gan-dist data concat \(name) --out FILE.h5 writes a copy that is read fast in any order"
         if shuffle.block == 1 {
             guard let costlyChunk else { return nil }
-            return "each example of \(name) lies in a compressed chunk of \(costlyChunk.examples) (\(costlyChunk.bytes >> 20) MiB), which is "
-                + "uncompressed for it alone: training waits for the file. Raise data.memory_limit, or set data.shuffle.block "
+            return
+                "each example of \(name) lies in a compressed chunk of \(costlyChunk.examples) "
+                + "(\(costlyChunk.bytes >> 20) MiB), which is "
+                + "uncompressed for it alone: training waits for the file. Raise data.memory_limit, or set "
+                + "data.shuffle.block "
                 + "in a new run; \(rewritten)"
         }
-        let bytes = 2 * min(Double(shuffle.block) * Double(shuffle.window), Double(source.count)) * Double(source.storedBytes)
-        return bytes <= Double(memoryLimit) ? nil : "two shuffle windows of \(shuffle.window) blocks of \(shuffle.block) examples of \(name) take "
-            + "\(Int(bytes) >> 20) MiB a rank, more than data.memory_limit; \(rewritten)"
+        let bytes =
+            2 * min(Double(shuffle.block) * Double(shuffle.window), Double(source.count)) * Double(source.storedBytes)
+        return bytes <= Double(memoryLimit)
+            ? nil
+            : "two shuffle windows of \(shuffle.window) blocks of \(shuffle.block) examples of \(name) take "
+                + "\(Int(bytes) >> 20) MiB a rank, more than data.memory_limit; \(rewritten)"
     }
 
     /// Epochs that so many minibatches make.
@@ -128,7 +150,9 @@ extension Configuration {
         do {
             return try Network.outputShape(of: generator.map(\.layer), input: .vector(latent.size), name: "generator")
         } catch {
-            throw Failure(.badConfiguration, "configuration: \(error)", remedy: "Change that layer or the one before it; layers are counted from 0.")
+            throw Failure(
+                .badConfiguration, "configuration: \(error)",
+                remedy: "Change that layer or the one before it; layers are counted from 0.")
         }
     }
 

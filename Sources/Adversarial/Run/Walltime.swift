@@ -9,12 +9,15 @@ public enum Walltime {
         let days = halves.count == 2 ? number(halves[0]) : 0
         let numbers = fields.compactMap(number)
         guard let days, numbers.count == fields.count, fields.count <= 3 else {
-            throw Failure(.usage, "--walltime '\(text)' is not of the form HH:MM:SS",
-                          remedy: "Other forms: MM:SS, D-HH, D-HH:MM, D-HH:MM:SS.")
+            throw Failure(
+                .usage, "--walltime '\(text)' is not of the form HH:MM:SS",
+                remedy: "Other forms: MM:SS, D-HH, D-HH:MM, D-HH:MM:SS.")
         }
         guard fields.count > 1 || halves.count == 2 || numbers[0] == 0 else {
-            throw Failure(.usage, "--walltime '\(text)' does not say of what: a bare number is minutes to Slurm and seconds to others",
-                          remedy: "For minutes write \(clock(numbers[0], 60)), for seconds \(clock(numbers[0], 1)).")
+            throw Failure(
+                .usage,
+                "--walltime '\(text)' does not say of what: a bare number is minutes to Slurm and seconds to others",
+                remedy: "For minutes write \(clock(numbers[0], 60)), for seconds \(clock(numbers[0], 1)).")
         }
         // With days the first field is hours, without them the last is seconds.
         let units: [Double] = halves.count == 2 || fields.count == 3 ? [3600, 60, 1] : [60, 1]

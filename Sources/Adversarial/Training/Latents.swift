@@ -19,7 +19,9 @@ final class Latents {
         let values = memory.values[0 ..< count * settings.size]
         switch settings.distribution {
         case .normal: draws.fillNormal(values, samples: count, layer: Self.layer)
-        case .uniform: draws.fillUniform(values, samples: count, layer: Self.layer, low: -Float(3).squareRoot(), high: Float(3).squareRoot())
+        case .uniform:
+            draws.fillUniform(
+                values, samples: count, layer: Self.layer, low: -Float(3).squareRoot(), high: Float(3).squareRoot())
         }
         return Batch(values, count: count, shape: .vector(settings.size))
     }

@@ -1,10 +1,11 @@
 import Kernels
 import Nets
 
-/// Packs of m independent examples that the discriminator judges as one: Lin et al. 2018, "PacGAN", §3. With m = 1 an example is a pack.
+/// Packs of m independent examples that the discriminator judges as one: Lin et al. 2018, "PacGAN", §3. With m = 1 an
+/// example is a pack.
 ///
-/// A pack of vectors is one vector after another, [m · D]; one of images has their channels side by side, [H, W, m · C], as in the
-/// authors' code. Pack p of a batch is its examples m·p ..< m·(p+1), and lies within one shard.
+/// A pack of vectors is one vector after another, [m · D]; one of images has their channels side by side, [H, W, m ·
+/// C], as in the authors' code. Pack p of a batch is its examples m·p ..< m·(p+1), and lies within one shard.
 final class Packing {
     /// m.
     let size: Int
@@ -21,7 +22,8 @@ final class Packing {
         self.example = example
         switch example {
         case .vector(let count): shape = .vector(size * count)
-        case .image(let height, let width, let channels): shape = .image(height: height, width: width, channels: size * channels)
+        case .image(let height, let width, let channels):
+            shape = .image(height: height, width: width, channels: size * channels)
         }
         var moved = 0
         if case .image = example, size > 1 { moved = capacity * example.count }
@@ -31,7 +33,9 @@ final class Packing {
 
     /// Examples as packs; valid until the next call.
     func join(_ examples: Batch) -> Batch {
-        guard case .image = example, size > 1 else { return Batch(examples.values, count: examples.count / size, shape: shape) }
+        guard case .image = example, size > 1 else {
+            return Batch(examples.values, count: examples.count / size, shape: shape)
+        }
         return join(examples, into: packs.values)
     }
 
@@ -49,8 +53,12 @@ final class Packing {
 
     /// The gradient of packs as that of their examples; valid until the next call.
     func split(_ gradient: Batch) -> Batch {
-        guard case .image = example, size > 1 else { return Batch(gradient.values, count: gradient.count * size, shape: example) }
-        forEachPixel(gradient.count * size) { apart, packed in copy(gradient.values, packed, to: self.apart.values, apart) }
+        guard case .image = example, size > 1 else {
+            return Batch(gradient.values, count: gradient.count * size, shape: example)
+        }
+        forEachPixel(gradient.count * size) { apart, packed in
+            copy(gradient.values, packed, to: self.apart.values, apart)
+        }
         return Batch(apart.values, count: gradient.count * size, shape: example)
     }
 

@@ -2,7 +2,8 @@ import Collectives
 import Kernels
 import Nets
 
-/// One of the two networks with what moves it: the sum of its gradients over all shards, its optimiser and its schedules.
+/// One of the two networks with what moves it: the sum of its gradients over all shards, its optimiser and its
+/// schedules.
 public final class Player {
     public enum Role: Int, Sendable {
         case generator, discriminator
@@ -15,25 +16,33 @@ public final class Player {
     public let optimiser: Optimiser
     private let settings: OptimiserSettings
     private let gradients: GradientSum
-    /// The gradients of a group's shards, one after another; nil where a group is one shard, whose gradient needs no memory but
-    /// the sum's own.
+    /// The gradients of a group's shards, one after another; nil where a group is one shard, whose gradient needs no
+    /// memory but the sum's own.
     private let ofShards: FloatBuffer?
 
-    init(_ role: Role, _ layers: [LayerSettings], input: Shape, _ settings: OptimiserSettings, capacity: Int, shards together: Int, halves: Int, seed: UInt64,
-         table: ShardTable, _ exchange: Configuration.Exchange, _ communicator: any Communicator) throws {
+    init(
+        _ role: Role, _ layers: [LayerSettings], input: Shape, _ settings: OptimiserSettings, capacity: Int,
+        shards together: Int, halves: Int, seed: UInt64,
+        table: ShardTable, _ exchange: Configuration.Exchange, _ communicator: any Communicator
+    ) throws {
         self.role = role
         self.settings = settings
         do {
-            network = try Network(layers.map(\.layer), input: input, capacity: capacity, shards: together, halves: halves, name: role.name) {
+            network = try Network(
+                layers.map(\.layer), input: input, capacity: capacity, shards: together, halves: halves, name: role.name
+            ) {
                 LayerSums(count: $0, table: table, communicator)
             }
         } catch {
-            throw Failure(.badConfiguration, "configuration: \(error)", remedy: "Change that layer or the one before it; layers are counted from 0.")
+            throw Failure(
+                .badConfiguration, "configuration: \(error)",
+                remedy: "Change that layer or the one before it; layers are counted from 0.")
         }
         network.store.initialise(seed: seed, role: role.rawValue)
         optimiser = Optimiser(settings.rule, count: network.store.count)
-        gradients = try GradientSum(count: network.store.count, table: table, communicator: communicator,
-                                    kind: exchange.kind == .ordered ? .ordered : .mpi, precision: exchange.precision)
+        gradients = try GradientSum(
+            count: network.store.count, table: table, communicator: communicator,
+            kind: exchange.kind == .ordered ? .ordered : .mpi, precision: exchange.precision)
         ofShards = together > 1 ? FloatBuffer(count: together * network.store.count) : nil
     }
 
@@ -42,12 +51,15 @@ public final class Player {
 
     // MARK: - The gradient of a step
 
-    /// Adds the gradients of the next group's shards to the sum, in the order of shards, given that of the cost with respect to the output
-    /// of the last forward. Where a group is one shard, the exchange of each layer's gradient begins as soon as it is there.
+    /// Adds the gradients of the next group's shards to the sum, in the order of shards, given that of the cost with
+    /// respect to the output of the last forward. Where a group is one shard, the exchange of each layer's gradient
+    /// begins as soon as it is there.
     func backward(from outputGradient: Batch) throws {
         guard let ofShards else {
             gradients.beginShard()
-            try backward(from: outputGradient, into: gradients.slot, adding: gradients.addsToSlot) { [gradients] in gradients.settle(from: $0.lowerBound) }
+            try backward(from: outputGradient, into: gradients.slot, adding: gradients.addsToSlot) { [gradients] in
+                gradients.settle(from: $0.lowerBound)
+            }
             return gradients.endShard()
         }
         try backward(from: outputGradient, into: ofShards.values, adding: false) { _ in }
@@ -55,23 +67,33 @@ public final class Player {
         for shard in 0 ..< network.shards {
             gradients.beginShard()
             let gradient = ofShards.values[shard * count ..< (shard + 1) * count]
-            if gradients.addsToSlot { Reductions.add(gradient, to: gradients.slot) } else { gradients.slot.copy(from: gradient) }
+            if gradients.addsToSlot {
+                Reductions.add(gradient, to: gradients.slot)
+            } else {
+                gradients.slot.copy(from: gradient)
+            }
             gradients.endShard()
         }
     }
 
-    private func backward(from outputGradient: Batch, into target: Floats, adding: Bool, ready: (Range<Int>) throws -> Void) throws {
-        _ = try network.backward(from: outputGradient, parameters: network.store.values.values, into: target, adding: adding, inputGradient: false,
-                                 ready: ready)
+    private func backward(
+        from outputGradient: Batch, into target: Floats, adding: Bool, ready: (Range<Int>) throws -> Void
+    ) throws {
+        _ = try network.backward(
+            from: outputGradient, parameters: network.store.values.values, into: target, adding: adding,
+            inputGradient: false,
+            ready: ready)
     }
 
-    /// The gradient with respect to the input of some parts of the last forward (nil: of all); the parameters' own is neither computed
-    /// nor changed.
+    /// The gradient with respect to the input of some parts of the last forward (nil: of all); the parameters' own is
+    /// neither computed nor changed.
     func backwardFrozen(from outputGradient: Batch, only parts: Range<Int>? = nil) throws -> Batch {
-        try network.backward(from: outputGradient, parameters: network.store.values.values, into: nil, only: parts, inputGradient: true)!
+        try network.backward(
+            from: outputGradient, parameters: network.store.values.values, into: nil, only: parts, inputGradient: true)!
     }
 
-    /// The sum over the shards of all ranks, the same bits everywhere; to be read only, until the next ``backward(from:)``.
+    /// The sum over the shards of all ranks, the same bits everywhere; to be read only, until the next
+    /// ``backward(from:)``.
     func sumGradients() throws -> Floats { try gradients.finish() }
 
     // MARK: - The update
@@ -81,7 +103,8 @@ public final class Player {
 
     /// Moves the parameters; returns the squared norm of the gradient.
     func move(by gradient: Floats, number: Int, epoch: Int) -> Double {
-        optimiser.update(network.store.values.values, gradients: gradient, rate: rate(number: number),
-                         momentum: settings.momentum.momentum(afterEpochs: epoch), update: number)
+        optimiser.update(
+            network.store.values.values, gradients: gradient, rate: rate(number: number),
+            momentum: settings.momentum.momentum(afterEpochs: epoch), update: number)
     }
 }

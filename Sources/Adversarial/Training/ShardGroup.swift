@@ -4,8 +4,8 @@ import Nets
 
 /// Shards of this rank that run through the networks together, layer by layer.
 ///
-/// Usually one: a rank then needs memory for one shard and computes one after another. Where a layer normalises over the whole
-/// minibatch, all shards of a rank: each layer of that kind waits for the sums of all of them.
+/// Usually one: a rank then needs memory for one shard and computes one after another. Where a layer normalises over
+/// the whole minibatch, all shards of a rank: each layer of that kind waits for the sums of all of them.
 struct ShardGroup {
     let shards: Range<Int>
     /// Their rows in the global minibatch, and the packs that these make for the discriminator.
@@ -13,7 +13,8 @@ struct ShardGroup {
     let packs: Range<Int>
     /// The generator's batch in the discriminator's update and in its own: a part a shard.
     let discriminatorNoise, generatorNoise: [BatchPart]
-    /// The discriminator's batch in its own update: the packs of real examples of each shard, then those of generated ones.
+    /// The discriminator's batch in its own update: the packs of real examples of each shard, then those of generated
+    /// ones.
     let bothHalves: [BatchPart]
     /// Its batch in the generator's update: generated examples alone.
     let generatedHalf: [BatchPart]
@@ -30,14 +31,17 @@ struct ShardGroup {
             each.enumerated().map { shard, rows in
                 let mine = rows.lowerBound / size ..< rows.upperBound / size
                 let first = start - each[0].lowerBound / size
-                return BatchPart(rows: first + mine.lowerBound ..< first + mine.upperBound, firstSample: mine.lowerBound, purpose: purpose,
-                                 shard: shard, half: half)
+                return BatchPart(
+                    rows: first + mine.lowerBound ..< first + mine.upperBound, firstSample: mine.lowerBound,
+                    purpose: purpose,
+                    shard: shard, half: half)
             }
         }
         (self.shards, self.rows, self.packs) = (shards, rows, packs)
         discriminatorNoise = parts(.discriminatorNoise)
         generatorNoise = parts(.generatorNoise)
-        bothHalves = parts(.dropoutReal, size: packing) + parts(.dropoutFake, size: packing, half: 1, after: packs.count)
+        bothHalves =
+            parts(.dropoutReal, size: packing) + parts(.dropoutFake, size: packing, half: 1, after: packs.count)
         generatedHalf = parts(.dropoutGenerator, size: packing)
     }
 
@@ -48,7 +52,8 @@ struct ShardGroup {
     }
 }
 
-/// The numbers that the shards of a minibatch share in one layer, summed over all shards of all ranks along the fixed tree.
+/// The numbers that the shards of a minibatch share in one layer, summed over all shards of all ranks along the fixed
+/// tree.
 final class LayerSums: SharedSums {
     private let sums: ShardSums
     private let firstShard: Int

@@ -12,8 +12,8 @@ enum Pass {
     case generator
 }
 
-/// The sums of one step that shards add to and ranks share once at its end: costs, what log-odds say, and the batch statistics
-/// of every pass in training, so that running statistics too are those of the whole minibatch.
+/// The sums of one step that shards add to and ranks share once at its end: costs, what log-odds say, and the batch
+/// statistics of every pass in training, so that running statistics too are those of the whole minibatch.
 final class StepStatistics {
     private enum Figure: Int, CaseIterable { case cost, probability, value }
     private enum Vote: Int, CaseIterable { case stop, checkpoint }
@@ -23,7 +23,8 @@ final class StepStatistics {
     private let generator: Network
     private let discriminator: Network
     private let sums: ShardSums
-    /// Which forwards of G and which passes of D there were: a simultaneous update has no forward of the generator's own.
+    /// Which forwards of G and which passes of D there were: a simultaneous update has no forward of the generator's
+    /// own.
     private var generatorRan: [Bool]
     private var discriminatorRan: [Bool]
     /// For the parts of a batch, one after another.
@@ -35,14 +36,18 @@ final class StepStatistics {
     /// Bytes of one shard's sums, of which every rank gets every shard's.
     var bytesOfShard: Int { sums.totals.count * MemoryLayout<Double>.size }
 
-    init(_ training: Configuration.Training, generator: Network, discriminator: Network, table: ShardTable, _ communicator: any Communicator) {
+    init(
+        _ training: Configuration.Training, generator: Network, discriminator: Network, table: ShardTable,
+        _ communicator: any Communicator
+    ) {
         k = training.discriminatorSteps
         packs = training.packs
         self.table = table
         self.generator = generator
         self.discriminator = discriminator
         generatorStatistics = FloatBuffer(count: generator.shards * generator.store.statistics.count)
-        discriminatorStatistics = FloatBuffer(count: discriminator.shards * discriminator.halves * discriminator.store.statistics.count)
+        discriminatorStatistics = FloatBuffer(
+            count: discriminator.shards * discriminator.halves * discriminator.store.statistics.count)
         let passes = 2 * k + 1
         let figures = Vote.allCases.count + passes * Figure.allCases.count
         let statistics = (k + 1) * generator.store.statistics.count + passes * discriminator.store.statistics.count
@@ -62,43 +67,59 @@ final class StepStatistics {
         }
     }
 
-    private func column(_ pass: Pass, _ figure: Figure) -> Int { Vote.allCases.count + number(pass) * Figure.allCases.count + figure.rawValue }
+    private func column(_ pass: Pass, _ figure: Figure) -> Int {
+        Vote.allCases.count + number(pass) * Figure.allCases.count + figure.rawValue
+    }
 
     private func generatorColumn(_ forward: Int) -> Int {
         Vote.allCases.count + passes * Figure.allCases.count + forward * generator.store.statistics.count
     }
 
-    private func discriminatorColumn(_ pass: Int) -> Int { generatorColumn(k + 1) + pass * discriminator.store.statistics.count }
+    private func discriminatorColumn(_ pass: Int) -> Int {
+        generatorColumn(k + 1) + pass * discriminator.store.statistics.count
+    }
 
     // MARK: - Adding
 
     func begin() { report = StepReport() }
 
-    /// Runs a forward of the generator, the one of inner step `inner` or of its own update (nil), and adds its batch statistics.
-    func forward(generator noise: Batch, inner: Int?, _ draws: Draws, _ parts: [BatchPart], _ group: ShardGroup) throws -> Batch {
+    /// Runs a forward of the generator, the one of inner step `inner` or of its own update (nil), and adds its batch
+    /// statistics.
+    func forward(
+        generator noise: Batch, inner: Int?, _ draws: Draws, _ parts: [BatchPart], _ group: ShardGroup
+    ) throws -> Batch {
         let statistics = generatorStatistics.values
         statistics.fill(0)
-        let output = try generator.forward(noise, parameters: generator.store.values.values, mode: .training(draws), parts: parts,
-                                           batchStatistics: statistics)
+        let output = try generator.forward(
+            noise, parameters: generator.store.values.values, mode: .training(draws), parts: parts,
+            batchStatistics: statistics)
         generatorRan[inner ?? k] = true
         for index in parts.indices {
-            add(statistics, index, of: generator, shard: group.shards.lowerBound + parts[index].shard, column: generatorColumn(inner ?? k))
+            add(
+                statistics, index, of: generator, shard: group.shards.lowerBound + parts[index].shard,
+                column: generatorColumn(inner ?? k))
         }
         return output
     }
 
-    /// Runs a forward of the discriminator, on both halves of inner step `inner` or for the generator's update (nil), and adds its batch
-    /// statistics.
-    func forward(discriminator packs: Batch, inner: Int?, _ draws: Draws, _ parts: [BatchPart], _ group: ShardGroup) throws -> Batch {
+    /// Runs a forward of the discriminator, on both halves of inner step `inner` or for the generator's update (nil),
+    /// and adds its batch statistics.
+    func forward(
+        discriminator packs: Batch, inner: Int?, _ draws: Draws, _ parts: [BatchPart], _ group: ShardGroup
+    ) throws -> Batch {
         let statistics = discriminatorStatistics.values
         statistics.fill(0)
-        let output = try discriminator.forward(packs, parameters: discriminator.store.values.values, mode: .training(draws), parts: parts,
-                                               batchStatistics: statistics)
+        let output = try discriminator.forward(
+            packs, parameters: discriminator.store.values.values, mode: .training(draws), parts: parts,
+            batchStatistics: statistics)
         for index in parts.indices {
             let part = parts[index]
-            let pass = inner.map { number(.discriminator(inner: $0, part.half == 0 ? .real : .fake)) } ?? number(.generator)
+            let pass =
+                inner.map { number(.discriminator(inner: $0, part.half == 0 ? .real : .fake)) } ?? number(.generator)
             discriminatorRan[pass] = true
-            add(statistics, index, of: discriminator, shard: group.shards.lowerBound + part.shard, column: discriminatorColumn(pass))
+            add(
+                statistics, index, of: discriminator, shard: group.shards.lowerBound + part.shard,
+                column: discriminatorColumn(pass))
         }
         return output
     }
@@ -128,8 +149,11 @@ final class StepStatistics {
 
     // MARK: - Closing
 
-    /// Sums over all shards, moves the running statistics pass by pass, and returns the means over a minibatch of `batch` examples.
-    func finish(step: Int, batch: Int, _ objective: any Objective, stopVote: Bool, checkpointVote: Bool) throws -> StepReport {
+    /// Sums over all shards, moves the running statistics pass by pass, and returns the means over a minibatch of
+    /// `batch` examples.
+    func finish(
+        step: Int, batch: Int, _ objective: any Objective, stopVote: Bool, checkpointVote: Bool
+    ) throws -> StepReport {
         if stopVote { sums[shard: table.mine.lowerBound, Vote.stop.rawValue] += 1 }
         if checkpointVote { sums[shard: table.mine.lowerBound, Vote.checkpoint.rawValue] += 1 }
         try sums.sum()
@@ -148,7 +172,9 @@ final class StepStatistics {
         report.lossDiscriminator = objective.weight * (report.lossReal + report.lossFake)
         report.lossGenerator = mean(.generator, .cost)
         if objective.isLogOdds {
-            report.logOdds = .init(dReal: mean(real, .probability), dFake: mean(fake, .probability), value: mean(real, .value) + mean(fake, .value))
+            report.logOdds = .init(
+                dReal: mean(real, .probability), dFake: mean(fake, .probability),
+                value: mean(real, .value) + mean(fake, .value))
         }
         report.stopRequested = sums.totals[Vote.stop.rawValue] > 0
         report.checkpointFinished = sums.totals[Vote.checkpoint.rawValue] > 0

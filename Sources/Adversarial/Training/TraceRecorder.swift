@@ -4,10 +4,11 @@ import Kernels
 import Nets
 import Storage
 
-/// Stores everything random and every result of the first steps of a run, so that another program can repeat them exactly.
+/// Stores everything random and every result of the first steps of a run, so that another program can repeat them
+/// exactly.
 ///
-/// Arrays are of the whole global minibatch in its order, whatever the number of ranks: each rank fills its own rows of a
-/// zeroed array, and the rows are added up over the ranks, which changes no bit of them.
+/// Arrays are of the whole global minibatch in its order, whatever the number of ranks: each rank fills its own rows
+/// of a zeroed array, and the rows are added up over the ranks, which changes no bit of them.
 public final class TraceRecorder {
     private let steps: Int
     private let batch: Int
@@ -20,17 +21,24 @@ public final class TraceRecorder {
     private var whole: [TraceArray] = []
     private var step: Int
 
-    init(file path: String, steps: Int, _ trainer: Trainer, _ configuration: Configuration, _ communicator: any Communicator) throws {
+    init(
+        file path: String, steps: Int, _ trainer: Trainer, _ configuration: Configuration,
+        _ communicator: any Communicator
+    ) throws {
         self.steps = trainer.stepsDone + steps
         self.communicator = communicator
         batch = configuration.training.batch
         packsInBatch = configuration.training.packs
         step = trainer.stepsDone
         guard communicator.rank == 0 else { return }
-        let file = try TraceWriter(path, attributes: [("config", .string(configuration.yaml)), ("program_version", .string(Program.version))])
-        try file.append([trainer.generator, trainer.discriminator].flatMap { player in
-            player.network.store.named(player.network.store.values.values).map { TraceArray("initial/\(player.role.name)/\($0.name)", $0.dimensions, $0.values) }
-        })
+        let file = try TraceWriter(
+            path, attributes: [("config", .string(configuration.yaml)), ("program_version", .string(Program.version))])
+        try file.append(
+            [trainer.generator, trainer.discriminator].flatMap { player in
+                player.network.store.named(player.network.store.values.values).map {
+                    TraceArray("initial/\(player.role.name)/\($0.name)", $0.dimensions, $0.values)
+                }
+            })
         self.file = file
     }
 
@@ -58,14 +66,19 @@ public final class TraceRecorder {
         for (name, part, mask) in network.dropoutMasks {
             let half = part.half == 0 ? "real" : "fake"
             let place = path(inner) + "/dropout/\(name)" + (inner == nil ? "" : "/\(half)")
-            fill(place, [mask.count / part.rows.count], mask, part.firstSample ..< part.firstSample + part.rows.count, of: packsInBatch)
+            fill(
+                place, [mask.count / part.rows.count], mask, part.firstSample ..< part.firstSample + part.rows.count,
+                of: packsInBatch)
         }
     }
 
     func gradient(_ gradient: Floats, of player: Player, inner: Int) {
         guard !isOver, communicator.rank == 0 else { return }
         for array in player.network.store.named(gradient) {
-            whole.append(TraceArray(path(player.role == .discriminator ? inner : nil) + "/gradients/\(array.name)", array.dimensions, array.values))
+            whole.append(
+                TraceArray(
+                    path(player.role == .discriminator ? inner : nil) + "/gradients/\(array.name)", array.dimensions,
+                    array.values))
         }
     }
 
@@ -83,7 +96,9 @@ public final class TraceRecorder {
                 let store = player.network.store
                 let place = "\(group)/after/\(player.role.name)/"
                 return store.named(store.values.values).map { TraceArray(place + $0.name, $0.dimensions, $0.values) }
-                    + store.statisticEntries.map { TraceArray(place + "statistics/\($0.name)", [$0.range.count], store.statistics.values[$0.range]) }
+                    + store.statisticEntries.map {
+                        TraceArray(place + "statistics/\($0.name)", [$0.range.count], store.statistics.values[$0.range])
+                    }
             }
             let rows = shared.map { TraceArray($0.path, $0.dimensions, $0.values.values) }
             try file.append(rows + whole + results)

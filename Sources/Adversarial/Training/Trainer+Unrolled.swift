@@ -1,28 +1,35 @@
 import Kernels
 import Nets
 
-/// The step of an unrolled GAN: Metz et al. 2017 (arXiv:1611.02163), as in the authors' notebook: both players at once, D by its first answer,
-/// G by the minimax cost at D's last one.
+/// The step of an unrolled GAN: Metz et al. 2017 (arXiv:1611.02163), as in the authors' notebook: both players at
+/// once, D by its first answer, G by the minimax cost at D's last one.
 extension Trainer {
     func perform(_ update: Update, unrolled unrolling: Unrolling) throws {
         let real = try nextReal(0)
         enter(.discriminator)
         try timed(.compute) {
-            for group in groups { rows(group, of: unrolling.generated.values).values.copy(from: try generate(update, group).values) }
+            for group in groups {
+                rows(group, of: unrolling.generated.values).values.copy(from: try generate(update, group).values)
+            }
         }
         for answer in 0 ..< unrolling.steps {
             unrolling.keepState(answer)
-            let gradient = try discriminatorGradient(real, unrolling.generated, purpose: answer == 0 ? .recorded : .plain)
+            let gradient = try discriminatorGradient(
+                real, unrolling.generated, purpose: answer == 0 ? .recorded : .plain)
             unrolling.keepGradient(gradient, of: answer)
             let squaredNorm = move(discriminator, by: gradient, number: stepsDone + 1 + answer)
             if answer == 0 {
                 trace?.gradient(gradient, of: discriminator, inner: 0)
-                statistics.record(.discriminator, squaredNorm: squaredNorm, rate: discriminator.rate(number: stepsDone + 1))
+                statistics.record(
+                    .discriminator, squaredNorm: squaredNorm, rate: discriminator.rate(number: stepsDone + 1))
             }
         }
         unrolling.keepState(unrolling.steps)
         unrolling.imageGradient.values.fill(0)
-        unrolling.beginReturn(from: try discriminatorGradient(real, unrolling.generated, purpose: .images(into: unrolling.imageGradient, factor: -1, isGeneratorCost: true)))
+        unrolling.beginReturn(
+            from: try discriminatorGradient(
+                real, unrolling.generated,
+                purpose: .images(into: unrolling.imageGradient, factor: -1, isGeneratorCost: true)))
         for answer in (0 ..< unrolling.steps).reversed() {
             try carryBack(unrolling, answer, real)
         }
@@ -43,11 +50,15 @@ extension Trainer {
         let difference = unrolling.imageDifference
         difference.values.fill(0)
         let number = stepsDone + 1 + answer
-        let distance = try unrolling.carryBack(answer, update: number, rate: discriminator.rate(number: number)) { sign in
-            try discriminatorGradient(real, unrolling.generated, purpose: .images(into: difference, factor: sign, isGeneratorCost: false))
+        let distance = try unrolling.carryBack(answer, update: number, rate: discriminator.rate(number: number)) {
+            sign in
+            try discriminatorGradient(
+                real, unrolling.generated, purpose: .images(into: difference, factor: sign, isGeneratorCost: false))
         }
         guard let distance else { return }
-        for index in 0 ..< difference.count { unrolling.imageGradient.values[index] += difference.values[index] / Float(distance) }
+        for index in 0 ..< difference.count {
+            unrolling.imageGradient.values[index] += difference.values[index] / Float(distance)
+        }
     }
 
     /// What a pass over the minibatch is for.
@@ -56,8 +67,8 @@ extension Trainer {
         case recorded
         /// One of the answers that D does not keep.
         case plain
-        /// Adds factor · the gradient with respect to the generated examples to a buffer, and where it is the generator's cost −L that is
-        /// found, puts that down.
+        /// Adds factor · the gradient with respect to the generated examples to a buffer, and where it is the
+        /// generator's cost −L that is found, puts that down.
         case images(into: FloatBuffer, factor: Float, isGeneratorCost: Bool)
     }
 
@@ -66,7 +77,11 @@ extension Trainer {
         try timed(.compute) {
             for group in groups {
                 let (data, fakes) = (rows(group, of: real), rows(group, of: generated.values))
-                if case .recorded = purpose { try discriminatorPass(real: data, fake: fakes, 0, group) } else { try evaluate(data, fakes, group, purpose) }
+                if case .recorded = purpose {
+                    try discriminatorPass(real: data, fake: fakes, 0, group)
+                } else {
+                    try evaluate(data, fakes, group, purpose)
+                }
             }
         }
         enter(.exchange)
@@ -76,8 +91,9 @@ extension Trainer {
     /// A pass that leaves no trace: the same dropout as in the pass of record.
     private func evaluate(_ real: Batch, _ fake: Batch, _ group: ShardGroup, _ purpose: Evaluation) throws {
         let network = discriminator.network
-        let logits = try network.forward(bothHalves(real: real, fake: fake), parameters: network.store.values.values,
-                                         mode: .training(draws(.dropoutReal, 0, group.packs)), parts: group.bothHalves)
+        let logits = try network.forward(
+            bothHalves(real: real, fake: fake), parameters: network.store.values.values,
+            mode: .training(draws(.dropoutReal, 0, group.packs)), parts: group.bothHalves)
         for (part, shard) in group.shards.enumerated() {
             let costs = discriminatorCosts(logits, part, group).costs
             if case .images(_, _, isGeneratorCost: true) = purpose {
@@ -88,7 +104,8 @@ extension Trainer {
         let gradient = Batch(slopes.values, count: logits.count, shape: .vector(1))
         try discriminator.backward(from: gradient)
         guard case .images(let buffer, let factor, _) = purpose else { return }
-        let examples = try discriminator.backwardFrozen(from: gradient, only: group.fakeParts)[logits.count / 2 ..< logits.count]
+        let examples = try discriminator.backwardFrozen(from: gradient, only: group.fakeParts)[
+            logits.count / 2 ..< logits.count]
         let images = packing.split(examples), target = rows(group, of: buffer.values)
         for index in 0 ..< images.values.count { target.values[index] += factor * images.values[index] }
     }
@@ -97,6 +114,8 @@ extension Trainer {
     private func repeatForward(of group: ShardGroup) throws {
         let draws = draws(.discriminatorNoise, 0, group.rows)
         let noise = latents.fill(count: group.rows.count, draws)
-        _ = try generator.network.forward(noise, parameters: generator.network.store.values.values, mode: .training(draws), parts: group.discriminatorNoise)
+        _ = try generator.network.forward(
+            noise, parameters: generator.network.store.values.values, mode: .training(draws),
+            parts: group.discriminatorNoise)
     }
 }

@@ -5,9 +5,10 @@ import Storage
 
 /// The two players and the step that trains them: Algorithm 1 of Goodfellow et al. 2014, data-parallel over shards.
 ///
-/// Every rank holds both networks whole and runs its own shards of each global minibatch of B examples. The gradient that
-/// updates a player is that of its mean cost over the *global* minibatch: each shard adds the gradient of its sum divided by
-/// B, and the shards' gradients are summed over all ranks. So every rank makes the same update and the replicas stay equal.
+/// Every rank holds both networks whole and runs its own shards of each global minibatch of B examples. The gradient
+/// that updates a player is that of its mean cost over the *global* minibatch: each shard adds the gradient of its
+/// sum divided by B, and the shards' gradients are summed over all ranks. So every rank makes the same update and the
+/// replicas stay equal.
 public final class Trainer {
     public let configuration: Configuration
     public let generator: Player
@@ -40,8 +41,10 @@ public final class Trainer {
     /// Where the generator's gradient goes through steps of the discriminator.
     private let unrolling: Unrolling?
 
-    public init(_ configuration: Configuration, imageShape: Shape, images: MinibatchReader, shards: ShardTable,
-                communicator: any Communicator) throws {
+    public init(
+        _ configuration: Configuration, imageShape: Shape, images: MinibatchReader, shards: ShardTable,
+        communicator: any Communicator
+    ) throws {
         self.configuration = configuration
         self.imageShape = imageShape
         self.images = images
@@ -50,24 +53,35 @@ public final class Trainer {
         let training = configuration.training, capacity = shards.mostRowsOfAShard(batch: training.batch)
         try Self.check(shards, batch: training.batch, packing: training.packing)
         updates = Update.list(training)
-        groups = ShardGroup.all(of: shards, batch: training.batch, packing: training.packing, together: configuration.normalisesMinibatches)
+        groups = ShardGroup.all(
+            of: shards, batch: training.batch, packing: training.packing, together: configuration.normalisesMinibatches)
         let together = groups[0].shards.count
         packing = Packing(size: training.packing, example: imageShape, capacity: 2 * together * capacity)
         let latentShape = Shape.vector(configuration.latent.size)
-        generator = try Player(.generator, configuration.generator, input: latentShape, configuration.generatorOptimiser,
-                               capacity: capacity, shards: together, halves: 1, seed: configuration.seed, table: shards, configuration.exchange, communicator)
-        discriminator = try Player(.discriminator, configuration.discriminator, input: packing.shape, configuration.discriminatorOptimiser,
-                                   capacity: capacity / training.packing, shards: together, halves: 2, seed: configuration.seed, table: shards,
-                                   configuration.exchange, communicator)
+        generator = try Player(
+            .generator, configuration.generator, input: latentShape, configuration.generatorOptimiser,
+            capacity: capacity, shards: together, halves: 1, seed: configuration.seed, table: shards,
+            configuration.exchange, communicator)
+        discriminator = try Player(
+            .discriminator, configuration.discriminator, input: packing.shape, configuration.discriminatorOptimiser,
+            capacity: capacity / training.packing, shards: together, halves: 2, seed: configuration.seed, table: shards,
+            configuration.exchange, communicator)
         let fewest = shards.fewestRowsOfAShard(batch: training.batch)
         try Self.check(generator.network, makes: imageShape, from: fewest, of: training.batch)
-        try Self.check(discriminator.network, makes: .vector(1), from: fewest / training.packing, of: training.batch / training.packing)
+        try Self.check(
+            discriminator.network, makes: .vector(1), from: fewest / training.packing,
+            of: training.batch / training.packing)
         latents = Latents(configuration.latent, capacity: together * capacity)
-        statistics = StepStatistics(training, generator: generator.network, discriminator: discriminator.network, table: shards, communicator)
+        statistics = StepStatistics(
+            training, generator: generator.network, discriminator: discriminator.network, table: shards, communicator)
         bothHalves = FloatBuffer(count: 2 * together * capacity * imageShape.count)
         slopes = FloatBuffer(count: 2 * together * capacity)
-        unrolling = training.unrollingSteps == 0 ? nil
-            : Unrolling(steps: training.unrollingSteps, discriminator, imageValues: shards.rows(batch: training.batch).count * imageShape.count)
+        unrolling =
+            training.unrollingSteps == 0
+            ? nil
+            : Unrolling(
+                steps: training.unrollingSteps, discriminator,
+                imageValues: shards.rows(batch: training.batch).count * imageShape.count)
     }
 
     // MARK: - The step
@@ -75,12 +89,14 @@ public final class Trainer {
     /// One alternation step; every rank calls it together and gets the same report.
     ///
     ///     Algorithm 1 (Goodfellow et al. 2014):
-    ///         k times: a minibatch of real examples x and one of noise z; move D down the gradient of its cost on x and G(z)
-    ///         once:    a minibatch of noise z;                            move G down the gradient of its cost on D(G(z))
+    ///         k times: a minibatch of real examples x and one of noise z;
+    ///                  move D down the gradient of its cost on x and G(z)
+    ///         once:    a minibatch of noise z;
+    ///                  move G down the gradient of its cost on D(G(z))
     ///
-    /// `stopVote`: whether this rank wants to stop, `checkpointVote`: whether it has the outcome of a checkpoint; one such vote is
-    /// enough for all (``StepReport/stopRequested``, ``StepReport/checkpointFinished``). Where a figure of the report is not finite the
-    /// state is not to be kept.
+    /// `stopVote`: whether this rank wants to stop, `checkpointVote`: whether it has the outcome of a checkpoint; one
+    /// such vote is enough for all (``StepReport/stopRequested``, ``StepReport/checkpointFinished``). Where a figure
+    /// of the report is not finite the state is not to be kept.
     public func step(stopVote: Bool = false, checkpointVote: Bool = false) throws -> StepReport {
         clock = PhaseClock()
         statistics.begin()
@@ -88,7 +104,8 @@ public final class Trainer {
             if let unrolling { try perform(update, unrolled: unrolling) } else { try perform(update) }
         }
         let report = try timed(.communication) {
-            try statistics.finish(step: stepsDone + 1, batch: batch, objective, stopVote: stopVote, checkpointVote: checkpointVote)
+            try statistics.finish(
+                step: stepsDone + 1, batch: batch, objective, stopVote: stopVote, checkpointVote: checkpointVote)
         }
         try writeTrace()
         stepsDone += 1
@@ -103,7 +120,9 @@ public final class Trainer {
             try timed(.compute) {
                 let fake = try generate(update, group)
                 var logits: Batch?
-                if let real { logits = try discriminatorPass(real: rows(group, of: real), fake: fake, update.inner, group) }
+                if let real {
+                    logits = try discriminatorPass(real: rows(group, of: real), fake: fake, update.inner, group)
+                }
                 if update.moves(.generator) { try generatorPass(fake, judged: logits, group) }
             }
         }
@@ -119,13 +138,16 @@ public final class Trainer {
         let number = stepsDone * k + inner
         enter(.data)
         let real = try timed(.data) { try images.minibatch(number) }
-        trace?.real(inner, real, range: shards.rows(batch: batch), indices: images.indices(minibatch: number), shape: imageShape)
+        trace?.real(
+            inner, real, range: shards.rows(batch: batch), indices: images.indices(minibatch: number), shape: imageShape
+        )
         return real
     }
 
     func rows(_ group: ShardGroup, of real: Floats) -> Batch {
         let first = (group.rows.lowerBound - shards.rows(batch: batch).lowerBound) * imageShape.count
-        return Batch(real[first ..< first + group.rows.count * imageShape.count], count: group.rows.count, shape: imageShape)
+        return Batch(
+            real[first ..< first + group.rows.count * imageShape.count], count: group.rows.count, shape: imageShape)
     }
 
     /// G(z) for the rows of a group, with fresh noise.
@@ -134,7 +156,9 @@ public final class Trainer {
         let draws = draws(isDiscriminators ? .discriminatorNoise : .generatorNoise, update.inner, group.rows)
         let noise = latents.fill(count: group.rows.count, draws)
         trace?.noise(noise, inner: inner, rows: group.rows)
-        return try statistics.forward(generator: noise, inner: inner, draws, isDiscriminators ? group.discriminatorNoise : group.generatorNoise, group)
+        return try statistics.forward(
+            generator: noise, inner: inner, draws, isDiscriminators ? group.discriminatorNoise : group.generatorNoise,
+            group)
     }
 
     func draws(_ purpose: Purpose, _ inner: Int, _ rows: Range<Int>) -> Draws {
@@ -148,11 +172,13 @@ public final class Trainer {
         return Batch(bothHalves.values, count: 2 * half.count, shape: packing.shape)
     }
 
-    /// Adds the gradient of the discriminator's cost on a group's real and generated examples; returns the logits of both.
+    /// Adds the gradient of the discriminator's cost on a group's real and generated examples; returns the logits of
+    /// both.
     @discardableResult
     func discriminatorPass(real: Batch, fake: Batch, _ inner: Int, _ group: ShardGroup) throws -> Batch {
         let packs = bothHalves(real: real, fake: fake)
-        let logits = try statistics.forward(discriminator: packs, inner: inner, draws(.dropoutReal, inner, group.packs), group.bothHalves, group)
+        let logits = try statistics.forward(
+            discriminator: packs, inner: inner, draws(.dropoutReal, inner, group.packs), group.bothHalves, group)
         trace?.masks(of: discriminator.network, inner: inner)
         for (part, shard) in group.shards.enumerated() {
             let (costs, real, fake) = discriminatorCosts(logits, part, group)
@@ -167,10 +193,13 @@ public final class Trainer {
     }
 
     /// D's costs on both halves of a shard of the group, whose slopes it writes, with the logits of these halves.
-    func discriminatorCosts(_ logits: Batch, _ part: Int, _ group: ShardGroup) -> (costs: (real: Double, fake: Double), real: Floats, fake: Floats) {
+    func discriminatorCosts(
+        _ logits: Batch, _ part: Int, _ group: ShardGroup
+    ) -> (costs: (real: Double, fake: Double), real: Floats, fake: Floats) {
         let real = group.bothHalves[part].rows, fake = group.bothHalves[group.shards.count + part].rows
-        let costs = objective.discriminator(real: logits.values[real], fake: logits.values[fake], of: configuration.training.packs,
-                                            into: (slopes.values[real], slopes.values[fake]))
+        let costs = objective.discriminator(
+            real: logits.values[real], fake: logits.values[fake], of: configuration.training.packs,
+            into: (slopes.values[real], slopes.values[fake]))
         return (costs, logits.values[real], logits.values[fake])
     }
 
@@ -178,17 +207,23 @@ public final class Trainer {
     ///
     /// `judged`: the logits of both halves, where the discriminator's pass has just found them.
     private func generatorPass(_ fake: Batch, judged: Batch?, _ group: ShardGroup) throws {
-        let logits = try judged ?? statistics.forward(discriminator: packing.join(fake), inner: nil, draws(.dropoutGenerator, 0, group.packs),
-                                                      group.generatedHalf, group)
+        let logits =
+            try judged
+            ?? statistics.forward(
+                discriminator: packing.join(fake), inner: nil, draws(.dropoutGenerator, 0, group.packs),
+                group.generatedHalf, group)
         if judged == nil { trace?.masks(of: discriminator.network, inner: nil) }
         let parts = judged == nil ? group.generatedHalf[...] : group.bothHalves[group.fakeParts]
         for (part, shard) in zip(parts, group.shards) {
-            let cost = objective.generator(fake: logits.values[part.rows], of: configuration.training.packs, into: slopes.values[part.rows])
+            let cost = objective.generator(
+                fake: logits.values[part.rows], of: configuration.training.packs, into: slopes.values[part.rows])
             statistics.add(cost: cost, .generator, shard: shard)
         }
-        let examples = try discriminator.backwardFrozen(from: Batch(slopes.values, count: logits.count, shape: .vector(1)),
-                                                        only: judged == nil ? nil : group.fakeParts)
-        try generator.backward(from: packing.split(examples[parts.first!.rows.lowerBound ..< parts.last!.rows.upperBound]))
+        let examples = try discriminator.backwardFrozen(
+            from: Batch(slopes.values, count: logits.count, shape: .vector(1)),
+            only: judged == nil ? nil : group.fakeParts)
+        try generator.backward(
+            from: packing.split(examples[parts.first!.rows.lowerBound ..< parts.last!.rows.upperBound]))
     }
 
     /// Sums the shards' gradients over all ranks and moves the player's parameters by them.
@@ -210,8 +245,12 @@ public final class Trainer {
     private func writeTrace() throws {
         guard let trace else { return }
         for inner in 0 ..< k {
-            trace.losses(inner: inner, ["loss_real": statistics.cost(.discriminator(inner: inner, .real)),
-                                        "loss_fake": statistics.cost(.discriminator(inner: inner, .fake))])
+            trace.losses(
+                inner: inner,
+                [
+                    "loss_real": statistics.cost(.discriminator(inner: inner, .real)),
+                    "loss_fake": statistics.cost(.discriminator(inner: inner, .fake)),
+                ])
         }
         trace.losses(inner: nil, ["loss": statistics.cost(.generator)])
         try trace.finishStep([generator, discriminator])
@@ -228,9 +267,13 @@ public final class Trainer {
 
     /// A pack that lay in two shards would belong to two ranks.
     private static func check(_ shards: ShardTable, batch: Int, packing: Int) throws(Failure) {
-        guard !(0 ..< shards.shards).contains(where: { shards.rows(of: $0, batch: batch).lowerBound % packing != 0 }) else {
-            throw .configuration("training.packing", "packs of \(packing) do not fit into \(shards.shards) shards of a batch of \(batch)",
-                                 remedy: "Use a training.batch that is a multiple of \(packing * shards.shards), or other exchange.shards.")
+        guard !(0 ..< shards.shards).contains(where: { shards.rows(of: $0, batch: batch).lowerBound % packing != 0 })
+        else {
+            throw .configuration(
+                "training.packing",
+                "packs of \(packing) do not fit into \(shards.shards) shards of a batch of \(batch)",
+                remedy:
+                    "Use a training.batch that is a multiple of \(packing * shards.shards), or other exchange.shards.")
         }
     }
 
@@ -238,12 +281,24 @@ public final class Trainer {
     private static func check(_ network: Network, makes shape: Shape, from fewest: Int, of batch: Int) throws(Failure) {
         guard network.outputShape == shape else {
             let wanted = shape == .vector(1) ? "one logit, [1]" : "an example of the dataset, \(shape)"
-            throw Failure(.badConfiguration, "configuration: \(network.name): its last layer makes \(network.outputShape) where it has to make \(wanted)",
-                          remedy: "Change the network's last layers, or the data (data.fit: pad or resize for images of another size).")
+            throw Failure(
+                .badConfiguration,
+                "configuration: \(network.name): its last layer makes \(network.outputShape) where it has to make "
+                    + "\(wanted)",
+                remedy:
+                    "Change the network's last layers, or the data (data.fit: pad or resize for images of another "
+                    + "size)."
+            )
         }
         if let layer = network.layerWithoutVariance(fewest: fewest, batch: batch) {
-            throw .configuration("training.batch", "with \(fewest) of \(batch) examples in a shard, layer \(layer) (batch_normalisation) of the \(network.name) has a single value a channel, which has no variance",
-                                 remedy: "Use a larger batch or fewer shards, or take the statistics over the minibatch (batch_normalisation: {statistics: minibatch}).")
+            throw .configuration(
+                "training.batch",
+                "with \(fewest) of \(batch) examples in a shard, layer \(layer) (batch_normalisation) of the "
+                    + "\(network.name) has a single value a channel, which has no variance",
+                remedy:
+                    "Use a larger batch or fewer shards, or take the statistics over the minibatch "
+                    + "(batch_normalisation: {statistics: minibatch})."
+            )
         }
     }
 }

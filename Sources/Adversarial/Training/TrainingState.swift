@@ -20,7 +20,9 @@ public struct Checkpoint {
         if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue {
             let folder = CheckpointFolder(RunFolder(path).checkpoints, keep: 1)
             guard let (file, contents) = try folder.newestValid(warn: warn) else {
-                throw Failure(.missingInput, "\(path): the folder has no checkpoints", remedy: "Name a checkpoint file or the folder of a run.")
+                throw Failure(
+                    .missingInput, "\(path): the folder has no checkpoints",
+                    remedy: "Name a checkpoint file or the folder of a run.")
             }
             return Checkpoint(path: file, contents: contents)
         }
@@ -36,17 +38,21 @@ public struct Checkpoint {
     /// Copies the stored array `name` into `values`.
     func copy(_ name: String, to values: Floats) throws(Failure) {
         guard let array = contents.array(name) else { throw broken("it has no array '\(name)'") }
-        guard array.count == values.count else { throw broken("'\(name)' has \(array.count) values, not \(values.count)") }
+        guard array.count == values.count else {
+            throw broken("'\(name)' has \(array.count) values, not \(values.count)")
+        }
         array.copy(to: values)
     }
 
     func broken(_ what: String) -> Failure {
-        Failure(.badData, "\(path): \(what)", remedy: "Use a checkpoint that this program wrote, or an older one of the run.")
+        Failure(
+            .badData, "\(path): \(what)",
+            remedy: "Use a checkpoint that this program wrote, or an older one of the run.")
     }
 }
 
-/// All that a run is between two steps: both networks, the moments of both optimisers, and the number of steps made. Nothing
-/// else is state: random numbers and the order of the data are functions of the seed and the step.
+/// All that a run is between two steps: both networks, the moments of both optimisers, and the number of steps made.
+/// Nothing else is state: random numbers and the order of the data are functions of the seed and the step.
 extension Trainer {
     private var players: [Player] { [generator, discriminator] }
 
@@ -55,10 +61,22 @@ extension Trainer {
         players.flatMap { player in
             let store = player.network.store
             let name = player.role.name
-            let parameters = store.entries.map { ("\(name)/\($0.name)", $0.specification.dimensions, $0.specification.layout, store.values.values[$0.range]) }
-            let statistics = store.statisticEntries.map { ("\(name)/statistics/\($0.name)", [$0.range.count], "C", store.statistics.values[$0.range]) }
+            let parameters = store.entries.map {
+                (
+                    "\(name)/\($0.name)", $0.specification.dimensions, $0.specification.layout,
+                    store.values.values[$0.range]
+                )
+            }
+            let statistics = store.statisticEntries.map {
+                ("\(name)/statistics/\($0.name)", [$0.range.count], "C", store.statistics.values[$0.range])
+            }
             let moments = player.optimiser.moments.flatMap { moment in
-                store.entries.map { ("optimizer/\(name)/\(moment.name)/\($0.name)", $0.specification.dimensions, $0.specification.layout, moment.values.values[$0.range]) }
+                store.entries.map {
+                    (
+                        "optimizer/\(name)/\(moment.name)/\($0.name)", $0.specification.dimensions,
+                        $0.specification.layout, moment.values.values[$0.range]
+                    )
+                }
             }
             return parameters + statistics + moments
         }
@@ -69,37 +87,53 @@ extension Trainer {
         let minibatches = minibatchesDone
         return CheckpointContents(
             attributes: [
-                ("step", .integer(stepsDone)), ("epoch", .double(data.epochs(minibatches: minibatches, batch: configuration.training.batch))),
-                ("samples_seen", .integer(minibatches * configuration.training.batch)), ("seed", .integer(Int(configuration.seed))),
-                ("shards", .integer(shards.shards)), ("ranks", .integer(ranks)), ("config", .string(configuration.yaml)),
+                ("step", .integer(stepsDone)),
+                ("epoch", .double(data.epochs(minibatches: minibatches, batch: configuration.training.batch))),
+                ("samples_seen", .integer(minibatches * configuration.training.batch)),
+                ("seed", .integer(Int(configuration.seed))),
+                ("shards", .integer(shards.shards)), ("ranks", .integer(ranks)),
+                ("config", .string(configuration.yaml)),
                 ("dataset", .string(data.fingerprint)), ("program_version", .string(Program.version)),
                 ("created", .string(Date().formatted(.iso8601))),
             ] + NumericEnvironment().parts.map { ($0.name, .string($0.value)) },
-            arrays: arrays.map { CheckpointArray(path: $0.name, dimensions: $0.dimensions, layout: $0.layout, values: $0.values) })
+            arrays: arrays.map {
+                CheckpointArray(path: $0.name, dimensions: $0.dimensions, layout: $0.layout, values: $0.values)
+            })
     }
 
     /// Takes the state of `checkpoint`; throws 65 where the dataset or an array is not that of this run.
     func restore(_ checkpoint: Checkpoint, _ data: TrainingData) throws(Failure) {
         if let stored = checkpoint.contents.string("dataset"), stored != data.fingerprint {
-            throw Failure(.badData, "\(data.name) is not the dataset that \(checkpoint.path) was trained on (\(stored), not \(data.fingerprint))",
-                          remedy: "Give the original file with --data, or start a new run with another --run.")
+            throw Failure(
+                .badData,
+                "\(data.name) is not the dataset that \(checkpoint.path) was trained on (\(stored), not "
+                    + "\(data.fingerprint))",
+                remedy: "Give the original file with --data, or start a new run with another --run.")
         }
         for array in arrays { try checkpoint.copy(array.name, to: array.values) }
         stepsDone = checkpoint.contents.step
     }
 
-    /// Takes the parameters and running statistics of a safetensors file; those that it does not have stay as they are. Returns what was taken.
+    /// Takes the parameters and running statistics of a safetensors file; those that it does not have stay as they
+    /// are. Returns what was taken.
     ///
-    /// Throws 65 for an array that neither network has, or that has another shape, and 66 where the file cannot be read.
+    /// Throws 65 for an array that neither network has, or that has another shape, and 66 where the file cannot be
+    /// read.
     func start(from file: String) throws -> String {
-        let known = Dictionary(uniqueKeysWithValues: arrays.filter { !$0.name.hasPrefix("optimizer/") }.map { ($0.name, $0) })
+        let known = Dictionary(
+            uniqueKeysWithValues: arrays.filter { !$0.name.hasPrefix("optimizer/") }.map { ($0.name, $0) })
         let given = try SafeTensors.read(file)
         for array in given {
             guard let own = known[array.path] else {
-                throw Failure(.badData, "\(file): neither network has an array '\(array.path)'", remedy: "Its names are those of a checkpoint, such as \(known.keys.sorted().first ?? "").")
+                throw Failure(
+                    .badData, "\(file): neither network has an array '\(array.path)'",
+                    remedy: "Its names are those of a checkpoint, such as \(known.keys.sorted().first ?? "").")
             }
             guard own.dimensions == array.dimensions else {
-                throw Failure(.badData, "\(file): '\(array.path)' has the shape \(array.dimensions), here it has \(own.dimensions)", remedy: "Change the networks of the configuration, or the file.")
+                throw Failure(
+                    .badData,
+                    "\(file): '\(array.path)' has the shape \(array.dimensions), here it has \(own.dimensions)",
+                    remedy: "Change the networks of the configuration, or the file.")
             }
             array.copy(to: own.values)
         }
@@ -110,7 +144,9 @@ extension Trainer {
     func share(from root: Int) throws {
         stepsDone = try communicator.broadcast(stepsDone, from: root)
         for player in players {
-            for buffer in [player.network.store.values, player.network.store.statistics] + player.optimiser.moments.map(\.values) {
+            for buffer in [player.network.store.values, player.network.store.statistics]
+                + player.optimiser.moments.map(\.values)
+            {
                 try communicator.broadcast(UnsafeMutableRawBufferPointer(buffer.values.bytes), from: root)
             }
         }
@@ -121,7 +157,8 @@ extension Trainer {
         arrays.reduce(UInt64(stepsDone)) { Collectives.fingerprint(of: $1.values, seed: $0) }
     }
 
-    /// Throws on every rank the same ``Disagreement`` where a rank's state is not that of the others: it names the rank. Collective.
+    /// Throws on every rank the same ``Disagreement`` where a rank's state is not that of the others: it names the
+    /// rank. Collective.
     func requireEqualReplicas() throws {
         watchdog?.enter(.exchange, step: stepsDone)
         try communicator.requireEqual(fingerprint, "the training states at step \(stepsDone)")
@@ -130,15 +167,21 @@ extension Trainer {
     /// Minibatches of real examples used so far.
     public var minibatchesDone: Int { stepsDone * configuration.training.discriminatorSteps }
 
-    /// Fills biases that start from the data's marginals: the inverse of the output's activation at the mean of each value
-    /// (the authors' released code: `init_bias_target_marginals`).
+    /// Fills biases that start from the data's marginals: the inverse of the output's activation at the mean of each
+    /// value (the authors' released code: `init_bias_target_marginals`).
     func fillMarginals(_ data: TrainingData) throws {
         guard let number = configuration.generator.lastIndex(where: \.biasFromMarginals),
-              let bias = generator.network.store.entries.first(where: { $0.layer == number && $0.specification.initialiser == .marginals }) else { return }
+            let bias = generator.network.store.entries.first(where: {
+                $0.layer == number && $0.specification.initialiser == .marginals
+            })
+        else { return }
         let means = try data.means()
         guard means.count == bias.range.count else {
-            throw Failure(.badConfiguration, "configuration: generator: layer \(number) has \(bias.range.count) biases from the data's marginals, but an example has \(means.count) values",
-                          remedy: "Use marginals only in the layer that makes the output.")
+            throw Failure(
+                .badConfiguration,
+                "configuration: generator: layer \(number) has \(bias.range.count) biases from the data's marginals, "
+                    + "but an example has \(means.count) values",
+                remedy: "Use marginals only in the layer that makes the output.")
         }
         let values = generator.network.store.values.values[bias.range]
         for index in 0 ..< means.count { values[index] = generator.network.layers.inverseOfOutput(means[index]) }

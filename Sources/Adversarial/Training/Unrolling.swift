@@ -1,18 +1,20 @@
 import Kernels
 import Nets
 
-/// The answers that the discriminator would give to the generator, and the way back through them: Metz et al. 2017 (arXiv:1611.02163),
-/// eqs. 4–7, with Adam's moments as part of what is unrolled, as in the authors' notebook.
+/// The answers that the discriminator would give to the generator, and the way back through them: Metz et al. 2017
+/// (arXiv:1611.02163), eqs. 4–7, with Adam's moments as part of what is unrolled, as in the authors' notebook.
 ///
-/// D makes K steps θ₀ → θ₁ → … → θ_K on one minibatch; the generator's cost is taken at θ_K, and its gradient is carried back through
-/// every step. With s = r m′ / d, d = c √v′ + ε, the step of Adam (``OptimiserKernels/adam``) is θ′ = θ − s, and of an adjoint x̄ = ∂cost/∂x:
+/// D makes K steps θ₀ → θ₁ → … → θ_K on one minibatch; the generator's cost is taken at θ_K, and its gradient is
+/// carried back through every step. With s = r m′ / d, d = c √v′ + ε, the step of Adam (``OptimiserKernels/adam``) is
+/// θ′ = θ − s, and of an adjoint x̄ = ∂cost/∂x:
 ///
 ///     m̄′ += −r / d · θ̄′          v̄′ += r m′ c / (2 d² √v′) · θ̄′
 ///     ḡ = (1 − β₁) m̄′ + 2 (1 − β₂) g v̄′,   m̄ = β₁ m̄′,   v̄ = β₂ v̄′
 ///     θ̄ = θ̄′ + H ḡ,              x̄ += (∂g/∂x)ᵀ ḡ
 ///
-/// H ḡ and (∂g/∂x)ᵀ ḡ, the derivatives of the gradients of D's cost with respect to its parameters and to the images, along ḡ, are central
-/// differences of these gradients: (∇L(θ + hḡ) − ∇L(θ − hḡ)) / 2h. Any layers will do, at two more passes an answer.
+/// H ḡ and (∂g/∂x)ᵀ ḡ, the derivatives of the gradients of D's cost with respect to its parameters and to the images,
+/// along ḡ, are central differences of these gradients: (∇L(θ + hḡ) − ∇L(θ − hḡ)) / 2h. Any layers will do, at two
+/// more passes an answer.
 final class Unrolling {
     /// K.
     let steps: Int
@@ -20,7 +22,8 @@ final class Unrolling {
     private let states: [OptimiserState]
     /// The gradient that led from each state to the next.
     private let gradients: [FloatBuffer]
-    /// This rank's generated examples, the gradient of the generator's cost with respect to them, and a difference of such gradients.
+    /// This rank's generated examples, the gradient of the generator's cost with respect to them, and a difference of
+    /// such gradients.
     let generated, imageGradient, imageDifference: FloatBuffer
     private let player: Player
     private let constants: (beta1: Double, beta2: Double, epsilon: Double)
@@ -31,24 +34,32 @@ final class Unrolling {
     private struct OptimiserState {
         let values, first, second: FloatBuffer
 
-        init(count: Int) { (values, first, second) = (FloatBuffer(count: count), FloatBuffer(count: count), FloatBuffer(count: count)) }
+        init(count: Int) {
+            (values, first, second) = (FloatBuffer(count: count), FloatBuffer(count: count), FloatBuffer(count: count))
+        }
     }
 
-    /// The displacement of a central difference, as a part of the parameters' norm: its error is of the order of the square of this, and
-    /// that of rounding of the order of float32's 6 · 10⁻⁸ divided by it.
+    /// The displacement of a central difference, as a part of the parameters' norm: its error is of the order of the
+    /// square of this, and that of rounding of the order of float32's 6 · 10⁻⁸ divided by it.
     private static let displacement = 3e-3
 
     /// `player` must learn by Adam; `imageValues` are the values of all examples of this rank's part of a minibatch.
     init(steps: Int, _ player: Player, imageValues: Int) {
-        guard case .adam(let beta1, let beta2, let epsilon) = player.optimiser.rule else { preconditionFailure("unrolling of \(player.optimiser.rule)") }
+        guard case .adam(let beta1, let beta2, let epsilon) = player.optimiser.rule else {
+            preconditionFailure("unrolling of \(player.optimiser.rule)")
+        }
         self.steps = steps
         self.player = player
         constants = (beta1, beta2, epsilon)
-        (generated, imageGradient, imageDifference) = (FloatBuffer(count: imageValues), FloatBuffer(count: imageValues), FloatBuffer(count: imageValues))
+        (generated, imageGradient, imageDifference) = (
+            FloatBuffer(count: imageValues), FloatBuffer(count: imageValues), FloatBuffer(count: imageValues)
+        )
         let count = player.network.store.count
         states = (0 ... steps).map { _ in OptimiserState(count: count) }
         gradients = (0 ..< steps).map { _ in FloatBuffer(count: count) }
-        (valueAdjoint, firstAdjoint, secondAdjoint) = (FloatBuffer(count: count), FloatBuffer(count: count), FloatBuffer(count: count))
+        (valueAdjoint, firstAdjoint, secondAdjoint) = (
+            FloatBuffer(count: count), FloatBuffer(count: count), FloatBuffer(count: count)
+        )
         (direction, upper) = (FloatBuffer(count: count), FloatBuffer(count: count))
     }
 
@@ -80,9 +91,11 @@ final class Unrolling {
 
     /// Carries the adjoints back over answer `number`, which was D's update `update`.
     ///
-    /// `evaluate(sign)` is called with D displaced to θ + hḡ and then to θ − hḡ, returns ∇L there, and adds sign · its image gradients, which
-    /// are to be divided by 2h: the returned value, nil where ḡ is zero.
-    func carryBack(_ number: Int, update: Int, rate: Double, evaluate: (_ sign: Float) throws -> Floats) throws -> Double? {
+    /// `evaluate(sign)` is called with D displaced to θ + hḡ and then to θ − hḡ, returns ∇L there, and adds sign ·
+    /// its image gradients, which are to be divided by 2h: the returned value, nil where ḡ is zero.
+    func carryBack(
+        _ number: Int, update: Int, rate: Double, evaluate: (_ sign: Float) throws -> Floats
+    ) throws -> Double? {
         findDirection(number, update: update, rate: rate)
         let origin = states[number].values.values
         let length = Reductions.squaredNorm(of: direction.values).squareRoot()
@@ -105,7 +118,9 @@ final class Unrolling {
     /// ḡ, with the moments' adjoints carried back.
     private func findDirection(_ number: Int, update: Int, rate: Double) {
         let (beta1, beta2, epsilon) = constants
-        let (first, second, gradient) = (states[number + 1].first.values, states[number + 1].second.values, gradients[number].values)
+        let (first, second, gradient) = (
+            states[number + 1].first.values, states[number + 1].second.values, gradients[number].values
+        )
         let scale = rate / (1 - power(beta1, update)), correction = 1 / (1 - power(beta2, update)).squareRoot()
         for index in 0 ..< gradient.count {
             let root = Double(second[index]).squareRoot(), divisor = root * correction + epsilon
@@ -114,11 +129,14 @@ final class Unrolling {
             // A parameter that never had a gradient does not move, whatever its moments.
             let slope = root > 0 ? scale * Double(first[index]) * correction / (2 * divisor * divisor * root) : 0
             let ofSecond = Double(secondAdjoint.values[index]) + slope * value
-            direction.values[index] = root > 0 ? Float((1 - beta1) * ofFirst + 2 * (1 - beta2) * Double(gradient[index]) * ofSecond) : 0
+            direction.values[index] =
+                root > 0 ? Float((1 - beta1) * ofFirst + 2 * (1 - beta2) * Double(gradient[index]) * ofSecond) : 0
             firstAdjoint.values[index] = Float(beta1 * ofFirst)
             secondAdjoint.values[index] = Float(beta2 * ofSecond)
         }
     }
 
-    private func power(_ base: Double, _ exponent: Int) -> Double { (0 ..< exponent.bitWidth).reversed().reduce(1) { exponent >> $1 & 1 == 1 ? $0 * $0 * base : $0 * $0 } }
+    private func power(_ base: Double, _ exponent: Int) -> Double {
+        (0 ..< exponent.bitWidth).reversed().reduce(1) { exponent >> $1 & 1 == 1 ? $0 * $0 * base : $0 * $0 }
+    }
 }

@@ -1,8 +1,9 @@
 #pragma once
 #include <stddef.h>
 
-// Pictures in memory, decoded by the library of their format into bytes as their samples are: no gamma, no colour management. libpng and
-// libjpeg report errors by a jump that must not cross Swift: each function here jumps within itself only.
+// Pictures in memory, decoded by the library of their format into bytes as their samples are: no gamma, no colour
+// management. libpng and libjpeg report errors by a jump that must not cross Swift: each function here jumps within
+// itself only.
 
 enum picture_alpha { PICTURE_OPAQUE, PICTURE_STRAIGHT, PICTURE_PREMULTIPLIED };
 
@@ -21,13 +22,17 @@ struct picture {
 // Room for a sentence of a library.
 #define PICTURE_TEXT 1024
 
-// Each describes the picture in `bytes`, and reads its pixels where `pixels` is not NULL: width × height × components bytes, as a call
-// without them found. Return 0, and the reason in `text`, where the file is damaged or cut, or of a kind that cannot be read. What a
-// library only warns of is no damage.
-int picture_read_png(const unsigned char *bytes, size_t count, struct picture *picture, unsigned char *pixels, char *text);
-int picture_read_jpeg(const unsigned char *bytes, size_t count, struct picture *picture, unsigned char *pixels, char *text);
-int picture_read_webp(const unsigned char *bytes, size_t count, struct picture *picture, unsigned char *pixels, char *text);
-int picture_read_tiff(const unsigned char *bytes, size_t count, struct picture *picture, unsigned char *pixels, char *text);
+// Each describes the picture in `bytes`, and reads its pixels where `pixels` is not NULL: width × height × components
+// bytes, as a call without them found. Return 0, and the reason in `text`, where the file is damaged or cut, or of a
+// kind that cannot be read. What a library only warns of is no damage.
+int picture_read_png(const unsigned char *bytes, size_t count, struct picture *picture, unsigned char *pixels,
+                     char *text);
+int picture_read_jpeg(const unsigned char *bytes, size_t count, struct picture *picture, unsigned char *pixels,
+                      char *text);
+int picture_read_webp(const unsigned char *bytes, size_t count, struct picture *picture, unsigned char *pixels,
+                      char *text);
+int picture_read_tiff(const unsigned char *bytes, size_t count, struct picture *picture, unsigned char *pixels,
+                      char *text);
 
 // The orientation that EXIF data give, 1 where they are damaged or give none.
 int picture_exif_orientation(const unsigned char *bytes, size_t count);

@@ -5,11 +5,11 @@ import Kernels
 import Nets
 import Storage
 
-/// A small convolutional classifier of images. Its last hidden layer gives the features by which samples are compared: distances
-/// in them follow what the classes are told apart by, where distances of pixels do not.
+/// A small convolutional classifier of images. Its last hidden layer gives the features by which samples are
+/// compared: distances in them follow what the classes are told apart by, where distances of pixels do not.
 ///
-/// No network of another's making is downloaded, so its scores compare with those of the same classifier file alone, and bear names of
-/// their own: they are not the Inception Score or FID.
+/// No network of another's making is downloaded, so its scores compare with those of the same classifier file alone,
+/// and bear names of their own: they are not the Inception Score or FID.
 public final class Classifier {
     /// Values of the last hidden layer.
     public static let features = 128
@@ -24,33 +24,44 @@ public final class Classifier {
 
     /// Image → features, all layers but the last.
     static var bodyLayers: [any Layer] {
-        [Convolution2D(channels: 64, kernel: 4, stride: 2, weights: .he), ReLU(),
-         Convolution2D(channels: 96, kernel: 4, stride: 2, weights: .he), ReLU(),
-         Flatten(), Dropout(keepProbability: 0.6), Dense(units: features, weights: .he), ReLU()]
+        [
+            Convolution2D(channels: 64, kernel: 4, stride: 2, weights: .he), ReLU(),
+            Convolution2D(channels: 96, kernel: 4, stride: 2, weights: .he), ReLU(),
+            Flatten(), Dropout(keepProbability: 0.6), Dense(units: features, weights: .he), ReLU(),
+        ]
     }
 
     /// Features → logits. For training they follow the others in one network.
-    static func headLayers(classes: Int) -> [any Layer] { [Dropout(keepProbability: 0.5), Dense(units: classes, weights: .glorot)] }
+    static func headLayers(classes: Int) -> [any Layer] {
+        [Dropout(keepProbability: 0.5), Dense(units: classes, weights: .glorot)]
+    }
 
     static func trainingNetwork(_ shape: Shape, classes: Int, capacity: Int) throws(Failure) -> Network {
         do {
-            return try Network(bodyLayers + headLayers(classes: classes), input: shape, capacity: capacity, name: "classifier")
+            return try Network(
+                bodyLayers + headLayers(classes: classes), input: shape, capacity: capacity, name: "classifier")
         } catch {
-            throw Failure(.badConfiguration, "images of \(shape) cannot be classified: \(error)", remedy: "Use larger images.")
+            throw Failure(
+                .badConfiguration, "images of \(shape) cannot be classified: \(error)", remedy: "Use larger images.")
         }
     }
 
     // MARK: - The file
 
     /// What a trained network is stored as: a file with a checkpoint's form and care.
-    static func contents(_ network: Network, classes: Int, step: Int, attributes: [(name: String, value: AttributeValue)]) -> CheckpointContents {
+    static func contents(
+        _ network: Network, classes: Int, step: Int, attributes: [(name: String, value: AttributeValue)]
+    ) -> CheckpointContents {
         CheckpointContents(
-            attributes: [("step", .integer(step)), ("kind", .string("classifier")), ("classes", .integer(classes)),
-                         ("shape", .doubles(network.inputShape.dimensions.map(Double.init))),
-                         ("program_version", .string(Program.version)), ("created", .string(Date().formatted(.iso8601)))] + attributes,
+            attributes: [
+                ("step", .integer(step)), ("kind", .string("classifier")), ("classes", .integer(classes)),
+                ("shape", .doubles(network.inputShape.dimensions.map(Double.init))),
+                ("program_version", .string(Program.version)), ("created", .string(Date().formatted(.iso8601))),
+            ] + attributes,
             arrays: network.store.entries.map { entry in
-                CheckpointArray(path: "classifier/\(entry.name)", dimensions: entry.specification.dimensions,
-                                layout: entry.specification.layout, values: network.store.values.values[entry.range])
+                CheckpointArray(
+                    path: "classifier/\(entry.name)", dimensions: entry.specification.dimensions,
+                    layout: entry.specification.layout, values: network.store.values.values[entry.range])
             })
     }
 
@@ -61,19 +72,28 @@ public final class Classifier {
 
     init(_ file: Checkpoint) throws {
         let contents = file.contents
-        guard contents.string("kind") == "classifier", let classes = contents.integer("classes"), (2 ... 1000).contains(classes),
-              case .doubles(let sizes)? = contents.attribute("shape"), sizes.count == 3, sizes.allSatisfy({ $0 >= 1 && $0 < 1e5 }) else {
-            throw Failure(.badData, "\(file.path) is not a classifier", remedy: "Make one with gan-dist classifier train --data FILE.h5 --out \(file.path).")
+        guard contents.string("kind") == "classifier", let classes = contents.integer("classes"),
+            (2 ... 1000).contains(classes),
+            case .doubles(let sizes)? = contents.attribute("shape"), sizes.count == 3,
+            sizes.allSatisfy({ $0 >= 1 && $0 < 1e5 })
+        else {
+            throw Failure(
+                .badData, "\(file.path) is not a classifier",
+                remedy: "Make one with gan-dist classifier train --data FILE.h5 --out \(file.path).")
         }
         (self.classes, name) = (classes, file.path)
         shape = .image(height: Int(sizes[0]), width: Int(sizes[1]), channels: Int(sizes[2]))
         if case .double(let value)? = contents.attribute("accuracy") { accuracy = value } else { accuracy = nil }
-        let whole = try file.network(Self.bodyLayers + Self.headLayers(classes: classes), input: shape, capacity: 1, name: "classifier")
+        let whole = try file.network(
+            Self.bodyLayers + Self.headLayers(classes: classes), input: shape, capacity: 1, name: "classifier")
         body = try Network(Self.bodyLayers, input: shape, capacity: 256, name: "classifier")
-        head = try Network(Self.headLayers(classes: classes), input: body.outputShape, capacity: 256, name: "classifier")
+        head = try Network(
+            Self.headLayers(classes: classes), input: body.outputShape, capacity: 256, name: "classifier")
         // The same arrays in the same order, but each part lays out its own memory.
         let places = [body, head].flatMap { part in part.store.entries.map { part.store.values.values[$0.range] } }
-        for (place, entry) in zip(places, whole.store.entries) { place.copy(from: whole.store.values.values[entry.range]) }
+        for (place, entry) in zip(places, whole.store.entries) {
+            place.copy(from: whole.store.values.values[entry.range])
+        }
     }
 
     // MARK: - Its answers
@@ -108,7 +128,9 @@ public final class Classifier {
         precondition(examples.shape == shape, "examples of \(examples.shape) for a classifier of \(shape)")
         let width = Self.features + classes
         let rows = try context.map(examples.count, block: 256, width: width, title) { rows in
-            let features = try body.forward(Batch(examples[rows], count: rows.count, shape: shape), parameters: body.store.values.values, mode: .sampling)
+            let features = try body.forward(
+                Batch(examples[rows], count: rows.count, shape: shape), parameters: body.store.values.values,
+                mode: .sampling)
             let logits = try head.forward(features, parameters: head.store.values.values, mode: .sampling)
             return (0 ..< rows.count).flatMap { row -> [Float] in
                 let mine = features.values[row * Self.features ..< (row + 1) * Self.features].array
@@ -118,10 +140,14 @@ public final class Classifier {
         let features = FloatBuffer(count: examples.count * Self.features)
         var logProbabilities: [Double] = []
         for row in 0 ..< examples.count {
-            for index in 0 ..< Self.features { features.values[row * Self.features + index] = rows[row * width + index] }
+            for index in 0 ..< Self.features {
+                features.values[row * Self.features + index] = rows[row * width + index]
+            }
             logProbabilities += logSoftmax(rows[row * width + Self.features ..< (row + 1) * width].map(Double.init))
         }
-        return Answers(features: Examples(features, shape: .vector(Self.features)), logProbabilities: logProbabilities, classes: classes)
+        return Answers(
+            features: Examples(features, shape: .vector(Self.features)), logProbabilities: logProbabilities,
+            classes: classes)
     }
 }
 

@@ -1,12 +1,14 @@
 import Foundation
 import Kernels
 
-/// The Fréchet distance of two sets of features, each taken for normal (Dowson & Landau 1982; on a network's features Heusel et al. 2017):
+/// The Fréchet distance of two sets of features, each taken for normal (Dowson & Landau 1982; on a network's features
+/// Heusel et al. 2017):
 ///
 ///     d² = |μ₁ − μ₂|² + tr C₁ + tr C₂ − 2 tr (C₁^½ C₂ C₁^½)^½
 ///
-/// The last trace is Σ √λ over the eigenvalues of that symmetric matrix, in double: no square root of an unsymmetric one, whose
-/// rounding can be complex. Biased upwards, the more the fewer the samples (Bińkowski et al. 2018, §3): compare equal numbers only.
+/// The last trace is Σ √λ over the eigenvalues of that symmetric matrix, in double: no square root of an unsymmetric
+/// one, whose rounding can be complex. Biased upwards, the more the fewer the samples (Bińkowski et al. 2018, §3):
+/// compare equal numbers only.
 public enum FrechetDistance {
     /// Mean and covariance (divisor n − 1).
     struct Moments {
@@ -19,7 +21,9 @@ public enum FrechetDistance {
             let (count, size) = (features.count, features.shape.count), values = features.values
             precondition(count > 1, "the covariance of \(count) examples")
             var mean = [Double](repeating: 0, count: size)
-            for row in 0 ..< count { for index in 0 ..< size { mean[index] += Double(values[row * size + index]) / Double(count) } }
+            for row in 0 ..< count {
+                for index in 0 ..< size { mean[index] += Double(values[row * size + index]) / Double(count) }
+            }
             var sums = [Double](repeating: 0, count: size * size), centred = mean
             for row in 0 ..< count {
                 for index in 0 ..< size { centred[index] = Double(values[row * size + index]) - mean[index] }
@@ -44,7 +48,9 @@ public enum FrechetDistance {
         let root = squareRoot(first.covariance, size)
         let product = multiply(multiply(root, second.covariance, size), root, size)
         let values = SymmetricEigenvalues.decompose(product, order: size).values
-        let trace = (0 ..< size).reduce(0.0) { $0 + first.covariance[$1 * size + $1] + second.covariance[$1 * size + $1] }
+        let trace = (0 ..< size).reduce(0.0) {
+            $0 + first.covariance[$1 * size + $1] + second.covariance[$1 * size + $1]
+        }
         let difference = zip(first.mean, second.mean).reduce(0.0) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) }
         // What is zero may come out as negative by rounding.
         return difference + trace - 2 * values.reduce(0) { $0 + max($1, 0).squareRoot() }
@@ -75,7 +81,11 @@ public enum FrechetDistance {
     }
 
     static func measure(_ samples: Examples, _ reference: Examples, _ settings: [MetricResult.Entry]) -> MetricResult {
-        MetricResult("frechet-classifier-distance", squared(Moments(samples), Moments(reference)),
-                settings: [("samples", .count(samples.count)), ("reference", .count(reference.count)), ("features", .count(samples.shape.count))] + settings)
+        MetricResult(
+            "frechet-classifier-distance", squared(Moments(samples), Moments(reference)),
+            settings: [
+                ("samples", .count(samples.count)), ("reference", .count(reference.count)),
+                ("features", .count(samples.shape.count)),
+            ] + settings)
     }
 }

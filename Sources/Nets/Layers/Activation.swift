@@ -1,7 +1,7 @@
 import Kernels
 
-// y[i] = f(x[i]) for vectors and images of any shape: no parameters, computed in place where the network allows it. Slopes are
-// taken from the output.
+// y[i] = f(x[i]) for vectors and images of any shape: no parameters, computed in place where the network allows it.
+// Slopes are taken from the output.
 
 /// y = max(x, 0).
 public struct ReLU: Layer {
@@ -15,10 +15,13 @@ public struct ReLU: Layer {
         Activations.leakyRelu(input.values, slope: 0, into: output.values)
     }
 
-    public func backward(_ outputGradient: Batch, input: Batch, output: Batch,
-                         into inputGradient: Batch?, _ memory: LayerMemory, parameterGradients: Bool) {
+    public func backward(
+        _ outputGradient: Batch, input: Batch, output: Batch,
+        into inputGradient: Batch?, _ memory: LayerMemory, parameterGradients: Bool
+    ) {
         guard let inputGradient else { return }
-        Activations.leakyReluGradient(outputGradient.values, output: output.values, slope: 0, into: inputGradient.values)
+        Activations.leakyReluGradient(
+            outputGradient.values, output: output.values, slope: 0, into: inputGradient.values)
     }
 }
 
@@ -41,10 +44,13 @@ public struct LeakyReLU: Layer {
         Activations.leakyRelu(input.values, slope: slope, into: output.values)
     }
 
-    public func backward(_ outputGradient: Batch, input: Batch, output: Batch,
-                         into inputGradient: Batch?, _ memory: LayerMemory, parameterGradients: Bool) {
+    public func backward(
+        _ outputGradient: Batch, input: Batch, output: Batch,
+        into inputGradient: Batch?, _ memory: LayerMemory, parameterGradients: Bool
+    ) {
         guard let inputGradient else { return }
-        Activations.leakyReluGradient(outputGradient.values, output: output.values, slope: slope, into: inputGradient.values)
+        Activations.leakyReluGradient(
+            outputGradient.values, output: output.values, slope: slope, into: inputGradient.values)
     }
 }
 
@@ -60,8 +66,10 @@ public struct Sigmoid: Layer {
         Activations.sigmoid(input.values, into: output.values)
     }
 
-    public func backward(_ outputGradient: Batch, input: Batch, output: Batch,
-                         into inputGradient: Batch?, _ memory: LayerMemory, parameterGradients: Bool) {
+    public func backward(
+        _ outputGradient: Batch, input: Batch, output: Batch,
+        into inputGradient: Batch?, _ memory: LayerMemory, parameterGradients: Bool
+    ) {
         guard let inputGradient else { return }
         Activations.sigmoidGradient(outputGradient.values, output: output.values, into: inputGradient.values)
     }
@@ -79,8 +87,10 @@ public struct Tanh: Layer {
         Activations.tanh(input.values, into: output.values)
     }
 
-    public func backward(_ outputGradient: Batch, input: Batch, output: Batch,
-                         into inputGradient: Batch?, _ memory: LayerMemory, parameterGradients: Bool) {
+    public func backward(
+        _ outputGradient: Batch, input: Batch, output: Batch,
+        into inputGradient: Batch?, _ memory: LayerMemory, parameterGradients: Bool
+    ) {
         guard let inputGradient else { return }
         Activations.tanhGradient(outputGradient.values, output: output.values, into: inputGradient.values)
     }

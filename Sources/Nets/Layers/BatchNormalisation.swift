@@ -2,9 +2,10 @@ import Kernels
 
 /// y = scale · x̂ + shift, x̂ = (x − mean) / √(variance + ε), per channel: Ioffe & Szegedy 2015, Algorithm 1.
 ///
-/// In training mean and variance are those of the batch over its R = N · H · W rows (variance with 1/R); in sampling the running
-/// ones. The running variance follows the unbiased estimate (1/(R − 1)), as in PyTorch. For C channels: `scale` [C], `shift` [C],
-/// statistics `mean` [C], `variance` [C]. A batch of a single row has no variance: its output is the shift.
+/// In training mean and variance are those of the batch over its R = N · H · W rows (variance with 1/R); in sampling
+/// the running ones. The running variance follows the unbiased estimate (1/(R − 1)), as in PyTorch. For C channels:
+/// `scale` [C], `shift` [C], statistics `mean` [C], `variance` [C]. A batch of a single row has no variance: its
+/// output is the shift.
 public struct BatchNormalisation: Layer {
     public let epsilon: Float
     /// The share of a step's statistics in the running ones.
@@ -67,7 +68,8 @@ public struct BatchNormalisation: Layer {
         switch mode {
         case .training:
             let rows = input.values.count / channels
-            Normalisation.moments(of: input.values, mean: mean, squares: sums, partial: memory.scratch[channels ..< 3 * channels])
+            Normalisation.moments(
+                of: input.values, mean: mean, squares: sums, partial: memory.scratch[channels ..< 3 * channels])
             Self.addStatistics(mean: mean, squares: sums, rows: rows, examples: input.count, to: memory.batchStatistics)
             for channel in 0 ..< channels { sums[channel] /= Float(rows) }
             Normalisation.inverseDeviation(variance: sums, epsilon: epsilon, into: inverse)
@@ -75,26 +77,35 @@ public struct BatchNormalisation: Layer {
             mean.copy(from: memory.statistics[0])
             Normalisation.inverseDeviation(variance: memory.statistics[1], epsilon: epsilon, into: inverse)
         }
-        Normalisation.normalise(input.values, mean: mean, inverse: inverse,
-                                scale: memory.parameters[0], shift: memory.parameters[1], slope: slope, into: output.values)
+        Normalisation.normalise(
+            input.values, mean: mean, inverse: inverse,
+            scale: memory.parameters[0], shift: memory.parameters[1], slope: slope, into: output.values)
     }
 
-    public func backward(_ outputGradient: Batch, input: Batch, output: Batch,
-                         into inputGradient: Batch?, _ memory: LayerMemory, parameterGradients: Bool) {
-        let (shiftSums, scaleSums) = sumGradients(outputGradient, input: input, memory, parameterGradients: parameterGradients)
+    public func backward(
+        _ outputGradient: Batch, input: Batch, output: Batch,
+        into inputGradient: Batch?, _ memory: LayerMemory, parameterGradients: Bool
+    ) {
+        let (shiftSums, scaleSums) = sumGradients(
+            outputGradient, input: input, memory, parameterGradients: parameterGradients)
         guard let inputGradient else { return }
-        self.inputGradient(outputGradient, input: input, memory, shiftSums: shiftSums, scaleSums: scaleSums,
-                           rows: input.values.count / input.shape.channels, into: inputGradient)
+        self.inputGradient(
+            outputGradient, input: input, memory, shiftSums: shiftSums, scaleSums: scaleSums,
+            rows: input.values.count / input.shape.channels, into: inputGradient)
     }
 
-    /// Σ dy and Σ dy · x̂ of each channel, in scratch memory; added to the parameters' gradients where those are wanted.
-    func sumGradients(_ outputGradient: Batch, input: Batch, _ memory: LayerMemory,
-                      parameterGradients: Bool) -> (shiftSums: Floats, scaleSums: Floats) {
+    /// Σ dy and Σ dy · x̂ of each channel, in scratch memory; added to the parameters' gradients where those are
+    /// wanted.
+    func sumGradients(
+        _ outputGradient: Batch, input: Batch, _ memory: LayerMemory,
+        parameterGradients: Bool
+    ) -> (shiftSums: Floats, scaleSums: Floats) {
         let channels = input.shape.channels
         let shiftSums = memory.scratch[0 ..< channels], scaleSums = memory.scratch[channels ..< 2 * channels]
-        Normalisation.sumGradients(outputGradient.values, input: input.values, mean: memory.saved[0 ..< channels],
-                                   inverse: memory.saved[channels ..< 2 * channels], scale: memory.parameters[0],
-                                   shift: memory.parameters[1], slope: slope, shiftSums: shiftSums, scaleSums: scaleSums)
+        Normalisation.sumGradients(
+            outputGradient.values, input: input.values, mean: memory.saved[0 ..< channels],
+            inverse: memory.saved[channels ..< 2 * channels], scale: memory.parameters[0],
+            shift: memory.parameters[1], slope: slope, shiftSums: shiftSums, scaleSums: scaleSums)
         if parameterGradients {
             Reductions.add(scaleSums, to: memory.gradientToAdd(0))
             Reductions.add(shiftSums, to: memory.gradientToAdd(1))
@@ -103,13 +114,16 @@ public struct BatchNormalisation: Layer {
     }
 
     /// The input gradient, given the sums over the `rows` rows that mean and variance were taken over.
-    func inputGradient(_ outputGradient: Batch, input: Batch, _ memory: LayerMemory, shiftSums: Floats, scaleSums: Floats,
-                       rows: Int, into inputGradient: Batch) {
+    func inputGradient(
+        _ outputGradient: Batch, input: Batch, _ memory: LayerMemory, shiftSums: Floats, scaleSums: Floats,
+        rows: Int, into inputGradient: Batch
+    ) {
         let channels = input.shape.channels
         Normalisation.inputGradient(
             outputGradient.values, input: input.values, mean: memory.saved[0 ..< channels],
             inverse: memory.saved[channels ..< 2 * channels], scale: memory.parameters[0],
-            shift: memory.parameters[1], slope: slope, shiftSums: shiftSums, scaleSums: scaleSums, rows: rows, into: inputGradient.values)
+            shift: memory.parameters[1], slope: slope, shiftSums: shiftSums, scaleSums: scaleSums, rows: rows,
+            into: inputGradient.values)
     }
 
     /// sums += examples · (mean, unbiased variance), given Σ (x − mean)² over `rows` rows.
@@ -124,8 +138,8 @@ public struct BatchNormalisation: Layer {
 }
 
 extension Network {
-    /// The first layer that would normalise a single value a channel, which has no variance, where the smallest part of a minibatch of
-    /// `batch` examples has `fewest`.
+    /// The first layer that would normalise a single value a channel, which has no variance, where the smallest part
+    /// of a minibatch of `batch` examples has `fewest`.
     public func layerWithoutVariance(fewest: Int, batch: Int) -> Int? {
         layers.indices.first { number in
             let pixels = plans[number].input.count / plans[number].input.channels

@@ -1,7 +1,8 @@
 import Kernels
 
-/// y[…, u] = max_p x[…, u · pieces + p]: the maxima of ``Maxout`` alone, over the channels of an image or the values of a vector. After a
-/// convolution of `pieces` times as many channels it makes a maxout convolution (Goodfellow et al. 2013, §3).
+/// y[…, u] = max_p x[…, u · pieces + p]: the maxima of ``Maxout`` alone, over the channels of an image or the values
+/// of a vector. After a convolution of `pieces` times as many channels it makes a maxout convolution (Goodfellow et
+/// al. 2013, §3).
 public struct ChannelMaxout: Layer {
     public let pieces: Int
 
@@ -13,7 +14,8 @@ public struct ChannelMaxout: Layer {
         guard input.channels % pieces == 0 else { throw ShapeError("it wants a multiple of \(pieces) channels") }
         return switch input {
         case .vector(let count): .vector(count / pieces)
-        case .image(let height, let width, let channels): .image(height: height, width: width, channels: channels / pieces)
+        case .image(let height, let width, let channels):
+            .image(height: height, width: width, channels: channels / pieces)
         }
     }
 
@@ -21,13 +23,17 @@ public struct ChannelMaxout: Layer {
     public func savedCount(for input: Shape, batch: Int) -> Int { batch * input.count / pieces }
 
     public func forward(_ input: Batch, into output: Batch, _ memory: LayerMemory, mode: Mode) {
-        MaxoutKernels.forward(input.values, pieces: pieces, into: output.values, winners: memory.saved[0 ..< output.values.count])
+        MaxoutKernels.forward(
+            input.values, pieces: pieces, into: output.values, winners: memory.saved[0 ..< output.values.count])
     }
 
-    public func backward(_ outputGradient: Batch, input: Batch, output: Batch,
-                         into inputGradient: Batch?, _ memory: LayerMemory, parameterGradients: Bool) {
+    public func backward(
+        _ outputGradient: Batch, input: Batch, output: Batch,
+        into inputGradient: Batch?, _ memory: LayerMemory, parameterGradients: Bool
+    ) {
         guard let inputGradient else { return }
-        MaxoutKernels.backward(outputGradient.values, winners: memory.saved[0 ..< outputGradient.values.count],
-                               pieces: pieces, into: inputGradient.values)
+        MaxoutKernels.backward(
+            outputGradient.values, winners: memory.saved[0 ..< outputGradient.values.count],
+            pieces: pieces, into: inputGradient.values)
     }
 }

@@ -2,8 +2,8 @@ import Kernels
 
 /// How far a kernel reaches beyond the image.
 public enum Padding: String, Sendable, CaseIterable {
-    /// TensorFlow's SAME: the output has ⌈size / stride⌉ pixels an axis (transposed: size · stride); zeros around the image, the odd one
-    /// at the bottom and the right.
+    /// TensorFlow's SAME: the output has ⌈size / stride⌉ pixels an axis (transposed: size · stride); zeros around the
+    /// image, the odd one at the bottom and the right.
     case same
     /// No padding: ⌊(size − kernel) / stride⌋ + 1 pixels (transposed: (size − 1) · stride + kernel).
     case valid
@@ -11,7 +11,8 @@ public enum Padding: String, Sendable, CaseIterable {
 
 /// y[n, p, q, o] = b[o] + Σ over i, j, c of x[n, p·s + i − top, q·t + j − left, c] · W[i, j, c, o].
 ///
-/// Kernel K × L, stride s down and t across: x [N, H, W, I], W `weight` [K, L, I, O], b `bias` [O], y [N, H′, W′, O]: see ``Padding``.
+/// Kernel K × L, stride s down and t across: x [N, H, W, I], W `weight` [K, L, I, O], b `bias` [O], y [N, H′, W′, O]:
+/// see ``Padding``.
 public struct Convolution2D: Layer {
     public let channels: Int
     public let kernel: Extent
@@ -21,8 +22,10 @@ public struct Convolution2D: Layer {
     public let weights: Initialiser
     public let biases: Initialiser
 
-    public init(channels: Int, kernel: Extent, stride: Extent = 1, padding: Padding = .same, hasBias: Bool = true,
-                weights: Initialiser = .glorot, biases: Initialiser = .zero) {
+    public init(
+        channels: Int, kernel: Extent, stride: Extent = 1, padding: Padding = .same, hasBias: Bool = true,
+        weights: Initialiser = .glorot, biases: Initialiser = .zero
+    ) {
         self.channels = channels
         self.kernel = kernel
         self.stride = stride
@@ -45,31 +48,37 @@ public struct Convolution2D: Layer {
     }
 
     public func parameters(for input: Shape) -> [ParameterSpec] {
-        convolutionParameters(kernel: kernel, inputs: input.channels, outputs: channels, layout: "HWIO",
-                              hasBias: hasBias, weights: weights, biases: biases)
+        convolutionParameters(
+            kernel: kernel, inputs: input.channels, outputs: channels, layout: "HWIO",
+            hasBias: hasBias, weights: weights, biases: biases)
     }
 
     public func scratchCount(for input: Shape, batch: Int) -> Int { convolution(for: input).scratchCount(batch: batch) }
 
     public func forward(_ input: Batch, into output: Batch, _ memory: LayerMemory, mode: Mode) {
         convolution(for: input.shape).forward(
-            input.values, weight: memory.parameters[0], into: output.values, batch: input.count, scratch: memory.scratch)
+            input.values, weight: memory.parameters[0], into: output.values, batch: input.count, scratch: memory.scratch
+        )
         if hasBias { Reductions.add(memory.parameters[1], toRowsOf: output.values) }
     }
 
-    public func backward(_ outputGradient: Batch, input: Batch, output: Batch,
-                         into inputGradient: Batch?, _ memory: LayerMemory, parameterGradients: Bool) {
+    public func backward(
+        _ outputGradient: Batch, input: Batch, output: Batch,
+        into inputGradient: Batch?, _ memory: LayerMemory, parameterGradients: Bool
+    ) {
         let convolution = convolution(for: input.shape)
         if parameterGradients {
-            convolution.weightGradient(input: input.values, outputGradient: outputGradient.values,
-                                       into: memory.gradients[0], adding: memory.addsGradients, batch: input.count, scratch: memory.scratch)
+            convolution.weightGradient(
+                input: input.values, outputGradient: outputGradient.values,
+                into: memory.gradients[0], adding: memory.addsGradients, batch: input.count, scratch: memory.scratch)
             if hasBias {
                 Reductions.addColumnSums(of: outputGradient.values, columns: channels, to: memory.gradientToAdd(1))
             }
         }
         if let inputGradient {
-            convolution.inputGradient(outputGradient.values, weight: memory.parameters[0], into: inputGradient.values,
-                                      batch: input.count, scratch: memory.scratch)
+            convolution.inputGradient(
+                outputGradient.values, weight: memory.parameters[0], into: inputGradient.values,
+                batch: input.count, scratch: memory.scratch)
         }
     }
 
@@ -80,14 +89,23 @@ public struct Convolution2D: Layer {
 
 // What convolution and transposed convolution share.
 
-func convolutionOfImage(_ image: Shape, outputChannels: Int, kernel: Extent, stride: Extent, padding: Padding) -> Convolution {
-    guard case .image(let height, let width, let channels) = image else { preconditionFailure("a convolution of \(image)") }
-    let geometry = switch padding {
-    case .same: ConvolutionGeometry.same(height: height, width: width, channels: channels,
-                                         outputChannels: outputChannels, kernel: kernel, stride: stride)
-    case .valid: ConvolutionGeometry.valid(height: height, width: width, channels: channels,
-                                           outputChannels: outputChannels, kernel: kernel, stride: stride)
+func convolutionOfImage(
+    _ image: Shape, outputChannels: Int, kernel: Extent, stride: Extent, padding: Padding
+) -> Convolution {
+    guard case .image(let height, let width, let channels) = image else {
+        preconditionFailure("a convolution of \(image)")
     }
+    let geometry =
+        switch padding {
+        case .same:
+            ConvolutionGeometry.same(
+                height: height, width: width, channels: channels,
+                outputChannels: outputChannels, kernel: kernel, stride: stride)
+        case .valid:
+            ConvolutionGeometry.valid(
+                height: height, width: width, channels: channels,
+                outputChannels: outputChannels, kernel: kernel, stride: stride)
+        }
     guard let geometry else { preconditionFailure("a \(kernel) convolution of \(image)") }
     return Convolution(geometry)
 }
@@ -98,7 +116,9 @@ func convolutionParameters(
 ) -> [ParameterSpec] {
     let fanIn = kernel.height * kernel.width * inputs, fanOut = kernel.height * kernel.width * outputs
     let last = layout == "HWIO" ? [inputs, outputs] : [outputs, inputs]
-    let weight = ParameterSpec("weight", [kernel.height, kernel.width] + last, layout: layout, initialiser: weights, fanIn: fanIn, fanOut: fanOut)
+    let weight = ParameterSpec(
+        "weight", [kernel.height, kernel.width] + last, layout: layout, initialiser: weights, fanIn: fanIn,
+        fanOut: fanOut)
     guard hasBias else { return [weight] }
     return [weight, ParameterSpec("bias", [outputs], layout: "C", initialiser: biases, fanIn: fanIn, fanOut: fanOut)]
 }

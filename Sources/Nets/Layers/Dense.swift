@@ -36,9 +36,12 @@ public struct Dense: Layer {
         multiplyRows(input, memory.parameters, hasBias: hasBias, into: output.values, scratch: memory.scratch)
     }
 
-    public func backward(_ outputGradient: Batch, input: Batch, output: Batch,
-                         into inputGradient: Batch?, _ memory: LayerMemory, parameterGradients: Bool) {
-        multiplyRowsBackward(outputGradient.values, input: input, memory, hasBias: hasBias,
-                             into: inputGradient, parameterGradients: parameterGradients, scratch: memory.scratch)
+    public func backward(
+        _ outputGradient: Batch, input: Batch, output: Batch,
+        into inputGradient: Batch?, _ memory: LayerMemory, parameterGradients: Bool
+    ) {
+        multiplyRowsBackward(
+            outputGradient.values, input: input, memory, hasBias: hasBias,
+            into: inputGradient, parameterGradients: parameterGradients, scratch: memory.scratch)
     }
 }

@@ -31,8 +31,10 @@ public struct Dropout: Layer {
         }
     }
 
-    public func backward(_ outputGradient: Batch, input: Batch, output: Batch,
-                         into inputGradient: Batch?, _ memory: LayerMemory, parameterGradients: Bool) {
+    public func backward(
+        _ outputGradient: Batch, input: Batch, output: Batch,
+        into inputGradient: Batch?, _ memory: LayerMemory, parameterGradients: Bool
+    ) {
         guard let inputGradient else { return }
         let mask = memory.saved[0 ..< outputGradient.values.count]
         Activations.applyMask(mask, factor: 1 / keepProbability, to: outputGradient.values, into: inputGradient.values)

@@ -5,7 +5,8 @@ import Kernels
 func linearParameters(
     input: Int, outputs: Int, hasBias: Bool, weights: Initialiser, biases: Initialiser
 ) -> [ParameterSpec] {
-    let weight = ParameterSpec("weight", [input, outputs], layout: "IO", initialiser: weights, fanIn: input, fanOut: outputs)
+    let weight = ParameterSpec(
+        "weight", [input, outputs], layout: "IO", initialiser: weights, fanIn: input, fanOut: outputs)
     guard hasBias else { return [weight] }
     return [weight, ParameterSpec("bias", [outputs], layout: "C", initialiser: biases, fanIn: input, fanOut: outputs)]
 }
@@ -13,18 +14,21 @@ func linearParameters(
 /// z = x W + b.
 func multiplyRows(_ input: Batch, _ parameters: Parts, hasBias: Bool, into output: Floats, scratch: Floats) {
     BatchProduct(rows: input.count, inputs: input.shape.count, outputs: output.count / input.count)
-        .forward(input.values, weight: parameters[0], bias: hasBias ? parameters[1] : nil, into: output, scratch: scratch)
+        .forward(
+            input.values, weight: parameters[0], bias: hasBias ? parameters[1] : nil, into: output, scratch: scratch)
 }
 
 /// dW (+)= xᵀ dz, db (+)= Σ_n dz, dx = dz Wᵀ.
 func multiplyRowsBackward(
-    _ gradient: Floats, input: Batch, _ memory: LayerMemory, hasBias: Bool, into inputGradient: Batch?, parameterGradients: Bool,
+    _ gradient: Floats, input: Batch, _ memory: LayerMemory, hasBias: Bool, into inputGradient: Batch?,
+    parameterGradients: Bool,
     scratch: Floats
 ) {
     let outputs = gradient.count / input.count
     let product = BatchProduct(rows: input.count, inputs: input.shape.count, outputs: outputs)
     if parameterGradients {
-        product.weightGradient(input.values, gradient, into: memory.gradients[0], adding: memory.addsGradients, scratch: scratch)
+        product.weightGradient(
+            input.values, gradient, into: memory.gradients[0], adding: memory.addsGradients, scratch: scratch)
         if hasBias { Reductions.addColumnSums(of: gradient, columns: outputs, to: memory.gradientToAdd(1)) }
     }
     if let inputGradient {

@@ -1,9 +1,10 @@
 import Kernels
 
-/// y[u] = max_p z[u, p], z = x W + b: Goodfellow et al. 2013, eq. 1. The gradient goes to the piece that won, the first of equals.
+/// y[u] = max_p z[u, p], z = x W + b: Goodfellow et al. 2013, eq. 1. The gradient goes to the piece that won, the
+/// first of equals.
 ///
-/// N examples, I inputs, U units of P pieces: x [N, I], W `weight` [I, U · P] and b `bias` [U · P] with the pieces of a unit side
-/// by side, y [N, U].
+/// N examples, I inputs, U units of P pieces: x [N, I], W `weight` [I, U · P] and b `bias` [U · P] with the pieces of
+/// a unit side by side, y [N, U].
 public struct Maxout: Layer {
     public let units: Int
     public let pieces: Int
@@ -41,16 +42,21 @@ public struct Maxout: Layer {
     public func forward(_ input: Batch, into output: Batch, _ memory: LayerMemory, mode: Mode) {
         let (maps, scratch) = split(memory.scratch, for: output)
         multiplyRows(input, memory.parameters, hasBias: true, into: maps, scratch: scratch)
-        MaxoutKernels.forward(maps, pieces: pieces, into: output.values, winners: memory.saved[0 ..< output.values.count])
+        MaxoutKernels.forward(
+            maps, pieces: pieces, into: output.values, winners: memory.saved[0 ..< output.values.count])
     }
 
-    public func backward(_ outputGradient: Batch, input: Batch, output: Batch,
-                         into inputGradient: Batch?, _ memory: LayerMemory, parameterGradients: Bool) {
+    public func backward(
+        _ outputGradient: Batch, input: Batch, output: Batch,
+        into inputGradient: Batch?, _ memory: LayerMemory, parameterGradients: Bool
+    ) {
         let (mapGradients, scratch) = split(memory.scratch, for: output)
-        MaxoutKernels.backward(outputGradient.values, winners: memory.saved[0 ..< output.values.count],
-                               pieces: pieces, into: mapGradients)
-        multiplyRowsBackward(mapGradients, input: input, memory, hasBias: true,
-                             into: inputGradient, parameterGradients: parameterGradients, scratch: scratch)
+        MaxoutKernels.backward(
+            outputGradient.values, winners: memory.saved[0 ..< output.values.count],
+            pieces: pieces, into: mapGradients)
+        multiplyRowsBackward(
+            mapGradients, input: input, memory, hasBias: true,
+            into: inputGradient, parameterGradients: parameterGradients, scratch: scratch)
     }
 
     private func split(_ scratch: Floats, for output: Batch) -> (maps: Floats, rest: Floats) {

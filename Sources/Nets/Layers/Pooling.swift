@@ -32,9 +32,13 @@ public struct Pooling2D: Layer {
         let (height, width, channels) = try requireImage(input)
         try requireAtLeastOne(size, "size")
         try requireAtLeastOne(stride, "stride")
-        guard size <= min(height, width) else { throw ShapeError("it wants at least the \(size) × \(size) pixels of its window") }
+        guard size <= min(height, width) else {
+            throw ShapeError("it wants at least the \(size) × \(size) pixels of its window")
+        }
         // A window that begins beyond the edge would hold nothing.
-        guard edge == .whole || stride <= size else { throw ShapeError("with `edge: partial` its stride may not exceed its size") }
+        guard edge == .whole || stride <= size else {
+            throw ShapeError("with `edge: partial` its stride may not exceed its size")
+        }
         let geometry = geometry(for: input)
         return .image(height: geometry.outputHeight, width: geometry.outputWidth, channels: channels)
     }
@@ -48,25 +52,35 @@ public struct Pooling2D: Layer {
     public func forward(_ input: Batch, into output: Batch, _ memory: LayerMemory, mode: Mode) {
         switch reduction {
         case .maximum:
-            Pooling.maximum(input.values, geometry(for: input.shape), batch: input.count, into: output.values, winners: memory.saved)
+            Pooling.maximum(
+                input.values, geometry(for: input.shape), batch: input.count, into: output.values, winners: memory.saved
+            )
         case .mean:
             Pooling.mean(input.values, geometry(for: input.shape), batch: input.count, into: output.values)
         }
     }
 
-    public func backward(_ outputGradient: Batch, input: Batch, output: Batch,
-                         into inputGradient: Batch?, _ memory: LayerMemory, parameterGradients: Bool) {
+    public func backward(
+        _ outputGradient: Batch, input: Batch, output: Batch,
+        into inputGradient: Batch?, _ memory: LayerMemory, parameterGradients: Bool
+    ) {
         guard let inputGradient else { return }
         switch reduction {
         case .maximum:
-            Pooling.maximumGradient(outputGradient.values, winners: memory.saved, geometry(for: input.shape), batch: input.count, into: inputGradient.values)
+            Pooling.maximumGradient(
+                outputGradient.values, winners: memory.saved, geometry(for: input.shape), batch: input.count,
+                into: inputGradient.values)
         case .mean:
-            Pooling.meanGradient(outputGradient.values, geometry(for: input.shape), batch: input.count, into: inputGradient.values)
+            Pooling.meanGradient(
+                outputGradient.values, geometry(for: input.shape), batch: input.count, into: inputGradient.values)
         }
     }
 
     private func geometry(for input: Shape) -> PoolingGeometry {
-        guard case .image(let height, let width, let channels) = input else { preconditionFailure("pooling of \(input)") }
-        return PoolingGeometry(height: height, width: width, channels: channels, size: size, stride: stride, partial: edge == .partial)
+        guard case .image(let height, let width, let channels) = input else {
+            preconditionFailure("pooling of \(input)")
+        }
+        return PoolingGeometry(
+            height: height, width: width, channels: channels, size: size, stride: stride, partial: edge == .partial)
     }
 }

@@ -20,8 +20,10 @@ public struct Reshape: Layer {
         copyIfElsewhere(input.values, to: output.values)
     }
 
-    public func backward(_ outputGradient: Batch, input: Batch, output: Batch,
-                         into inputGradient: Batch?, _ memory: LayerMemory, parameterGradients: Bool) {
+    public func backward(
+        _ outputGradient: Batch, input: Batch, output: Batch,
+        into inputGradient: Batch?, _ memory: LayerMemory, parameterGradients: Bool
+    ) {
         if let inputGradient { copyIfElsewhere(outputGradient.values, to: inputGradient.values) }
     }
 }
@@ -37,8 +39,10 @@ public struct Flatten: Layer {
         copyIfElsewhere(input.values, to: output.values)
     }
 
-    public func backward(_ outputGradient: Batch, input: Batch, output: Batch,
-                         into inputGradient: Batch?, _ memory: LayerMemory, parameterGradients: Bool) {
+    public func backward(
+        _ outputGradient: Batch, input: Batch, output: Batch,
+        into inputGradient: Batch?, _ memory: LayerMemory, parameterGradients: Bool
+    ) {
         if let inputGradient { copyIfElsewhere(outputGradient.values, to: inputGradient.values) }
     }
 }
@@ -53,8 +57,10 @@ struct AppliedBefore: Layer {
         copyIfElsewhere(input.values, to: output.values)
     }
 
-    func backward(_ outputGradient: Batch, input: Batch, output: Batch,
-                  into inputGradient: Batch?, _ memory: LayerMemory, parameterGradients: Bool) {
+    func backward(
+        _ outputGradient: Batch, input: Batch, output: Batch,
+        into inputGradient: Batch?, _ memory: LayerMemory, parameterGradients: Bool
+    ) {
         if let inputGradient { copyIfElsewhere(outputGradient.values, to: inputGradient.values) }
     }
 }

@@ -1,10 +1,11 @@
 import Kernels
 
-/// Batch normalisation over all parts of a minibatch, on all ranks, as one batch: ``BatchNormalisation`` with mean and variance
-/// those of the R rows of the whole minibatch, forward and backward, and running statistics of the same.
+/// Batch normalisation over all parts of a minibatch, on all ranks, as one batch: ``BatchNormalisation`` with mean
+/// and variance those of the R rows of the whole minibatch, forward and backward, and running statistics of the same.
 ///
-/// Forward shares Σ x and Σ x² of each channel and R, backward Σ dy and Σ dy · x̂ and R. The squares are those around the part's own
-/// mean, moved to zero in Double, where the variance that is taken from them keeps the digits that it has around the mean in Float.
+/// Forward shares Σ x and Σ x² of each channel and R, backward Σ dy and Σ dy · x̂ and R. The squares are those around
+/// the part's own mean, moved to zero in Double, where the variance that is taken from them keeps the digits that it
+/// has around the mean in Float.
 public struct SynchronisedBatchNormalisation: MinibatchLayer {
     /// The same of a single batch.
     public let single: BatchNormalisation
@@ -50,15 +51,19 @@ public struct SynchronisedBatchNormalisation: MinibatchLayer {
             squares[channel] = Float(sum)
             variance[channel] = Float(sum / rows)
         }
-        BatchNormalisation.addStatistics(mean: mean, squares: squares, rows: Int(rows), examples: input.count, to: memory.batchStatistics)
+        BatchNormalisation.addStatistics(
+            mean: mean, squares: squares, rows: Int(rows), examples: input.count, to: memory.batchStatistics)
         Normalisation.inverseDeviation(variance: variance, epsilon: single.epsilon, into: inverse)
-        Normalisation.normalise(input.values, mean: mean, inverse: inverse,
-                                scale: memory.parameters[0], shift: memory.parameters[1], slope: single.slope, into: output.values)
+        Normalisation.normalise(
+            input.values, mean: mean, inverse: inverse,
+            scale: memory.parameters[0], shift: memory.parameters[1], slope: single.slope, into: output.values)
     }
 
-    public func prepareBackward(_ outputGradient: Batch, input: Batch, _ memory: LayerMemory, parameterGradients: Bool) {
+    public func prepareBackward(_ outputGradient: Batch, input: Batch, _ memory: LayerMemory, parameterGradients: Bool)
+    {
         let shared = memory.sharedPart, channels = input.shape.channels
-        let (shiftSums, scaleSums) = single.sumGradients(outputGradient, input: input, memory, parameterGradients: parameterGradients)
+        let (shiftSums, scaleSums) = single.sumGradients(
+            outputGradient, input: input, memory, parameterGradients: parameterGradients)
         for channel in 0 ..< channels {
             shared.put(Double(shiftSums[channel]), at: channel)
             shared.put(Double(scaleSums[channel]), at: channels + channel)
@@ -66,8 +71,10 @@ public struct SynchronisedBatchNormalisation: MinibatchLayer {
         shared.put(Double(input.values.count / channels), at: 2 * channels)
     }
 
-    public func backward(_ outputGradient: Batch, input: Batch, output: Batch,
-                         into inputGradient: Batch?, _ memory: LayerMemory, parameterGradients: Bool) {
+    public func backward(
+        _ outputGradient: Batch, input: Batch, output: Batch,
+        into inputGradient: Batch?, _ memory: LayerMemory, parameterGradients: Bool
+    ) {
         guard let inputGradient else { return }
         let totals = memory.sharedPart.totals, channels = input.shape.channels
         let shiftSums = memory.scratch[0 ..< channels], scaleSums = memory.scratch[channels ..< 2 * channels]
@@ -75,14 +82,17 @@ public struct SynchronisedBatchNormalisation: MinibatchLayer {
             shiftSums[channel] = Float(totals[channel])
             scaleSums[channel] = Float(totals[channels + channel])
         }
-        single.inputGradient(outputGradient, input: input, memory, shiftSums: shiftSums, scaleSums: scaleSums,
-                             rows: Int(totals[2 * channels]), into: inputGradient)
+        single.inputGradient(
+            outputGradient, input: input, memory, shiftSums: shiftSums, scaleSums: scaleSums,
+            rows: Int(totals[2 * channels]), into: inputGradient)
     }
 }
 
 extension LayerMemory {
     fileprivate var sharedPart: SharedPart {
-        guard let shared else { preconditionFailure("layer \(layer): a network that was built without sums cannot train it") }
+        guard let shared else {
+            preconditionFailure("layer \(layer): a network that was built without sums cannot train it")
+        }
         return shared
     }
 }

@@ -1,11 +1,13 @@
 import Kernels
 
-/// The adjoint of a convolution as a layer of its own: each input pixel adds its kernel to the output, the stride apart.
+/// The adjoint of a convolution as a layer of its own: each input pixel adds its kernel to the output, the stride
+/// apart.
 ///
-/// y[n, p·s + i − top, q·t + j − left, o] = b[o] + Σ x[n, p, q, c] · W[i, j, o, c] over all p, q, i, j, c that meet there.
+/// y[n, p·s + i − top, q·t + j − left, o] = b[o] + Σ x[n, p, q, c] · W[i, j, o, c] over all p, q, i, j, c that meet
+/// there.
 ///
-/// Kernel K × L, stride s down and t across: x [N, H, W, I], W `weight` [K, L, O, I], b `bias` [O],
-/// y [N, H′, W′, O]: see ``Padding``. Forward is the input gradient of the convolution that takes y's shape to x's, whose input
+/// Kernel K × L, stride s down and t across: x [N, H, W, I], W `weight` [K, L, O, I], b `bias` [O], y [N, H′, W′, O]:
+/// see ``Padding``. Forward is the input gradient of the convolution that takes y's shape to x's, whose input
 /// channels are O and whose output channels are I.
 public struct TransposedConvolution2D: Layer {
     public let channels: Int
@@ -16,8 +18,10 @@ public struct TransposedConvolution2D: Layer {
     public let weights: Initialiser
     public let biases: Initialiser
 
-    public init(channels: Int, kernel: Extent, stride: Extent = 1, padding: Padding = .same, hasBias: Bool = true,
-                weights: Initialiser = .glorot, biases: Initialiser = .zero) {
+    public init(
+        channels: Int, kernel: Extent, stride: Extent = 1, padding: Padding = .same, hasBias: Bool = true,
+        weights: Initialiser = .glorot, biases: Initialiser = .zero
+    ) {
         self.channels = channels
         self.kernel = kernel
         self.stride = stride
@@ -36,44 +40,55 @@ public struct TransposedConvolution2D: Layer {
     }
 
     public func parameters(for input: Shape) -> [ParameterSpec] {
-        convolutionParameters(kernel: kernel, inputs: input.channels, outputs: channels, layout: "HWOI",
-                              hasBias: hasBias, weights: weights, biases: biases)
+        convolutionParameters(
+            kernel: kernel, inputs: input.channels, outputs: channels, layout: "HWOI",
+            hasBias: hasBias, weights: weights, biases: biases)
     }
 
     public func scratchCount(for input: Shape, batch: Int) -> Int { adjoint(for: input).scratchCount(batch: batch) }
 
     public func forward(_ input: Batch, into output: Batch, _ memory: LayerMemory, mode: Mode) {
         adjoint(for: input.shape).inputGradient(
-            input.values, weight: memory.parameters[0], into: output.values, batch: input.count, scratch: memory.scratch)
+            input.values, weight: memory.parameters[0], into: output.values, batch: input.count, scratch: memory.scratch
+        )
         if hasBias { Reductions.add(memory.parameters[1], toRowsOf: output.values) }
     }
 
-    public func backward(_ outputGradient: Batch, input: Batch, output: Batch,
-                         into inputGradient: Batch?, _ memory: LayerMemory, parameterGradients: Bool) {
+    public func backward(
+        _ outputGradient: Batch, input: Batch, output: Batch,
+        into inputGradient: Batch?, _ memory: LayerMemory, parameterGradients: Bool
+    ) {
         let adjoint = adjoint(for: input.shape)
         if parameterGradients {
-            adjoint.weightGradient(input: outputGradient.values, outputGradient: input.values,
-                                   into: memory.gradients[0], adding: memory.addsGradients, batch: input.count, scratch: memory.scratch)
+            adjoint.weightGradient(
+                input: outputGradient.values, outputGradient: input.values,
+                into: memory.gradients[0], adding: memory.addsGradients, batch: input.count, scratch: memory.scratch)
             if hasBias {
                 Reductions.addColumnSums(of: outputGradient.values, columns: channels, to: memory.gradientToAdd(1))
             }
         }
         if let inputGradient {
-            adjoint.forward(outputGradient.values, weight: memory.parameters[0], into: inputGradient.values,
-                            batch: input.count, scratch: memory.scratch)
+            adjoint.forward(
+                outputGradient.values, weight: memory.parameters[0], into: inputGradient.values,
+                batch: input.count, scratch: memory.scratch)
         }
     }
 
     private func outputImage(for input: Shape) -> Shape {
-        guard case .image(let height, let width, _) = input else { preconditionFailure("a transposed convolution of \(input)") }
+        guard case .image(let height, let width, _) = input else {
+            preconditionFailure("a transposed convolution of \(input)")
+        }
         return switch padding {
         case .same: .image(height: height * stride.height, width: width * stride.width, channels: channels)
-        case .valid: .image(height: (height - 1) * stride.height + kernel.height, width: (width - 1) * stride.width + kernel.width,
-                            channels: channels)
+        case .valid:
+            .image(
+                height: (height - 1) * stride.height + kernel.height, width: (width - 1) * stride.width + kernel.width,
+                channels: channels)
         }
     }
 
     private func adjoint(for input: Shape) -> Convolution {
-        convolutionOfImage(outputImage(for: input), outputChannels: input.channels, kernel: kernel, stride: stride, padding: padding)
+        convolutionOfImage(
+            outputImage(for: input), outputChannels: input.channels, kernel: kernel, stride: stride, padding: padding)
     }
 }

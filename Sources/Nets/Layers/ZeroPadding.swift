@@ -1,7 +1,7 @@
 import Kernels
 
-/// `pixels` zeros on each side of an image: x [N, H, W, C] becomes [N, H + 2·pixels, W + 2·pixels, C]. Before a convolution with
-/// `padding: valid` it is what other programs call that convolution's padding.
+/// `pixels` zeros on each side of an image: x [N, H, W, C] becomes [N, H + 2·pixels, W + 2·pixels, C]. Before a
+/// convolution with `padding: valid` it is what other programs call that convolution's padding.
 public struct ZeroPadding: Layer {
     public let pixels: Int
 
@@ -19,15 +19,19 @@ public struct ZeroPadding: Layer {
         forEachRow(of: input, in: output) { small, large in large.copy(from: small) }
     }
 
-    public func backward(_ outputGradient: Batch, input: Batch, output: Batch,
-                         into inputGradient: Batch?, _ memory: LayerMemory, parameterGradients: Bool) {
+    public func backward(
+        _ outputGradient: Batch, input: Batch, output: Batch,
+        into inputGradient: Batch?, _ memory: LayerMemory, parameterGradients: Bool
+    ) {
         guard let inputGradient else { return }
         forEachRow(of: inputGradient, in: outputGradient) { small, large in small.copy(from: large) }
     }
 
     /// Each row of the images, and the part of the padded row that holds it.
     private func forEachRow(of images: Batch, in padded: Batch, _ body: (Floats, Floats) -> Void) {
-        guard case .image(let height, let width, let channels) = images.shape else { preconditionFailure("padding of \(images.shape)") }
+        guard case .image(let height, let width, let channels) = images.shape else {
+            preconditionFailure("padding of \(images.shape)")
+        }
         let row = width * channels, wideRow = row + 2 * pixels * channels
         for image in 0 ..< images.count {
             for y in 0 ..< height {

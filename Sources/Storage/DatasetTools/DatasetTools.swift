@@ -21,14 +21,16 @@ public enum DatasetTools {
         try AtomicFile.refuseExisting(output, replacing: false)
         let file = try ExampleFile(input, dataset: dataset)
         let rows = try rows(of: file, classes)
-        let count = try amount.map { (amount) throws(StorageError) in try number(amount, of: rows.count, input) } ?? rows.count
+        let count =
+            try amount.map { (amount) throws(StorageError) in try number(amount, of: rows.count, input) } ?? rows.count
         try write([(file, drawn(count, of: rows, seed).chosen)], to: output, note)
     }
 
     /// Writes a part of the examples of `input`, drawn by `seed`, to `heldOut` and all others to `output`, each in the
     /// order of the file.
     public static func split(
-        _ input: String, dataset: String?, amount: Amount, seed: UInt64, to output: String, heldOut: String, note: (String) -> Void
+        _ input: String, dataset: String?, amount: Amount, seed: UInt64, to output: String, heldOut: String,
+        note: (String) -> Void
     ) throws(StorageError) {
         try AtomicFile.refuseExisting(output, replacing: false)
         try AtomicFile.refuseExisting(heldOut, replacing: false)
@@ -38,8 +40,9 @@ public enum DatasetTools {
         let file = try ExampleFile(input, dataset: dataset)
         let count = try number(amount, of: file.dataset.count, input)
         guard count < file.dataset.count else {
-            throw .badData("\(input) has \(file.dataset.count) examples: holding out \(count) leaves none.",
-                           remedy: "Hold out fewer.")
+            throw .badData(
+                "\(input) has \(file.dataset.count) examples: holding out \(count) leaves none.",
+                remedy: "Hold out fewer.")
         }
         let (held, others) = drawn(count, of: Array(0 ..< file.dataset.count), seed)
         try write([(file, held)], to: heldOut, note)
@@ -81,8 +84,9 @@ public enum DatasetTools {
             throw .badData("\(file.dataset.path) has no labels to choose classes by.", remedy: "Leave --classes out.")
         }
         if let absent = classes.subtracting(labels).min() {
-            throw .badData("\(file.dataset.path) has no example of class \(absent); it has \(Set(labels).sorted().prefix(20)).",
-                           remedy: "Name classes that it has.")
+            throw .badData(
+                "\(file.dataset.path) has no example of class \(absent); it has \(Set(labels).sorted().prefix(20)).",
+                remedy: "Name classes that it has.")
         }
         return labels.indices.filter { classes.contains(labels[$0]) }
     }
@@ -91,8 +95,9 @@ public enum DatasetTools {
         switch amount {
         case .count(let count):
             guard count <= total else {
-                throw .badData("\(input) has \(total) such examples, not \(count).",
-                               remedy: "Ask for at most \(total).")
+                throw .badData(
+                    "\(input) has \(total) such examples, not \(count).",
+                    remedy: "Ask for at most \(total).")
             }
             return count
         case .share(let share): return max(1, min(total, Int((share * Double(total)).rounded())))
@@ -104,8 +109,10 @@ public enum DatasetTools {
         let order = Draws(seed: seed, purpose: .selection, step: 0).permutation(count: rows.count)
         var isChosen = [Bool](repeating: false, count: rows.count)
         for place in order.prefix(count) { isChosen[Int(place)] = true }
-        return (rows.indices.filter { isChosen[$0] }.map { rows[$0] },
-                rows.indices.filter { !isChosen[$0] }.map { rows[$0] })
+        return (
+            rows.indices.filter { isChosen[$0] }.map { rows[$0] },
+            rows.indices.filter { !isChosen[$0] }.map { rows[$0] }
+        )
     }
 
     // MARK: Comparing
@@ -114,20 +121,24 @@ public enum DatasetTools {
     private static func requireAlike(_ first: ExampleFile, _ other: ExampleFile) throws(StorageError) {
         let (one, two) = (first.dataset, other.dataset)
         func refuse(_ what: String, _ mine: String, _ theirs: String) -> StorageError {
-            .badData("\(two.path) has \(what) \(theirs), \(one.path) has \(mine).",
-                     remedy: "Make them alike, or leave one out.")
+            .badData(
+                "\(two.path) has \(what) \(theirs), \(one.path) has \(mine).",
+                remedy: "Make them alike, or leave one out.")
         }
         let range = { (file: ExampleFile) in
             (file.dataset.declaredRange ?? file.foundRange).map { "\($0.lowerBound) … \($0.upperBound)" } ?? "none"
         }
         let arrays = { (file: ExampleFile) in "[" + file.arrays.map(\.name).joined(separator: ", ") + "]" }
-        let facts = [("the layout", one.layout.rawValue, two.layout.rawValue),
-                     ("examples of shape", "\(one.shape)", "\(two.shape)"),
-                     ("the type", one.storedType, two.storedType), ("the range", range(first), range(other)),
-                     ("the arrays", arrays(first), arrays(other))]
+        let facts = [
+            ("the layout", one.layout.rawValue, two.layout.rawValue),
+            ("examples of shape", "\(one.shape)", "\(two.shape)"),
+            ("the type", one.storedType, two.storedType), ("the range", range(first), range(other)),
+            ("the arrays", arrays(first), arrays(other)),
+        ]
         if let (what, mine, theirs) = facts.first(where: { $1 != $2 }) { throw refuse(what, mine, theirs) }
         for (mine, theirs) in zip(first.arrays, other.arrays) {
-            let describe = { (array: ExampleFile.Rows) in "\(array.stored.type) \(array.stored.dimensions.dropFirst())" }
+            let describe = { (array: ExampleFile.Rows) in "\(array.stored.type) \(array.stored.dimensions.dropFirst())"
+            }
             guard describe(mine) == describe(theirs) else {
                 throw refuse("in \(mine.name) numbers of", describe(mine), describe(theirs))
             }
@@ -147,14 +158,17 @@ public enum DatasetTools {
                 let chunk = max(1, min(total, (1 << 16) / array.stored.rowBytes))
                 let type = try array.stored.storedType()
                 defer { withExtendedLifetime(type) {} }
-                let target = try file.makeDataset(array.name, [total] + array.stored.dimensions.dropFirst(),
-                                                  fileType: type.id, chunkRows: chunk)
+                let target = try file.makeDataset(
+                    array.name, [total] + array.stored.dimensions.dropFirst(),
+                    fileType: type.id, chunkRows: chunk)
                 notes += try copyAttributes(parts.map { $0.file.arrays[number].stored.location }, to: target.location)
                 if number == 0, let range = parts[0].file.foundRange {
                     try target.location.setAttribute("range", .doubles([range.lowerBound, range.upperBound]))
                 }
                 var row = 0
-                for part in parts { row = try part.file.arrays[number].stored.copy(part.rows, to: target, firstRow: row) }
+                for part in parts {
+                    row = try part.file.arrays[number].stored.copy(part.rows, to: target, firstRow: row)
+                }
             }
             notes += try copyAttributes(parts.map { $0.file.dataset.stored.location.file.root }, to: file.root)
             try file.close()
@@ -180,8 +194,10 @@ public enum DatasetTools {
                 } else if ["name", "source", "license"].contains(name) {
                     try target.setAttribute(name, .string(joined(copies)))
                 } else if name == "label_names", let different {
-                    throw .badData("The names of the labels (label_names) of \(sources[different].file.name) and \(sources[0].file.name) differ.",
-                                   remedy: "Give the classes the same numbers and names in all files.")
+                    throw .badData(
+                        "The names of the labels (label_names) of \(sources[different].file.name) and "
+                            + "\(sources[0].file.name) differ.",
+                        remedy: "Give the classes the same numbers and names in all files.")
                 } else if !["range", "layout"].contains(name) {
                     leftOut.append("the attribute \(name) of \(source.label)")
                 } else if let copy = copies.compactMap({ $0 }).first {
@@ -196,7 +212,9 @@ public enum DatasetTools {
     /// The different texts, in the order of the files.
     private static func joined(_ copies: [AttributeCopy?]) -> String {
         var texts: [String] = []
-        for case .texts(let values)? in copies.map({ $0?.values }) { for text in values where !texts.contains(text) { texts.append(text) } }
+        for case .texts(let values)? in copies.map({ $0?.values }) {
+            for text in values where !texts.contains(text) { texts.append(text) }
+        }
         return texts.joined(separator: "; ")
     }
 }

@@ -19,8 +19,9 @@ struct ExampleFile {
     init(_ path: String, dataset name: String?) throws(StorageError) {
         dataset = try Dataset(path, dataset: name)
         let standard = dataset.stored.dimensions.count == 2 ? "/samples" : "/images"
-        let examples = Rows(name: ["/images", "/samples"].contains(dataset.name) ? dataset.name : standard,
-                            stored: dataset.stored)
+        let examples = Rows(
+            name: ["/images", "/samples"].contains(dataset.name) ? dataset.name : standard,
+            stored: dataset.stored)
         var arrays = [examples], leftOut: [String] = []
         let file = dataset.stored.location.file
         for name in try file.root.names().map({ "/" + $0 }) where name != dataset.name {
@@ -41,9 +42,10 @@ struct ExampleFile {
 
     private static func rows(_ name: String, in file: HDF5File, count: Int) -> Rows? {
         guard case .dataset(let stored)? = try? file.object(name), stored.type.byteCount > 0,
-              stored.dimensions.first == count,
-              stored.count > 0, (try? stored.checkStorage()) != nil,
-              let cached = try? stored.cachingRow(of: stored.readChunk()) else { return nil }
+            stored.dimensions.first == count,
+            stored.count > 0, (try? stored.checkStorage()) != nil,
+            let cached = try? stored.cachingRow(of: stored.readChunk())
+        else { return nil }
         return Rows(name: name, stored: cached)
     }
 }
@@ -77,8 +79,9 @@ extension HDF5Dataset {
                 let wanted = rows[first] ..< rows[next - 1] + 1
                 try read(rows: wanted, as: type.id, into: buffer)
                 for (place, row) in rows[first ..< next].enumerated() where row - wanted.lowerBound != place {
-                    (buffer + place * rowBytes).copyMemory(from: buffer + (row - wanted.lowerBound) * rowBytes,
-                                                           byteCount: rowBytes)
+                    (buffer + place * rowBytes).copyMemory(
+                        from: buffer + (row - wanted.lowerBound) * rowBytes,
+                        byteCount: rowBytes)
                 }
             } else {
                 try read(rows: block, as: type.id, into: buffer)

@@ -1,7 +1,8 @@
-/// Importing the binary version of CIFAR-10 or CIFAR-100 (Krizhevsky 2009, https://www.cs.toronto.edu/~kriz/cifar.html) into HDF5.
+/// Importing the binary version of CIFAR-10 or CIFAR-100 (Krizhevsky 2009,
+/// https://www.cs.toronto.edu/~kriz/cifar.html) into HDF5.
 ///
-/// A record is one byte of label (CIFAR-100: the coarse one, then the fine one, which is kept), then 32 × 32 bytes of red, of green and
-/// of blue, row by row.
+/// A record is one byte of label (CIFAR-100: the coarse one, then the fine one, which is kept), then 32 × 32 bytes of
+/// red, of green and of blue, row by row.
 public enum CIFAR: String, Sendable, CaseIterable {
     case cifar10
     case cifar100
@@ -41,8 +42,9 @@ public enum CIFAR: String, Sendable, CaseIterable {
         var records: [UInt8] = []
         for name in wanted {
             guard let bytes = members[name] else {
-                throw .badData("\(archive) has no file \(name), as the binary version of \(title) has.",
-                               remedy: "Download the binary version (…-binary.tar.gz), not that for Python or Matlab.")
+                throw .badData(
+                    "\(archive) has no file \(name), as the binary version of \(title) has.",
+                    remedy: "Download the binary version (…-binary.tar.gz), not that for Python or Matlab.")
             }
             try records += checked(bytes, "\(archive): \(name)")
         }
@@ -51,23 +53,31 @@ public enum CIFAR: String, Sendable, CaseIterable {
 
     private func checked(_ bytes: [UInt8], _ path: String) throws(StorageError) -> [UInt8] {
         guard !bytes.isEmpty, bytes.count % recordBytes == 0 else {
-            throw .badData("\(path) has \(bytes.count) bytes, which are not records of \(recordBytes) as \(title)'s binary files have.",
-                           remedy: "Name the .bin files of \(title)'s binary version; copy or download them again.")
+            throw .badData(
+                "\(path) has \(bytes.count) bytes, which are not records of \(recordBytes) as \(title)'s binary files "
+                    + "have.",
+                remedy: "Name the .bin files of \(title)'s binary version; copy or download them again.")
         }
         for start in stride(from: labelBytes - 1, to: bytes.count, by: recordBytes) where Int(bytes[start]) >= classes {
-            throw .badData("\(path): image \(start / recordBytes) has the label \(bytes[start]); \(title) has 0 … \(classes - 1).",
-                           remedy: "Check that the files are those of \(title)'s binary version.")
+            throw .badData(
+                "\(path): image \(start / recordBytes) has the label \(bytes[start]); \(title) has 0 … \(classes - 1).",
+                remedy: "Check that the files are those of \(title)'s binary version.")
         }
         return bytes
     }
 
     private func write(_ records: [UInt8], source: String, _ keep: Set<Int>?, to output: String) throws(StorageError) {
-        let starts = stride(from: 0, to: records.count, by: recordBytes).filter { keep?.contains(Int(records[$0 + labelBytes - 1])) ?? true }
-        guard !starts.isEmpty else {
-            throw .badData("None of the images has one of the labels \(keep?.sorted() ?? []).", remedy: "Give labels of 0 … \(classes - 1) with --keep.")
+        let starts = stride(from: 0, to: records.count, by: recordBytes).filter {
+            keep?.contains(Int(records[$0 + labelBytes - 1])) ?? true
         }
-        let description = DatasetDescription(name: title, source: source, license: "see https://www.cs.toronto.edu/~kriz/cifar.html",
-                                             dimensions: [starts.count, Self.side, Self.side, 3], element: .uint8, range: [0, 255])
+        guard !starts.isEmpty else {
+            throw .badData(
+                "None of the images has one of the labels \(keep?.sorted() ?? []).",
+                remedy: "Give labels of 0 … \(classes - 1) with --keep.")
+        }
+        let description = DatasetDescription(
+            name: title, source: source, license: "see https://www.cs.toronto.edu/~kriz/cifar.html",
+            dimensions: [starts.count, Self.side, Self.side, 3], element: .uint8, range: [0, 255])
         try DatasetWriter.write(output, description) { (writer) throws(StorageError) in
             for start in starts { try writer.append(Self.channelsLast(records[(start + labelBytes)...])) }
             writer.labels = starts.map { Int(records[$0 + labelBytes - 1]) }
@@ -78,7 +88,9 @@ public enum CIFAR: String, Sendable, CaseIterable {
     private static func channelsLast(_ planes: ArraySlice<UInt8>) -> [UInt8] {
         var image = [UInt8](repeating: 0, count: 3 * pixels)
         for channel in 0 ..< 3 {
-            for pixel in 0 ..< pixels { image[3 * pixel + channel] = planes[planes.startIndex + channel * pixels + pixel] }
+            for pixel in 0 ..< pixels {
+                image[3 * pixel + channel] = planes[planes.startIndex + channel * pixels + pixel]
+            }
         }
         return image
     }

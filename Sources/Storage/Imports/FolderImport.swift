@@ -20,16 +20,18 @@ public struct FolderImport {
     public let skipBroken: Bool
 
     public init(size: Int, fit: Fit, channels: Int?, background: Background = .black, skipBroken: Bool) {
-        (self.size, self.fit, self.channels, self.background, self.skipBroken) = (size, fit, channels, background,
-                                                                                  skipBroken)
+        (self.size, self.fit, self.channels, self.background, self.skipBroken) = (
+            size, fit, channels, background,
+            skipBroken
+        )
     }
 
-    /// Writes `/images` [N, S, S, C] uint8, in the order of the files' names, to `output`; where the pictures are in sub-folders these are
-    /// the labels, numbered in the order of their names, which stand in the attribute `label_names`. A folder without a
-    /// picture has no number.
+    /// Writes `/images` [N, S, S, C] uint8, in the order of the files' names, to `output`; where the pictures are in
+    /// sub-folders these are the labels, numbered in the order of their names, which stand in the attribute
+    /// `label_names`. A folder without a picture has no number.
     ///
-    /// `skipped` is told of each broken picture that is left out, `progress` of the files read and to be read. Every file is read twice: what is
-    /// broken is known before anything is written.
+    /// `skipped` is told of each broken picture that is left out, `progress` of the files read and to be read. Every
+    /// file is read twice: what is broken is known before anything is written.
     public func run(
         _ folder: String, to output: String, skipped: (String) -> Void, progress: (Int, Int) -> Void
     ) throws(StorageError) -> ImportAccount {
@@ -39,8 +41,12 @@ public struct FolderImport {
         let (good, anyColour) = try check(&found, skipped, progress)
         guard !good.isEmpty else {
             let met = found.account.reasons.isEmpty ? "it is empty" : found.account.reasons.joined(separator: "; ")
-            throw .badData("\(folder) has no picture that can be read: \(met).",
-                           remedy: "Name a folder of PNG, JPEG, WebP or TIFF files, or of sub-folders of them; convert other formats to PNG.")
+            throw .badData(
+                "\(folder) has no picture that can be read: \(met).",
+                remedy:
+                    "Name a folder of PNG, JPEG, WebP or TIFF files, or of sub-folders of them; convert other formats "
+                    + "to PNG."
+            )
         }
         found.account.imported = good.count
         let channels = channels ?? (anyColour ? 3 : 1)
@@ -55,8 +61,11 @@ public struct FolderImport {
         try DatasetWriter.write(output, description) { (writer) throws(StorageError) in
             for (number, file) in good.enumerated() {
                 progress(found.files.count + number, found.files.count + good.count)
-                try writer.append(try PictureFile(file.location).raster(channels: channels,
-                                                                        background: background).square(size))
+                try writer.append(
+                    try PictureFile(file.location).raster(
+                        channels: channels,
+                        background: background
+                    ).square(size))
             }
             if !used.isEmpty { writer.labels = good.map { numbers[$0.classNumber!]! } }
         }
@@ -66,10 +75,12 @@ public struct FolderImport {
     /// Pictures beside folders of pictures would have no label.
     private func refuseMixture(_ found: PictureFolder, _ folder: String) throws(StorageError) {
         guard let alone = found.files.first(where: { $0.classNumber == nil }),
-              let other = found.files.first(where: { $0.classNumber != nil })
+            let other = found.files.first(where: { $0.classNumber != nil })
         else { return }
-        throw .badData("\(folder) has pictures beside sub-folders of pictures (\(found.name(of: alone)), \(found.name(of: other))): they would have no label.",
-                       remedy: "Move them into a sub-folder, or the sub-folders elsewhere.")
+        throw .badData(
+            "\(folder) has pictures beside sub-folders of pictures (\(found.name(of: alone)), "
+                + "\(found.name(of: other))): they would have no label.",
+            remedy: "Move them into a sub-folder, or the sub-folders elsewhere.")
     }
 
     /// Decodes every picture: those that can be read, and whether any has colour.
@@ -84,7 +95,7 @@ public struct FolderImport {
             do throws(StorageError) {
                 picture = try PictureFile(file.location)
                 _ = try picture.raster(channels: 1, background: background)
-            } catch where skipBroken && [.badData, .missing].contains(error.kind) {
+            } catch  where skipBroken && [.badData, .missing].contains(error.kind) {
                 found.account.leaveOut(error.kind == .missing ? .unreadable : .broken, found.name(of: file))
                 skipped(error.message)
                 continue
@@ -98,7 +109,8 @@ public struct FolderImport {
 
     private func checkSize(of picture: PictureFile) throws(StorageError) {
         guard fit == .refuse, picture.width != size || picture.height != size else { return }
-        throw .badData("\(picture.path) has \(picture.width) × \(picture.height) pixels where \(size) × \(size) were asked for.",
-                       remedy: "Have the largest square in its middle scaled with --fit crop, or give another --size.")
+        throw .badData(
+            "\(picture.path) has \(picture.width) × \(picture.height) pixels where \(size) × \(size) were asked for.",
+            remedy: "Have the largest square in its middle scaled with --fit crop, or give another --size.")
     }
 }

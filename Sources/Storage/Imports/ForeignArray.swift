@@ -38,17 +38,22 @@ struct ForeignArray {
         let classes = try labels.map { (labels) throws(StorageError) in try readLabels(labels) }
         let values = try ForeignValues(rows, range: range, isImages: axes.isImages)
         let description = DatasetDescription(
-            name: name, source: source, license: license, dimensions: [axes.count] + axes.target, element: values.isBytes ? .uint8 : .float32,
+            name: name, source: source, license: license, dimensions: [axes.count] + axes.target,
+            element: values.isBytes ? .uint8 : .float32,
             range: values.range.map { [$0.lowerBound, $0.upperBound] })
         try DatasetWriter.write(output, description, replacing: replacing) { (writer) throws(StorageError) in
             for start in stride(from: 0, to: axes.count, by: axes.blockRows) {
                 let block = start ..< min(start + axes.blockRows, axes.count)
                 if values.isBytes {
-                    try writer.append(axes.place(try values.bytes(block),
-                                                 background: UInt8(min(max(values.range?.lowerBound ?? 0, 0), 255))))
+                    try writer.append(
+                        axes.place(
+                            try values.bytes(block),
+                            background: UInt8(min(max(values.range?.lowerBound ?? 0, 0), 255))))
                 } else {
-                    try writer.append(axes.place(try values.floats(block),
-                                                 background: Float(values.range?.lowerBound ?? 0)))
+                    try writer.append(
+                        axes.place(
+                            try values.floats(block),
+                            background: Float(values.range?.lowerBound ?? 0)))
                 }
             }
             writer.labels = classes
@@ -57,8 +62,9 @@ struct ForeignArray {
     }
 
     private func readLabels(_ labels: any ForeignRows) throws(StorageError) -> [Int] {
-        let reader = try LabelReader(labels.label, dimensions: labels.dimensions, type: labels.type,
-                                     examples: rows.dimensions[0])
+        let reader = try LabelReader(
+            labels.label, dimensions: labels.dimensions, type: labels.type,
+            examples: rows.dimensions[0])
         var all: [Int] = []
         for start in stride(from: 0, to: reader.examples, by: reader.blockRows) {
             let block = start ..< min(start + reader.blockRows, reader.examples)
@@ -90,21 +96,24 @@ struct ForeignAxes {
             throw .badData("\(label) is empty: its shape is \(sizes).", remedy: "Name an array with examples in it.")
         }
         guard (1 ... 4).contains(sizes.count), sizes[0] <= Int(UInt32.max) else {
-            throw .badData("\(label) has the shape \(sizes); images are [N, H, W, C] or [N, H, W], vectors [N, D].",
-                           remedy: "Name another array, or give it one of these shapes first.")
+            throw .badData(
+                "\(label) has the shape \(sizes); images are [N, H, W, C] or [N, H, W], vectors [N, D].",
+                remedy: "Name another array, or give it one of these shapes first.")
         }
         let standard = ["N", "ND", "NHW", "NHWC"][sizes.count - 1]
         let axes = layout?.uppercased() ?? standard
         guard Self.layouts.contains(axes), axes.count == sizes.count else {
             let fitting = Self.layouts.filter { $0.count == sizes.count }.joined(separator: ", ")
-            throw .badData("The layout \(axes) does not fit \(label) of the shape \(sizes).",
-                           remedy: "It may be \(fitting); N, the number of examples, comes first.")
+            throw .badData(
+                "The layout \(axes) does not fit \(label) of the shape \(sizes).",
+                remedy: "It may be \(fitting); N, the number of examples, comes first.")
         }
         count = sizes[0]
         guard axes.count > 2 else {
             guard size == nil else {
-                throw .badData("\(label) holds vectors, of the shape \(sizes): only images are put into squares.",
-                               remedy: "Leave --size out.")
+                throw .badData(
+                    "\(label) holds vectors, of the shape \(sizes): only images are put into squares.",
+                    remedy: "Leave --size out.")
             }
             shape = [sizes.count == 2 ? sizes[1] : 1]
             (target, steps) = (shape, [1])
@@ -120,16 +129,19 @@ struct ForeignAxes {
         steps = [height.step, width.step, channels.step]
         if let size {
             guard size >= shape[0], size >= shape[1], size <= 1 << 13 else {
-                throw .badData("The images of \(label) are \(shape[0]) × \(shape[1]): they are put into a larger square, not into \(size) pixels.",
-                               remedy: "Leave --size out, and set data.fit to resize when training.")
+                throw .badData(
+                    "The images of \(label) are \(shape[0]) × \(shape[1]): they are put into a larger square, not into "
+                        + "\(size) pixels.",
+                    remedy: "Leave --size out, and set data.fit to resize when training.")
             }
             target = [size, size, shape[2]]
         } else {
             target = shape
         }
         guard target.reduce(1.0, { $0 * Double($1) }) <= Double(1 << 28) else {
-            throw .badData("\(label) has the shape \(sizes): at most 2^28 numbers of an example are read.",
-                           remedy: "Check the shape.")
+            throw .badData(
+                "\(label) has the shape \(sizes): at most 2^28 numbers of an example are read.",
+                remedy: "Check the shape.")
         }
     }
 
@@ -176,27 +188,36 @@ struct ForeignValues {
         case .integer(bytes: 1, signed: false), .boolean: isBytes = true
         case .integer, .float: isBytes = false
         case .text, .other:
-            throw .badData("\(rows.label) is of type \(rows.type), which is no number.",
-                           remedy: "Name an array of numbers.")
+            throw .badData(
+                "\(rows.label) is of type \(rows.type), which is no number.",
+                remedy: "Name an array of numbers.")
         }
         let scan = try Self.scan(rows, within: given)
         guard isImages || isBytes || given != nil else {
             (range, clipsTo) = (nil, nil)
-            guard max(-scan.minimum, scan.maximum) <= (rows.type.isInteger ? 0x1p24 : Double(Float.greatestFiniteMagnitude)) else {
-                throw .badData("\(rows.label) has values from \(scan.minimum) to \(scan.maximum), which float32 does not hold.",
-                               remedy: "Scale them first, or say with --range=A,B which become 0 and 1.")
+            guard
+                max(-scan.minimum, scan.maximum)
+                    <= (rows.type.isInteger ? 0x1p24 : Double(Float.greatestFiniteMagnitude))
+            else {
+                throw .badData(
+                    "\(rows.label) has values from \(scan.minimum) to \(scan.maximum), which float32 does not hold.",
+                    remedy: "Scale them first, or say with --range=A,B which become 0 and 1.")
             }
             return
         }
-        let rules = RangeRules(label: rows.label, path: "", type: rows.type, attribute: nil, given: given,
-                               options: .importing)
+        let rules = RangeRules(
+            label: rows.label, path: "", type: rows.type, attribute: nil, given: given,
+            options: .importing)
         let found = try rules.range(of: scan)
         notes = found.warning.map { [$0] } ?? []
         clipsTo = found.clips ? found.bounds : nil
         unit = isBytes ? nil : try Self.unit(found.bounds, rows)
         range = unit == nil ? found.bounds : 0 ... 1
         if let unit {
-            notes.append("the values of \(rows.label) are scaled from \(ValueRange.text(unit)) to [0, 1], since float32 does not hold them exactly")
+            notes.append(
+                "the values of \(rows.label) are scaled from \(ValueRange.text(unit)) to [0, 1], since float32 does "
+                    + "not hold them exactly"
+            )
         }
     }
 
@@ -207,8 +228,10 @@ struct ForeignValues {
         let largest = max(abs(range.lowerBound), abs(range.upperBound)), width = range.upperBound - range.lowerBound
         let isExact = rows.type.isInteger && largest <= 0x1p53
         guard width.isFinite, isExact || largest.ulp <= width * 0x1p-24 else {
-            throw .badData("The range \(ValueRange.text(range)) of \(rows.label) is too narrow, or too wide, for numbers of its size.",
-                           remedy: "Subtract the lower end first, in integers.")
+            throw .badData(
+                "The range \(ValueRange.text(range)) of \(rows.label) is too narrow, or too wide, for numbers of its "
+                    + "size.",
+                remedy: "Subtract the lower end first, in integers.")
         }
         let fits = largest <= Double(Float.greatestFiniteMagnitude) && Double(Float(largest).ulp) <= width * 0x1p-23
         return fits && !(rows.type.isInteger && largest > 0x1p24) ? nil : range
@@ -241,7 +264,11 @@ struct ForeignValues {
 
     func floats(_ block: Range<Int>) throws(StorageError) -> [Float] {
         var values = try rows.doubles(block)
-        if let clipsTo { for index in values.indices { values[index] = min(max(values[index], clipsTo.lowerBound), clipsTo.upperBound) } }
+        if let clipsTo {
+            for index in values.indices {
+                values[index] = min(max(values[index], clipsTo.lowerBound), clipsTo.upperBound)
+            }
+        }
         guard let unit else { return values.map { Float($0) } }
         let width = unit.upperBound - unit.lowerBound
         return values.map { Float(($0 - unit.lowerBound) / width) }

@@ -12,13 +12,16 @@ public enum HDF5Import {
             let stored = try find(dataset, in: file)
             try stored.checkStorage(anyFilter: true)
             var notes: [String] = []
-            var array = ForeignArray(rows: HDF5Rows(stored), labels: nil, layout: try axes(layout, stored, &notes),
-                                     range: range, size: size)
+            var array = ForeignArray(
+                rows: HDF5Rows(stored), labels: nil, layout: try axes(layout, stored, &notes),
+                range: range, size: size)
             if range == nil { array.range = try Dataset.range(of: stored) }
             array.labels = try find(labels: labels, in: file, for: stored, &notes)
             let name = String(path.split(separator: "/").last ?? "array")
-            return notes + (try array.write(to: output, name: name, source: "\(stored.path) in \(path)",
-                                            replacing: replacing))
+            return notes
+                + (try array.write(
+                    to: output, name: name, source: "\(stored.path) in \(path)",
+                    replacing: replacing))
         }
     }
 
@@ -26,7 +29,8 @@ public enum HDF5Import {
         let found: HDF5Dataset
         if let name {
             found = try file.dataset(name.hasPrefix("/") ? name : "/" + name, .importing)
-        } else if case .dataset(let vectors)? = try? file.object("/samples"), case .absent = try file.object("/images") {
+        } else if case .dataset(let vectors)? = try? file.object("/samples"), case .absent = try file.object("/images")
+        {
             found = vectors
         } else {
             found = try file.dataset("/images", .importing)
@@ -43,7 +47,8 @@ public enum HDF5Import {
         if rank == 4, case .string(let text)? = try stored.location.attribute("layout") { return text }
         guard stored.location.file.isMATLAB, rank == 3 || rank == 4 else { return nil }
         let axes = rank == 4 ? "NCWH" : "NWH"
-        notes.append("MATLAB wrote \(stored.label), and stores axes in the reverse order: it is read with --layout \(axes)")
+        notes.append(
+            "MATLAB wrote \(stored.label), and stores axes in the reverse order: it is read with --layout \(axes)")
         return axes
     }
 
@@ -57,7 +62,8 @@ public enum HDF5Import {
         }
         guard images.path != "/labels", case .dataset(let labels)? = try? file.object("/labels") else { return nil }
         guard ["/images", "/samples"].contains(images.path) else {
-            notes.append("the labels in /labels are not imported: where they are those of \(images.path), add --labels /labels")
+            notes.append(
+                "the labels in /labels are not imported: where they are those of \(images.path), add --labels /labels")
             return nil
         }
         // Nobody asked for these: what is wrong with them is said, and keeps nobody from the images.

@@ -15,20 +15,27 @@ struct NPYHeader {
 
     /// The header at the beginning of `size` bytes that `read` gives by position and count. `label` is named in errors.
     init(_ label: String, size: Int, read: (Int, Int) throws(StorageError) -> [UInt8]) throws(StorageError) {
-        func refuse(_ what: String, _ remedy: String = "Save it anew with numpy.save.") -> StorageError { .badData("\(label) \(what).", remedy: remedy) }
-        guard size >= 10, case let start = try read(0, 10),
-              start.prefix(6) == [0x93, 0x4E, 0x55, 0x4D, 0x50, 0x59] else {
-            throw refuse("is not a NumPy array: it does not begin as .npy files do",
-                         "Name a file that numpy.save or numpy.savez wrote.")
+        func refuse(_ what: String, _ remedy: String = "Save it anew with numpy.save.") -> StorageError {
+            .badData("\(label) \(what).", remedy: remedy)
         }
-        guard (1 ... 3).contains(start[6]) else { throw refuse("is of version \(start[6]) of the .npy format; versions 1 to 3 are read") }
+        guard size >= 10, case let start = try read(0, 10),
+            start.prefix(6) == [0x93, 0x4E, 0x55, 0x4D, 0x50, 0x59]
+        else {
+            throw refuse(
+                "is not a NumPy array: it does not begin as .npy files do",
+                "Name a file that numpy.save or numpy.savez wrote.")
+        }
+        guard (1 ... 3).contains(start[6]) else {
+            throw refuse("is of version \(start[6]) of the .npy format; versions 1 to 3 are read")
+        }
         let wide = start[6] > 1
         guard !wide || size >= 12 else { throw refuse("ends in its header") }
         let sizes = try wide ? read(8, 4) : Array(start[8 ..< 10])
         let text = sizes.reversed().reduce(0) { $0 << 8 | Int($1) }
         length = (wide ? 12 : 10) + text
         guard text <= Self.longest,
-              length <= size else { throw refuse("ends in its header, or claims \(text) bytes of it") }
+            length <= size
+        else { throw refuse("ends in its header, or claims \(text) bytes of it") }
         var words = Words(try read(length - text, text))
         var found: (descr: String, isFortran: Bool, shape: [Int])
         do {
@@ -44,11 +51,15 @@ struct NPYHeader {
         for dimension in dimensions {
             let (product, overflow) = bytes.multipliedReportingOverflow(by: dimension)
             guard !overflow,
-                  product < 1 << 60 else { throw refuse("claims the shape \(dimensions), more than any disk holds") }
+                product < 1 << 60
+            else { throw refuse("claims the shape \(dimensions), more than any disk holds") }
             bytes = product
         }
         guard bytes == size - length else {
-            throw refuse("claims \(bytes) bytes of values, of the shape \(dimensions), and has \(size - length): it was cut, or more was saved behind it")
+            throw refuse(
+                "claims \(bytes) bytes of values, of the shape \(dimensions), and has \(size - length): it was cut, or "
+                    + "more was saved behind it"
+            )
         }
     }
 
@@ -62,11 +73,18 @@ struct NPYHeader {
         default: break
         }
         let kinds: [Character: String] = [
-            "O": "Python objects (pickled), which could run any code when they are read", "c": "complex numbers", "f": "numbers of an unusual size",
-            "S": "texts", "U": "texts", "V": "records or numbers that only another library knows", "M": "dates", "m": "times", "[": "records",
+            "O": "Python objects (pickled), which could run any code when they are read", "c": "complex numbers",
+            "f": "numbers of an unusual size",
+            "S": "texts", "U": "texts", "V": "records or numbers that only another library knows", "M": "dates",
+            "m": "times", "[": "records",
         ]
-        throw .badData("\(label) holds \(kinds[descr.first ?? " "] ?? "an unknown type") (dtype '\(descr)'): arrays of integers, floating-point numbers or booleans are read.",
-                       remedy: "Save it as one array of numbers, such as numpy.save(\"FILE.npy\", numpy.stack(list(array)).astype(\"float32\")).")
+        throw .badData(
+            "\(label) holds \(kinds[descr.first ?? " "] ?? "an unknown type") (dtype '\(descr)'): arrays of integers, "
+                + "floating-point numbers or booleans are read.",
+            remedy:
+                "Save it as one array of numbers, such as numpy.save(\"FILE.npy\", "
+                + "numpy.stack(list(array)).astype(\"float32\"))."
+        )
     }
 
     /// What can stand in such a dictionary, read from left to right.
@@ -102,7 +120,8 @@ struct NPYHeader {
             }
             guard peek == nil else { throw Problem(what: "something follows the dictionary") }
             guard let descr, let isFortran,
-                  let shape else { throw Problem(what: "one of its keys descr, fortran_order and shape is missing") }
+                let shape
+            else { throw Problem(what: "one of its keys descr, fortran_order and shape is missing") }
             if let first = descr.first { order = first }
             return (descr, isFortran, shape)
         }
@@ -127,7 +146,8 @@ struct NPYHeader {
 
         private mutating func quoted() throws(Problem) -> String {
             guard let quote = peek,
-                  quote == "'" || quote == "\"" else { throw Problem(what: "a text is missing at byte \(place)") }
+                quote == "'" || quote == "\""
+            else { throw Problem(what: "a text is missing at byte \(place)") }
             place += 1
             let start = place
             while place < bytes.count, bytes[place] != quote.asciiValue { place += 1 }
@@ -153,7 +173,8 @@ struct NPYHeader {
                 let start = place
                 while place < bytes.count, (0x30 ... 0x39).contains(bytes[place]) { place += 1 }
                 guard let number = Int(String(decoding: bytes[start ..< place], as: UTF8.self)),
-                      numbers.count < 32 else {
+                    numbers.count < 32
+                else {
                     throw Problem(what: "its shape is not a tuple of whole numbers")
                 }
                 numbers.append(number)

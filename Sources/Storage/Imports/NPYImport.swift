@@ -7,7 +7,8 @@ public enum NPYImport {
     /// `array` names the array of .npz files that have several, `labels` the array of their labels, or a .npy file with
     /// the labels of all. Returns sentences that the user should read.
     public static func run(
-        _ paths: [String], array: String?, labels: String?, layout: String?, range: ClosedRange<Double>?, size: Int?, to output: String
+        _ paths: [String], array: String?, labels: String?, layout: String?, range: ClosedRange<Double>?, size: Int?,
+        to output: String
     ) throws(StorageError) -> [String] {
         try AtomicFile.refuseExisting(output, replacing: false)
         let folder = AtomicFile.split(output).folder
@@ -16,8 +17,9 @@ public enum NPYImport {
         for path in paths {
             guard try isArchive(path) else {
                 guard array == nil else {
-                    throw .badData("\(path) holds one array and has no names.",
-                                   remedy: "Leave --array out, or name a .npz file.")
+                    throw .badData(
+                        "\(path) holds one array and has no names.",
+                        remedy: "Leave --array out, or name a .npz file.")
                 }
                 values.append(try NPYRows(InputFile(path), label: path))
                 continue
@@ -28,15 +30,18 @@ public enum NPYImport {
             values.append(try archive.rows(name, folder: folder))
             if let own {
                 classes.append(try archive.rows(own, folder: folder))
-                if labels == nil { notes.append("the labels of \(name) in \(path) are taken from \(own); --labels names others") }
+                if labels == nil {
+                    notes.append("the labels of \(name) in \(path) are taken from \(own); --labels names others")
+                }
             }
             let others = archive.names.filter { $0 != name && $0 != own }
             if !others.isEmpty { notes.append("not imported from \(path): \(others.joined(separator: ", "))") }
         }
         if let labelFile { classes = [try NPYRows(InputFile(labelFile), label: labelFile)] }
         guard classes.isEmpty || labelFile != nil || classes.count == paths.count else {
-            throw .badData("Some of \(paths.joined(separator: ", ")) have labels, others have none.",
-                           remedy: "Name a .npy file of all labels with --labels.")
+            throw .badData(
+                "Some of \(paths.joined(separator: ", ")) have labels, others have none.",
+                remedy: "Name a .npy file of all labels with --labels.")
         }
         let rows = try JoinedRows(values)
         let joined: JoinedRows? = try classes.isEmpty ? nil : JoinedRows(classes)
@@ -50,7 +55,9 @@ public enum NPYImport {
         var archives: [String] = []
         for path in paths { if try isArchive(path) { archives.append(path) } }
         for path in archives { if try NPZArchive(path).names.contains(plain(labels)) { return nil } }
-        if FileManager.default.fileExists(atPath: labels) || labels.hasSuffix(".npy") || labels.contains("/") { return labels }
+        if FileManager.default.fileExists(atPath: labels) || labels.hasSuffix(".npy") || labels.contains("/") {
+            return labels
+        }
         return archives.isEmpty ? labels : nil
     }
 
@@ -76,19 +83,26 @@ public enum NPYImport {
             if header.dimensions.count > 2 { candidates.append(name) }
         }
         if candidates.count == 1 { return candidates[0] }
-        throw .badData("\(archive.path) holds several arrays: \(shapes.joined(separator: ", ")).",
-                       remedy: "Name one with --array, and its labels with --labels.")
+        throw .badData(
+            "\(archive.path) holds several arrays: \(shapes.joined(separator: ", ")).",
+            remedy: "Name one with --array, and its labels with --labels.")
     }
 
     /// The array that by its name holds the labels of `name`: train_labels of train_images, y_train of x_train.
     private static func labelNames(for name: String, in archive: NPZArchive) -> String? {
-        let replacements = [("images", "labels"), ("image", "label"), ("imgs", "labels"), ("data", "labels"),
-                            ("x", "y"), ("X", "y"), ("X", "Y")]
-        let candidates = replacements.compactMap { name.contains($0) ? name.replacingOccurrences(of: $0, with: $1) : nil } + ["labels", "label", "y", "targets"]
+        let replacements = [
+            ("images", "labels"), ("image", "label"), ("imgs", "labels"), ("data", "labels"),
+            ("x", "y"), ("X", "y"), ("X", "Y"),
+        ]
+        let candidates =
+            replacements.compactMap { name.contains($0) ? name.replacingOccurrences(of: $0, with: $1) : nil } + [
+                "labels", "label", "y", "targets",
+            ]
         guard let examples = try? archive.header(name) else { return nil }
         return candidates.first { candidate in
             guard candidate != name, archive.names.contains(candidate),
-                  let header = try? archive.header(candidate) else { return false }
+                let header = try? archive.header(candidate)
+            else { return false }
             return (1 ... 2).contains(header.dimensions.count) && header.dimensions.first == examples.dimensions.first
         }
     }

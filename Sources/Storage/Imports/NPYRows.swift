@@ -15,7 +15,9 @@ final class NPYRows: ForeignRows {
 
     init(_ file: InputFile, label: String) throws(StorageError) {
         (self.file, self.label) = (file, label)
-        header = try NPYHeader(label, size: file.size) { (offset, count) throws(StorageError) in try file.read(at: offset, count: count) }
+        header = try NPYHeader(label, size: file.size) { (offset, count) throws(StorageError) in
+            try file.read(at: offset, count: count)
+        }
     }
 
     deinit { free(turned) }
@@ -73,14 +75,17 @@ final class NPYRows: ForeignRows {
     private func turn() throws(StorageError) -> UnsafeMutableRawPointer {
         let size = type.byteCount, total = header.count * size
         guard let target = malloc(max(1, total)) else {
-            throw StorageError(.inputOutput, "No memory for the \(total) bytes of \(label), which is in Fortran order.",
-                               remedy: "Save it with numpy.ascontiguousarray, which is read a part at a time.")
+            throw StorageError(
+                .inputOutput, "No memory for the \(total) bytes of \(label), which is in Fortran order.",
+                remedy: "Save it with numpy.ascontiguousarray, which is read a part at a time.")
         }
         do {
             let count = dimensions[0]
             // Along the file the first axis varies fastest, then the second, ….
             var steps = [Int](repeating: size, count: dimensions.count)
-            for axis in stride(from: dimensions.count - 2, through: 0, by: -1) { steps[axis] = steps[axis + 1] * dimensions[axis + 1] }
+            for axis in stride(from: dimensions.count - 2, through: 0, by: -1) {
+                steps[axis] = steps[axis + 1] * dimensions[axis + 1]
+            }
             var place = [Int](repeating: 0, count: dimensions.count)
             let others = header.count / max(1, count), block = max(1, (1 << 22) / max(1, count * size))
             for start in stride(from: 0, to: others, by: block) {
@@ -90,7 +95,8 @@ final class NPYRows: ForeignRows {
                     for column in 0 ..< columns {
                         let offset = zip(place, steps).dropFirst().reduce(0) { $0 + $1.0 * $1.1 }
                         for row in 0 ..< count {
-                            (target + offset + row * steps[0]).copyMemory(from: bytes.baseAddress! + (column * count + row) * size, byteCount: size)
+                            (target + offset + row * steps[0]).copyMemory(
+                                from: bytes.baseAddress! + (column * count + row) * size, byteCount: size)
                         }
                         for axis in 1 ..< place.count {
                             place[axis] += 1
@@ -119,20 +125,29 @@ struct JoinedRows: ForeignRows {
     init(_ parts: [any ForeignRows]) throws(StorageError) {
         for part in parts {
             guard !part.dimensions.isEmpty else {
-                throw .badData("\(part.label) has the shape []: it is a single number.",
-                               remedy: "Name an array with a row for each example.")
+                throw .badData(
+                    "\(part.label) has the shape []: it is a single number.",
+                    remedy: "Name an array with a row for each example.")
             }
             guard part.dimensions.dropFirst() == parts[0].dimensions.dropFirst(), part.type == parts[0].type else {
-                throw .badData("\(part.label) is \(part.type) \(part.dimensions), \(parts[0].label) is \(parts[0].type) \(parts[0].dimensions).",
-                               remedy: "Name arrays of one shape and type.")
+                throw .badData(
+                    "\(part.label) is \(part.type) \(part.dimensions), \(parts[0].label) is \(parts[0].type) "
+                        + "\(parts[0].dimensions).",
+                    remedy: "Name arrays of one shape and type.")
             }
         }
         self.parts = parts
     }
 
-    func bytes(_ rows: Range<Int>) throws(StorageError) -> [UInt8] { try join(rows) { (part, rows) throws(StorageError) in try part.bytes(rows) } }
-    func integers(_ rows: Range<Int>) throws(StorageError) -> [Int128] { try join(rows) { (part, rows) throws(StorageError) in try part.integers(rows) } }
-    func doubles(_ rows: Range<Int>) throws(StorageError) -> [Double] { try join(rows) { (part, rows) throws(StorageError) in try part.doubles(rows) } }
+    func bytes(_ rows: Range<Int>) throws(StorageError) -> [UInt8] {
+        try join(rows) { (part, rows) throws(StorageError) in try part.bytes(rows) }
+    }
+    func integers(_ rows: Range<Int>) throws(StorageError) -> [Int128] {
+        try join(rows) { (part, rows) throws(StorageError) in try part.integers(rows) }
+    }
+    func doubles(_ rows: Range<Int>) throws(StorageError) -> [Double] {
+        try join(rows) { (part, rows) throws(StorageError) in try part.doubles(rows) }
+    }
 
     private func join<Value>(
         _ rows: Range<Int>, _ read: (any ForeignRows, Range<Int>) throws(StorageError) -> [Value]

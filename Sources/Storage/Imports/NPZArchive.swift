@@ -16,13 +16,15 @@ final class NPZArchive {
             var error = zip_error_t()
             zip_error_init_with_code(&error, code)
             defer { zip_error_fini(&error) }
-            throw .badData("\(path) is no zip archive, or is damaged: \(String(cString: zip_error_strerror(&error))).",
-                           remedy: "Name a file that numpy.savez wrote, or copy it again.")
+            throw .badData(
+                "\(path) is no zip archive, or is damaged: \(String(cString: zip_error_strerror(&error))).",
+                remedy: "Name a file that numpy.savez wrote, or copy it again.")
         }
         var names: [String] = [], indices: [String: zip_uint64_t] = [:]
         for index in 0 ..< UInt64(max(0, zip_get_num_entries(archive, 0))) {
             guard let text = zip_get_name(archive, index, 0), case let name = String(cString: text),
-                  name.hasSuffix(".npy") else { continue }
+                name.hasSuffix(".npy")
+            else { continue }
             names.append(String(name.dropLast(4)))
             indices[names[names.count - 1]] = index
         }
@@ -43,7 +45,9 @@ final class NPZArchive {
         defer { zip_fclose(entry.file) }
         var start = [UInt8]()
         return try NPYHeader(label(name), size: entry.size) { (offset, count) throws(StorageError) in
-            while start.count < offset + count { start += try read(entry.file, name, min(1 << 16, entry.size - start.count)) }
+            while start.count < offset + count {
+                start += try read(entry.file, name, min(1 << 16, entry.size - start.count))
+            }
             return Array(start[offset ..< offset + count])
         }
     }
@@ -58,8 +62,9 @@ final class NPZArchive {
         let descriptor = mkstemp(&template)
         let temporary = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
         guard descriptor >= 0 else {
-            throw StorageError(.cannotCreate, "A temporary file in \(folder) cannot be made: \(errorText(errno)).",
-                               remedy: "Make the folder, or give this user the right to write there.")
+            throw StorageError(
+                .cannotCreate, "A temporary file in \(folder) cannot be made: \(errorText(errno)).",
+                remedy: "Make the folder, or give this user the right to write there.")
         }
         defer {
             close(descriptor)
@@ -80,16 +85,18 @@ final class NPZArchive {
 
     private func open(_ name: String) throws(StorageError) -> (file: OpaquePointer, size: Int) {
         guard let index = indices[name] else {
-            throw .badData("\(path) has no array \(name); it has \(names.prefix(20).joined(separator: ", ")).",
-                           remedy: "Name one of these.")
+            throw .badData(
+                "\(path) has no array \(name); it has \(names.prefix(20).joined(separator: ", ")).",
+                remedy: "Name one of these.")
         }
         var status = zip_stat_t()
         guard zip_stat_index(archive, index, 0, &status) == 0, status.valid & UInt64(ZIP_STAT_SIZE) != 0,
-              let size = Int(exactly: status.size),
-              let file = zip_fopen_index(archive, index, 0)
+            let size = Int(exactly: status.size),
+            let file = zip_fopen_index(archive, index, 0)
         else {
-            throw .badData("\(label(name)) cannot be read: \(String(cString: zip_strerror(archive))).",
-                           remedy: "Save it with numpy.savez, without a password.")
+            throw .badData(
+                "\(label(name)) cannot be read: \(String(cString: zip_strerror(archive))).",
+                remedy: "Save it with numpy.savez, without a password.")
         }
         return (file, size)
     }
@@ -115,9 +122,10 @@ final class NPZArchive {
             let count = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress! + done, bytes.count - done) }
             if count < 0, errno == EINTR { continue }
             guard count > 0 else {
-                throw StorageError(.inputOutput,
-                                   "A temporary copy of an array in \(folder) could not be written: \(errorText(errno)).",
-                                   remedy: "Make room on the disk, then run again.")
+                throw StorageError(
+                    .inputOutput,
+                    "A temporary copy of an array in \(folder) could not be written: \(errorText(errno)).",
+                    remedy: "Make room on the disk, then run again.")
             }
             done += count
         }

@@ -25,12 +25,14 @@ struct PictureFolder {
         (root, self.skipBroken) = (BytePath(folder), skipBroken)
         var status = stat()
         guard stat(root.bytes, &status) == 0 else {
-            throw StorageError(.missing, "\(folder) cannot be opened: \(errorText(errno)).",
-                               remedy: "Check the path; relative paths start at the working folder.")
+            throw StorageError(
+                .missing, "\(folder) cannot be opened: \(errorText(errno)).",
+                remedy: "Check the path; relative paths start at the working folder.")
         }
         guard status.st_mode & S_IFMT == S_IFDIR else {
-            throw StorageError(.missing, "\(folder) is not a folder.",
-                               remedy: "Name the folder that the pictures are in.")
+            throw StorageError(
+                .missing, "\(folder) is not a folder.",
+                remedy: "Name the folder that the pictures are in.")
         }
         _ = try walk(Place(location: root, name: "", classNumber: nil), status)
     }
@@ -56,8 +58,9 @@ struct PictureFolder {
         defer { ancestors.removeLast() }
         var folders: [(name: [UInt8], status: stat)] = []
         for name in names {
-            let entry = Place(location: place.location.appending(name), name: place.name + shownText(name),
-                              classNumber: place.classNumber)
+            let entry = Place(
+                location: place.location.appending(name), name: place.name + shownText(name),
+                classNumber: place.classNumber)
             var status = stat()
             if stat(entry.location.bytes, &status) != 0 {
                 try cannotBeExamined(entry, errno)
@@ -75,7 +78,9 @@ struct PictureFolder {
     private mutating func enter(_ name: [UInt8], _ status: stat, of place: Place) throws(StorageError) {
         let shown = shownText(name), path = place.name + shown
         if Self.isSystem(name) { return account.leaveOut(.hiddenFolder, path) }
-        if ancestors.contains(where: { $0 == (status.st_dev, status.st_ino) }) { return account.leaveOut(.circle, path) }
+        if ancestors.contains(where: { $0 == (status.st_dev, status.st_ino) }) {
+            return account.leaveOut(.circle, path)
+        }
         let before = files.count
         var number = place.classNumber
         if number == nil {
@@ -100,13 +105,15 @@ struct PictureFolder {
     }
 
     private func unreadable(_ place: Place, _ number: Int32) -> StorageError {
-        let remedy = switch number {
-        case EACCES: "Give this user the right to read it"
-        case ENAMETOOLONG: "Move the pictures to where their paths are shorter"
-        default: "Check the disk"
-        }
-        return StorageError(.missing, "\(place.location.text) cannot be read: \(errorText(number)).",
-                            remedy: "\(remedy), or leave out what cannot be read with --skip-broken.")
+        let remedy =
+            switch number {
+            case EACCES: "Give this user the right to read it"
+            case ENAMETOOLONG: "Move the pictures to where their paths are shorter"
+            default: "Check the disk"
+            }
+        return StorageError(
+            .missing, "\(place.location.text) cannot be read: \(errorText(number)).",
+            remedy: "\(remedy), or leave out what cannot be read with --skip-broken.")
     }
 
     /// The names in a folder, sorted by their bytes; nil where it may not be read, which the folder that the user named
@@ -126,9 +133,10 @@ struct PictureFolder {
             if name != Array(".".utf8), name != Array("..".utf8) { names.append(name) }
         }
         guard errno == 0 else {
-            throw StorageError(.inputOutput,
-                               "\(place.location.text) could not be read to its end: \(errorText(errno)).",
-                               remedy: "Check the disk, then run again.")
+            throw StorageError(
+                .inputOutput,
+                "\(place.location.text) could not be read to its end: \(errorText(errno)).",
+                remedy: "Check the disk, then run again.")
         }
         return names.sorted { $0.lexicographicallyPrecedes($1) }
     }
@@ -139,14 +147,17 @@ struct PictureFolder {
     private static let extensions: Set<String> = ["png", "apng", "jpg", "jpeg", "jpe", "jfif", "webp", "tif", "tiff"]
     /// Of these, and of files without an extension, the first bytes decide.
     private static let otherPictures: Set<String> = [
-        "", "gif", "bmp", "dib", "pbm", "pgm", "ppm", "pnm", "avif", "heic", "heif", "jp2", "jxl", "ico", "tga", "img", "image", "pic",
+        "", "gif", "bmp", "dib", "pbm", "pgm", "ppm", "pnm", "avif", "heic", "heif", "jp2", "jxl", "ico", "tga", "img",
+        "image", "pic",
     ]
 
     private mutating func examine(_ entry: Place, _ name: [UInt8], isRegular: Bool) {
         if !isRegular { return account.leaveOut(.special, entry.name) }
         if Self.isSystem(name) { return account.leaveOut(.hidden, entry.name) }
         let kind = Self.pathExtension(of: name)
-        guard Self.extensions.contains(kind) || Self.otherPictures.contains(kind) && Self.startsAsPicture(entry.location) else {
+        guard
+            Self.extensions.contains(kind) || Self.otherPictures.contains(kind) && Self.startsAsPicture(entry.location)
+        else {
             return account.leaveOut(.otherFormat, entry.name, kind: kind.isEmpty ? "without extension" : "." + kind)
         }
         files.append(File(location: entry.location, classNumber: entry.classNumber))
@@ -159,7 +170,8 @@ struct PictureFolder {
 
     private static func startsAsPicture(_ location: BytePath) -> Bool {
         guard let file = try? InputFile(location),
-              let bytes = try? file.read(at: 0, count: min(16, file.size)) else { return false }
+            let bytes = try? file.read(at: 0, count: min(16, file.size))
+        else { return false }
         return PictureFormat(bytes) != nil
     }
 
@@ -169,7 +181,8 @@ struct PictureFolder {
     }
 
     private static let systemNames: Set<String> = [
-        "__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\\x0d", "$recycle.bin", "system volume information", "lost+found",
+        "__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\\x0d", "$recycle.bin", "system volume information",
+        "lost+found",
         "@eadir", "@tmp", "@recycle", "#recycle", "#snapshot", "__pycache__",
     ]
 }

@@ -1,4 +1,5 @@
-/// Files out of a tar archive (POSIX.1-1988, "ustar"), plain or gzip: blocks of 512 bytes, a header and then the content of each.
+/// Files out of a tar archive (POSIX.1-1988, "ustar"), plain or gzip: blocks of 512 bytes, a header and then the
+/// content of each.
 enum TarArchive {
     private static let block = 512
 
@@ -9,12 +10,14 @@ enum TarArchive {
         while let header = try file.readIfAny(block, "a header"), header.contains(where: { $0 != 0 }) {
             guard let sum = number(header[148 ..< 156]), sum == checksum(header) else {
                 let what = contentName(header).map { "its content is \($0)" } ?? "a header's checksum is wrong"
-                throw .badData("\(path) is not a tar archive, or is damaged: \(what).",
-                               remedy: "Copy or download the file again.")
+                throw .badData(
+                    "\(path) is not a tar archive, or is damaged: \(what).",
+                    remedy: "Copy or download the file again.")
             }
             guard let size = number(header[124 ..< 136]), size <= 1 << 40 else {
-                throw .badData("\(path) is damaged: the size of \(text(header[0 ..< 100])) is no number.",
-                               remedy: "Copy or download the file again.")
+                throw .badData(
+                    "\(path) is damaged: the size of \(text(header[0 ..< 100])) is no number.",
+                    remedy: "Copy or download the file again.")
             }
             let name = text(header[0 ..< 100]).split(separator: "/").last.map(String.init) ?? ""
             let isRegular = header[156] == 0 || header[156] == UInt8(ascii: "0")
@@ -22,7 +25,9 @@ enum TarArchive {
             if isRegular, names.contains(name), size <= 1 << 30 {
                 members[name] = Array(try file.read(padded, name).prefix(size))
             } else {
-                for start in stride(from: 0, to: padded, by: 1 << 20) { _ = try file.read(min(1 << 20, padded - start), name) }
+                for start in stride(from: 0, to: padded, by: 1 << 20) {
+                    _ = try file.read(min(1 << 20, padded - start), name)
+                }
             }
         }
         return members
@@ -42,9 +47,12 @@ enum TarArchive {
         }
         let digits = field.prefix { $0 != 0 }.drop { $0 == UInt8(ascii: " ") }.prefix { $0 != UInt8(ascii: " ") }
         guard !digits.isEmpty,
-              digits.allSatisfy({ (UInt8(ascii: "0") ... UInt8(ascii: "7")).contains($0) }) else { return nil }
+            digits.allSatisfy({ (UInt8(ascii: "0") ... UInt8(ascii: "7")).contains($0) })
+        else { return nil }
         return digits.reduce(0) { $0 << 3 | Int($1 - UInt8(ascii: "0")) }
     }
 
-    private static func text(_ field: ArraySlice<UInt8>) -> String { String(decoding: field.prefix { $0 != 0 }, as: UTF8.self) }
+    private static func text(_ field: ArraySlice<UInt8>) -> String {
+        String(decoding: field.prefix { $0 != 0 }, as: UTF8.self)
+    }
 }

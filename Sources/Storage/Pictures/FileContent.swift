@@ -6,9 +6,14 @@ enum PictureFormat: String {
         if bytes.starts(with: [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]) { self = .png; return }
         if bytes.starts(with: [0xFF, 0xD8, 0xFF]) { self = .jpeg; return }
         if bytes.starts(with: Array("RIFF".utf8)),
-           bytes.dropFirst(8).starts(with: Array("WEBP".utf8)) { self = .webp; return }
+            bytes.dropFirst(8).starts(with: Array("WEBP".utf8))
+        {
+            self = .webp; return
+        }
         // The last two are BigTIFF's.
-        for text in ["II*\0", "MM\0*", "II+\0", "MM\0+"] where bytes.starts(with: Array(text.utf8)) { self = .tiff; return }
+        for text in ["II*\0", "MM\0*", "II+\0", "MM\0+"] where bytes.starts(with: Array(text.utf8)) {
+            self = .tiff; return
+        }
         return nil
     }
 }
@@ -32,7 +37,8 @@ func contentName(_ bytes: some Collection<UInt8>) -> String? {
     if bytes.starts(with: [0x28, 0xB5, 0x2F, 0xFD]) { return "compressed by zstd" }
     if bytes.starts(with: [0x89, 0x48, 0x44, 0x46]) { return "HDF5" }
     if has("version https://git-lfs") { return "a pointer of Git LFS, not the file itself" }
-    let start = String(decoding: bytes.prefix(64), as: UTF8.self).drop { $0.isWhitespace || $0 == "\u{FEFF}" }.lowercased()
+    let start = String(decoding: bytes.prefix(64), as: UTF8.self).drop { $0.isWhitespace || $0 == "\u{FEFF}" }
+        .lowercased()
     // Of IDX files only the first four bytes are known.
     return ["<!do", "<htm", "<?xm", "<svg"].contains { start.hasPrefix($0) } ? "a web page or XML" : nil
 }

@@ -3,13 +3,15 @@ import Glibc
 
 /// Pictures one after another, for ever, as a GIF file (GIF89a, by giflib).
 public enum GIFAnimation {
-    /// Writes `count` frames of one size, each made when it is needed, wholly or not at all; a file of that name is replaced. Grey
-    /// pictures keep their 256 shades; of a colour picture giflib chooses the 256 colours.
+    /// Writes `count` frames of one size, each made when it is needed, wholly or not at all; a file of that name is
+    /// replaced. Grey pictures keep their 256 shades; of a colour picture giflib chooses the 256 colours.
     ///
     /// - Parameters:
     ///   - delay: hundredths of a second that a frame is shown.
     ///   - last: the same for the last one.
-    public static func write(count: Int, delay: Int, last: Int, to path: String, frame: (Int) throws(StorageError) -> Pixels) throws(StorageError) {
+    public static func write(
+        count: Int, delay: Int, last: Int, to path: String, frame: (Int) throws(StorageError) -> Pixels
+    ) throws(StorageError) {
         precondition(count > 0, "an animation of no frames")
         let first = try frame(0)
         try AtomicFile(path).write { (temporary) throws(StorageError) in
@@ -38,9 +40,11 @@ public enum GIFAnimation {
             guard file != nil else {
                 let number = errno
                 if descriptor >= 0 { Glibc.close(descriptor) }
-                throw descriptor >= 0 ? Self.failure(path, code)
-                    : StorageError(.inputOutput, "\(path) could not be made: \(errorText(number)).",
-                                   remedy: SystemError.remedy(number, path, writing: true))
+                throw descriptor >= 0
+                    ? Self.failure(path, code)
+                    : StorageError(
+                        .inputOutput, "\(path) could not be made: \(errorText(number)).",
+                        remedy: SystemError.remedy(number, path, writing: true))
             }
             EGifSetGifVersion(file, true)
             try check(EGifPutScreenDesc(file, Int32(width), Int32(height), 8, 0, greys))
@@ -58,8 +62,10 @@ public enum GIFAnimation {
 
         func add(_ picture: Pixels, delay: Int) throws(StorageError) {
             guard picture.width == width, picture.height == height else {
-                throw .badData("A frame of \(picture.width) × \(picture.height) pixels does not fit an animation of \(width) × \(height).",
-                               remedy: "Remove the pictures of another size.")
+                throw .badData(
+                    "A frame of \(picture.width) × \(picture.height) pixels does not fit an animation of \(width) × "
+                        + "\(height).",
+                    remedy: "Remove the pictures of another size.")
             }
             let control: [UInt8] = [0, UInt8(truncatingIfNeeded: delay), UInt8(truncatingIfNeeded: delay >> 8), 0]
             try check(EGifPutExtension(file, Int32(GRAPHICS_EXT_FUNC_CODE), 4, control))
@@ -70,8 +76,12 @@ public enum GIFAnimation {
         }
 
         /// The pixels as numbers of at most 256 colours, with these.
-        private func quantised(_ picture: Pixels) throws(StorageError) -> ([UInt8], UnsafeMutablePointer<ColorMapObject>?) {
-            func plane(_ channel: Int) -> [UInt8] { stride(from: channel, to: picture.values.count, by: 3).map { picture.values[$0] } }
+        private func quantised(
+            _ picture: Pixels
+        ) throws(StorageError) -> ([UInt8], UnsafeMutablePointer<ColorMapObject>?) {
+            func plane(_ channel: Int) -> [UInt8] {
+                stride(from: channel, to: picture.values.count, by: 3).map { picture.values[$0] }
+            }
             var (red, green, blue) = (plane(0), plane(1), plane(2))
             var indices = [UInt8](repeating: 0, count: width * height)
             var colours = [GifColorType](repeating: GifColorType(), count: 256)
@@ -81,7 +91,9 @@ public enum GIFAnimation {
             // giflib looks at five bits of each channel: the colours become the means of the pixels that have them.
             var sums = [SIMD4<Int>](repeating: .zero, count: 256)
             for (pixel, index) in indices.enumerated() {
-                sums[Int(index)] &+= SIMD4(Int(picture.values[3 * pixel]), Int(picture.values[3 * pixel + 1]), Int(picture.values[3 * pixel + 2]), 1)
+                sums[Int(index)] &+= SIMD4(
+                    Int(picture.values[3 * pixel]), Int(picture.values[3 * pixel + 1]),
+                    Int(picture.values[3 * pixel + 2]), 1)
             }
             for (index, sum) in sums.enumerated() where sum[3] > 0 {
                 let mean = (sum &+ sum[3] / 2) / sum[3]
@@ -102,7 +114,9 @@ public enum GIFAnimation {
 
         private static func failure(_ path: String, _ code: Int32) -> StorageError {
             let text = GifErrorString(code).map { String(cString: $0) } ?? "giflib gives no reason"
-            return StorageError(.inputOutput, "\(path) could not be written: \(text).", remedy: "Check the disk and the folder's rights, then run again.")
+            return StorageError(
+                .inputOutput, "\(path) could not be written: \(text).",
+                remedy: "Check the disk and the folder's rights, then run again.")
         }
     }
 }

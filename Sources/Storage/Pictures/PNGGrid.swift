@@ -24,10 +24,12 @@ public enum PNGGrid {
     }
 
     /// The grid as a picture.
-    public static func pixels(_ images: Floats, shape: [Int], range: ClosedRange<Float>, columns: Int? = nil) -> Pixels {
+    public static func pixels(_ images: Floats, shape: [Int], range: ClosedRange<Float>, columns: Int? = nil) -> Pixels
+    {
         precondition(shape.count == 3, "pictures have a height, a width and channels; these have the shape \(shape)")
         let elements = shape.reduce(1, *)
-        precondition(images.count > 0 && images.count % elements == 0, "\(images.count) values in pictures of \(elements)")
+        precondition(
+            images.count > 0 && images.count % elements == 0, "\(images.count) values in pictures of \(elements)")
         if shape[2] != 1, shape[2] != 3 {
             let planes = Self.planes(images, shape)
             return withExtendedLifetime(planes) {
@@ -68,7 +70,8 @@ public enum PNGGrid {
 }
 
 extension Pixels {
-    /// The bytes of a PNG file. By libpng's simplified interface: the other reports errors by longjmp, over which Swift must not be jumped.
+    /// The bytes of a PNG file. By libpng's simplified interface: the other reports errors by longjmp, over which
+    /// Swift must not be jumped.
     public func png() throws(StorageError) -> [UInt8] {
         var image = png_image()
         image.version = UInt32(PNG_IMAGE_VERSION)
@@ -81,8 +84,9 @@ extension Pixels {
         let written = png_image_write_to_memory(&image, &result, &size, 0, values, Int32(width * channels), nil)
         guard written != 0, size <= result.count else {
             let text = withUnsafeBytes(of: image.message) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
-            throw StorageError(.inputOutput, "A picture of \(width) × \(height) pixels could not be made: \(text).",
-                               remedy: "Ask for fewer or smaller pictures.")
+            throw StorageError(
+                .inputOutput, "A picture of \(width) × \(height) pixels could not be made: \(text).",
+                remedy: "Ask for fewer or smaller pictures.")
         }
         return Array(result.prefix(size))
     }

@@ -20,14 +20,17 @@ struct PictureFile {
 
     init(_ path: String) throws(StorageError) { try self.init(BytePath(path)) }
 
-    /// Reads the file and its header. Throws 65 with what the library says where it is no picture, 66 where it cannot be read.
+    /// Reads the file and its header. Throws 65 with what the library says where it is no picture, 66 where it cannot
+    /// be read.
     init(_ location: BytePath) throws(StorageError) {
         path = location.text
         let file = try InputFile(location)
         guard file.size <= 1 << 28 else { throw Self.broken(path, "it has \(file.size) bytes") }
         bytes = try file.read(at: 0, count: file.size)
         guard let format = PictureFormat(bytes) else {
-            let what = contentName(bytes).map { "its content is \($0)" } ?? "its first bytes are not those of a PNG, JPEG, WebP or TIFF file"
+            let what =
+                contentName(bytes).map { "its content is \($0)" }
+                ?? "its first bytes are not those of a PNG, JPEG, WebP or TIFF file"
             throw Self.broken(path, bytes.isEmpty ? "it is empty" : what)
         }
         self.format = format
@@ -48,8 +51,9 @@ struct PictureFile {
         guard let memory = malloc(count) else {
             throw Self.tooLarge(path, "it has \(width) × \(height) pixels, and there is no room for \(count) bytes")
         }
-        let raster = Raster(memory.assumingMemoryBound(to: UInt8.self), width: width, height: height,
-                            channels: channels)
+        let raster = Raster(
+            memory.assumingMemoryBound(to: UInt8.self), width: width, height: height,
+            channels: channels)
         try format.read(path, bytes, &picture, raster.bytes)
         raster.orientation = Int(picture.orientation)
         raster.flatten(picture, on: background)
@@ -57,13 +61,15 @@ struct PictureFile {
     }
 
     fileprivate static func tooLarge(_ path: String, _ what: String) -> StorageError {
-        StorageError(.inputOutput, "\(path) cannot be decoded: \(what).",
-                     remedy: "Allow the job more memory (ulimit -v, or the batch system's limit), or make the picture smaller.")
+        StorageError(
+            .inputOutput, "\(path) cannot be decoded: \(what).",
+            remedy: "Allow the job more memory (ulimit -v, or the batch system's limit), or make the picture smaller.")
     }
 
     fileprivate static func broken(_ path: String, _ what: String) -> StorageError {
-        .badData("\(path) is not a picture that can be read: \(what).",
-                 remedy: "Mend or remove it, or leave out what is broken with --skip-broken.")
+        .badData(
+            "\(path) is not a picture that can be read: \(what).",
+            remedy: "Mend or remove it, or leave out what is broken with --skip-broken.")
     }
 }
 
@@ -73,12 +79,13 @@ extension PictureFormat {
         _ path: String, _ bytes: [UInt8], _ picture: inout picture, _ pixels: UnsafeMutablePointer<UInt8>?
     ) throws(StorageError) {
         var text = [CChar](repeating: 0, count: Int(PICTURE_TEXT))
-        let done = switch self {
-        case .png: picture_read_png(bytes, bytes.count, &picture, pixels, &text)
-        case .jpeg: picture_read_jpeg(bytes, bytes.count, &picture, pixels, &text)
-        case .webp: picture_read_webp(bytes, bytes.count, &picture, pixels, &text)
-        case .tiff: picture_read_tiff(bytes, bytes.count, &picture, pixels, &text)
-        }
+        let done =
+            switch self {
+            case .png: picture_read_png(bytes, bytes.count, &picture, pixels, &text)
+            case .jpeg: picture_read_jpeg(bytes, bytes.count, &picture, pixels, &text)
+            case .webp: picture_read_webp(bytes, bytes.count, &picture, pixels, &text)
+            case .tiff: picture_read_tiff(bytes, bytes.count, &picture, pixels, &text)
+            }
         guard done != 0 else {
             let reason = String(decoding: text.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
             // "Insufficient memory", "Out of memory": the picture may be good.

@@ -7,7 +7,8 @@ public struct Pixels: Sendable {
     public var values: [UInt8]
 
     public init(width: Int, height: Int, channels: Int, values: [UInt8]) {
-        precondition(values.count == width * height * channels, "\(values.count) bytes for \(width) × \(height) × \(channels)")
+        precondition(
+            values.count == width * height * channels, "\(values.count) bytes for \(width) × \(height) × \(channels)")
         (self.width, self.height, self.channels, self.values) = (width, height, channels, values)
     }
 

@@ -13,13 +13,15 @@ public struct Background: Sendable, Equatable {
     public init?(_ text: String) {
         if text.hasPrefix("#") {
             guard text.utf8.count == 7, text.dropFirst().allSatisfy(\.isHexDigit),
-                  let number = Int(text.dropFirst(), radix: 16) else { return nil }
+                let number = Int(text.dropFirst(), radix: 16)
+            else { return nil }
             self.init(red: UInt8(number >> 16), green: UInt8(number >> 8 & 255), blue: UInt8(number & 255))
             return
         }
         let numbers = text.split(separator: ",", omittingEmptySubsequences: false).map { UInt8($0) }
         guard numbers.count == 1 || numbers.count == 3, let red = numbers[0], let green = numbers[numbers.count / 2],
-              let blue = numbers[numbers.count - 1] else { return nil }
+            let blue = numbers[numbers.count - 1]
+        else { return nil }
         self.init(red: red, green: green, blue: blue)
     }
 
@@ -58,8 +60,10 @@ final class Raster {
             var colour = SIMD3(Int32(sample[0]), Int32(sample[green]), Int32(sample[blue]))
             if !isOpaque {
                 let alpha = Int32(sample[components - 1])
-                let under = SIMD3(Int32(background.red), Int32(background.green),
-                                  Int32(background.blue)) &* (255 &- alpha)
+                let under =
+                    SIMD3(
+                        Int32(background.red), Int32(background.green),
+                        Int32(background.blue)) &* (255 &- alpha)
                 colour = isStraight ? (colour &* alpha &+ under &+ 127) / 255 : colour &+ (under &+ 127) / 255
                 colour.clamp(lowerBound: .zero, upperBound: SIMD3(repeating: 255))
             }
@@ -138,7 +142,9 @@ struct AreaMean {
                     var sum = 0.0
                     for (row, height) in shares[y] {
                         for (column, breadth) in shares[x] {
-                            sum += height * breadth * Double(pixels[((top + row) * width + left + column) * channels + channel])
+                            sum +=
+                                height * breadth
+                                * Double(pixels[((top + row) * width + left + column) * channels + channel])
                         }
                     }
                     result[(y * size + x) * channels + channel] = UInt8(min(255, sum.rounded()))

@@ -3,16 +3,20 @@ import Foundation
 /// TensorBoard's log of a run: records, each a length, its check, an `Event` message and the check of that
 /// (tensorflow/core/lib/io/record_writer.h, tensorflow/core/util/event.proto, summary.proto).
 ///
-/// A record is written whole by one call, so that a killed run leaves at most one torn record, which the resumed run removes.
+/// A record is written whole by one call, so that a killed run leaves at most one torn record, which the resumed run
+/// removes.
 public final class EventFile {
     public let path: String
     private let handle: FileHandle
 
-    /// Opens the run's events, or begins them; they are cut back to those up to `step`, so that no step appears twice after a resume.
+    /// Opens the run's events, or begins them; they are cut back to those up to `step`, so that no step appears twice
+    /// after a resume.
     public init(folder: String, keepingThrough step: Int) throws(StorageError) {
         path = folder + "/events.out.tfevents.gan-dist"
         do {
-            if !FileManager.default.fileExists(atPath: path), !FileManager.default.createFile(atPath: path, contents: nil) {
+            if !FileManager.default.fileExists(atPath: path),
+                !FileManager.default.createFile(atPath: path, contents: nil)
+            {
                 throw POSIXError(POSIXErrorCode(rawValue: errno) ?? .EIO)
             }
             handle = try FileHandle(forUpdating: URL(fileURLWithPath: path))
@@ -23,8 +27,9 @@ public final class EventFile {
         } catch let error as StorageError {
             throw error
         } catch {
-            throw StorageError(.cannotCreate, "\(path) cannot be opened for writing: \(SystemError.text(of: error)).",
-                               remedy: SystemError.remedy(of: error, path, writing: true))
+            throw StorageError(
+                .cannotCreate, "\(path) cannot be opened for writing: \(SystemError.text(of: error)).",
+                remedy: SystemError.remedy(of: error, path, writing: true))
         }
     }
 
@@ -67,12 +72,16 @@ public final class EventFile {
         event.add(1, Date().timeIntervalSince1970)
         body(&event)
         let length = Self.littleEndian(UInt64(event.bytes.count))
-        let record = length + Self.littleEndian(CRC32C.masked(length)) + event.bytes + Self.littleEndian(CRC32C.masked(event.bytes))
+        let record =
+            length + Self.littleEndian(CRC32C.masked(length)) + event.bytes
+            + Self.littleEndian(CRC32C.masked(event.bytes))
         do {
             try handle.write(contentsOf: Data(record))
         } catch {
-            throw StorageError(.inputOutput, "\(path) cannot be written: \(SystemError.text(of: error)).",
-                               remedy: SystemError.remedy(of: error, path, writing: true) + " --resume auto goes on from the newest checkpoint.")
+            throw StorageError(
+                .inputOutput, "\(path) cannot be written: \(SystemError.text(of: error)).",
+                remedy: SystemError.remedy(of: error, path, writing: true)
+                    + " --resume auto goes on from the newest checkpoint.")
         }
     }
 
@@ -83,9 +92,13 @@ public final class EventFile {
         var end = 0
         while bytes.count - end >= 12 {
             let size = Int(truncatingIfNeeded: number(bytes[end ..< end + 8]))
-            guard CRC32C.masked(bytes[end ..< end + 8]) == UInt32(number(bytes[end + 8 ..< end + 12])), size >= 0, size <= bytes.count - end - 16 else { break }
+            guard CRC32C.masked(bytes[end ..< end + 8]) == UInt32(number(bytes[end + 8 ..< end + 12])), size >= 0,
+                size <= bytes.count - end - 16
+            else { break }
             let event = bytes[end + 12 ..< end + 12 + size]
-            guard CRC32C.masked(event) == UInt32(number(bytes[end + 12 + size ..< end + 16 + size])), self.step(of: event) <= step else { break }
+            guard CRC32C.masked(event) == UInt32(number(bytes[end + 12 + size ..< end + 16 + size])),
+                self.step(of: event) <= step
+            else { break }
             end += size + 16
         }
         return end
@@ -104,7 +117,9 @@ public final class EventFile {
         return value
     }
 
-    private static func number(_ bytes: ArraySlice<UInt8>) -> UInt64 { bytes.reversed().reduce(0) { $0 << 8 | UInt64($1) } }
+    private static func number(_ bytes: ArraySlice<UInt8>) -> UInt64 {
+        bytes.reversed().reduce(0) { $0 << 8 | UInt64($1) }
+    }
 
     private static func littleEndian<Value: FixedWidthInteger>(_ value: Value) -> [UInt8] {
         (0 ..< MemoryLayout<Value>.size).map { UInt8(truncatingIfNeeded: value >> (8 * $0)) }

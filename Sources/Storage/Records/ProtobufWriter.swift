@@ -1,5 +1,5 @@
-/// The bytes of a message of Protocol Buffers (protobuf.dev/programming-guides/encoding), field by field: what TensorBoard's events and
-/// ONNX models are made of.
+/// The bytes of a message of Protocol Buffers (protobuf.dev/programming-guides/encoding), field by field: what
+/// TensorBoard's events and ONNX models are made of.
 public struct ProtobufWriter: Sendable {
     public private(set) var bytes: [UInt8] = []
 
