@@ -22,10 +22,11 @@ let package = Package(
         .systemLibrary(name: "CZip", pkgConfig: "libzip", providers: [.apt(["libzip-dev"])]),
         .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
 
+        .systemLibrary(name: "CLinux"),
+        .target(name: "Support", dependencies: ["CLinux"]),
         .target(name: "Kernels", dependencies: ["COpenBLAS", "CVector"]),
         .target(name: "Nets", dependencies: ["Kernels"]),
-        .systemLibrary(name: "CLinux"),
-        .target(name: "Collectives", dependencies: ["CMPI", "CLinux", "Kernels"]),
+        .target(name: "Collectives", dependencies: ["CMPI", "CLinux", "Kernels", "Support"]),
         .target(name: "CCrash"),
         .target(name: "CChild"),
         .target(name: "CStart"),
@@ -34,21 +35,37 @@ let package = Package(
             name: "Storage",
             dependencies: [
                 "CChild", "CCrash", "CHDF5", "CPictures", "CPNG", "CGIF", "CZlib", "CZip", "CCrypto", "Kernels",
+                "Support",
+            ]),
+        .target(name: "Adversarial", dependencies: ["Nets", "Collectives", "Kernels", "Support"]),
+        .target(
+            name: "Recipes", dependencies: ["Adversarial", "Collectives", "Nets", "Storage", "Support", "Yams"],
+            resources: [.embedInCode("Presets")]),
+        .target(
+            name: "Runs",
+            dependencies: [
+                "CLinux", "CStart", "Recipes", "Adversarial", "Nets", "Collectives", "Storage", "Kernels", "Support",
             ]),
         .target(
-            name: "Adversarial", dependencies: ["CLinux", "CStart", "Nets", "Collectives", "Storage", "Yams"],
-            resources: [.embedInCode("Presets")]),
-        .target(name: "Export", dependencies: ["Adversarial", "Nets", "Kernels", "Storage"]),
-        .target(name: "Report", dependencies: ["Adversarial", "Storage"], resources: [.embedInCode("page.css")]),
-        .target(name: "Evaluation", dependencies: ["Adversarial"]),
+            name: "Benchmarks",
+            dependencies: ["Runs", "Recipes", "Adversarial", "Nets", "Collectives", "Storage", "Kernels", "Support"]),
+        .target(name: "Export", dependencies: ["Runs", "Recipes", "Nets", "Kernels", "Storage", "Support"]),
+        .target(
+            name: "Report", dependencies: ["Runs", "Recipes", "Storage", "Support"],
+            resources: [.embedInCode("page.css")]),
+        .target(
+            name: "Evaluation",
+            dependencies: ["Runs", "Recipes", "Adversarial", "Nets", "Collectives", "Storage", "Kernels", "Support"]),
         .executableTarget(
             name: "gan-dist",
             dependencies: [
-                "CStart", "Adversarial", "Evaluation", "Report", "Export", "Storage",
+                "CStart", "Benchmarks", "Evaluation", "Report", "Export", "Runs", "Recipes", "Adversarial",
+                "Collectives", "Kernels", "Storage", "Support",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
         .executableTarget(
-            name: "mpi-tests", dependencies: ["Adversarial", "Collectives"], path: "Tests/mpi", exclude: ["run"]),
+            name: "mpi-tests", dependencies: ["Runs", "Collectives", "Kernels", "Support"], path: "Tests/mpi",
+            exclude: ["run"]),
 
         .testTarget(name: "KernelsTests", dependencies: ["Kernels"]),
         .target(name: "AllocationCount", path: "Tests/AllocationCount"),
@@ -56,6 +73,9 @@ let package = Package(
         .testTarget(name: "CollectivesTests", dependencies: ["Collectives"]),
         .testTarget(name: "StorageTests", dependencies: ["Storage"], resources: [.copy("Fixtures")]),
         .testTarget(name: "AdversarialTests", dependencies: ["Adversarial", "AllocationCount"]),
+        .testTarget(name: "RecipesTests", dependencies: ["Recipes"]),
+        .testTarget(name: "RunsTests", dependencies: ["Runs"]),
+        .testTarget(name: "BenchmarksTests", dependencies: ["Benchmarks"]),
         .testTarget(name: "EvaluationTests", dependencies: ["Evaluation"], resources: [.copy("Fixtures")]),
     ]
 )

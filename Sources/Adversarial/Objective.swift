@@ -26,7 +26,9 @@ public struct StandardObjective: Objective {
     public let generatorLoss: GeneratorLoss
     public let discriminatorLoss: DiscriminatorLoss
 
-    public init(generator: GeneratorLoss, discriminator: DiscriminatorLoss) {
+    public init(
+        generator: GeneratorLoss = .nonSaturating, discriminator: DiscriminatorLoss = DiscriminatorLoss()
+    ) {
         (generatorLoss, discriminatorLoss) = (generator, discriminator)
     }
 
@@ -122,7 +124,7 @@ public struct DiscriminatorLoss: Sendable {
     /// The target of real examples is 1 − labelSmoothing.
     public let labelSmoothing: Double
 
-    public init(reduction: Reduction, labelSmoothing: Double) {
+    public init(reduction: Reduction = .sum, labelSmoothing: Double = 0) {
         self.reduction = reduction
         self.labelSmoothing = labelSmoothing
     }
@@ -155,6 +157,3 @@ public func sigmoid(_ x: Double) -> Double {
     let small = exp(-abs(x))
     return x >= 0 ? 1 / (1 + small) : small / (1 + small)
 }
-
-/// σ⁻¹(p) = log(p / (1 − p)).
-func logit(_ p: Double) -> Double { log(p) - log1p(-p) }

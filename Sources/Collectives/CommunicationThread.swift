@@ -1,4 +1,5 @@
 import Glibc
+import Support
 import Synchronization
 
 /// A thread that does one piece of work after another while the rank's main thread goes on.
@@ -16,18 +17,18 @@ final class CommunicationThread {
     }
 
     private let state = State()
-    private let thread: pthread_t
+    private let thread: WorkerThread
 
     /// `work` calls its argument where it has to wait, and returns at once if that says false.
-    init(_ work: @escaping @Sendable (_ pause: () -> Bool) throws -> Void) {
+    init(_ work: @escaping @Sendable (_ pause: () -> Bool) throws -> Void) throws(Failure) {
         let state = state
-        thread = startThread { CommunicationThread.run(work, state) }
+        thread = try WorkerThread(.communication) { CommunicationThread.run(work, state) }
     }
 
     private static func run(_ work: (() -> Bool) throws -> Void, _ state: State) {
         while true {
             state.lock.withLock {
-                while !state.hasWork, !state.isEnding.load(ordering: .acquiring) { state.lock.sleep() }
+                state.lock.wait { !state.hasWork && !state.isEnding.load(ordering: .acquiring) }
             }
             if state.isEnding.load(ordering: .acquiring) { return }
             var failure: (any Error)?
@@ -35,7 +36,7 @@ final class CommunicationThread {
             state.lock.withLock {
                 state.failure = failure
                 state.hasWork = false
-                state.lock.wakeAll()
+                state.lock.signalAll()
             }
         }
     }
@@ -51,9 +52,9 @@ final class CommunicationThread {
     /// Starts the work. Not before the last is waited for.
     func begin() {
         state.lock.withLock {
-            precondition(!state.hasWork, "the communicationThread is under way")
+            precondition(!state.hasWork, "work begun before the last was waited for")
             state.hasWork = true
-            state.lock.wakeAll()
+            state.lock.signalAll()
         }
     }
 
@@ -62,7 +63,7 @@ final class CommunicationThread {
         state.isAwaited.store(true, ordering: .relaxed)
         defer { state.isAwaited.store(false, ordering: .relaxed) }
         try state.lock.withLock {
-            while state.hasWork { state.lock.sleep() }
+            state.lock.wait { state.hasWork }
             defer { state.failure = nil }
             if let failure = state.failure { throw failure }
         }
@@ -72,8 +73,8 @@ final class CommunicationThread {
     deinit {
         state.lock.withLock {
             state.isEnding.store(true, ordering: .releasing)
-            state.lock.wakeAll()
+            state.lock.signalAll()
         }
-        pthread_join(thread, nil)
+        thread.join()
     }
 }

@@ -1,3 +1,5 @@
+import Foundation
+
 /// Small values, built on `gather` and `broadcast` so that all communicators share them. They allocate: not for every
 /// layer of a step; once a step is fine.
 extension Communicator {
@@ -38,6 +40,19 @@ extension Communicator {
         try gather(bytes: Array(text.utf8)).map { String(decoding: $0, as: UTF8.self) }
     }
 
+    /// Every rank's value, in the order of ranks: as JSON, for what is no plain number.
+    public func gather<Value: Codable>(coded value: Value) throws -> [Value] {
+        try gather(bytes: Array(JSONEncoder().encode([value]))).map { bytes in
+            try JSONDecoder().decode([Value].self, from: Data(bytes))[0]
+        }
+    }
+
+    /// The value of `root`, on every rank; what the others pass is ignored.
+    public func broadcast<Value: Codable>(coded value: Value?, from root: Int = 0) throws -> Value {
+        let bytes = try broadcast(bytes: Array(JSONEncoder().encode([value])), from: root)
+        return try JSONDecoder().decode([Value].self, from: Data(bytes))[0]
+    }
+
     /// The value of `root`, on every rank.
     public func broadcast<Value: BitwiseCopyable>(_ value: Value, from root: Int = 0) throws -> Value {
         var value = value
@@ -73,20 +88,6 @@ extension Communicator {
     public func ranksOnThisHost() throws -> Int {
         let hosts = try gather(host)
         return hosts.count { $0 == host }
-    }
-
-    /// Runs `body` on every rank, then agrees on the outcome: if it threw on any rank, every rank throws (the rank
-    /// itself its error, the others a ``RankFailure`` that quotes the lowest such rank's). For what may fail on one
-    /// rank alone: a file, memory.
-    public func together<Value>(_ body: () throws -> Value) throws -> Value {
-        let outcome = Result(catching: body)
-        var message: String?
-        if case .failure(let error) = outcome { message = "\(error)" }
-        let failed = try gather(message != nil)
-        guard let first = failed.firstIndex(of: true) else { return try outcome.get() }
-        let messages = try gather(message ?? "")
-        _ = try outcome.get()
-        throw RankFailure(rank: first, message: messages[first])
     }
 }
 

@@ -1,54 +1,5 @@
 import Kernels
 
-/// What must be the same on every rank is not.
-public struct Disagreement: Error, Equatable, CustomStringConvertible {
-    /// What was compared: "the configuration", "the parameters at step 300".
-    public let subject: String
-    /// The first rank that differs from most.
-    public let rank: Int
-    public let host: String
-    public let value: String
-    public let others: String
-
-    public var description: String {
-        "\(subject) differ on rank \(rank) (host \(host)): \(value), where most ranks have \(others)"
-    }
-}
-
-extension Communicator {
-    /// Throws on every rank the same ``Disagreement`` if `value` is not the same on all; it names the first rank that
-    /// differs from the most frequent value (from rank 0's, if several are as frequent). `subject` is a plural: "the
-    /// program versions". Collective.
-    public func requireEqual(_ value: String, _ subject: @autoclosure () -> String) throws {
-        try requireEqual(gather(value), subject()) { $0.isEmpty ? "nothing" : $0 }
-    }
-
-    /// The same for a 64-bit value, such as `fingerprint(of:)` of the parameters. Cheap enough for every so many steps.
-    public func requireEqual(_ value: UInt64, _ subject: @autoclosure () -> String) throws {
-        try requireEqual(gather(value), subject()) { hexadecimal($0) }
-    }
-
-    private func requireEqual<Value: Hashable>(
-        _ values: [Value], _ subject: @autoclosure () -> String,
-        _ text: (Value) -> String
-    ) throws {
-        if values.allSatisfy({ $0 == values[0] }) { return }
-        var most = values[0], mostTimes = 0
-        for value in values {
-            let times = values.count { $0 == value }
-            if times > mostTimes { (most, mostTimes) = (value, times) }
-        }
-        let rank = values.firstIndex { $0 != most }!
-        throw Disagreement(
-            subject: subject(), rank: rank, host: try gather(host)[rank], value: text(values[rank]), others: text(most))
-    }
-}
-
-private func hexadecimal(_ value: UInt64) -> String {
-    let digits = String(value, radix: 16)
-    return String(repeating: "0", count: 16 - digits.count) + digits
-}
-
 /// A 64-bit hash of the bits of `values`, for finding ranks that have drifted apart; not for adversaries.
 ///
 /// Sixteen lanes of 32 bits, each stepped as in xxHash32: lane = rotate(lane + value·p₂, 13)·p₁. A step is a

@@ -1,6 +1,7 @@
 import CLinux
 import CMPI
 import Glibc
+import Support
 
 /// A call of MPI failed.
 public struct MPIError: Error, CustomStringConvertible {
@@ -69,7 +70,9 @@ public final class MPISession {
         let parent = getppid()
         let code = linux_signal_on_parent_death(SIGKILL)
         // The launcher may have ended before the request: then this process has been given another parent.
-        if code == 0, getppid() != parent { _exit(1) }
+        if code == 0, getppid() != parent {
+            throw Failure(.internalError, "the launcher ended while this rank started", remedy: "Start the job again.")
+        }
     }
 
     /// A rank without a launcher would start Open MPI's daemon for itself, in case it wants to start others: the

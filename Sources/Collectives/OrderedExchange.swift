@@ -99,7 +99,7 @@ final class OrderedExchange {
             self.pipeline = pipeline
             // One piece goes when all is computed: the main thread itself is then quickest.
             if channel.allowsThread, plan.pieces > 1 {
-                communicationThread = CommunicationThread { try pipeline.carry(pause: $0) }
+                communicationThread = try CommunicationThread { try pipeline.carry(pause: $0) }
             }
         }
         try touch()

@@ -1,3 +1,5 @@
+import Support
+
 /// Which shards each rank owns, and which rows of a global minibatch each shard holds.
 ///
 /// Shards, not ranks, are the unit of work (V of them): rank r of p owns shards r·V/p ..< (r+1)·V/p, and shard v of a
@@ -12,16 +14,20 @@ public struct ShardTable: Sendable, Equatable {
     /// This rank.
     public let rank: Int
 
-    /// Throws if there are fewer shards than ranks: a rank would have nothing to do.
-    public init(shards: Int, ranks: Int, rank: Int) throws {
+    /// Throws 78 if there are fewer shards than ranks: a rank would have nothing to do.
+    public init(shards: Int, ranks: Int, rank: Int) throws(Failure) {
         precondition(ranks >= 1 && rank >= 0 && rank < ranks, "rank \(rank) of \(ranks)")
-        guard shards >= ranks else { throw ShardError.fewerShardsThanRanks(shards: shards, ranks: ranks) }
+        guard shards >= ranks else {
+            throw Failure(
+                .badConfiguration, "configuration: the run has \(shards) shards and cannot use \(ranks) ranks",
+                remedy: "Start at most \(shards), or begin a new run with more shards (exchange.shards).")
+        }
         self.shards = shards
         self.ranks = ranks
         self.rank = rank
     }
 
-    public init(shards: Int, communicator: any Communicator) throws {
+    public init(shards: Int, communicator: any Communicator) throws(Failure) {
         try self.init(shards: shards, ranks: communicator.size, rank: communicator.rank)
     }
 
@@ -34,9 +40,14 @@ public struct ShardTable: Sendable, Equatable {
     /// The largest number of shards that any rank owns.
     public var mostShardsOfARank: Int { (shards + ranks - 1) / ranks }
 
-    /// Throws if a minibatch of `batch` samples would leave a shard without any.
-    public func check(batch: Int) throws {
-        guard batch >= shards else { throw ShardError.fewerSamplesThanShards(batch: batch, shards: shards) }
+    /// Throws 78 if a minibatch of `batch` samples would leave a shard without any.
+    public func check(batch: Int) throws(Failure) {
+        guard batch >= shards else {
+            throw Failure(
+                .badConfiguration,
+                "configuration: a minibatch of \(batch) samples cannot be divided among \(shards) shards",
+                remedy: "Make it at least \(shards) (training.batch), or use fewer shards (exchange.shards).")
+        }
     }
 
     /// The rows of `shard` in a global minibatch of `batch` samples.
@@ -78,22 +89,5 @@ public struct ShardTable: Sendable, Equatable {
     private func text(_ rows: Range<Int>) -> String {
         rows.isEmpty
             ? "no rows" : rows.count == 1 ? "row \(rows.lowerBound)" : "rows \(rows.lowerBound)-\(rows.upperBound - 1)"
-    }
-}
-
-/// The numbers of shards, ranks and samples do not fit.
-public enum ShardError: Error, Equatable, CustomStringConvertible {
-    case fewerShardsThanRanks(shards: Int, ranks: Int)
-    case fewerSamplesThanShards(batch: Int, shards: Int)
-
-    public var description: String {
-        switch self {
-        case .fewerShardsThanRanks(let shards, let ranks):
-            "the run has \(shards) shards and cannot use \(ranks) ranks: start at most \(shards), or begin a new run "
-                + "with more shards"
-        case .fewerSamplesThanShards(let batch, let shards):
-            "a minibatch of \(batch) samples cannot be divided among \(shards) shards: make it at least \(shards), or "
-                + "use fewer shards"
-        }
     }
 }

@@ -1,11 +1,12 @@
 import Glibc
 import Kernels
+import Support
 
 /// One process alone: every collective is done at once.
 public final class SoloCommunicator: Communicator {
     public let rank = 0
     public let size = 1
-    public let host = hostName()
+    public var host: String { hostName }
     public let nodes = [0]
 
     public init() {}
@@ -41,11 +42,4 @@ private final class SoloMemory: SharedMemory {
     var values: Floats { buffer.values }
     func barrier() {}
     func announce(_ progress: Int) { leastAnnounced = progress }
-}
-
-/// The name of this host by the kernel.
-func hostName() -> String {
-    var buffer = [CChar](repeating: 0, count: 256)
-    guard gethostname(&buffer, buffer.count - 1) == 0 else { return "localhost" }
-    return String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
 }

@@ -1,5 +1,6 @@
 import Glibc
 import Kernels
+import Support
 
 /// Ranks that are threads of one process: the tests' way to run several ranks without a launcher.
 ///
@@ -34,8 +35,8 @@ public final class ThreadCommunicator: Communicator, @unchecked Sendable {
         let rendezvous = Rendezvous(size: size)
         let outcomes = Outcomes<Value>(size: size)
         let nodes = (0 ..< size).map { $0 / perNode * perNode }
-        let threads = (0 ..< size).map { rank in
-            startThread {
+        let threads = try (0 ..< size).map { rank in
+            try WorkerThread(.testRank) {
                 do {
                     let value = try body(
                         ThreadCommunicator(
@@ -47,7 +48,7 @@ public final class ThreadCommunicator: Communicator, @unchecked Sendable {
                 }
             }
         }
-        for thread in threads { pthread_join(thread, nil) }
+        for thread in threads { thread.join() }
         if let failure = rendezvous.failure { throw failure.error }
         return outcomes.values.map { $0! }
     }
@@ -155,7 +156,7 @@ final class Rendezvous: @unchecked Sendable {
     func fail(rank: Int, _ error: any Error) {
         lock.withLock {
             if failure == nil { failure = (rank, error) }
-            lock.wakeAll()
+            lock.signalAll()
         }
     }
 
@@ -166,12 +167,12 @@ final class Rendezvous: @unchecked Sendable {
             if arrived[group] == group.count {
                 arrived[group] = 0
                 rounds[group] = round + 1
-                lock.wakeAll()
+                lock.signalAll()
                 return
             }
-            while rounds[group, default: 0] == round {
-                if let failure { throw RankFailure(rank: failure.rank, message: "\(failure.error)") }
-                lock.sleep()
+            lock.wait { rounds[group, default: 0] == round && failure == nil }
+            if rounds[group, default: 0] == round, let failure {
+                throw RankFailure(rank: failure.rank, message: "\(failure.error)")
             }
         }
     }

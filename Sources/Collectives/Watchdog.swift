@@ -1,4 +1,5 @@
 import Glibc
+import Support
 import Synchronization
 
 /// Names the rank that keeps the others waiting, and ends the job if that lasts: a thread that calls no MPI, for the
@@ -14,7 +15,7 @@ public final class Watchdog: Sendable {
     public struct Limits: Sendable {
         /// Seconds without progress after which the rank behind is named, and named again; at least 3.
         public var warn: Int
-        /// Seconds without progress after which the process ends with code 70, and the launcher ends the others.
+        /// Seconds without progress after which the job is to be ended.
         public var abort: Int
 
         public init(warn: Int = 60, abort: Int = 300) {
@@ -23,15 +24,12 @@ public final class Watchdog: Sendable {
         }
     }
 
-    /// What is printed, by one rank alone.
     public enum Finding: Sendable, Equatable {
+        /// On one rank alone.
         case warning(String)
-        /// The last thing before the job ends.
-        case end(String)
+        /// The job has to be ended. On every rank that finds it, in words on one of them alone.
+        case end(String?)
     }
-
-    /// Internal error, disagreement, stall: the program's exit code for them.
-    public static let exitCode: Int32 = 70
 
     private let limits: Limits
     private let rank: Int
@@ -44,15 +42,14 @@ public final class Watchdog: Sendable {
     private let phase = Atomic<Int>(0)
     private let stopped = Atomic<Bool>(false)
     private let ending = Lock()
-    private let thread: Mutex<pthread_t?>
+    private let thread = Mutex<WorkerThread?>(nil)
 
     /// Starts watching. `folder`: an existing folder that all ranks see, for their heartbeats; without it each rank
-    /// knows only itself. `output` gets each finding on one rank alone, in the watchdog's thread; the default writes
-    /// to standard error.
+    /// knows only itself. `output` gets the findings, in the watchdog's thread, and ends the process where one says so.
     public init(
         communicator: any Communicator, folder: String?, limits: Limits,
-        output: @escaping @Sendable (Finding) -> Void = Watchdog.print
-    ) {
+        output: @escaping @Sendable (Finding) -> Void
+    ) throws(Failure) {
         precondition(
             limits.warn >= 3 && limits.abort > limits.warn,
             "a stall limit of \(limits.abort) s with a warning after \(limits.warn) s")
@@ -62,8 +59,8 @@ public final class Watchdog: Sendable {
         size = communicator.size
         host = communicator.host
         files = folder.map { HeartbeatFiles(folder: $0) }
-        thread = Mutex(nil)
-        thread.withLock { $0 = startThread { [self] in watch() } }
+        let watching = try WorkerThread(.watchdog) { [self] in watch() }
+        thread.withLock { $0 = watching }
     }
 
     /// The main thread begins a phase. Costs a few nanoseconds. Call it where ranks do the same thing in the same
@@ -78,14 +75,14 @@ public final class Watchdog: Sendable {
     public func stop() {
         ending.withLock {
             stopped.store(true, ordering: .releasing)
-            ending.wakeAll()
+            ending.signalAll()
         }
         guard
             let thread = thread.withLock({ thread in
                 defer { thread = nil }; return thread
             })
         else { return }
-        pthread_join(thread, nil)
+        thread.join()
         files?.remove(rank: rank)
     }
 
@@ -109,7 +106,7 @@ public final class Watchdog: Sendable {
         files?.write(last)
         while !stopped.load(ordering: .acquiring) {
             // At the end of the run nobody waits for the rest of it.
-            ending.withLock { if !stopped.load(ordering: .acquiring) { ending.sleep(milliseconds: 100) } }
+            ending.withLock { if !stopped.load(ordering: .acquiring) { ending.wait(milliseconds: 100) } }
             let now = heartbeat(pulse: last.pulse)
             stuck = now.beat == last.beat ? stuck + 1 : 0
             last = now
@@ -133,23 +130,12 @@ public final class Watchdog: Sendable {
         let stall = Stall((others() + [mine]).sorted { $0.rank < $1.rank }, earlier: earlier)
         let message = stall.message(seconds: tenths / 10)
         let isEnding = tenths >= 10 * limits.abort && !stall.mayLast
-        if stall.printer == rank { output(isEnding ? .end(message) : .warning(message)) }
-        guard isEnding else { return }
-        // The ranks that do not print wait a little, so that the launcher does not end the one that does.
-        if stall.printer != rank { sleep(2) }
-        _exit(Watchdog.exitCode)
-    }
-
-    /// Writes `gan-dist: warning: …` or `gan-dist: error: …` to standard error with one system call.
-    public static let print: @Sendable (Finding) -> Void = { finding in
-        let text =
-            switch finding {
-            case .warning(let message): "gan-dist: warning: \(message)\n"
-            case .end(let message):
-                "gan-dist: error: \(message); the job is ended\ngan-dist: Look at that host, then run again with "
-                    + "--resume auto.\n"
-            }
-        let bytes = Array(text.utf8)
-        _ = write(STDERR_FILENO, bytes, bytes.count)
+        if stall.printer == rank {
+            output(isEnding ? .end(message) : .warning(message))
+        } else if isEnding {
+            // The launcher must not end the rank that prints before it has.
+            sleep(2)
+            output(.end(nil))
+        }
     }
 }

@@ -1,5 +1,6 @@
 import Adversarial
 import Collectives
+import Support
 
 /// The ranks that evaluate together, and what they show of it.
 ///

@@ -3,7 +3,10 @@ import Collectives
 import Foundation
 import Kernels
 import Nets
+import Recipes
+import Runs
 import Storage
+import Support
 
 /// What `evaluate` and `nearest` are asked for.
 public struct EvaluationRequest: Sendable {

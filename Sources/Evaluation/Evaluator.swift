@@ -3,6 +3,7 @@ import Collectives
 import Foundation
 import Kernels
 import Storage
+import Support
 
 /// Measures samples against data: what `gan-dist evaluate` does.
 public final class Evaluator {
@@ -24,13 +25,13 @@ public final class Evaluator {
         var metrics: [Metric] = []
         for metric in request.metrics ?? Metric.allCases {
             guard let obstacle = obstacle(to: metric) else { metrics.append(metric); continue }
-            if request.metrics != nil { throw AgreedFailure(failure: obstacle) }
+            if request.metrics != nil { throw AgreedFailure(obstacle) }
             context.console.say("left out: \(obstacle.message). \(obstacle.remedy)")
         }
         return try metrics.flatMap { metric in
-            let start = PhaseClock.now()
+            let start = monotonicSeconds()
             let results = try measure(metric)
-            context.console.say(String(format: "%@: %.1f s", metric.rawValue as NSString, PhaseClock.now() - start))
+            context.console.say(String(format: "%@: %.1f s", metric.rawValue as NSString, monotonicSeconds() - start))
             return results
         }
     }

@@ -1,6 +1,7 @@
 import Kernels
 import Nets
 import Storage
+import Support
 
 /// Examples in memory, one after another: images with channels last and values in [0, 1], or vectors as they are.
 public struct Examples {
@@ -16,7 +17,7 @@ public struct Examples {
     }
 
     /// The examples `indices` of a file or mixture.
-    public init(_ source: SampleSource, _ indices: [Int], shape: Shape) throws(StorageError) {
+    public init(_ source: SampleSource, _ indices: [Int], shape: Shape) throws(Failure) {
         self.init(FloatBuffer(count: indices.count * source.elements), shape: shape)
         try source.read(indices, into: buffer.values)
     }

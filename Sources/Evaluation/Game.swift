@@ -1,6 +1,7 @@
 import Adversarial
 import Foundation
 import Kernels
+import Runs
 
 /// Where the two players stand: the value function V(D, G) = E log D(x) + E log(1 − D(G(z))) of Goodfellow et al.
 /// 2014, eq. 1.

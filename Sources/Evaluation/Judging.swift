@@ -1,6 +1,10 @@
 import Adversarial
+import Collectives
 import Nets
+import Recipes
+import Runs
 import Storage
+import Support
 
 /// How the files of an evaluation are read: as the run has read its dataset.
 struct Judging {
@@ -26,7 +30,7 @@ struct Judging {
         do {
             return try Dataset(path, dataset: dataset ?? configured)
         } catch {
-            guard error.kind == .missing else { throw error }
+            guard error.code == .missingInput else { throw error }
             throw Failure(
                 .missingInput,
                 "\(error.message.dropLast()). That path is the data.file of \(checkpoint?.path ?? "the checkpoint")",

@@ -1,4 +1,5 @@
 import Adversarial
+import Support
 
 /// The measures by the names that `--metrics` takes.
 public enum Metric: String, CaseIterable, Sendable {
@@ -26,7 +27,7 @@ public enum Metric: String, CaseIterable, Sendable {
         {
             guard let metric = Metric(rawValue: word) else {
                 let known = allCases.map(\.rawValue)
-                let nearest = Spelling.nearest(to: word, among: known).map { "Did you mean '\($0)'? " } ?? ""
+                let nearest = Spelling.suggestion(for: word, among: known)
                 throw Failure(
                     .usage, "--metrics: there is no measure '\(word)'",
                     remedy: nearest + "Measures: \(known.joined(separator: ", ")).")

@@ -1,7 +1,9 @@
 import Adversarial
 import Kernels
 import Nets
+import Runs
 import Storage
+import Support
 
 /// Samples beside the training images nearest to them, as the last column of figure 2 of Goodfellow et al. 2014 shows
 /// them: a row a sample, first the sample, then its neighbours, nearest first.
@@ -14,7 +16,7 @@ public enum NearestSheet {
         let samples = try inputs.samples(context)
         guard case .image(let height, let width, let channels) = samples.shape, Picture.canDraw(samples.shape) else {
             throw AgreedFailure(
-                failure: Failure(
+                Failure(
                     .badConfiguration, "examples of shape \(samples.shape) cannot be drawn beside each other",
                     remedy: "Use a checkpoint that makes images of at most 16 channels."))
         }

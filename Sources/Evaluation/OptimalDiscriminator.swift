@@ -2,6 +2,7 @@ import Adversarial
 import Foundation
 import Kernels
 import Nets
+import Runs
 import Storage
 
 /// For one-dimensional data of known density: D beside the best one for this generator, D*(x) = p_data(x) /

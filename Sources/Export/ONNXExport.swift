@@ -1,7 +1,9 @@
 import Adversarial
 import Kernels
 import Nets
+import Runs
 import Storage
+import Support
 
 /// A generator as an ONNX model: `latents` [N, Z] to `examples` [N, H, W, C] or [N, D], as `sample` writes them;
 /// dropout passes everything and batch normalisation uses its running statistics.

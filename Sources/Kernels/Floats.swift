@@ -57,7 +57,7 @@ public final class FloatBuffer: @unchecked Sendable {
 
     public convenience init(count: Int) {
         guard let memory = FloatBuffer.allocate(count) else {
-            FloatBuffer.endWithoutMemory(count)
+            FloatBuffer.whenOutOfMemory(FloatBuffer.bytes(count))
         }
         self.init(memory, count)
     }
@@ -73,16 +73,10 @@ public final class FloatBuffer: @unchecked Sendable {
         values = Floats(memory.bindMemory(to: Float.self, capacity: max(count, 16)), count: count)
     }
 
-    /// A limit of the job's memory may be met anywhere, where no caller could go on: the program ends with its code
-    /// for internal errors, and the launcher ends the other ranks.
-    private static func endWithoutMemory(_ count: Int) -> Never {
-        let text =
-            "gan-dist: error: out of memory: there is no room for \(bytes(count)) bytes more\n"
-            + "gan-dist: Allow the job more memory (ulimit -v, or the batch system's limit), or make the batch or the "
-            + "networks smaller.\n"
-        let bytes = Array(text.utf8)
-        _ = write(STDERR_FILENO, bytes, bytes.count)
-        _exit(70)
+    /// Called where memory is wanted that is not there: a limit may be met anywhere, where no caller could go on. A
+    /// program sets it once, before all else, to end with words and an exit code of its own.
+    public nonisolated(unsafe) static var whenOutOfMemory: @Sendable (_ bytes: Int) -> Never = {
+        fatalError("out of memory: there is no room for \($0) bytes more")
     }
 
     private static func bytes(_ count: Int) -> Int { max(count, 16) * MemoryLayout<Float>.stride }

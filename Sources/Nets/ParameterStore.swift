@@ -116,3 +116,10 @@ extension ParameterSpec {
         }
     }
 }
+
+extension ParameterStore {
+    /// The parameters' parts of a flat buffer of this layout, with their names.
+    public func named(_ flat: Floats) -> [(name: String, dimensions: [Int], values: Floats)] {
+        entries.map { ($0.name, $0.specification.dimensions, flat[$0.range]) }
+    }
+}

@@ -1,5 +1,8 @@
 import Adversarial
 import Foundation
+import Recipes
+import Runs
+import Support
 
 /// What a run's folder tells of it: its configuration, its logged figures, its pictures and, where somebody made it,
 /// its evaluation.

@@ -1,6 +1,9 @@
 import Adversarial
 import Foundation
+import Recipes
+import Runs
 import Storage
+import Support
 
 /// One page that shows a run, or several beside each other.
 public struct RunReport {
@@ -16,7 +19,7 @@ public struct RunReport {
     public func html(warn: (String) -> Void) -> String { runs.count == 1 ? single(runs[0], warn) : comparison(warn) }
 
     /// Writes the page; throws 73 or 74 where it cannot.
-    public func write(to path: String, warn: (String) -> Void) throws(StorageError) {
+    public func write(to path: String, warn: (String) -> Void) throws(Failure) {
         try WholeFile.write(Array(html(warn: warn).utf8), to: path, replacing: true)
     }
 

@@ -1,4 +1,5 @@
 import Glibc
+import Support
 
 /// The calls by which a file reaches the disk, so that tests can make each of them fail.
 struct SystemCalls: Sendable {
@@ -24,21 +25,21 @@ struct AtomicFile {
         self.path = path
         self.calls = calls
         let (folder, name) = Self.split(path)
-        temporary = "\(folder)/.\(name).\(Self.host).\(getpid()).tmp"
+        temporary = "\(folder)/.\(name).\(hostName).\(getpid()).tmp"
     }
 
     /// Refuses a name that is taken, unless `replacing`.
-    static func refuseExisting(_ path: String, replacing: Bool) throws(StorageError) {
+    static func refuseExisting(_ path: String, replacing: Bool) throws(Failure) {
         var status = stat()
         guard !replacing, lstat(path, &status) == 0 else { return }
-        throw StorageError(.cannotCreate, "\(path) exists already.", remedy: "Name another file, or remove this one.")
+        throw Failure(.cannotCreate, "\(path) exists already.", remedy: "Name another file, or remove this one.")
     }
 
     /// Writes `bytes`. `check` looks at the finished temporary file and throws where it is not as it should be.
     func write(
-        _ bytes: UnsafeRawBufferPointer, check: (String) throws(StorageError) -> Void = { _ in }
-    ) throws(StorageError) {
-        try finish { () throws(StorageError) in
+        _ bytes: UnsafeRawBufferPointer, check: (String) throws(Failure) -> Void = { _ in }
+    ) throws(Failure) {
+        try finish { () throws(Failure) in
             let descriptor = try open()
             var isOpen = true
             defer { if isOpen { _ = Glibc.close(descriptor) } }
@@ -52,8 +53,8 @@ struct AtomicFile {
     }
 
     /// For files that a library writes by name: `body` makes the temporary file and closes it.
-    func write(by body: (String) throws(StorageError) -> Void) throws(StorageError) {
-        try finish { () throws(StorageError) in
+    func write(by body: (String) throws(Failure) -> Void) throws(Failure) {
+        try finish { () throws(Failure) in
             // Made and removed, so that a folder which cannot be written gets a sentence of its own.
             _ = Glibc.close(try open())
             unlink(temporary)
@@ -68,8 +69,8 @@ struct AtomicFile {
         }
     }
 
-    private func finish(_ body: () throws(StorageError) -> Void) throws(StorageError) {
-        do throws(StorageError) {
+    private func finish(_ body: () throws(Failure) -> Void) throws(Failure) {
+        do throws(Failure) {
             try body()
             guard calls.rename(temporary, path) == 0 else { throw failure("renamed") }
         } catch {
@@ -80,7 +81,7 @@ struct AtomicFile {
     }
 
     /// The new file, which nobody else has. One of that name is a leftover of a process that was killed.
-    private func open() throws(StorageError) -> Int32 {
+    private func open() throws(Failure) -> Int32 {
         for _ in 0 ..< 2 {
             let descriptor = Glibc.open(temporary, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0o644)
             if descriptor >= 0 { return descriptor }
@@ -88,18 +89,18 @@ struct AtomicFile {
             unlink(temporary)
         }
         let failure = failure("created")
-        throw StorageError(.cannotCreate, failure.message, remedy: failure.remedy)
+        throw Failure(.cannotCreate, failure.message, remedy: failure.remedy)
     }
 
     /// Takes the room beforehand, so that a full disk is found before a byte is written. Not all file systems can.
-    private func reserve(_ descriptor: Int32, _ count: Int) throws(StorageError) {
+    private func reserve(_ descriptor: Int32, _ count: Int) throws(Failure) {
         let number = calls.allocate(descriptor, count)
         guard number != 0, ![EOPNOTSUPP, ENOSYS, EINVAL, EINTR, EPERM].contains(number) else { return }
         errno = number
         throw failure("given \(count) bytes of room")
     }
 
-    private func writeAll(_ descriptor: Int32, _ bytes: UnsafeRawBufferPointer) throws(StorageError) {
+    private func writeAll(_ descriptor: Int32, _ bytes: UnsafeRawBufferPointer) throws(Failure) {
         var done = 0
         while done < bytes.count {
             let count = calls.write(descriptor, bytes.baseAddress! + done, min(bytes.count - done, 1 << 24))
@@ -109,15 +110,15 @@ struct AtomicFile {
         }
     }
 
-    private func failure(_ what: String) -> StorageError {
+    private func failure(_ what: String) -> Failure {
         let number = errno
-        return StorageError(
-            .inputOutput, "\(path) could not be \(what): \(errorText(number)).",
+        return Failure(
+            .inputOutput, "\(path) could not be \(what): \(SystemError.text(number)).",
             remedy: SystemError.remedy(number, path, writing: true))
     }
 
     /// Makes a new name last: the folder is data too.
-    static func syncFolder(of path: String, _ calls: SystemCalls) throws(StorageError) {
+    static func syncFolder(of path: String, _ calls: SystemCalls) throws(Failure) {
         let folder = split(path).folder
         let descriptor = Glibc.open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         // A folder may be writable but not readable.
@@ -126,8 +127,8 @@ struct AtomicFile {
         // File systems that keep no folders of their own say EINVAL.
         guard descriptor >= 0, calls.fsync(descriptor) == 0 || errno == EINVAL || errno == EROFS else {
             let number = errno
-            throw StorageError(
-                .inputOutput, "The folder \(folder) could not be forced to the disk: \(errorText(number)).",
+            throw Failure(
+                .inputOutput, "The folder \(folder) could not be forced to the disk: \(SystemError.text(number)).",
                 remedy: SystemError.remedy(number, folder, writing: true))
         }
     }
@@ -137,20 +138,13 @@ struct AtomicFile {
         let folder = slash == path.startIndex ? "/" : String(path[..<slash])
         return (folder, String(path[path.index(after: slash)...]))
     }
-
-    static let host: String = {
-        var name = [CChar](repeating: 0, count: 256)
-        gethostname(&name, 255)
-        let text = String(decoding: name.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
-        return text.isEmpty ? "host" : text
-    }()
 }
 
 /// A new file of given bytes, wholly or not at all.
 public enum WholeFile {
     /// A file of that name is refused, unless `replacing`.
-    public static func write(_ bytes: [UInt8], to path: String, replacing: Bool = false) throws(StorageError) {
+    public static func write(_ bytes: [UInt8], to path: String, replacing: Bool = false) throws(Failure) {
         try AtomicFile.refuseExisting(path, replacing: replacing)
-        try bytes.withUnsafeBytesThrowing { (bytes) throws(StorageError) in try AtomicFile(path).write(bytes) }
+        try bytes.withUnsafeBytesThrowing { (bytes) throws(Failure) in try AtomicFile(path).write(bytes) }
     }
 }

@@ -1,4 +1,5 @@
 import Kernels
+import Support
 
 /// One stored array: its path in the file, its dimensions, what they mean, and its float32 values.
 public struct CheckpointArray: Sendable {

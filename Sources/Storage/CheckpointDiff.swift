@@ -1,3 +1,5 @@
+import Support
+
 /// What differs between two checkpoints.
 public struct CheckpointDifference: Sendable, Equatable, CustomStringConvertible {
     public enum Kind: Sendable, Equatable {
@@ -51,7 +53,7 @@ public enum CheckpointDiff {
     }
 
     /// Reads and compares two files.
-    public static func run(_ first: String, _ second: String) throws(StorageError) -> [CheckpointDifference] {
+    public static func run(_ first: String, _ second: String) throws(Failure) -> [CheckpointDifference] {
         run(try CheckpointFile.read(first), try CheckpointFile.read(second))
     }
 

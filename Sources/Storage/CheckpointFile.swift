@@ -1,5 +1,6 @@
 import CHDF5
 import Glibc
+import Support
 
 /// The bytes of a checkpoint in memory, complete with trailer: built on the thread that owns the values, written by
 /// any.
@@ -11,7 +12,7 @@ public final class CheckpointImage: @unchecked Sendable {
     /// SHA-256 of the HDF5 part, in hexadecimal.
     public let sha256: String
 
-    public init(_ contents: CheckpointContents) throws(StorageError) {
+    public init(_ contents: CheckpointContents) throws(Failure) {
         guard let step = contents.integer("step"), step >= 0 else { preconditionFailure("a checkpoint without a step") }
         let valueBytes = contents.arrays.reduce(0) { $0 + 4 * $1.count }
         let file = try HDF5File.createInMemory(
@@ -21,7 +22,7 @@ public final class CheckpointImage: @unchecked Sendable {
         for (name, value) in contents.attributes { try file.root.setAttribute(name, value) }
         for array in contents.arrays {
             let dataset = try file.makeDataset(array.path, array.dimensions, as: Float.self)
-            try array.withValues { (values) throws(StorageError) in try dataset.write(values) }
+            try array.withValues { (values) throws(Failure) in try dataset.write(values) }
             try dataset.location.setAttribute("layout", .string(array.layout))
         }
         memory = try file.image(extra: CheckpointTrailer.byteCount)
@@ -38,12 +39,12 @@ public final class CheckpointImage: @unchecked Sendable {
     var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(memory) }
 
     /// Writes the image to `path`, wholly or not at all, and reads it back.
-    public func write(to path: String) throws(StorageError) { try write(to: path, SystemCalls()) }
+    public func write(to path: String) throws(Failure) { try write(to: path, SystemCalls()) }
 
-    func write(to path: String, _ calls: SystemCalls) throws(StorageError) {
-        try AtomicFile(path, calls: calls).write(bytes) { (temporary) throws(StorageError) in
+    func write(to path: String, _ calls: SystemCalls) throws(Failure) {
+        try AtomicFile(path, calls: calls).write(bytes) { (temporary) throws(Failure) in
             guard try CheckpointFile.verify(temporary).sha256 == sha256 else {
-                throw StorageError(
+                throw Failure(
                     .inputOutput, "\(path) reads back other than it was written.", remedy: "Check the disk.")
             }
         }
@@ -60,14 +61,14 @@ public enum CheckpointFile {
     }
 
     /// Checks size, trailer and SHA-256.
-    public static func verify(_ path: String) throws(StorageError) -> Identity {
+    public static func verify(_ path: String) throws(Failure) -> Identity {
         let (memory, trailer) = try load(path)
         free(memory.baseAddress)
         return Identity(step: trailer.step, byteCount: memory.count, sha256: SHA256.text(trailer.digest))
     }
 
     /// Everything a checkpoint holds, checked.
-    public static func read(_ path: String) throws(StorageError) -> CheckpointContents {
+    public static func read(_ path: String) throws(Failure) -> CheckpointContents {
         let (memory, trailer) = try load(path)
         defer { free(memory.baseAddress) }
         let file = try HDF5File.openImage(.init(rebasing: memory[..<trailer.payloadBytes]), name: path)
@@ -94,7 +95,7 @@ public enum CheckpointFile {
 
     private static func readArrays(
         _ file: HDF5File, _ path: String, into arrays: inout [CheckpointArray]
-    ) throws(StorageError) {
+    ) throws(Failure) {
         switch try file.object(path) {
         case .absent: break
         case .group(let group): for name in try group.names() { try readArrays(file, path + "/" + name, into: &arrays) }
@@ -114,8 +115,7 @@ public enum CheckpointFile {
     }
 
     /// The file's bytes, which match their SHA-256. The caller frees them.
-    private static func load(_ path: String) throws(StorageError) -> (UnsafeMutableRawBufferPointer, CheckpointTrailer)
-    {
+    private static func load(_ path: String) throws(Failure) -> (UnsafeMutableRawBufferPointer, CheckpointTrailer) {
         let file = try InputFile(path)
         guard file.size > CheckpointTrailer.byteCount else {
             throw .badData(
@@ -125,15 +125,15 @@ public enum CheckpointFile {
         let tail = try file.read(at: file.size - CheckpointTrailer.byteCount, count: CheckpointTrailer.byteCount)
         let trailer = try CheckpointTrailer(tail[...], of: path, fileBytes: file.size)
         guard let start = malloc(file.size) else {
-            throw StorageError(
+            throw Failure(
                 .inputOutput, "No memory for the \(file.size) bytes of \(path).", remedy: "Give the job more memory.")
         }
         let memory = UnsafeMutableRawBufferPointer(start: start, count: file.size)
-        do throws(StorageError) {
+        do throws(Failure) {
             try file.read(at: 0, into: memory)
             let payload = UnsafeRawBufferPointer(rebasing: memory[..<trailer.payloadBytes])
             guard SHA256.digest(payload) == trailer.digest, Array(memory[trailer.payloadBytes...]) == tail else {
-                throw StorageError.badData(
+                throw Failure.badData(
                     "\(path) is damaged: its SHA-256 is not the one that was written.", remedy: CheckpointTrailer.remedy
                 )
             }

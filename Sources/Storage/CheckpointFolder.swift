@@ -1,4 +1,5 @@
 import Glibc
+import Support
 
 /// The folder `checkpoints` of a run: `step-00001000.h5`, …, and `latest`, a link to the newest.
 ///
@@ -8,8 +9,8 @@ public final class CheckpointFolder: @unchecked Sendable {
     /// How many of the newest good checkpoints stay.
     public let keep: Int
     private let calls: SystemCalls
-    private let monitor = Monitor()
-    /// Checkpoints that this process has verified, by what the file system says of them; guarded by `monitor`.
+    private let lock = Lock()
+    /// Checkpoints that this process has verified, by what the file system says of them; guarded by `lock`.
     private var verified: [String: Fingerprint] = [:]
 
     private struct Fingerprint: Equatable { let inode: UInt, bytes: Int, seconds: Int, nanoseconds: Int }
@@ -29,7 +30,7 @@ public final class CheckpointFolder: @unchecked Sendable {
     public func file(step: Int) -> String { path + "/" + Self.name(step: step) }
 
     /// Makes the folder where it is missing.
-    public func create() throws(StorageError) {
+    public func create() throws(Failure) {
         var status = stat()
         if mkdir(path, 0o755) == 0
             || (errno == EEXIST && stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR)
@@ -37,13 +38,13 @@ public final class CheckpointFolder: @unchecked Sendable {
             return
         }
         let number = errno
-        throw StorageError(
-            .cannotCreate, "The folder \(path) cannot be made: \(errorText(number)).",
+        throw Failure(
+            .cannotCreate, "The folder \(path) cannot be made: \(SystemError.text(number)).",
             remedy: SystemError.remedy(number, path, writing: true))
     }
 
     /// The steps of all files named as checkpoints, newest first; none where there is no folder.
-    public func steps() throws(StorageError) -> [Int] {
+    public func steps() throws(Failure) -> [Int] {
         try entries().compactMap { name in
             guard name.hasPrefix("step-"), name.hasSuffix(".h5"), let step = Int(name.dropFirst(5).dropLast(3)),
                 step >= 0,
@@ -53,13 +54,13 @@ public final class CheckpointFolder: @unchecked Sendable {
         }.sorted(by: >)
     }
 
-    private func entries() throws(StorageError) -> [String] {
+    private func entries() throws(Failure) -> [String] {
         guard let folder = opendir(path) else {
             let number = errno
             if number == ENOENT { return [] }
-            throw StorageError(
-                SystemError.isOfTheSystem(number) ? .inputOutput : .missing,
-                "The folder \(path) cannot be read: \(errorText(number)).",
+            throw Failure(
+                SystemError.isOfTheSystem(number) ? .inputOutput : .missingInput,
+                "The folder \(path) cannot be read: \(SystemError.text(number)).",
                 remedy: SystemError.remedy(number, path, writing: false))
         }
         defer { closedir(folder) }
@@ -75,8 +76,8 @@ public final class CheckpointFolder: @unchecked Sendable {
         // A list cut short would have a run begin anew.
         let number = errno
         guard number == 0 else {
-            throw StorageError(
-                .inputOutput, "The folder \(path) cannot be read: \(errorText(number)).",
+            throw Failure(
+                .inputOutput, "The folder \(path) cannot be read: \(SystemError.text(number)).",
                 remedy: SystemError.remedy(number, path, writing: false))
         }
         return names
@@ -86,13 +87,13 @@ public final class CheckpointFolder: @unchecked Sendable {
 
     /// Writes a checkpoint so that it survives a crash from here on, points `latest` to it, and removes the older
     /// ones beyond `keep` good ones. Returns its path. On an error nothing that was there before is changed.
-    @discardableResult public func commit(_ image: CheckpointImage) throws(StorageError) -> String {
+    @discardableResult public func commit(_ image: CheckpointImage) throws(Failure) -> String {
         let target = file(step: image.step)
         do {
             try image.write(to: target, calls)
         } catch {
             // The folder was there when the run began: whatever fails now is a failure while running.
-            throw StorageError(.inputOutput, error.message, remedy: error.remedy)
+            throw Failure(.inputOutput, error.message, remedy: error.remedy)
         }
         remember(target)
         pointLatest(to: Self.name(step: image.step))
@@ -103,7 +104,7 @@ public final class CheckpointFolder: @unchecked Sendable {
     /// A convenience for people, never read by the program; some file systems have no links. So failure does not
     /// matter.
     private func pointLatest(to name: String) {
-        let temporary = "\(path)/.latest.\(AtomicFile.host).\(getpid()).tmp"
+        let temporary = "\(path)/.latest.\(hostName).\(getpid()).tmp"
         unlink(temporary)
         guard symlink(name, temporary) == 0 else { return }
         if rename(temporary, path + "/latest") != 0 { unlink(temporary) }
@@ -125,7 +126,7 @@ public final class CheckpointFolder: @unchecked Sendable {
     }
 
     private func isVerified(_ file: String) -> Bool {
-        let known = monitor.withLock { verified[file] }
+        let known = lock.withLock { verified[file] }
         if let known, known == fingerprint(file) { return true }
         guard (try? CheckpointFile.verify(file)) != nil else { return false }
         remember(file)
@@ -134,7 +135,7 @@ public final class CheckpointFolder: @unchecked Sendable {
 
     private func remember(_ file: String) {
         let fingerprint = fingerprint(file)
-        monitor.withLock { verified[file] = fingerprint }
+        lock.withLock { verified[file] = fingerprint }
     }
 
     private func fingerprint(_ file: String) -> Fingerprint? {
@@ -159,15 +160,15 @@ public final class CheckpointFolder: @unchecked Sendable {
     /// there is no checkpoint at all; an error where there are only bad ones.
     public func newestValid(
         warn: (String) -> Void
-    ) throws(StorageError) -> (path: String, contents: CheckpointContents)? {
+    ) throws(Failure) -> (path: String, contents: CheckpointContents)? {
         let steps = try steps()
-        var last: StorageError?
+        var last: Failure?
         for step in steps {
             let file = file(step: step)
-            do throws(StorageError) {
+            do throws(Failure) {
                 let contents = try CheckpointFile.read(file)
                 guard contents.step == step else {
-                    throw StorageError.badData(
+                    throw Failure.badData(
                         "\(file) holds step \(contents.step).", remedy: "Give it back its own name.")
                 }
                 return (file, contents)
@@ -177,8 +178,8 @@ public final class CheckpointFolder: @unchecked Sendable {
             }
         }
         guard let last else { return nil }
-        throw StorageError(
-            last.kind == .inputOutput ? .inputOutput : .badData,
+        throw Failure(
+            last.code == .inputOutput ? .inputOutput : .badData,
             "None of the \(steps.count) checkpoints in \(path) is good; the oldest: \(last.message)",
             remedy: "Restore one from a backup, or start again in a new run folder.")
     }

@@ -1,3 +1,5 @@
+import Support
+
 /// The last 64 bytes of a checkpoint, behind the part that HDF5 reads: what the part must be.
 ///
 ///     0  magic, 8 bytes        8  version, u32     12  zero, u32
@@ -19,7 +21,7 @@ struct CheckpointTrailer: Equatable {
     }
 
     /// Reads the trailer of a file of `fileBytes` bytes.
-    init(_ bytes: ArraySlice<UInt8>, of path: String, fileBytes: Int) throws(StorageError) {
+    init(_ bytes: ArraySlice<UInt8>, of path: String, fileBytes: Int) throws(Failure) {
         precondition(bytes.count == Self.byteCount, "a trailer of \(bytes.count) bytes")
         let part = { (range: Range<Int>) in
             bytes[bytes.startIndex + range.lowerBound ..< bytes.startIndex + range.upperBound]

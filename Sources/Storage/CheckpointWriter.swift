@@ -1,5 +1,6 @@
 import Glibc
 import Kernels
+import Support
 
 /// Writes the checkpoints of a run one at a time, on a thread of its own while training goes on.
 ///
@@ -9,46 +10,46 @@ import Kernels
 /// ``CheckpointFolder`` meanwhile.
 public final class CheckpointWriter: @unchecked Sendable {
     private let folder: CheckpointFolder
-    private let monitor = Monitor()
-    /// Guarded by `monitor`: what became of the checkpoint that was begun.
-    private var outcome: Result<String, StorageError>?
+    private let lock = Lock()
+    /// Guarded by `lock`: what became of the checkpoint that was begun.
+    private var outcome: Result<String, Failure>?
     private var writing = false
     private var thread: WorkerThread?
     private var room: FloatBuffer?
-    /// Guarded by `monitor`.
+    /// Guarded by `lock`.
     private var longest = 0.0
 
     public init(_ folder: CheckpointFolder) { self.folder = folder }
 
     /// The most seconds that a checkpoint has taken so far.
-    public var slowest: Double { monitor.withLock { longest } }
+    public var slowest: Double { lock.withLock { longest } }
 
     /// Whether a checkpoint was begun and is done, well or not: ``finish()`` then does not wait.
-    public var isFinished: Bool { monitor.withLock { outcome != nil } }
+    public var isFinished: Bool { lock.withLock { outcome != nil } }
 
     /// Begins to write `contents`, whose values may change once this returns. The one before must have been finished.
     public func begin(_ contents: CheckpointContents) {
         precondition(!writing, "a checkpoint begun while another is written")
         writing = true
-        let start = Self.now()
+        let start = monotonicSeconds()
         let copy = makeRoom(for: contents.valueCount).map { contents.copied(into: $0) }
         let write: @Sendable () -> Void = { [self] in
-            let outcome = Result { () throws(StorageError) in try folder.commit(CheckpointImage(copy ?? contents)) }
-            monitor.withLock {
+            let outcome = Result { () throws(Failure) in try folder.commit(CheckpointImage(copy ?? contents)) }
+            lock.withLock {
                 self.outcome = outcome
-                longest = max(longest, Self.now() - start)
+                longest = max(longest, monotonicSeconds() - start)
             }
         }
-        if copy != nil { thread = WorkerThread(write) }
+        if copy != nil { thread = try? WorkerThread(.checkpoint, write) }
         if thread == nil { write() }
     }
 
     /// Waits for the checkpoint that was begun; its path, or nil if none was since the last call.
-    public func finish() throws(StorageError) -> String? {
+    public func finish() throws(Failure) -> String? {
         thread?.join()
         thread = nil
         writing = false
-        let outcome = monitor.withLock {
+        let outcome = lock.withLock {
             defer { self.outcome = nil }
             return self.outcome
         }
@@ -76,11 +77,5 @@ public final class CheckpointWriter: @unchecked Sendable {
             if words.first == "MemAvailable:", words.count > 1, let kilobytes = Int(words[1]) { return kilobytes << 10 }
         }
         return nil
-    }
-
-    private static func now() -> Double {
-        var time = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &time)
-        return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
     }
 }

@@ -1,4 +1,5 @@
 import Kernels
+import Support
 
 /// What becomes of images of another size than the network's.
 public enum ImageFit: String, Sendable, CaseIterable, Codable {
@@ -67,7 +68,7 @@ public final class Dataset: Sendable {
     /// `/samples`. `labelled`: `/labels` belong to a dataset of another name, too.
     public init(
         _ path: String, dataset name: String? = nil, options: DatasetOptions = .tool, labelled: Bool = false
-    ) throws(StorageError) {
+    ) throws(Failure) {
         try DatasetInspection.require(path, dataset: name, options: options)
         file = try HDF5File.openToRead(path)
         self.options = options
@@ -96,7 +97,7 @@ public final class Dataset: Sendable {
     /// One label for each example, in order, which may be any number; nil where the file has none. Read when they are
     /// asked for: what nothing uses refuses nothing.
     public var labels: [Int]? {
-        get throws(StorageError) {
+        get throws(Failure) {
             guard hasLabels else { return nil }
             if case .absent = try file.object("/labels") { return nil }
             let stored = try file.dataset("/labels")
@@ -106,7 +107,7 @@ public final class Dataset: Sendable {
     }
 
     /// The same file, shape, type and first and last examples give the same number: for ranks to compare.
-    public func fingerprint() throws(StorageError) -> UInt64 {
+    public func fingerprint() throws(Failure) -> UInt64 {
         var bytes = Array(
             "\(name) \(stored.dimensions) \(storedType) \(layout.rawValue) \(String(describing: declaredRange))".utf8)
         for row in Set([0, count / 2, count - 1]).sorted() {
@@ -116,7 +117,7 @@ public final class Dataset: Sendable {
     }
 
     /// The stored values of some examples, unscaled.
-    private func read(_ rows: Range<Int>) throws(StorageError) -> [Float] {
+    private func read(_ rows: Range<Int>) throws(Failure) -> [Float] {
         if isBytes { return try stored.readRows(rows, UInt8.self).map { Float($0) } }
         let target = UnsafeMutableBufferPointer<Float>.allocate(capacity: rows.count * elements)
         defer { target.deallocate() }
@@ -128,7 +129,7 @@ public final class Dataset: Sendable {
 
     private static func find(
         _ name: String?, in file: HDF5File, _ options: DatasetOptions
-    ) throws(StorageError) -> HDF5Dataset {
+    ) throws(Failure) -> HDF5Dataset {
         if let name { return try file.dataset(name.hasPrefix("/") ? name : "/" + name, options) }
         for candidate in ["/images", "/samples"] {
             if case .absent = try file.object(candidate) { continue }
@@ -138,7 +139,7 @@ public final class Dataset: Sendable {
     }
 
     /// Whether the values are bytes; otherwise they are numbers that float32 holds, or floating-point numbers.
-    private static func checkType(_ stored: HDF5Dataset) throws(StorageError) -> Bool {
+    private static func checkType(_ stored: HDF5Dataset) throws(Failure) -> Bool {
         switch stored.type {
         case .integer(bytes: 1, signed: false), .boolean: return true
         case .integer(let bytes, _) where bytes <= 2: return false
@@ -163,7 +164,7 @@ public final class Dataset: Sendable {
 
     private static func checkShape(
         _ stored: HDF5Dataset, _ options: DatasetOptions
-    ) throws(StorageError) -> (Int, [Int], Layout) {
+    ) throws(Failure) -> (Int, [Int], Layout) {
         let sizes = stored.dimensions
         guard (2 ... 4).contains(sizes.count) else {
             throw .badData(
@@ -187,7 +188,7 @@ public final class Dataset: Sendable {
         )
     }
 
-    private static func layout(of stored: HDF5Dataset) throws(StorageError) -> Layout {
+    private static func layout(of stored: HDF5Dataset) throws(Failure) -> Layout {
         guard let value = try stored.location.attribute("layout") else {
             guard stored.location.file.isMATLAB else { return .channelsLast }
             let axes = stored.dimensions.count == 4 ? ("H × W × C × N", "NCWH") : ("H × W × N", "NWH")
@@ -206,7 +207,7 @@ public final class Dataset: Sendable {
         return layout
     }
 
-    static func range(of stored: HDF5Dataset) throws(StorageError) -> ClosedRange<Double>? {
+    static func range(of stored: HDF5Dataset) throws(Failure) -> ClosedRange<Double>? {
         guard let value = try stored.location.attribute("range") else { return nil }
         guard case .doubles(let ends) = value, ends.count == 2, ValueRange.isUsable(ends[0], ends[1]) else {
             throw .badData(
@@ -216,11 +217,11 @@ public final class Dataset: Sendable {
         return ends[0] ... ends[1]
     }
 
-    private static func text(_ name: String, _ file: HDF5File) throws(StorageError) -> String? {
+    private static func text(_ name: String, _ file: HDF5File) throws(Failure) -> String? {
         if case .string(let text)? = try file.root.attribute(name) { text } else { nil }
     }
 
-    private static func mixture(in file: HDF5File, dimension: Int) throws(StorageError) -> Mixture? {
+    private static func mixture(in file: HDF5File, dimension: Int) throws(Failure) -> Mixture? {
         guard dimension > 0, case .doubles(let modes)? = try file.root.attribute("modes"), !modes.isEmpty,
             modes.count % dimension == 0,
             case .double(let deviation)? = try file.root.attribute("deviation"), deviation > 0

@@ -1,5 +1,6 @@
 import CChild
-import Glibc
+import Foundation
+import Support
 import Synchronization
 
 /// A first look at an HDF5 file, in a child process with limits of processor time and memory: on damaged files HDF5
@@ -12,26 +13,35 @@ public enum DatasetInspection {
     private static let state = Mutex<State>(State())
 
     private struct State {
-        /// Off in the child itself, and in programs that know nothing of it.
-        var isEnabled = false
+        /// Nil in the child itself, and in programs that know nothing of it: then no file is looked at.
+        var warn: (@Sendable (String) -> Void)?
         var good: Set<[String]> = []
     }
 
     private static let command = "inspect-dataset"
-    private static let finished = "finished"
-    private static let separator: Character = "\u{1F}"
 
-    /// Files are looked at from now on; for a program that calls ``answerIfAsked()`` first.
-    public static func enable() { state.withLock { $0.isEnabled = true } }
+    /// What a child found: nothing, or why the file is refused.
+    private struct Answer: Codable { var refusal: Failure? }
+
+    /// Files are looked at from now on; for a program that calls ``answerIfAsked()`` first. `warn` is told where that
+    /// cannot be done. Where HDF5 crashes all the same, `crashText` of the file's path is printed and the process ends
+    /// with `crashCode`: nothing can be thrown then.
+    public static func enable(
+        crashCode: Int32, crashText: @escaping @Sendable (_ path: String) -> String,
+        warn: @escaping @Sendable (String) -> Void
+    ) {
+        HDF5Library.endCrashes(code: crashCode, text: crashText)
+        state.withLock { $0.warn = warn }
+    }
 
     /// Has a child look at the file, once a process: at one dataset (nil finds it as ``Dataset`` does). `options`: of
     /// the command at hand, whose words a refusal has.
-    public static func require(_ path: String, dataset: String?, options: DatasetOptions) throws(StorageError) {
+    public static func require(_ path: String, dataset: String?, options: DatasetOptions) throws(Failure) {
         try require(path, ["dataset", path, dataset ?? ""], options)
     }
 
     /// The same for all objects of the file; one whose datasets were found good is not looked at again.
-    static func require(_ path: String) throws(StorageError) {
+    static func require(_ path: String) throws(Failure) {
         if state.withLock({ $0.good.contains { $0[1] == path } }) { return }
         try require(path, ["file", path, ""], .tool)
     }
@@ -41,30 +51,28 @@ public enum DatasetInspection {
         state.withLock { _ = $0.good.insert(["dataset", path, dataset ?? ""]) }
     }
 
-    private static func require(_ path: String, _ question: [String], _ options: DatasetOptions) throws(StorageError) {
-        guard state.withLock({ $0.isEnabled && !$0.good.contains(question) }) else { return }
+    private static func require(_ path: String, _ question: [String], _ options: DatasetOptions) throws(Failure) {
+        guard let warn = state.withLock({ $0.good.contains(question) ? nil : $0.warn }) else { return }
         // What is no HDF5 file needs no child: who opens it says so.
         guard (try? HDF5File.checkSignature(path)) != nil else { return }
         guard let (answer, signal) = ask(question + [options.rawValue]) else {
-            let text =
-                "gan-dist: warning: \(path) is read without a first look in a child process, "
-                + "which cannot be started: \(errorText(errno))\n"
-            _ = text.withCString { write(STDERR_FILENO, $0, strlen($0)) }
+            warn(
+                "\(path) is read without a first look in a child process, which cannot be started: "
+                    + SystemError.text(errno))
             return accept(question)
         }
-        if answer == finished { return accept(question) }
+        let found = try? JSONDecoder().decode(Answer.self, from: answer)
+        if let found, found.refusal == nil { return accept(question) }
         // What the child was refused this process does not try: HDF5 reads memory that a damaged file left unset, and
         // what is an error there may be a loop here.
-        let parts = answer.split(separator: separator, omittingEmptySubsequences: false).map(String.init)
-        if parts.count == 3, let kind = Int32(parts[0]).flatMap(StorageError.Kind.init) {
-            throw StorageError(
-                kind, parts[1],
-                remedy: parts[1].contains("memory allocation failed")
+        if let refusal = found?.refusal {
+            throw Failure(
+                refusal.code, refusal.message,
+                remedy: refusal.message.contains("memory allocation failed")
                     ? """
                     It asks for more memory than a first look may take: allow the job more (ulimit -v), or rewrite it \
-                    with smaller chunks; a \
-                    damaged file asks for too much, too.
-                    """ : parts[2])
+                    with smaller chunks; a damaged file asks for too much, too.
+                    """ : refusal.remedy)
         }
         let end = child_is_out_of_time(signal) != 0 ? "HDF5 reads it without end" : "HDF5 crashed while it was read"
         throw .badData("\(path) is damaged: \(end).", remedy: "Copy or make the file again.")
@@ -73,7 +81,7 @@ public enum DatasetInspection {
     private static func accept(_ question: [String]) { state.withLock { _ = $0.good.insert(question) } }
 
     /// All that a child prints, and the signal that ended it, if one did. Nil with errno where none can be started.
-    private static func ask(_ question: [String]) -> (answer: String, signal: Int32)? {
+    private static func ask(_ question: [String]) -> (answer: Data, signal: Int32)? {
         let strings = (["gan-dist", command] + question).map { strdup($0) }
         defer { for text in strings { free(text) } }
         var output: Int32 = 0
@@ -87,7 +95,7 @@ public enum DatasetInspection {
             text += buffer.prefix(count)
         }
         close(output)
-        return (String(decoding: text, as: UTF8.self), child_wait(child))
+        return (Data(text), child_wait(child))
     }
 
     // MARK: In the child
@@ -97,22 +105,22 @@ public enum DatasetInspection {
         let arguments = CommandLine.arguments
         guard arguments.count == 6, arguments[1] == command else { return }
         child_end_with_parent()
-        var answer = finished
-        do throws(StorageError) {
+        var answer = Answer()
+        do throws(Failure) {
             try look(
                 at: arguments[3], dataset: arguments[4].isEmpty ? nil : arguments[4], whole: arguments[2] == "file",
                 DatasetOptions(rawValue: arguments[5]) ?? .tool)
         } catch {
-            answer = [String(error.kind.rawValue), error.message, error.remedy].joined(separator: String(separator))
+            answer.refusal = error
         }
-        let bytes = Array(answer.utf8)
+        let bytes = Array((try? JSONEncoder().encode(answer)) ?? Data())
         _ = write(STDOUT_FILENO, bytes, bytes.count)
         _exit(0)
     }
 
     private static func look(
         at path: String, dataset name: String?, whole: Bool, _ options: DatasetOptions
-    ) throws(StorageError) {
+    ) throws(Failure) {
         // 200 MB are what the program and its libraries map.
         child_limit_memory(1 << 30)
         let size = try InputFile(path).size
@@ -135,7 +143,7 @@ public enum DatasetInspection {
 
     /// Opens all that is there. Attributes that cannot be read are damage; an object or values that cannot may not be
     /// wanted.
-    private static func walk(_ file: HDF5File, _ path: String, depth: Int, _ left: inout Int) throws(StorageError) {
+    private static func walk(_ file: HDF5File, _ path: String, depth: Int, _ left: inout Int) throws(Failure) {
         guard depth < 16, left > 0 else { return }
         left -= 1
         switch path == "/" ? nil : try? file.object(path) {
@@ -154,7 +162,7 @@ public enum DatasetInspection {
         }
     }
 
-    private static func readSome(_ dataset: HDF5Dataset) throws(StorageError) {
+    private static func readSome(_ dataset: HDF5Dataset) throws(Failure) {
         switch dataset.type {
         case .boolean: try readSome(dataset, as: UInt8.self)
         case .integer, .float: try readSome(dataset, as: Float.self)
@@ -165,7 +173,7 @@ public enum DatasetInspection {
     /// Values of a small dataset, or the first, middle and last row of a large one.
     private static func readSome<Element: HDF5Element>(
         _ dataset: HDF5Dataset, as type: Element.Type
-    ) throws(StorageError) {
+    ) throws(Failure) {
         guard dataset.count > 0, let rows = dataset.dimensions.first else { return }
         let row = dataset.count / rows, chunk = try dataset.elementsOfAChunk()
         let isSmall = dataset.count <= 1 << 24, once = isSmall ? dataset.count : max(row, chunk)

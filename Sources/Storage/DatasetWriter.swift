@@ -1,3 +1,5 @@
+import Support
+
 /// What a new dataset file says of itself.
 public struct DatasetDescription: Sendable {
     public enum Element: Sendable { case uint8, float32 }
@@ -45,10 +47,10 @@ public final class DatasetWriter {
     /// Makes `path` with what `body` appends, which must be all examples of `description`.
     public static func write(
         _ path: String, _ description: DatasetDescription, replacing: Bool = false,
-        _ body: (DatasetWriter) throws(StorageError) -> Void
-    ) throws(StorageError) {
+        _ body: (DatasetWriter) throws(Failure) -> Void
+    ) throws(Failure) {
         try AtomicFile.refuseExisting(path, replacing: replacing)
-        try AtomicFile(path).write { (temporary) throws(StorageError) in
+        try AtomicFile(path).write { (temporary) throws(Failure) in
             let file = try HDF5File.openToWrite(temporary, create: true)
             try fill(file, description, body)
             try file.close()
@@ -56,8 +58,8 @@ public final class DatasetWriter {
     }
 
     private static func fill(
-        _ file: HDF5File, _ description: DatasetDescription, _ body: (DatasetWriter) throws(StorageError) -> Void
-    ) throws(StorageError) {
+        _ file: HDF5File, _ description: DatasetDescription, _ body: (DatasetWriter) throws(Failure) -> Void
+    ) throws(Failure) {
         let sizes = description.dimensions
         let rowBytes = sizes.dropFirst().reduce(1, *) * (description.element == .uint8 ? 1 : 4)
         let chunk = max(1, min(sizes[0], (1 << 16) / rowBytes))
@@ -84,13 +86,13 @@ public final class DatasetWriter {
     }
 
     /// The next examples, [rows, H, W, C] or [rows, D].
-    public func append(_ values: [UInt8]) throws(StorageError) { try appendValues(values) }
-    public func append(_ values: [Float]) throws(StorageError) { try appendValues(values) }
+    public func append(_ values: [UInt8]) throws(Failure) { try appendValues(values) }
+    public func append(_ values: [Float]) throws(Failure) { try appendValues(values) }
 
-    private func appendValues<Element: HDF5Element>(_ values: [Element]) throws(StorageError) {
+    private func appendValues<Element: HDF5Element>(_ values: [Element]) throws(Failure) {
         let rows = values.count / elements
-        let result: Result<Void, StorageError> = values.withUnsafeBufferPointer { values in
-            Result { () throws(StorageError) in try dataset.write(values, firstRow: written, rows: rows) }
+        let result: Result<Void, Failure> = values.withUnsafeBufferPointer { values in
+            Result { () throws(Failure) in try dataset.write(values, firstRow: written, rows: rows) }
         }
         try result.get()
         written += rows

@@ -1,5 +1,6 @@
 import CZlib
 import Glibc
+import Support
 
 /// A file read from its beginning to its end, uncompressed on the way where it is a gzip file (zlib's gzread reads
 /// both).
@@ -7,14 +8,14 @@ final class GzipFile {
     let path: String
     private let file: gzFile
 
-    init(_ path: String) throws(StorageError) {
+    init(_ path: String) throws(Failure) {
         _ = try InputFile(path)
         self.path = path
         guard let file = gzopen(path, "rb") else {
             let number = errno
-            throw StorageError(
-                SystemError.isOfTheSystem(number) ? .inputOutput : .missing,
-                "\(path) cannot be opened: \(errorText(number)).",
+            throw Failure(
+                SystemError.isOfTheSystem(number) ? .inputOutput : .missingInput,
+                "\(path) cannot be opened: \(SystemError.text(number)).",
                 remedy: SystemError.remedy(number, path, writing: false))
         }
         self.file = file
@@ -24,7 +25,7 @@ final class GzipFile {
     deinit { gzclose(file) }
 
     /// The next `count` bytes; a file that ends before is an error that says `what` was being read.
-    func read(_ count: Int, _ what: String) throws(StorageError) -> [UInt8] {
+    func read(_ count: Int, _ what: String) throws(Failure) -> [UInt8] {
         precondition(count >= 0 && count <= 1 << 30, "\(count) bytes at once")
         var done = 0
         let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, initialised in
@@ -43,7 +44,7 @@ final class GzipFile {
     }
 
     /// The next `count` bytes, or nil where the file ends before them.
-    func readIfAny(_ count: Int, _ what: String) throws(StorageError) -> [UInt8]? {
+    func readIfAny(_ count: Int, _ what: String) throws(Failure) -> [UInt8]? {
         let next = gzgetc_(file)
         if next < 0, errorNumber == Z_OK, gzeof(file) != 0 { return nil }
         guard next >= 0, gzungetc(next, file) == next else {
@@ -53,7 +54,7 @@ final class GzipFile {
     }
 
     /// All that is left, which is at most 1 GiB.
-    func readAll(_ what: String) throws(StorageError) -> [UInt8] {
+    func readAll(_ what: String) throws(Failure) -> [UInt8] {
         var bytes: [UInt8] = []
         var piece = [UInt8](repeating: 0, count: 1 << 20)
         while true {
@@ -73,7 +74,7 @@ final class GzipFile {
     }
 
     /// Nothing may be left, and the checksum of a gzip file must be right.
-    func expectEnd() throws(StorageError) {
+    func expectEnd() throws(Failure) {
         var byte: UInt8 = 0
         let got = gzread(file, &byte, 1)
         guard got == 0, gzeof(file) != 0, errorNumber == Z_OK else {

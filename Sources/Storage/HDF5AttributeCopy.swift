@@ -1,4 +1,5 @@
 import CHDF5
+import Support
 
 /// An attribute of any shape, of numbers as they are stored or of texts: to be copied from one file to another.
 struct AttributeCopy {
@@ -13,7 +14,7 @@ struct AttributeCopy {
     let values: Values
 
     /// Nil for references, compounds and the like, which mean nothing in another file.
-    init?(_ name: String, of location: HDF5Location) throws(StorageError) {
+    init?(_ name: String, of location: HDF5Location) throws(Failure) {
         self.name = name
         let doing = "reading the attribute \(name) of \(location.label)"
         let attribute = Handle(try h5(.badData, doing) { H5Aopen(location.id, name, hid_t(H5P_DEFAULT)) }, H5Aclose)
@@ -61,7 +62,7 @@ struct AttributeCopy {
         }
     }
 
-    func write(to location: HDF5Location) throws(StorageError) {
+    func write(to location: HDF5Location) throws(Failure) {
         let doing = "writing the attribute \(name) of \(location.label)"
         let type: Handle
         switch values {
@@ -80,7 +81,7 @@ struct AttributeCopy {
 
     private static func write(
         _ texts: [String], to attribute: Handle, _ type: Handle, _ doing: String
-    ) throws(StorageError) {
+    ) throws(Failure) {
         // All texts one after another, each with its zero, so that one buffer holds them while HDF5 reads.
         var characters: [CChar] = [], starts: [Int] = []
         for text in texts {
@@ -98,7 +99,7 @@ struct AttributeCopy {
 
 extension HDF5Location {
     /// The names of all attributes, sorted.
-    func attributeNames() throws(StorageError) -> [String] {
+    func attributeNames() throws(Failure) -> [String] {
         final class Names { var all: [String] = [] }
         let names = Names()
         var position: hsize_t = 0

@@ -1,8 +1,9 @@
 import CHDF5
+import Support
 
 extension HDF5Location {
     /// Writes an attribute as h5py does: UTF-8 text of any length, int64, float64.
-    func setAttribute(_ name: String, _ value: AttributeValue) throws(StorageError) {
+    func setAttribute(_ name: String, _ value: AttributeValue) throws(Failure) {
         switch value {
         case .string(let text): try writeText(name, text)
         case .integer(let number): try writeNumbers(name, [Int64(number)], scalar: true)
@@ -13,7 +14,7 @@ extension HDF5Location {
 
     private func writeNumbers<Element: HDF5Element>(
         _ name: String, _ values: [Element], scalar: Bool
-    ) throws(StorageError) {
+    ) throws(Failure) {
         var size = hsize_t(values.count)
         let doing = "writing the attribute \(name) of \(label)"
         let space = Handle(
@@ -22,7 +23,7 @@ extension HDF5Location {
         _ = try h5(.inputOutput, doing) { H5Awrite(attribute.id, Element.memoryType, values) }
     }
 
-    private func writeText(_ name: String, _ text: String) throws(StorageError) {
+    private func writeText(_ name: String, _ text: String) throws(Failure) {
         let doing = "writing the attribute \(name) of \(label)"
         let space = Handle(try h5(.inputOutput, doing) { H5Screate(H5S_SCALAR) }, H5Sclose)
         let type = try Self.textType()
@@ -35,14 +36,14 @@ extension HDF5Location {
         }
     }
 
-    private func makeAttribute(_ name: String, _ type: hid_t, _ space: Handle) throws(StorageError) -> Handle {
+    private func makeAttribute(_ name: String, _ type: hid_t, _ space: Handle) throws(Failure) -> Handle {
         Handle(
             try h5(.inputOutput, "making the attribute \(name) of \(label)") {
                 H5Acreate2(id, name, type, space.id, hid_t(H5P_DEFAULT), hid_t(H5P_DEFAULT))
             }, H5Aclose)
     }
 
-    static func textType() throws(StorageError) -> Handle {
+    static func textType() throws(Failure) -> Handle {
         let type = Handle(try h5(.inputOutput, "making a text type") { H5Tcopy(H5T_C_S1) }, H5Tclose)
         _ = try h5(.inputOutput, "making a text type") { H5Tset_size(type.id, H5T_VARIABLE) }
         _ = try h5(.inputOutput, "making a text type") { H5Tset_cset(type.id, H5T_CSET_UTF8) }
@@ -52,7 +53,7 @@ extension HDF5Location {
     // MARK: Reading
 
     /// The attribute, or nil where there is none or it is of a type that no attribute of gan-dist's has.
-    func attribute(_ name: String) throws(StorageError) -> AttributeValue? {
+    func attribute(_ name: String) throws(Failure) -> AttributeValue? {
         let doing = "reading the attribute \(name) of \(label)"
         guard try h5(.badData, doing, { H5Aexists(id, name) }) > 0 else { return nil }
         let attribute = Handle(try h5(.badData, doing) { H5Aopen(id, name, hid_t(H5P_DEFAULT)) }, H5Aclose)
@@ -75,7 +76,7 @@ extension HDF5Location {
         }
     }
 
-    private func readText(_ attribute: Handle, _ type: Handle, _ doing: String) throws(StorageError) -> String? {
+    private func readText(_ attribute: Handle, _ type: Handle, _ doing: String) throws(Failure) -> String? {
         if try h5(.badData, doing, { H5Tis_variable_str(type.id) }) > 0 {
             let memory = Handle(try h5(.badData, doing) { H5Tcopy(type.id) }, H5Tclose)
             var text: UnsafeMutablePointer<CChar>?
@@ -92,7 +93,7 @@ extension HDF5Location {
     }
 
     /// All attributes that can be read, sorted by name.
-    func attributes() throws(StorageError) -> [(name: String, value: AttributeValue)] {
+    func attributes() throws(Failure) -> [(name: String, value: AttributeValue)] {
         var result: [(name: String, value: AttributeValue)] = []
         for name in try attributeNames() { if let value = try attribute(name) { result.append((name, value)) } }
         return result

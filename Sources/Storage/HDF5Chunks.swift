@@ -1,4 +1,5 @@
 import CHDF5
+import Support
 
 extension HDF5Dataset {
     /// How a dataset is cut into chunks.
@@ -14,7 +15,7 @@ extension HDF5Dataset {
     }
 
     /// Nil where the values lie in one piece.
-    func readChunk() throws(StorageError) -> Chunk? {
+    func readChunk() throws(Failure) -> Chunk? {
         let doing = "reading the layout of \(label)"
         let create = Handle(try h5(.badData, doing) { H5Dget_create_plist(location.id) }, H5Pclose)
         guard HDF5Library.withLock({ H5Pget_layout(create.id) }) == H5D_CHUNKED, !dimensions.isEmpty else { return nil }
@@ -33,7 +34,7 @@ extension HDF5Dataset {
 
     /// The same dataset with room for the uncompressed chunks that hold one row: rows read in the order of the file
     /// then uncompress each chunk once, where HDF5's own megabyte would hold none of a large one.
-    func cachingRow(of chunk: Chunk?) throws(StorageError) -> HDF5Dataset {
+    func cachingRow(of chunk: Chunk?) throws(Failure) -> HDF5Dataset {
         let most = 1 << 28
         guard let chunk, chunk.isFiltered, chunk.rows > 1, chunk.bytes <= most / chunk.pieces else { return self }
         let bytes = chunk.bytes * chunk.pieces

@@ -1,4 +1,5 @@
 import CHDF5
+import Support
 
 /// A filter of HDF5: a compression, a reordering or a checksum.
 struct HDF5Filter: CustomStringConvertible {
@@ -42,7 +43,7 @@ final class HDF5Dataset: @unchecked Sendable {
     /// What bytes of a boolean are read as: HDF5 has no conversion from it.
     private let booleanType: Handle?
 
-    init(handle: Handle, file: HDF5File, path: String) throws(StorageError) {
+    init(handle: Handle, file: HDF5File, path: String) throws(Failure) {
         self.handle = handle
         self.file = file
         self.path = path
@@ -64,7 +65,7 @@ final class HDF5Dataset: @unchecked Sendable {
     var location: HDF5Location { HDF5Location(id: handle.id, file: file, path: path) }
     var label: String { location.label }
 
-    private static func extent(of id: hid_t, label: String) throws(StorageError) -> ([Int], Int) {
+    private static func extent(of id: hid_t, label: String) throws(Failure) -> ([Int], Int) {
         let space = Handle(try h5(.badData, "reading the size of \(label)") { H5Dget_space(id) }, H5Sclose)
         guard HDF5Library.withLock({ H5Sget_simple_extent_type(space.id) }) != H5S_NULL else { return ([0], 0) }
         let rank = try h5(.badData, "reading the size of \(label)") { H5Sget_simple_extent_ndims(space.id) }
@@ -87,7 +88,7 @@ final class HDF5Dataset: @unchecked Sendable {
     /// Refuses what a file from elsewhere may hold to make the program read other files, run other code, or fill the
     /// memory. `anyFilter`: all filters that the library has, where values are read once, in order; else the common
     /// ones.
-    func checkStorage(anyFilter: Bool = false) throws(StorageError) {
+    func checkStorage(anyFilter: Bool = false) throws(Failure) {
         let create = Handle(
             try h5(.badData, "reading the layout of \(label)") { H5Dget_create_plist(handle.id) }, H5Pclose)
         guard try h5(.badData, "reading the layout of \(label)", { H5Pget_external_count(create.id) }) == 0 else {
@@ -110,7 +111,7 @@ final class HDF5Dataset: @unchecked Sendable {
         if layout == H5D_CHUNKED { try checkChunks(create) } else { try checkLength() }
     }
 
-    private func check(_ filter: HDF5Filter, _ anyFilter: Bool) throws(StorageError) {
+    private func check(_ filter: HDF5Filter, _ anyFilter: Bool) throws(Failure) {
         if filter.isCommon || anyFilter && filter.isAvailable { return }
         guard filter.isAvailable else {
             throw .badData(
@@ -133,7 +134,7 @@ final class HDF5Dataset: @unchecked Sendable {
     }
 
     /// In one piece it must be exactly as long as it claims: HDF5 1.10 reads past the end of a shorter one.
-    private func checkLength() throws(StorageError) {
+    private func checkLength() throws(Failure) {
         // What is no number is refused by its type.
         guard type.byteCount > 0 else { return }
         let stored = HDF5Library.withLock { H5Dget_storage_size(handle.id) }
@@ -146,7 +147,7 @@ final class HDF5Dataset: @unchecked Sendable {
 
     /// Every chunk must have been written: values that never were would read as zeros, and a size that is wrong by a
     /// flipped bit as endless ones.
-    private func checkChunks(_ create: Handle) throws(StorageError) {
+    private func checkChunks(_ create: Handle) throws(Failure) {
         let doing = "reading the chunks of \(label)"
         var chunk = [hsize_t](repeating: 1, count: dimensions.count)
         let rank = try h5(.badData, doing) { H5Pget_chunk(create.id, Int32(chunk.count), &chunk) }
@@ -172,7 +173,7 @@ final class HDF5Dataset: @unchecked Sendable {
     }
 
     /// What one access brings into memory: the values of a chunk; 0 where there are none.
-    func elementsOfAChunk() throws(StorageError) -> Int {
+    func elementsOfAChunk() throws(Failure) -> Int {
         let doing = "reading the layout of \(label)"
         let create = Handle(try h5(.badData, doing) { H5Dget_create_plist(handle.id) }, H5Pclose)
         guard HDF5Library.withLock({ H5Pget_layout(create.id) }) == H5D_CHUNKED else { return 0 }
@@ -184,7 +185,7 @@ final class HDF5Dataset: @unchecked Sendable {
     // MARK: Reading
 
     /// Reads everything, converted to `Element`.
-    func read<Element: HDF5Element>(into target: UnsafeMutableBufferPointer<Element>) throws(StorageError) {
+    func read<Element: HDF5Element>(into target: UnsafeMutableBufferPointer<Element>) throws(Failure) {
         precondition(target.count == count, "room for \(target.count) of the \(count) values of \(label)")
         _ = try h5(.badData, "reading \(label)") {
             H5Dread(
@@ -193,7 +194,7 @@ final class HDF5Dataset: @unchecked Sendable {
         }
     }
 
-    func readAll<Element: HDF5Element>(_ type: Element.Type = Element.self) throws(StorageError) -> [Element] {
+    func readAll<Element: HDF5Element>(_ type: Element.Type = Element.self) throws(Failure) -> [Element] {
         let target = UnsafeMutableBufferPointer<Element>.allocate(capacity: count)
         defer { target.deallocate() }
         try read(into: target)
@@ -203,7 +204,7 @@ final class HDF5Dataset: @unchecked Sendable {
     /// Reads the rows `rows` of the first dimension as one hyperslab.
     func read<Element: HDF5Element>(
         rows: Range<Int>, into target: UnsafeMutableBufferPointer<Element>
-    ) throws(StorageError) {
+    ) throws(Failure) {
         precondition(
             rows.upperBound <= dimensions[0] && target.count == rows.count * (count / dimensions[0]),
             "room for \(target.count) values of rows \(rows) of \(label)")
@@ -211,7 +212,7 @@ final class HDF5Dataset: @unchecked Sendable {
     }
 
     /// The same for numbers of any type that HDF5 describes.
-    func read(rows: Range<Int>, as type: hid_t, into target: UnsafeMutableRawPointer?) throws(StorageError) {
+    func read(rows: Range<Int>, as type: hid_t, into target: UnsafeMutableRawPointer?) throws(Failure) {
         let doing = "reading samples \(rows.lowerBound) to \(rows.upperBound - 1) of \(label)"
         var start = [hsize_t](repeating: 0, count: dimensions.count), lengths = dimensions.map { hsize_t($0) }
         start[0] = hsize_t(rows.lowerBound)
@@ -229,14 +230,14 @@ final class HDF5Dataset: @unchecked Sendable {
     /// Writes rows of the first dimension from `first` on.
     func write<Element: HDF5Element>(
         _ values: UnsafeBufferPointer<Element>, firstRow: Int, rows: Int
-    ) throws(StorageError) {
+    ) throws(Failure) {
         precondition(
             values.count * dimensions[0] == rows * count, "\(values.count) values for \(rows) rows of \(label)")
         try write(values.baseAddress, as: Element.memoryType, firstRow: firstRow, rows: rows)
     }
 
     /// The same for numbers of any type that HDF5 describes.
-    func write(_ values: UnsafeRawPointer?, as type: hid_t, firstRow: Int, rows: Int) throws(StorageError) {
+    func write(_ values: UnsafeRawPointer?, as type: hid_t, firstRow: Int, rows: Int) throws(Failure) {
         let doing = "writing \(label)"
         var start = [hsize_t](repeating: 0, count: dimensions.count), lengths = dimensions.map { hsize_t($0) }
         start[0] = hsize_t(firstRow)
@@ -251,7 +252,7 @@ final class HDF5Dataset: @unchecked Sendable {
     }
 
     /// Writes everything.
-    func write<Element: HDF5Element>(_ values: UnsafeBufferPointer<Element>) throws(StorageError) {
+    func write<Element: HDF5Element>(_ values: UnsafeBufferPointer<Element>) throws(Failure) {
         precondition(values.count == count, "\(values.count) values for the \(count) of \(label)")
         _ = try h5(.inputOutput, "writing \(label)") {
             H5Dwrite(
@@ -265,13 +266,13 @@ extension HDF5File {
     /// dimensions of a scalar.
     func makeDataset<Element: HDF5Element>(
         _ path: String, _ dimensions: [Int], as type: Element.Type, chunkRows: Int? = nil
-    ) throws(StorageError) -> HDF5Dataset {
+    ) throws(Failure) -> HDF5Dataset {
         try makeDataset(path, dimensions, fileType: Element.fileType, chunkRows: chunkRows)
     }
 
     func makeDataset(
         _ path: String, _ dimensions: [Int], fileType: hid_t, chunkRows: Int?
-    ) throws(StorageError) -> HDF5Dataset {
+    ) throws(Failure) -> HDF5Dataset {
         let doing = "making \(path) in \(name)"
         try makeGroups(along: path)
         let sizes = dimensions.map { hsize_t($0) }
@@ -293,15 +294,15 @@ extension HDF5File {
         return try HDF5Dataset(handle: Handle(id, H5Dclose), file: self, path: path)
     }
 
-    func write<Element: HDF5Element>(_ path: String, _ dimensions: [Int], _ values: [Element]) throws(StorageError) {
+    func write<Element: HDF5Element>(_ path: String, _ dimensions: [Int], _ values: [Element]) throws(Failure) {
         let dataset = try makeDataset(path, dimensions, as: Element.self)
-        let result: Result<Void, StorageError> = values.withUnsafeBufferPointer { values in
-            Result { () throws(StorageError) in try dataset.write(values) }
+        let result: Result<Void, Failure> = values.withUnsafeBufferPointer { values in
+            Result { () throws(Failure) in try dataset.write(values) }
         }
         try result.get()
     }
 
-    private func makeGroups(along path: String) throws(StorageError) {
+    private func makeGroups(along path: String) throws(Failure) {
         var prefix = ""
         for part in path.split(separator: "/").dropLast() {
             prefix += "/" + part

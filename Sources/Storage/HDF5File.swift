@@ -1,5 +1,6 @@
 import CHDF5
 import Glibc
+import Support
 import Synchronization
 
 /// An open HDF5 file: on disk for datasets and traces, in memory for checkpoints.
@@ -21,11 +22,11 @@ final class HDF5File: @unchecked Sendable {
     /// Opens a file to read. It is looked at before the library parses a byte, so that a folder, a pipe or a text
     /// file gets a sentence of its own. No lock is taken: many ranks read one file, and network file systems may have
     /// no locks.
-    static func openToRead(_ path: String) throws(StorageError) -> HDF5File {
-        try explaining(path) { () throws(StorageError) in try open(path) }
+    static func openToRead(_ path: String) throws(Failure) -> HDF5File {
+        try explaining(path) { () throws(Failure) in try open(path) }
     }
 
-    private static func open(_ path: String) throws(StorageError) -> HDF5File {
+    private static func open(_ path: String) throws(Failure) -> HDF5File {
         try checkSignature(path)
         try DatasetInspection.require(path)
         HDF5Library.willRead(path)
@@ -40,7 +41,7 @@ final class HDF5File: @unchecked Sendable {
     }
 
     /// Opens a file to add to it, or makes it. A file that exists is refused when `create` is true.
-    static func openToWrite(_ path: String, create: Bool) throws(StorageError) -> HDF5File {
+    static func openToWrite(_ path: String, create: Bool) throws(Failure) -> HDF5File {
         let access = try propertyList(H5P_FILE_ACCESS)
         _ = try h5(.cannotCreate, "preparing to write \(path)") { H5Pset_file_locking(access.id, false, true) }
         _ = try h5(.cannotCreate, "preparing to write \(path)") { H5Pset_fclose_degree(access.id, H5F_CLOSE_STRONG) }
@@ -54,7 +55,7 @@ final class HDF5File: @unchecked Sendable {
     /// Makes a file that is only in memory, growing by `increment` bytes. It has the oldest format, which everything
     /// reads: in the later ones the superblock has a checksum, which H5Fget_file_image does not correct when it
     /// clears the flag "open to write" (seen in 1.10.8).
-    static func createInMemory(name: String, increment: Int) throws(StorageError) -> HDF5File {
+    static func createInMemory(name: String, increment: Int) throws(Failure) -> HDF5File {
         let access = try propertyList(H5P_FILE_ACCESS)
         let doing = "making the image of \(name) in memory"
         _ = try h5(.inputOutput, doing) { H5Pset_fapl_core(access.id, increment, false) }
@@ -65,7 +66,7 @@ final class HDF5File: @unchecked Sendable {
     }
 
     /// Opens a file whose bytes are already in memory, and were found to be right. HDF5 takes a copy.
-    static func openImage(_ bytes: UnsafeMutableRawBufferPointer, name: String) throws(StorageError) -> HDF5File {
+    static func openImage(_ bytes: UnsafeMutableRawBufferPointer, name: String) throws(Failure) -> HDF5File {
         let access = try propertyList(H5P_FILE_ACCESS)
         let doing = "reading \(name)"
         _ = try h5(.badData, doing) { H5Pset_fapl_core(access.id, 1 << 16, false) }
@@ -81,12 +82,12 @@ final class HDF5File: @unchecked Sendable {
     private static let imageCount = Atomic(0)
 
     /// Every use of the library begins here, so `kind`, which starts it, waits for the gate.
-    static func propertyList(_ kind: @autoclosure () -> hid_t) throws(StorageError) -> Handle {
+    static func propertyList(_ kind: @autoclosure () -> hid_t) throws(Failure) -> Handle {
         Handle(try h5(.inputOutput, "making a property list") { H5Pcreate(kind()) }, H5Pclose)
     }
 
     /// The file must be a regular one with HDF5's signature.
-    static func checkSignature(_ path: String) throws(StorageError) {
+    static func checkSignature(_ path: String) throws(Failure) {
         let file = try InputFile(path)
         guard file.size > 0 else {
             throw .badData("\(path) is empty.", remedy: "Copy or make the file again.")
@@ -103,15 +104,15 @@ final class HDF5File: @unchecked Sendable {
     // MARK: Closing
 
     /// Closes a file that was written: only then do the last bytes reach the operating system.
-    func close() throws(StorageError) { try handle.closeChecked("closing \(name)") }
+    func close() throws(Failure) { try handle.closeChecked("closing \(name)") }
 
     /// The bytes of the file in memory, followed by `extra` bytes of room.
-    func image(extra: Int) throws(StorageError) -> UnsafeMutableRawBufferPointer {
+    func image(extra: Int) throws(Failure) -> UnsafeMutableRawBufferPointer {
         let doing = "taking the image of \(name)"
         _ = try h5(.inputOutput, doing) { H5Fflush(handle.id, H5F_SCOPE_GLOBAL) }
         let size = try h5(.inputOutput, doing) { H5Fget_file_image(handle.id, nil, 0) }
         guard let memory = malloc(size + extra) else {
-            throw StorageError(
+            throw Failure(
                 .inputOutput, "No memory for the \(size) bytes of \(name).", remedy: "Give the job more memory.")
         }
         do {
@@ -134,7 +135,7 @@ struct HDF5Location {
     var label: String { "\(path) in \(file.name)" }
 
     /// The names of the objects in this group, sorted by name.
-    func names() throws(StorageError) -> [String] {
+    func names() throws(Failure) -> [String] {
         var info = H5G_info_t()
         _ = try h5(.badData, "listing \(label)") { H5Gget_info(id, &info) }
         guard info.nlinks <= 1_000_000 else {
@@ -163,7 +164,7 @@ extension HDF5File {
         case group(HDF5Group)
     }
 
-    func object(_ path: String) throws(StorageError) -> Object {
+    func object(_ path: String) throws(Failure) -> Object {
         var prefix = ""
         for part in path.split(separator: "/") {
             prefix += "/" + part
@@ -185,7 +186,7 @@ extension HDF5File {
     }
 
     /// The dataset at `path`; its absence is an error that lists what there is, and says how `options` name another.
-    func dataset(_ path: String, _ options: DatasetOptions = .tool) throws(StorageError) -> HDF5Dataset {
+    func dataset(_ path: String, _ options: DatasetOptions = .tool) throws(Failure) -> HDF5Dataset {
         let what: String
         switch try object(path) {
         case .dataset(let dataset): return dataset
@@ -211,5 +212,5 @@ final class HDF5Group {
     }
 
     var location: HDF5Location { HDF5Location(id: handle.id, file: file, path: path) }
-    func names() throws(StorageError) -> [String] { try location.names() }
+    func names() throws(Failure) -> [String] { try location.names() }
 }

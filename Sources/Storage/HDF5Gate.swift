@@ -1,6 +1,8 @@
 import CCrash
 import CHDF5
 import Glibc
+import Support
+import Synchronization
 
 /// The gate to HDF5: every call that can fail goes through `h5`, which turns a negative result into an error that says
 /// what was being done and what the library's error stack says.
@@ -8,8 +10,8 @@ import Glibc
 /// Calls are serialised by one recursive lock, so that the prefetch thread and the main thread may both use a library
 /// that was built without thread safety. A thread-safe build holds a lock of its own for as long.
 func h5<Result: SignedInteger>(
-    _ kind: StorageError.Kind, _ doing: @autoclosure () -> String, _ call: () -> Result
-) throws(StorageError) -> Result {
+    _ kind: ExitCode, _ doing: @autoclosure () -> String, _ call: () -> Result
+) throws(Failure) -> Result {
     let (result, reason) = HDF5Library.withLock {
         let result = call()
         return (result, result < 0 ? HDF5Library.errorStack() : "")
@@ -20,7 +22,7 @@ func h5<Result: SignedInteger>(
             ? "Check the file with h5dump or h5ls, and make or copy it again."
             : errorNumber(in: reason).map { SystemError.remedy($0, "", writing: true) }
                 ?? "Check that the folder can be written and that there is room on the disk."
-        throw StorageError(kind, "\(doing()): HDF5 failed with code \(result): \(reason)", remedy: remedy)
+        throw Failure(kind, "\(doing()): HDF5 failed with code \(result): \(reason)", remedy: remedy)
     }
     return result
 }
@@ -32,8 +34,8 @@ private func errorNumber(in reason: String) -> Int32? {
 
 /// The library as a whole: its lock, its settings, its crashes, its error stack.
 enum HDF5Library {
-    private static let lock: RecursiveLock = {
-        let lock = RecursiveLock()
+    private static let lock: Lock = {
+        let lock = Lock(isRecursive: true)
         // At the end of the process the library would flush again what could not be written to a full disk, and crash
         // (1.10.8). What matters was closed before.
         _ = H5dont_atexit()
@@ -43,29 +45,32 @@ enum HDF5Library {
         // an unknown filter or link class is refused either way.
         _ = H5PLset_loading_state(0)
         _ = H5Lunregister(H5L_TYPE_EXTERNAL)
-        crash_catch(StorageError.Kind.badData.rawValue)
         return lock
     }()
 
     static func withLock<Result>(_ body: () -> Result) -> Result {
-        lock.lock()
-        crash_enter()
-        defer {
-            crash_leave()
-            lock.unlock()
+        lock.withLock {
+            crash_enter()
+            defer { crash_leave() }
+            // Printing is a setting of the thread, not of the library.
+            _ = H5Eset_auto2(hid_t(H5E_DEFAULT), nil, nil)
+            return body()
         }
-        // Printing is a setting of the thread, not of the library.
-        _ = H5Eset_auto2(hid_t(H5E_DEFAULT), nil, nil)
-        return body()
+    }
+
+    /// What to say where the library crashes on a file, given its path; nil where crashes are nobody's business here.
+    private static let crashText = Mutex<(@Sendable (String) -> String)?>(nil)
+
+    /// From now on a crash of the library prints `text` of the file at hand and ends the process with `code`.
+    static func endCrashes(code: Int32, text: @escaping @Sendable (_ path: String) -> String) {
+        crashText.withLock { $0 = text }
+        crash_catch(code)
     }
 
     /// The file to name where the library crashes from now on: no error can be thrown then.
     static func willRead(_ path: String) {
-        withLock {
-            crash_says(
-                "gan-dist: error: \(path) is damaged: HDF5 crashed while it was read.\n"
-                    + "gan-dist: Copy or make the file again.\n")
-        }
+        guard let text = crashText.withLock({ $0 }) else { return }
+        withLock { crash_says(text(path)) }
     }
 
     /// The texts of this thread's error stack from the cause outwards, without repetition.
@@ -101,7 +106,7 @@ final class Handle: @unchecked Sendable {
     }
 
     /// Closes now and reports failure: for files that were written.
-    func closeChecked(_ doing: String) throws(StorageError) {
+    func closeChecked(_ doing: String) throws(Failure) {
         isOpen = false
         _ = try h5(.inputOutput, doing) { close(id) }
     }

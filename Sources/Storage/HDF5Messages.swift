@@ -1,17 +1,18 @@
 import CHDF5
 import Glibc
+import Support
 
 /// What an error of a file that cannot be read means to its user, found by looking again at the file.
 extension HDF5File {
     /// Runs `body`, which reads `path`, and makes plainer what it throws.
     static func explaining<Result>(
-        _ path: String, _ body: () throws(StorageError) -> Result
-    ) throws(StorageError) -> Result {
+        _ path: String, _ body: () throws(Failure) -> Result
+    ) throws(Failure) -> Result {
         do { return try body() } catch { throw explained(path, error) }
     }
 
-    static func explained(_ path: String, _ error: StorageError) -> StorageError {
-        guard error.kind == .badData else { return error }
+    static func explained(_ path: String, _ error: Failure) -> Failure {
+        guard error.code == .badData else { return error }
         if isLocked(path) || error.message.contains("already open for") {
             return .badData(
                 "\(path) is open for writing in another program, and not whole yet: \(error.message)",
@@ -32,7 +33,7 @@ extension HDF5File {
         return flock(descriptor, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK
     }
 
-    private static func newer(_ path: String, _ error: StorageError) -> StorageError {
+    private static func newer(_ path: String, _ error: Failure) -> Failure {
         var (major, minor, release): (UInt32, UInt32, UInt32) = (0, 0, 0)
         HDF5Library.withLock { _ = H5get_libversion(&major, &minor, &release) }
         let writers = [("layout message", "HDF5 2.0 or later"), ("datatype", "HDF5 1.12 or later")]
@@ -56,7 +57,7 @@ extension HDF5File {
     }
 
     /// Where HDF5's signature stands: at 0, 512, 1024, 2048, … (HDF5 file format, "Superblock"); nil where it does not.
-    static func signatureOffset(_ file: InputFile) throws(StorageError) -> Int? {
+    static func signatureOffset(_ file: InputFile) throws(Failure) -> Int? {
         let signature: [UInt8] = [0x89, 0x48, 0x44, 0x46, 0x0d, 0x0a, 0x1a, 0x0a]
         var offset = 0
         while offset + 8 <= file.size {

@@ -1,4 +1,5 @@
 import Glibc
+import Support
 
 /// A regular file that is read by position. Says in a sentence why a path is not one.
 final class InputFile {
@@ -6,25 +7,25 @@ final class InputFile {
     let size: Int
     private let descriptor: Int32
 
-    convenience init(_ path: String) throws(StorageError) { try self.init(BytePath(path)) }
+    convenience init(_ path: String) throws(Failure) { try self.init(BytePath(path)) }
 
-    init(_ location: BytePath) throws(StorageError) {
+    init(_ location: BytePath) throws(Failure) {
         path = location.text
         // A pipe without a writer would block an ordinary open for ever.
         descriptor = open(location.bytes, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
         guard descriptor >= 0 else {
             let number = errno
-            throw StorageError(
-                SystemError.isOfTheSystem(number) ? .inputOutput : .missing,
-                "\(path) cannot be opened: \(errorText(number)).",
+            throw Failure(
+                SystemError.isOfTheSystem(number) ? .inputOutput : .missingInput,
+                "\(path) cannot be opened: \(SystemError.text(number)).",
                 remedy: SystemError.remedy(number, path, writing: false))
         }
         var status = stat()
         guard fstat(descriptor, &status) == 0 else {
             let number = errno
             Glibc.close(descriptor)
-            throw StorageError(
-                .inputOutput, "\(path) cannot be examined: \(errorText(number)).",
+            throw Failure(
+                .inputOutput, "\(path) cannot be examined: \(SystemError.text(number)).",
                 remedy: SystemError.remedy(number, path, writing: false))
         }
         guard status.st_mode & S_IFMT == S_IFREG else {
@@ -38,15 +39,15 @@ final class InputFile {
     deinit { close(descriptor) }
 
     /// Exactly `target.count` bytes from `offset` on.
-    func read(at offset: Int, into target: UnsafeMutableRawBufferPointer) throws(StorageError) {
+    func read(at offset: Int, into target: UnsafeMutableRawBufferPointer) throws(Failure) {
         var done = 0
         while done < target.count {
             let count = pread(descriptor, target.baseAddress! + done, target.count - done, offset + done)
             if count < 0, errno == EINTR { continue }
             guard count > 0 else {
                 let number = errno
-                let reason = count == 0 ? "it ends at byte \(offset + done)" : errorText(number)
-                throw StorageError(
+                let reason = count == 0 ? "it ends at byte \(offset + done)" : SystemError.text(number)
+                throw Failure(
                     count == 0 ? .badData : .inputOutput, "Reading \(path) failed: \(reason).",
                     remedy: count == 0
                         ? "Check whether something else changes the file."
@@ -56,7 +57,7 @@ final class InputFile {
         }
     }
 
-    func read(at offset: Int, count: Int) throws(StorageError) -> [UInt8] {
+    func read(at offset: Int, count: Int) throws(Failure) -> [UInt8] {
         let target = UnsafeMutableRawBufferPointer.allocate(byteCount: count, alignment: 16)
         defer { target.deallocate() }
         try read(at: offset, into: target)

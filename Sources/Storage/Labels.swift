@@ -1,3 +1,5 @@
+import Support
+
 /// Labels as files have them, [N], [N, 1] or one-hot [N, K], of any type of number, as one whole number an example.
 struct LabelReader {
     /// Where they lie, for messages.
@@ -6,7 +8,7 @@ struct LabelReader {
     let examples: Int
     private let width: Int
 
-    init(_ label: String, dimensions: [Int], type: StoredType, examples: Int) throws(StorageError) {
+    init(_ label: String, dimensions: [Int], type: StoredType, examples: Int) throws(Failure) {
         switch type {
         case .integer, .boolean, .float: break
         case .text, .other:
@@ -28,7 +30,7 @@ struct LabelReader {
     var blockRows: Int { max(1, (1 << 16) / width) }
 
     /// The labels of consecutive rows, the first of which is number `first`.
-    func labels(_ values: [Int128], first: Int) throws(StorageError) -> [Int] {
+    func labels(_ values: [Int128], first: Int) throws(Failure) -> [Int] {
         var labels: [Int] = []
         labels.reserveCapacity(values.count / width)
         for start in stride(from: 0, to: values.count, by: width) {
@@ -44,7 +46,7 @@ struct LabelReader {
     }
 
     /// The same of floating-point numbers, which must be whole.
-    func labels(_ values: [Double], first: Int) throws(StorageError) -> [Int] {
+    func labels(_ values: [Double], first: Int) throws(Failure) -> [Int] {
         var whole: [Int128] = []
         whole.reserveCapacity(values.count)
         for (index, value) in values.enumerated() {
@@ -54,7 +56,7 @@ struct LabelReader {
         return try labels(whole, first: first)
     }
 
-    private func hot(_ row: ArraySlice<Int128>, _ number: Int) throws(StorageError) -> Int {
+    private func hot(_ row: ArraySlice<Int128>, _ number: Int) throws(Failure) -> Int {
         guard let place = row.firstIndex(of: 1), row.allSatisfy({ $0 == 0 || $0 == 1 }),
             row.count(where: { $0 == 1 }) == 1
         else {
@@ -67,7 +69,7 @@ struct LabelReader {
         return place - row.startIndex
     }
 
-    private func wrong(_ value: String, _ row: Int) -> StorageError {
+    private func wrong(_ value: String, _ row: Int) -> Failure {
         .badData(
             "Row \(row) of \(label) is \(value); a label is a whole number from 0 to 2^63 − 1.",
             remedy: "Number the classes 0, 1, 2, … anew.")
@@ -76,7 +78,7 @@ struct LabelReader {
 
 extension HDF5Dataset {
     /// Everything as labels of `examples` examples; they may be negative, and of any size that an Int holds.
-    func readLabels(examples: Int) throws(StorageError) -> [Int] {
+    func readLabels(examples: Int) throws(Failure) -> [Int] {
         let reader = try LabelReader(label, dimensions: dimensions, type: type, examples: examples)
         var labels: [Int] = []
         for start in stride(from: 0, to: examples, by: reader.blockRows) {
@@ -91,14 +93,14 @@ extension HDF5Dataset {
     }
 
     /// Rows of whole numbers, exactly.
-    func integers(_ rows: Range<Int>) throws(StorageError) -> [Int128] {
+    func integers(_ rows: Range<Int>) throws(Failure) -> [Int128] {
         if case .integer(bytes: 8, signed: false) = type { return try readRows(rows, UInt64.self).map { Int128($0) } }
         if case .boolean = type { return try readRows(rows, UInt8.self).map { Int128($0) } }
         return try readRows(rows, Int64.self).map { Int128($0) }
     }
 
     /// Rows of the first dimension, converted to `Element`.
-    func readRows<Element: HDF5Element>(_ rows: Range<Int>, _ type: Element.Type) throws(StorageError) -> [Element] {
+    func readRows<Element: HDF5Element>(_ rows: Range<Int>, _ type: Element.Type) throws(Failure) -> [Element] {
         let target = UnsafeMutableBufferPointer<Element>.allocate(capacity: rows.count * (count / dimensions[0]))
         defer { target.deallocate() }
         try read(rows: rows, into: target)

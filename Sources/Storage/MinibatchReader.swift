@@ -1,4 +1,5 @@
 import Kernels
+import Support
 
 /// Which examples make up which minibatch: a pure function of the seed, so that a resumed run needs no state.
 ///
@@ -72,22 +73,18 @@ public final class MinibatchReader: @unchecked Sendable {
 
     public init(
         _ source: SampleSource, batch: Int, seed: UInt64, rows: Range<Int>, shuffle: Shuffle = .samples
-    ) throws(StorageError) {
+    ) throws(Failure) {
         precondition(rows.lowerBound >= 0 && rows.upperBound <= batch, "rows \(rows) of a minibatch of \(batch)")
         (self.source, self.rows) = (source, rows)
         order = MinibatchOrder(count: source.count, batch: batch, seed: seed, shuffle: shuffle)
         let windows = shuffle.block > 1 && !source.isResident ? try WindowReader(source, order) : nil
         let prefetch = Prefetch(source, order, rows, windows)
         self.prefetch = prefetch
-        guard let thread = WorkerThread({ prefetch.run() }) else {
-            throw StorageError(
-                .inputOutput, "The system gives no thread to read data with.", remedy: "Raise the limit (ulimit -u).")
-        }
-        self.thread = thread
+        thread = try WorkerThread(.prefetch) { prefetch.run() }
     }
 
     /// This rank's rows of minibatch `number`, [rows, …shape]. Valid until the next call.
-    public func minibatch(_ number: Int) throws(StorageError) -> Floats { try prefetch.take(number) }
+    public func minibatch(_ number: Int) throws(Failure) -> Floats { try prefetch.take(number) }
 
     /// The examples of the whole global minibatch, in its order: for proofs and traces.
     public func indices(minibatch: Int) -> [Int] { order.indices(minibatch: minibatch) }
@@ -100,7 +97,7 @@ public final class MinibatchReader: @unchecked Sendable {
     }
 }
 
-/// The double buffer between the reader and its thread. All `var`s are guarded by `monitor`, except that `cache`,
+/// The double buffer between the reader and its thread. All `var`s are guarded by `lock`, except that `cache`,
 /// `indices` and the buffer being filled belong to the thread while it fills.
 private final class Prefetch: @unchecked Sendable {
     private let source: SampleSource
@@ -108,14 +105,14 @@ private final class Prefetch: @unchecked Sendable {
     /// What reads where whole blocks are read; else the source does.
     private let windows: WindowReader?
     private let buffers: [FloatBuffer]
-    private let monitor = Monitor()
+    private let lock = Lock()
     private var cache: EpochCache
     private var indices: [Int] = []
 
     private enum State {
         case idle
         case wanted
-        case ready(StorageError?)
+        case ready(Failure?)
         case stopped
     }
     private var state = State.idle
@@ -134,35 +131,35 @@ private final class Prefetch: @unchecked Sendable {
 
     func run() {
         while true {
-            let next: (number: Int, buffer: Floats)? = monitor.withLock {
-                monitor.wait { if case .wanted = state { false } else if case .stopped = state { false } else { true } }
+            let next: (number: Int, buffer: Floats)? = lock.withLock {
+                lock.wait { if case .wanted = state { false } else if case .stopped = state { false } else { true } }
                 return isWanted ? (number, buffers[filling].values) : nil
             }
             guard let next else { return }
             indices.removeAll(keepingCapacity: true)
             cache.append(minibatch: next.number, rows: rows, to: &indices)
-            var failure: StorageError?
+            var failure: Failure?
             do { try read(minibatch: next.number, into: next.buffer) } catch { failure = error }
-            monitor.withLock {
+            lock.withLock {
                 if isWanted { state = .ready(failure) }
-                monitor.signalAll()
+                lock.signalAll()
             }
         }
     }
 
-    private func read(minibatch: Int, into target: Floats) throws(StorageError) {
+    private func read(minibatch: Int, into target: Floats) throws(Failure) {
         guard let windows else { return try source.read(indices, into: target) }
         try windows.read(indices, position: minibatch * windows.order.batch + rows.lowerBound, into: target)
     }
 
-    func take(_ wanted: Int) throws(StorageError) -> Floats {
+    func take(_ wanted: Int) throws(Failure) -> Floats {
         precondition(wanted >= 0, "minibatch \(wanted)")
-        let (taken, failure): (Floats, StorageError?) = monitor.withLock {
-            monitor.wait { isWanted }
+        let (taken, failure): (Floats, Failure?) = lock.withLock {
+            lock.wait { isWanted }
             if case .ready(nil) = state, number == wanted {
             } else {
                 request(wanted)
-                monitor.wait { isWanted }
+                lock.wait { isWanted }
             }
             guard case .ready(nil) = state else {
                 defer { state = .idle }
@@ -181,13 +178,13 @@ private final class Prefetch: @unchecked Sendable {
     private func request(_ number: Int) {
         self.number = number
         state = .wanted
-        monitor.signalAll()
+        lock.signalAll()
     }
 
     func stop() {
-        monitor.withLock {
+        lock.withLock {
             state = .stopped
-            monitor.signalAll()
+            lock.signalAll()
         }
         windows?.stop()
     }

@@ -1,4 +1,5 @@
 import Kernels
+import Support
 
 /// Examples by index, as the network sees them: scaled, channels last, of its size.
 ///
@@ -30,9 +31,9 @@ public final class SampleSource: @unchecked Sendable {
     private let values: Values
     private let given: ClosedRange<Double>?
     private let decoder: ExampleDecoder
-    /// Room for one example between scaling and fitting; used under `monitor`, as the blocks are.
+    /// Room for one example between scaling and fitting; used under `lock`, as the blocks are.
     private let stage: UnsafeMutablePointer<Float>
-    private let monitor = Monitor()
+    private let lock = Lock()
 
     /// Examples of a file. `shape` nil keeps the stored one; `range` nil leaves the values as they are (for vectors).
     /// `given`: the stored values that become its ends, where the user says so. `asBefore`: for what began before there
@@ -44,7 +45,7 @@ public final class SampleSource: @unchecked Sendable {
         _ dataset: Dataset, shape: [Int]? = nil, fit: ImageFit = .refuse, range: ClosedRange<Float>?,
         given: ClosedRange<Double>? = nil,
         asBefore: Bool = false, memoryLimit: Int = 1 << 30
-    ) throws(StorageError) {
+    ) throws(Failure) {
         let target = shape ?? dataset.shape
         try Self.checkFit(dataset, target, fit)
         let bytes = dataset.count * dataset.elements * (dataset.isBytes ? 1 : 4)
@@ -58,7 +59,7 @@ public final class SampleSource: @unchecked Sendable {
         let part =
             scan.count < dataset.count * dataset.elements
             ? " (in its first \(scan.count / dataset.elements) of \(dataset.count) examples)" : ""
-        do throws(StorageError) {
+        do throws(Failure) {
             let rules = dataset.rules(given: given)
             valueRange =
                 range == nil
@@ -104,7 +105,7 @@ public final class SampleSource: @unchecked Sendable {
         }
     }
 
-    private static func checkFit(_ dataset: Dataset, _ target: [Int], _ fit: ImageFit) throws(StorageError) {
+    private static func checkFit(_ dataset: Dataset, _ target: [Int], _ fit: ImageFit) throws(Failure) {
         let source = dataset.shape
         guard source != target else { return }
         let what =
@@ -139,23 +140,23 @@ public final class SampleSource: @unchecked Sendable {
 
     private static func load(
         _ dataset: Dataset, _ given: ClosedRange<Double>?
-    ) throws(StorageError) -> (Values, ValueScan) {
+    ) throws(Failure) -> (Values, ValueScan) {
         var scan = dataset.newScan(given: given)
         if dataset.isBytes {
-            let all = try loadAll(dataset, UInt8.self) { (values) throws(StorageError) in
+            let all = try loadAll(dataset, UInt8.self) { (values) throws(Failure) in
                 try scan.add(values, first: 0, elements: dataset.elements)
             }
             return (.bytes(all), scan)
         }
-        let all = try loadAll(dataset, Float.self) { (values) throws(StorageError) in
+        let all = try loadAll(dataset, Float.self) { (values) throws(Failure) in
             try scan.add(values, first: 0, elements: dataset.elements)
         }
         return (.floats(all), scan)
     }
 
     private static func loadAll<Element: HDF5Element>(
-        _ dataset: Dataset, _ type: Element.Type, check: (UnsafeBufferPointer<Element>) throws(StorageError) -> Void
-    ) throws(StorageError) -> UnsafeMutableBufferPointer<Element> {
+        _ dataset: Dataset, _ type: Element.Type, check: (UnsafeBufferPointer<Element>) throws(Failure) -> Void
+    ) throws(Failure) -> UnsafeMutableBufferPointer<Element> {
         let all = UnsafeMutableBufferPointer<Element>.allocate(capacity: dataset.count * dataset.elements)
         do {
             try dataset.stored.read(into: all)
@@ -169,7 +170,7 @@ public final class SampleSource: @unchecked Sendable {
 
     private static func openBlocks(
         _ dataset: Dataset, needsRange: Bool, _ given: ClosedRange<Double>?
-    ) throws(StorageError) -> (Values, ValueScan) {
+    ) throws(Failure) -> (Values, ValueScan) {
         // Only a range that nothing but the values can tell makes it worth to read everything first.
         let isGuess = needsRange && dataset.declaredRange == nil && given == nil
         let first = max(1, (1 << 24) / dataset.elements)
@@ -184,17 +185,17 @@ public final class SampleSource: @unchecked Sendable {
     // MARK: Reading
 
     /// Writes the examples `indices` into `target`, in their order. Throws what is wrong with the file.
-    public func read(_ indices: [Int], into target: Floats) throws(StorageError) {
+    public func read(_ indices: [Int], into target: Floats) throws(Failure) {
         precondition(
             target.count == indices.count * elements,
             "room for \(target.count) values of \(indices.count) examples of \(elements)")
-        let result: Result<Void, StorageError> = monitor.withLock {
-            Result { () throws(StorageError) in try readLocked(indices, target.base) }
+        let result: Result<Void, Failure> = lock.withLock {
+            Result { () throws(Failure) in try readLocked(indices, target.base) }
         }
         try result.get()
     }
 
-    private func readLocked(_ indices: [Int], _ target: UnsafeMutablePointer<Float>) throws(StorageError) {
+    private func readLocked(_ indices: [Int], _ target: UnsafeMutablePointer<Float>) throws(Failure) {
         let stored = decoder.sourceElements, wanted = decoder.targetElements
         switch values {
         case .bytes(let all):
@@ -208,13 +209,13 @@ public final class SampleSource: @unchecked Sendable {
                 decoder.decode(all.baseAddress! + index * stored, stage: stage, into: target + row * wanted)
             }
         case .byteFile(let dataset, let block):
-            try readRuns(indices, dataset, block) { (run, values) throws(StorageError) in
+            try readRuns(indices, dataset, block) { (run, values) throws(Failure) in
                 try check(values, run, of: dataset)
             } place: {
                 decoder.decode($1, stage: stage, into: target + $0 * wanted)
             }
         case .floatFile(let dataset, let block):
-            try readRuns(indices, dataset, block) { (run, values) throws(StorageError) in
+            try readRuns(indices, dataset, block) { (run, values) throws(Failure) in
                 try check(values, run, of: dataset)
             } place: {
                 decoder.decode($1, stage: stage, into: target + $0 * wanted)
@@ -226,9 +227,9 @@ public final class SampleSource: @unchecked Sendable {
     /// minibatch.
     private func readRuns<Element: HDF5Element>(
         _ indices: [Int], _ dataset: Dataset, _ block: UnsafeMutableBufferPointer<Element>,
-        check: (Range<Int>, UnsafeBufferPointer<Element>) throws(StorageError) -> Void,
+        check: (Range<Int>, UnsafeBufferPointer<Element>) throws(Failure) -> Void,
         place: (Int, UnsafePointer<Element>) -> Void
-    ) throws(StorageError) {
+    ) throws(Failure) {
         let stored = decoder.sourceElements, capacity = block.count / stored
         let order = indices.indices.sorted { indices[$0] < indices[$1] }
         var first = 0
@@ -263,7 +264,7 @@ public final class SampleSource: @unchecked Sendable {
     }
 
     /// Reads consecutive examples, unscaled, and checks them. For `decode`, on any thread.
-    func load(_ rows: Range<Int>, into target: UnsafeMutableRawPointer) throws(StorageError) {
+    func load(_ rows: Range<Int>, into target: UnsafeMutableRawPointer) throws(Failure) {
         let stored = decoder.sourceElements
         switch values {
         case .byteFile(let dataset, _):
@@ -284,7 +285,7 @@ public final class SampleSource: @unchecked Sendable {
 
     private func check(
         _ values: UnsafeBufferPointer<UInt8>, _ rows: Range<Int>, of dataset: Dataset
-    ) throws(StorageError) {
+    ) throws(Failure) {
         guard dataset.declaredRange != 0 ... 255, given == nil else { return }
         var scan = dataset.newScan(given: nil)
         try scan.add(values, first: rows.lowerBound, elements: decoder.sourceElements)
@@ -292,7 +293,7 @@ public final class SampleSource: @unchecked Sendable {
 
     private func check(
         _ values: UnsafeBufferPointer<Float>, _ rows: Range<Int>, of dataset: Dataset
-    ) throws(StorageError) {
+    ) throws(Failure) {
         var scan = dataset.newScan(given: given)
         try scan.add(values, first: rows.lowerBound, elements: decoder.sourceElements)
     }
@@ -309,7 +310,7 @@ public final class SampleSource: @unchecked Sendable {
     }
 
     /// The mean over all examples of each of their values, as `read` gives them: the marginals of an output bias.
-    public func means() throws(StorageError) -> [Float] {
+    public func means() throws(Failure) -> [Float] {
         var sums = [Double](repeating: 0, count: elements)
         let rows = max(1, min(count, (1 << 20) / elements))
         let buffer = FloatBuffer(count: rows * elements)

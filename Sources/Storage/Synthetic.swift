@@ -1,5 +1,6 @@
 import Foundation
 import Kernels
+import Support
 
 /// Gaussians of one deviation around known modes: what a generator's coverage is counted by.
 public struct Mixture: Sendable, Equatable {
@@ -64,7 +65,7 @@ public enum SyntheticKind: String, Sendable, CaseIterable {
     }
 
     /// Writes `count` points as `/samples` with `/labels`; the modes and their deviation are attributes of the file.
-    public func write(to path: String, count: Int, seed: UInt64, replacing: Bool = false) throws(StorageError) {
+    public func write(to path: String, count: Int, seed: UInt64, replacing: Bool = false) throws(Failure) {
         let (samples, labels) = points(count: count, seed: seed)
         let description = DatasetDescription(
             name: rawValue, source: "gan-dist data synthetic \(rawValue) --count \(count) --seed \(seed)",
@@ -74,7 +75,7 @@ public enum SyntheticKind: String, Sendable, CaseIterable {
                 ("modes", .doubles(modes.flatMap { $0 })), ("deviation", .double(deviation)),
                 ("seed", .string("\(seed)")),
             ])
-        try DatasetWriter.write(path, description, replacing: replacing) { (writer) throws(StorageError) in
+        try DatasetWriter.write(path, description, replacing: replacing) { (writer) throws(Failure) in
             try writer.append(samples)
             writer.labels = labels
         }

@@ -1,10 +1,11 @@
 import Glibc
+import Support
 
 /// Small text files that users write.
 public enum TextFile {
     /// The text of the file `path`, or of a pipe, as the shell's <(…) is one; in UTF-8, or in UTF-16 with its mark.
     /// Throws 66 where it cannot be opened, 65 where it is no text or has more than `limit` bytes.
-    public static func read(_ path: String, limit: Int) throws(StorageError) -> String {
+    public static func read(_ path: String, limit: Int) throws(Failure) -> String {
         let bytes = try bytes(path, limit)
         guard bytes.count <= limit else {
             throw .badData("\(path) has more than \(limit) bytes.", remedy: "Check that it is the file that you mean.")
@@ -31,7 +32,7 @@ public enum TextFile {
     }
 
     /// At most one byte more than `limit`.
-    private static func bytes(_ path: String, _ limit: Int) throws(StorageError) -> [UInt8] {
+    private static func bytes(_ path: String, _ limit: Int) throws(Failure) -> [UInt8] {
         var status = stat()
         guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFIFO else {
             let file = try InputFile(path)
@@ -49,9 +50,10 @@ public enum TextFile {
             var ready = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
             // One that nobody writes to must not hold the program for ever.
             if number == EAGAIN, poll(&ready, 1, 10_000) > 0 { continue }
-            throw StorageError(
-                .missing,
-                "\(path) cannot be read: \(number == EAGAIN ? "nothing comes out of the pipe" : errorText(number)).",
+            throw Failure(
+                .missingInput,
+                "\(path) cannot be read: "
+                    + (number == EAGAIN ? "nothing comes out of the pipe." : "\(SystemError.text(number))."),
                 remedy: SystemError.remedy(number, path, writing: false))
         }
         return bytes

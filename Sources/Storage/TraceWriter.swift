@@ -1,5 +1,6 @@
 import Glibc
 import Kernels
+import Support
 
 /// One array of a trace.
 public struct TraceArray: Sendable {
@@ -34,7 +35,7 @@ public final class TraceWriter {
     public let path: String
 
     /// Makes the file with attributes of its root; one that exists is refused.
-    public init(_ path: String, attributes: [(name: String, value: AttributeValue)]) throws(StorageError) {
+    public init(_ path: String, attributes: [(name: String, value: AttributeValue)]) throws(Failure) {
         try AtomicFile.refuseExisting(path, replacing: false)
         self.path = path
         let file = try HDF5File.openToWrite(path, create: true)
@@ -43,7 +44,7 @@ public final class TraceWriter {
     }
 
     /// Adds arrays, with the groups along their paths.
-    public func append(_ arrays: [TraceArray]) throws(StorageError) {
+    public func append(_ arrays: [TraceArray]) throws(Failure) {
         let file = try HDF5File.openToWrite(path, create: false)
         for array in arrays {
             let path = array.path.hasPrefix("/") ? array.path : "/" + array.path

@@ -1,3 +1,5 @@
+import Support
+
 /// The stored values that mean black and white, how that is known, and what there is to say about it.
 public struct ValueRange: Sendable {
     public enum Source: Sendable {
@@ -95,7 +97,7 @@ struct RangeRules {
 
     /// The range of values as `scan` found them; `part` tells where it has not seen all. Throws 65 where it cannot be
     /// said.
-    func range(of scan: ValueScan, part: String = "") throws(StorageError) -> ValueRange {
+    func range(of scan: ValueScan, part: String = "") throws(Failure) -> ValueRange {
         if let given { return try clipped(given, scan) }
         if let attribute {
             // Of other numbers their file has said it on purpose, as of samples it does.
@@ -123,7 +125,7 @@ struct RangeRules {
     }
 
     /// What a run has read that began before there were rules for guesses: [0, 1] or [−1, 1] if all values are within.
-    func earlierRange(of scan: ValueScan, part: String = "") throws(StorageError) -> ValueRange {
+    func earlierRange(of scan: ValueScan, part: String = "") throws(Failure) -> ValueRange {
         let bounds: ClosedRange<Double>
         switch type {
         case _ where given != nil || attribute != nil: return try range(of: scan, part: part)
@@ -145,7 +147,7 @@ struct RangeRules {
 
     private var isBytes: Bool { type == .integer(bytes: 1, signed: false) }
 
-    private func clipped(_ range: ClosedRange<Double>, _ scan: ValueScan) throws(StorageError) -> ValueRange {
+    private func clipped(_ range: ClosedRange<Double>, _ scan: ValueScan) throws(Failure) -> ValueRange {
         let outside = scan.below + scan.above
         guard outside > 0 else { return ValueRange(range, .given) }
         let which =
@@ -161,7 +163,7 @@ struct RangeRules {
         return ValueRange(range, .given, clips: true, warning: "\(which) and are clipped to it")
     }
 
-    private func guess(_ scan: ValueScan, _ part: String) throws(StorageError) -> ValueRange {
+    private func guess(_ scan: ValueScan, _ part: String) throws(Failure) -> ValueRange {
         let low = scan.minimum, high = scan.maximum
         let values = "has values from \(low) to \(high)\(part) and no attribute range"
         let clips = low < 0 || high > 1
@@ -203,7 +205,7 @@ struct RangeRules {
             near + Self.candidates(scan, bits: 16, signed: false), scan)
     }
 
-    private func unknown(_ what: String, _ ranges: [ClosedRange<Double>], _ scan: ValueScan) -> StorageError {
+    private func unknown(_ what: String, _ ranges: [ClosedRange<Double>], _ scan: ValueScan) -> Failure {
         .badData("\(label) \(what).", remedy: options.range(ranges, of: path, with: scan))
     }
 

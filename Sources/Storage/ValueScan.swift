@@ -1,3 +1,5 @@
+import Support
+
 /// Smallest, largest and mean value of examples, found while each is checked to be a finite number.
 struct ValueScan {
     /// The array and its file, for messages.
@@ -23,7 +25,7 @@ struct ValueScan {
     /// Takes in the values of consecutive examples, the first of which is number `first`.
     mutating func add<Value: BinaryFloatingPoint>(
         _ values: UnsafeBufferPointer<Value>, first: Int, elements: Int
-    ) throws(StorageError) {
+    ) throws(Failure) {
         let lowest = Value(counted.lowerBound), highest = Value(counted.upperBound)
         for start in stride(from: 0, to: values.count, by: elements) {
             var low = Value.infinity, high = -Value.infinity, total = 0.0, under = 0, over = 0
@@ -47,7 +49,7 @@ struct ValueScan {
         count += values.count
     }
 
-    mutating func add(_ values: UnsafeBufferPointer<UInt8>, first: Int, elements: Int) throws(StorageError) {
+    mutating func add(_ values: UnsafeBufferPointer<UInt8>, first: Int, elements: Int) throws(Failure) {
         let lowest = UInt8(clamping: Int(min(max(counted.lowerBound.rounded(.up), 0), 255)))
         let highest = UInt8(min(max(counted.upperBound.rounded(.down), 0), 255))
         for start in stride(from: 0, to: values.count, by: elements) {
@@ -67,7 +69,7 @@ struct ValueScan {
 
     private mutating func take(
         _ low: Double, _ high: Double, _ total: Double, _ under: Int, _ over: Int, example: Int
-    ) throws(StorageError) {
+    ) throws(Failure) {
         if let declared {
             guard ValueRange.holds(declared, low, high) else {
                 throw .badData(
@@ -86,8 +88,8 @@ extension Dataset {
     /// Calls `body` with blocks of consecutive examples, all or the first of them, in order.
     func forEachBlock<Element: HDF5Element>(
         as type: Element.Type, first: Int = .max,
-        _ body: (Range<Int>, UnsafeBufferPointer<Element>) throws(StorageError) -> Void
-    ) throws(StorageError) {
+        _ body: (Range<Int>, UnsafeBufferPointer<Element>) throws(Failure) -> Void
+    ) throws(Failure) {
         let rows = max(1, min(count, (1 << 22) / (elements * MemoryLayout<Element>.stride)))
         let buffer = UnsafeMutableBufferPointer<Element>.allocate(capacity: rows * elements)
         defer { buffer.deallocate() }
@@ -101,14 +103,14 @@ extension Dataset {
     }
 
     /// Reads the values of all examples once, or of the first ones.
-    func scan(given: ClosedRange<Double>? = nil, first: Int = .max) throws(StorageError) -> ValueScan {
+    func scan(given: ClosedRange<Double>? = nil, first: Int = .max) throws(Failure) -> ValueScan {
         var scan = newScan(given: given)
         if isBytes {
-            try forEachBlock(as: UInt8.self, first: first) { (rows, values) throws(StorageError) in
+            try forEachBlock(as: UInt8.self, first: first) { (rows, values) throws(Failure) in
                 try scan.add(values, first: rows.lowerBound, elements: elements)
             }
         } else {
-            try forEachBlock(as: Float.self, first: first) { (rows, values) throws(StorageError) in
+            try forEachBlock(as: Float.self, first: first) { (rows, values) throws(Failure) in
                 try scan.add(values, first: rows.lowerBound, elements: elements)
             }
         }

@@ -1,5 +1,6 @@
 import Glibc
 import Kernels
+import Support
 
 /// Examples in an order that mixes whole blocks (``Shuffle``): a thread reads the blocks of the window in use and of
 /// the next one, each block once. One minibatch is read at a time; an error of the thread is thrown by the read that
@@ -14,16 +15,11 @@ final class WindowReader: @unchecked Sendable {
     private var epoch = -1
     private var ends: [Int] = []
 
-    init(_ source: SampleSource, _ order: MinibatchOrder) throws(StorageError) {
+    init(_ source: SampleSource, _ order: MinibatchOrder) throws(Failure) {
         (self.source, self.order) = (source, order)
         let loader = try WindowLoader(source, order)
         self.loader = loader
-        guard let thread = WorkerThread({ loader.run() }) else {
-            throw StorageError(
-                .inputOutput, "The system gives no thread to read data with.",
-                remedy: "Raise the limit (ulimit -u).")
-        }
-        self.thread = thread
+        thread = try WorkerThread(.prefetch) { loader.run() }
         stage = .allocate(capacity: source.storedElements)
     }
 
@@ -37,7 +33,7 @@ final class WindowReader: @unchecked Sendable {
     func stop() { loader.stop() }
 
     /// Writes the examples `indices`, which stand from `position` on in the endless row of epochs, into `target`.
-    func read(_ indices: [Int], position: Int, into target: Floats) throws(StorageError) {
+    func read(_ indices: [Int], position: Int, into target: Floats) throws(Failure) {
         var row = 0
         while row < indices.count {
             let (window, end) = window(at: position + row)
@@ -82,27 +78,27 @@ private struct WindowContents {
     }
 }
 
-/// The two windows and the thread that fills them. All `var`s are guarded by `monitor`; the memory of a window belongs
+/// The two windows and the thread that fills them. All `var`s are guarded by `lock`; the memory of a window belongs
 /// to the thread while it is loaded, and then to the reader until that asks for another window.
 private final class WindowLoader: @unchecked Sendable {
     private struct Slot {
         /// The window that is in it; −1: none, or one that is being read.
         var window = -1
         var contents: WindowContents
-        var failure: StorageError?
+        var failure: Failure?
     }
 
     private let source: SampleSource
     private let order: MinibatchOrder
     private let windows: Int
-    private let monitor = Monitor()
+    private let lock = Lock()
     private let memory: [UnsafeMutableRawPointer]
     private var slots: [Slot]
     /// The window in use or waited for.
     private var wanted = -1
     private var isStopped = false
 
-    init(_ source: SampleSource, _ order: MinibatchOrder) throws(StorageError) {
+    init(_ source: SampleSource, _ order: MinibatchOrder) throws(Failure) {
         (self.source, self.order) = (source, order)
         let shuffle = order.shuffle
         windows = shuffle.windows(of: order.count)
@@ -110,7 +106,7 @@ private final class WindowLoader: @unchecked Sendable {
         let examples = blocks == 1 ? min(shuffle.block, order.count) : blocks * shuffle.block
         let (bytes, overflow) = examples.multipliedReportingOverflow(by: source.storedBytes)
         guard !overflow, let first = malloc(bytes), let second = malloc(bytes) else {
-            throw StorageError(
+            throw Failure(
                 .inputOutput,
                 "No memory for two shuffle windows of \(blocks) blocks of \(shuffle.block) examples.",
                 remedy: "Give the job more memory, or start a run with a smaller data.memory_limit.")
@@ -124,14 +120,14 @@ private final class WindowLoader: @unchecked Sendable {
     deinit { for base in memory { free(base) } }
 
     /// Waits for window `number`; it stays until another is asked for.
-    func contents(of number: Int) throws(StorageError) -> WindowContents {
-        let result: Result<WindowContents, StorageError> = monitor.withLock {
+    func contents(of number: Int) throws(Failure) -> WindowContents {
+        let result: Result<WindowContents, Failure> = lock.withLock {
             wanted = number
-            monitor.signalAll()
-            monitor.wait { slots[number % 2].window != number && !isStopped }
+            lock.signalAll()
+            lock.wait { slots[number % 2].window != number && !isStopped }
             guard !isStopped else {
                 return .failure(
-                    StorageError(
+                    Failure(
                         .inputOutput, "The reader of the data was stopped.",
                         remedy: "Start the job again."))
             }
@@ -145,36 +141,36 @@ private final class WindowLoader: @unchecked Sendable {
 
     func run() {
         while let number = next() {
-            var contents = monitor.withLock {
+            var contents = lock.withLock {
                 slots[number % 2].window = -1
                 slots[number % 2].failure = nil
                 return slots[number % 2].contents
             }
-            var failure: StorageError?
+            var failure: Failure?
             do {
                 guard try load(number, &contents) else { continue }
             } catch { failure = error }
-            monitor.withLock {
+            lock.withLock {
                 slots[number % 2].contents = contents
                 slots[number % 2].failure = failure
                 slots[number % 2].window = number
-                monitor.signalAll()
+                lock.signalAll()
             }
         }
     }
 
     func stop() {
-        monitor.withLock {
+        lock.withLock {
             isStopped = true
-            monitor.signalAll()
+            lock.signalAll()
         }
     }
 
     /// The window to read next: the one wanted, else the one after it. Nil at the end.
     private func next() -> Int? {
-        monitor.withLock {
+        lock.withLock {
             var number: Int?
-            monitor.wait {
+            lock.wait {
                 number = wanted < 0 ? nil : [wanted, wanted + 1].first { slots[$0 % 2].window != $0 }
                 return number == nil && !isStopped
             }
@@ -183,13 +179,13 @@ private final class WindowLoader: @unchecked Sendable {
     }
 
     /// Reads the blocks of a window; false where that is no longer wanted.
-    private func load(_ number: Int, _ contents: inout WindowContents) throws(StorageError) -> Bool {
+    private func load(_ number: Int, _ contents: inout WindowContents) throws(Failure) -> Bool {
         let (epoch, window) = number.quotientAndRemainder(dividingBy: windows)
         let shuffle = order.shuffle
         let blocks = shuffle.blockOrder(count: order.count, seed: order.seed, epoch: epoch)
         contents.places = [:]
         for (place, block) in blocks[(window * shuffle.window)...].prefix(shuffle.window).enumerated() {
-            guard monitor.withLock({ !isStopped && (wanted ... wanted + 1).contains(number) }) else { return false }
+            guard lock.withLock({ !isStopped && (wanted ... wanted + 1).contains(number) }) else { return false }
             let target = contents.base + place * shuffle.block * contents.exampleBytes
             try source.load(shuffle.examples(of: block, count: order.count), into: target)
             contents.places[block] = place

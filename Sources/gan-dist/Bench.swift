@@ -1,7 +1,11 @@
 import Adversarial
 import ArgumentParser
+import Benchmarks
 import Collectives
+import Evaluation
 import Foundation
+import Recipes
+import Runs
 
 struct Bench: ParsableCommand {
     static let configuration = CommandConfiguration(

@@ -1,7 +1,9 @@
 import Adversarial
 import ArgumentParser
 import Foundation
+import Runs
 import Storage
+import Support
 
 struct CheckpointCommand: ParsableCommand {
     static let configuration = CommandConfiguration(

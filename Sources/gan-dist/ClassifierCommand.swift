@@ -1,6 +1,8 @@
 import Adversarial
 import ArgumentParser
 import Evaluation
+import Runs
+import Support
 
 struct ClassifierCommand: ParsableCommand {
     static let configuration = CommandConfiguration(

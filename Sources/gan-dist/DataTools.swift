@@ -1,6 +1,7 @@
 import Adversarial
 import ArgumentParser
 import Storage
+import Support
 
 /// What the commands that make datasets out of datasets share.
 private struct Notes {

@@ -1,6 +1,8 @@
 import Adversarial
 import ArgumentParser
 import Evaluation
+import Runs
+import Support
 
 struct Evaluate: ParsableCommand {
     static let configuration = CommandConfiguration(

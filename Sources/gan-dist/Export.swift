@@ -2,7 +2,9 @@ import Adversarial
 import ArgumentParser
 import Export
 import Foundation
+import Runs
 import Storage
+import Support
 
 struct Export: ParsableCommand {
     enum Format: String, CaseIterable, ExpressibleByArgument {

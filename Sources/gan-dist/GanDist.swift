@@ -1,7 +1,9 @@
 import Adversarial
 import ArgumentParser
 import Foundation
+import Runs
 import Storage
+import Support
 
 @main
 struct GanDist: ParsableCommand {
@@ -25,10 +27,7 @@ struct GanDist: ParsableCommand {
 
     /// Parses and runs; of the ranks of a job only the first says what is wrong with the command line.
     static func main() {
-        DatasetInspection.answerIfAsked()
-        DatasetInspection.enable()
-        // A file that meets a limit of size (ulimit -f) is an error of its writer's, not a signal.
-        signal(SIGXFSZ, SIG_IGN)
+        Policies.install()
         let isFirst =
             (ProcessInfo.processInfo.environment["OMPI_COMM_WORLD_RANK"] ?? ProcessInfo.processInfo.environment[
                 "PMIX_RANK"] ?? "0") == "0"
@@ -39,22 +38,21 @@ struct GanDist: ParsableCommand {
             if let failure = StandardOutput.failure() { throw failure }
         } catch let code as ArgumentParser.ExitCode {
             guard let failure = StandardOutput.failure() else { Foundation.exit(code.rawValue) }
-            Job.report(failure, rank: nil)
+            StandardError.report(failure)
             Foundation.exit(failure.code.rawValue)
         } catch  where !isArgumentParsers(error) {
             let failure = Failure.of(error)
-            Job.report(failure, rank: nil)
+            StandardError.report(failure)
             Foundation.exit(failure.code.rawValue)
         } catch {
             if !isFirst { Foundation.exit(0) }
             if exitCode(for: error) != .success {
-                let text = explained(fullMessage(for: error)) + "\n"
-                _ = text.withCString { write(STDERR_FILENO, $0, strlen($0)) }
+                StandardError.write(explained(fullMessage(for: error)) + "\n")
                 Foundation.exit(exitCode(for: error).rawValue)
             }
             print(exampleLast(fullMessage(for: error), unwrapped: fullMessage(for: error, columns: 1000)))
             if let failure = StandardOutput.failure() {
-                Job.report(failure, rank: nil)
+                StandardError.report(failure)
                 Foundation.exit(failure.code.rawValue)
             }
         }

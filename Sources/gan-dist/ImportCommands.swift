@@ -1,6 +1,7 @@
 import Adversarial
 import ArgumentParser
 import Storage
+import Support
 
 /// What the commands for CIFAR-10 and CIFAR-100 share.
 struct CIFAROptions: ParsableArguments {

@@ -1,6 +1,7 @@
 import Adversarial
 import ArgumentParser
 import Storage
+import Support
 
 extension DataCommand {
     struct NPY: ParsableCommand {

@@ -1,5 +1,7 @@
 import Adversarial
 import ArgumentParser
+import Runs
+import Support
 
 struct Interpolate: ParsableCommand {
     static let configuration = CommandConfiguration(

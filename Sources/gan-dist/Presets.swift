@@ -1,5 +1,6 @@
 import Adversarial
 import ArgumentParser
+import Recipes
 
 struct Presets: ParsableCommand {
     static let configuration = CommandConfiguration(

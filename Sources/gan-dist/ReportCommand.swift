@@ -1,6 +1,8 @@
 import Adversarial
 import ArgumentParser
 import Report
+import Runs
+import Support
 
 struct ReportCommand: ParsableCommand {
     static let configuration = CommandConfiguration(

@@ -1,5 +1,7 @@
 import Adversarial
 import ArgumentParser
+import Runs
+import Support
 
 struct Sample: ParsableCommand {
     static let configuration = CommandConfiguration(

@@ -1,7 +1,10 @@
 import Adversarial
 import ArgumentParser
 import Collectives
+import Evaluation
 import Foundation
+import Recipes
+import Runs
 
 struct Train: ParsableCommand {
     static let configuration = CommandConfiguration(

@@ -96,16 +96,12 @@ import Testing
         }
     }
 
-    @Test func aStepIsAListOfUpdates() throws {
-        func updates(_ yaml: String) throws -> [Update] {
-            Update.list(
-                try Configuration(yaml: ConfigurationTests.small + "\ntraining: {\(yaml)}\n", source: "test").training)
-        }
+    @Test func aStepIsAListOfUpdates() {
         #expect(
-            try updates("discriminator_steps: 2") == [
+            Update.alternating(discriminatorSteps: 2) == [
                 Update(players: [.discriminator], inner: 0), Update(players: [.discriminator], inner: 1),
                 Update(players: [.generator]),
             ])
-        #expect(try updates("update: simultaneous") == [Update(players: [.discriminator, .generator])])
+        #expect(Update.simultaneous() == [Update(players: [.discriminator, .generator])])
     }
 }

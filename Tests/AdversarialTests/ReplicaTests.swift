@@ -1,24 +1,14 @@
 import Collectives
+import Support
 import Testing
 @testable import Adversarial
 
 @Suite struct ReplicaTests {
-    private static func trainer(_ configuration: Configuration, _ communicator: any Communicator) throws -> Trainer {
-        let data = try TrainingData(configuration)
-        let shards = try ShardTable(shards: 3, communicator: communicator)
-        let batch = configuration.training.batch
-        let images = try data.reader(batch: batch, rows: shards.rows(batch: batch), seed: 1)
-        return try Trainer(
-            configuration, imageShape: data.shape, images: images, shards: shards, communicator: communicator)
-    }
-
     /// One flipped bit in one weight of one rank's generator is found, and every rank gets the same error, which
     /// names the rank and the step.
     @Test func aFlippedBitIsFoundAndNamed() throws {
         let findings = try ThreadCommunicator.run(size: 3) { communicator -> String in
-            let configuration = try Configuration(
-                yaml: ConfigurationTests.small.replacing("ring", with: "ring, count: 200"), source: "test")
-            let trainer = try Self.trainer(configuration, communicator)
+            let trainer = try smallGame().trainer(shards: 3, communicator)
             for _ in 0 ..< 4 { _ = try trainer.step() }
             try trainer.requireEqualReplicas()
             if communicator.rank == 1 {

@@ -7,60 +7,26 @@ import Testing
 
 /// The trainer's step against Algorithm 1 written down naively, in Double, example by example.
 @Suite struct TrainerTests {
-    /// Training's settings; the networks are small, dense and smooth.
-    private static func configuration(_ training: String, objective: String = "") throws -> Configuration {
-        try Configuration(
-            yaml: """
-                data: {synthetic: ring, count: 90}
-                latent: {size: 3}
-                generator: [{dense: {units: 7}}, tanh, {dense: {units: 2}}]
-                discriminator: [{dense: {units: 6}}, tanh, {dense: {units: 1}}]
-                objective: {\(objective)}
-                optimizer:
-                  discriminator: {kind: sgd, rate: 0.3}
-                  generator: {kind: sgd, rate: 0.2}
-                training: {batch: 12, \(training)}
-                """, source: "test")
-    }
-
-    private static func trainer(
-        _ configuration: Configuration, shards: Int, _ communicator: any Communicator
-    ) throws -> (Trainer, MinibatchSource) {
-        let data = try TrainingData(configuration), table = try ShardTable(shards: shards, communicator: communicator)
-        let batch = configuration.training.batch
-        let images = try data.reader(batch: batch, rows: table.rows(batch: batch), seed: configuration.seed)
-        let whole = try data.reader(batch: batch, rows: 0 ..< batch, seed: configuration.seed)
-        return (
-            try Trainer(
-                configuration, imageShape: data.shape, images: images, shards: table, communicator: communicator),
-            MinibatchSource { try whole.minibatch($0).array }
-        )
-    }
-
-    struct MinibatchSource {
-        /// The values of a whole global minibatch of real examples.
-        let minibatch: (Int) throws -> [Float]
-    }
-
     /// The naive game, begun from the trainer's parameters.
     private struct NaiveGame {
         var generator, discriminator: NaiveNetwork
-        let configuration: Configuration
+        let game: Game
+        let objective: StandardObjective
+        let real: RingExamples
 
         init(_ trainer: Trainer) {
-            (generator, discriminator, configuration) = (
-                NaiveNetwork(trainer.generator.network), NaiveNetwork(trainer.discriminator.network),
-                trainer.configuration
-            )
+            generator = NaiveNetwork(trainer.generator.network)
+            discriminator = NaiveNetwork(trainer.discriminator.network)
+            game = trainer.game
+            objective = game.objective as! StandardObjective
+            real = RingExamples(batch: game.batch, rows: 0 ..< game.batch)
         }
 
-        var training: Configuration.Training { configuration.training }
-
         private func noise(_ purpose: Purpose, step: Int, inner: Int) -> [[Double]] {
-            let values = FloatBuffer(count: training.batch * configuration.latent.size)
-            Draws(seed: configuration.seed, purpose: purpose, step: step, inner: inner).fillNormal(
-                values.values, samples: training.batch, layer: Latents.layer)
-            return rows(values.values.array, configuration.latent.size)
+            let values = FloatBuffer(count: game.batch * game.latent.size)
+            Draws(seed: game.seed, purpose: purpose, step: step, inner: inner).fillNormal(
+                values.values, samples: game.batch, layer: Latents.layer)
+            return rows(values.values.array, game.latent.size)
         }
 
         private func rows(_ values: [Float], _ size: Int) -> [[Double]] {
@@ -68,8 +34,8 @@ import Testing
         }
 
         private func packs(_ examples: [[Double]]) -> [[Double]] {
-            stride(from: 0, to: examples.count, by: training.packing).map {
-                examples[$0 ..< $0 + training.packing].flatMap { $0 }
+            stride(from: 0, to: examples.count, by: game.packing).map {
+                examples[$0 ..< $0 + game.packing].flatMap { $0 }
             }
         }
 
@@ -77,7 +43,7 @@ import Testing
         private func discriminatorGradient(
             _ real: [Float], _ noise: [[Double]]
         ) -> (gradient: [Double], real: Double, fake: Double) {
-            let loss = configuration.objective.discriminatorLoss, n = Double(training.packs)
+            let loss = objective.discriminatorLoss, n = Double(game.packs)
             var gradient = [Double](repeating: 0, count: discriminator.values.count), costs = (0.0, 0.0)
             for pack in packs(rows(real, 2)) {
                 let logit = discriminator.forward(pack)[0]
@@ -94,11 +60,11 @@ import Testing
 
         /// G's gradient and its cost on a minibatch of noise.
         private func generatorGradient(_ noise: [[Double]]) -> (gradient: [Double], cost: Double) {
-            let loss = configuration.objective.generatorLoss, n = Double(training.packs)
+            let loss = objective.generatorLoss, n = Double(game.packs)
             var gradient = [Double](repeating: 0, count: generator.values.count),
                 ignored = [Double](repeating: 0, count: discriminator.values.count), cost = 0.0
-            for start in stride(from: 0, to: noise.count, by: training.packing) {
-                let latents = noise[start ..< start + training.packing]
+            for start in stride(from: 0, to: noise.count, by: game.packing) {
+                let latents = noise[start ..< start + game.packing]
                 let pack = latents.flatMap { generator.forward($0) }, logit = discriminator.forward(pack)[0]
                 cost += loss.value(logit) / n
                 let images = discriminator.backward(pack, [loss.slope(logit) / n], into: &ignored)
@@ -110,21 +76,21 @@ import Testing
         }
 
         /// One step; returns D's two costs and G's.
-        mutating func step(_ number: Int, _ real: MinibatchSource) throws -> [Double] {
+        mutating func step(_ number: Int) -> [Double] {
             func descend(_ network: inout NaiveNetwork, _ gradient: [Double], _ rate: Double) {
                 for index in gradient.indices { network.values[index] -= rate * gradient[index] }
             }
             var ofReal = 0.0, ofFake = 0.0
-            if training.update == .simultaneous {
+            if game.updates.count == 1 {
                 let noise = noise(.discriminatorNoise, step: number, inner: 0)
-                let ofD = try discriminatorGradient(real.minibatch(number), noise), ofG = generatorGradient(noise)
+                let ofD = discriminatorGradient(real.minibatch(number).array, noise), ofG = generatorGradient(noise)
                 descend(&discriminator, ofD.gradient, 0.3)
                 descend(&generator, ofG.gradient, 0.2)
                 return [ofD.real, ofD.fake, ofG.cost]
             }
-            for inner in 0 ..< training.discriminatorSteps {
-                let found = try discriminatorGradient(
-                    real.minibatch(number * training.discriminatorSteps + inner),
+            for inner in 0 ..< game.discriminatorSteps {
+                let found = discriminatorGradient(
+                    real.minibatch(number * game.discriminatorSteps + inner).array,
                     noise(.discriminatorNoise, step: number, inner: inner))
                 descend(&discriminator, found.gradient, 0.3)
                 (ofReal, ofFake) = (found.real, found.fake)
@@ -139,25 +105,37 @@ import Testing
         zip(first, second).map { abs($0 - $1) }.max()! / second.map(abs).max()!
     }
 
-    static let games: [(training: String, objective: String)] = [
-        ("discriminator_steps: 1", ""), ("discriminator_steps: 3", "discriminator: mean, label_smoothing: 0.1"),
-        ("update: simultaneous", "generator: minimax"),
-        ("packing: 2, discriminator_steps: 2", ""),
-        ("packing: 2, update: simultaneous", "generator: maximumLikelihood, discriminator: mean"),
+    private static func game(
+        _ updates: [Update], packing: Int = 1, _ generator: GeneratorLoss = .nonSaturating,
+        _ discriminator: DiscriminatorLoss = DiscriminatorLoss()
+    ) -> Game {
+        var game = smallGame()
+        (game.updates, game.packing) = (updates, packing)
+        game.objective = StandardObjective(generator: generator, discriminator: discriminator)
+        return game
+    }
+
+    static let games = [
+        game(Update.alternating(discriminatorSteps: 1)),
+        game(
+            Update.alternating(discriminatorSteps: 3), .nonSaturating,
+            DiscriminatorLoss(reduction: .mean, labelSmoothing: 0.1)),
+        game(Update.simultaneous(), .minimax),
+        game(Update.alternating(discriminatorSteps: 2), packing: 2),
+        game(Update.simultaneous(), packing: 2, .maximumLikelihood, DiscriminatorLoss(reduction: .mean)),
     ]
 
     @Test(arguments: games.indices, [1, 2]) func stepsAreThoseOfTheNaiveGame(game: Int, ranks: Int) throws {
-        let configuration = try Self.configuration(Self.games[game].training, objective: Self.games[game].objective)
         let apart = try ThreadCommunicator.run(size: ranks) { communicator -> [Double] in
-            let (trainer, real) = try Self.trainer(configuration, shards: 2, communicator)
+            let trainer = try Self.games[game].trainer(shards: 2, communicator)
             var naive = NaiveGame(trainer)
             var worst = 0.0
             for step in 0 ..< 4 {
-                let report = try trainer.step(), costs = try naive.step(step, real)
+                let report = try trainer.step(), costs = naive.step(step)
                 for (own, expected) in zip([report.lossReal, report.lossFake, report.lossGenerator], costs) {
                     worst = max(worst, abs(own - expected) / abs(expected))
                 }
-                #expect(abs(report.lossDiscriminator - configuration.objective.weight * (costs[0] + costs[1])) < 1e-5)
+                #expect(abs(report.lossDiscriminator - naive.objective.weight * (costs[0] + costs[1])) < 1e-5)
             }
             return [
                 worst, Self.distance(NaiveNetwork(trainer.generator.network).values, naive.generator.values),
@@ -169,13 +147,12 @@ import Testing
 
     /// The comparison can fail: the same game with G's cost of the other sign ends far away.
     @Test func anotherCostIsAnotherGame() throws {
-        let configuration = try Self.configuration("discriminator_steps: 1"),
-            other = try Self.configuration("discriminator_steps: 1", objective: "generator: minimax")
-        let (trainer, real) = try Self.trainer(configuration, shards: 2, SoloCommunicator())
-        var naive = NaiveGame(try Self.trainer(other, shards: 2, SoloCommunicator()).0)
+        let trainer = try smallGame().trainer(shards: 2, SoloCommunicator())
+        let other = Self.game(Update.alternating(discriminatorSteps: 1), .minimax)
+        var naive = NaiveGame(try other.trainer(shards: 2, SoloCommunicator()))
         for step in 0 ..< 4 {
             _ = try trainer.step()
-            _ = try naive.step(step, real)
+            _ = naive.step(step)
         }
         #expect(Self.distance(NaiveNetwork(trainer.generator.network).values, naive.generator.values) > 1e-3)
     }

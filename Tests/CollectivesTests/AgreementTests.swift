@@ -1,4 +1,5 @@
 import Kernels
+import Support
 import Testing
 @testable import Collectives
 
@@ -8,13 +9,11 @@ import Testing
             let errors = try ThreadCommunicator.run(size: values.count, ranksPerNode: 1) { communicator in
                 do {
                     try communicator.requireEqual(values[communicator.rank], "the configurations")
-                    return nil as Disagreement?
-                } catch let error as Disagreement { return error }
+                    return ""
+                } catch let error as AgreedFailure { return error.failure.message }
             }
             #expect(errors.allSatisfy { $0 == errors[0] })
-            #expect(
-                errors[0]?.rank == rank && errors[0]?.host == "thread\(rank)"
-                    && errors[0]?.subject == "the configurations")
+            #expect(errors[0].hasPrefix("the configurations differ on rank \(rank) (host thread\(rank)): "))
         }
         try ThreadCommunicator.run(size: 3) { try $0.requireEqual(UInt64(7), "the parameters") }
     }

@@ -1,4 +1,5 @@
 import Kernels
+import Support
 import Testing
 @testable import Collectives
 
@@ -24,7 +25,7 @@ private struct Broken: Error, Equatable { let rank: Int }
         let values = FloatBuffer([1, Float(rank), -2])
         try communicator.sum(values.values)
         #expect(values.values.array == [Float(size), Float(size * (size - 1) / 2), Float(-2 * size)])
-        #expect(try communicator.together { rank } == rank)
+        #expect(try communicator.agreed { rank } == rank)
     }
 
     @Test func soloDoesEverything() throws { try everything(SoloCommunicator()) }
@@ -49,13 +50,33 @@ private struct Broken: Error, Equatable { let rank: Int }
         }
     }
 
-    @Test func togetherThrowsOnEveryRank() throws {
-        let messages = try ThreadCommunicator.run(size: 3) { communicator in
-            do {
-                try communicator.together { if communicator.rank == 1 { throw Broken(rank: 1) } }
-                return ""
-            } catch { return "\(error)" }
+    /// All ranks throw the same, which names the rank unless it is the same everywhere.
+    @Test func whatFailsOnOneRankIsThrownOnAll() throws {
+        for (culprits, message) in [([1], "rank 1: Broken(rank: 0)"), ([0, 1, 2], "Broken(rank: 0)")] {
+            let messages = try ThreadCommunicator.run(size: 3) { communicator in
+                do {
+                    try communicator.agreed { if culprits.contains(communicator.rank) { throw Broken(rank: 0) } }
+                    return ""
+                } catch let error as AgreedFailure { return error.failure.message }
+            }
+            #expect(messages == [message, message, message])
         }
-        #expect(messages == ["rank 1 failed: Broken(rank: 1)", "Broken(rank: 1)", "rank 1 failed: Broken(rank: 1)"])
+    }
+
+    /// Rank 0 alone decides, and what it throws is thrown on all with its exit code.
+    @Test func rankZeroDecides() throws {
+        struct Decision: Codable, Equatable { let text: String, number: Int? }
+        let decided = try ThreadCommunicator.run(size: 3) { communicator in
+            try communicator.decidedByRoot { Decision(text: "é\n", number: communicator.rank == 0 ? 7 : nil) }
+        }
+        #expect(decided == Array(repeating: Decision(text: "é\n", number: 7), count: 3))
+        let codes = try ThreadCommunicator.run(size: 2) { communicator in
+            do {
+                return try communicator.decidedByRoot { () throws -> ExitCode in
+                    throw Failure(.diverged, "", remedy: "")
+                }
+            } catch let error as AgreedFailure { return error.failure.code }
+        }
+        #expect(codes == [.diverged, .diverged])
     }
 }

@@ -79,7 +79,8 @@ import Testing
         defer { try? FileManager.default.removeItem(atPath: folder) }
         let warnings = Warnings()
         try ThreadCommunicator.run(size: 2) { communicator in
-            let watchdog = Watchdog(communicator: communicator, folder: folder, limits: .init(warn: 3, abort: 300)) {
+            let watchdog = try Watchdog(communicator: communicator, folder: folder, limits: .init(warn: 3, abort: 300))
+            {
                 warning in
                 warnings.all.withLock { $0.append(warning) }
             }

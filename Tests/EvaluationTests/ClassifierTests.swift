@@ -3,7 +3,9 @@ import Collectives
 import Foundation
 import Kernels
 import Nets
+import Runs
 import Storage
+import Support
 import Testing
 @testable import Evaluation
 
@@ -71,7 +73,7 @@ import Testing
         let description = DatasetDescription(
             name: "quarters", source: "test", license: "CC0-1.0", dimensions: [count, 8, 8, 1], element: .uint8,
             range: nil)
-        try DatasetWriter.write(path, description) { (writer) throws(StorageError) in
+        try DatasetWriter.write(path, description) { (writer) throws(Failure) in
             try writer.append(pixels)
             writer.labels = (0 ..< count).map { $0 % 4 }
         }

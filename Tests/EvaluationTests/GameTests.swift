@@ -2,6 +2,7 @@ import Adversarial
 import Foundation
 import Kernels
 import Nets
+import Runs
 import Storage
 import Testing
 @testable import Evaluation

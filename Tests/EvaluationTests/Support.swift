@@ -4,6 +4,7 @@ import Foundation
 import Kernels
 import Nets
 import Storage
+import Support
 import Testing
 @testable import Evaluation
 

@@ -1,5 +1,6 @@
 import Foundation
 import Kernels
+import Support
 import Testing
 @testable import Storage
 
@@ -99,7 +100,7 @@ func exampleContents(step: Int = 12, shift: Float = 0, config: String = "name: t
     }
 
     @Test func otherThingsAreNamed() {
-        expectError(.missing, "nowhere.h5") { _ = try CheckpointFile.read(folder.file("nowhere.h5")) }
+        expectError(.missingInput, "nowhere.h5") { _ = try CheckpointFile.read(folder.file("nowhere.h5")) }
         expectError(.badData, "folder") { _ = try CheckpointFile.read(folder.path) }
         let text = folder.write("text.h5", Array(String(repeating: "no checkpoint ", count: 100).utf8))
         expectError(.badData, "text.h5", "not a checkpoint") { _ = try CheckpointFile.verify(text) }
@@ -237,8 +238,8 @@ func exampleContents(step: Int = 12, shift: Float = 0, config: String = "name: t
         do {
             try commit(CheckpointFolder(path, keep: 1, calls: calls), 2)
             Issue.record("no error: \(text)")
-        } catch let error as StorageError {
-            #expect(error.kind == .inputOutput)
+        } catch let error as Failure {
+            #expect(error.code == .inputOutput)
             #expect(error.message.contains("step-00000002.h5"))
         }
         #expect(names == ["latest", "step-00000001.h5"])

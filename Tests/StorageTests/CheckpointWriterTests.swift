@@ -1,5 +1,6 @@
 import Foundation
 import Kernels
+import Support
 import Testing
 @testable import Storage
 
@@ -58,7 +59,7 @@ import Testing
             let state = FloatBuffer([1])
             full.value = true
             writer.begin(contents(step: 1, state.values))
-            #expect { try writer.finish() } throws: { ($0 as? StorageError)?.kind == .inputOutput }
+            #expect { try writer.finish() } throws: { ($0 as? Failure)?.code == .inputOutput }
             #expect(try FileManager.default.contentsOfDirectory(atPath: path) == [])
             full.value = false
             writer.begin(contents(step: 2, state.values))

@@ -1,5 +1,6 @@
 import Foundation
 import Kernels
+import Support
 import Testing
 @testable import Storage
 
@@ -30,7 +31,7 @@ func pixel(_ index: Int) -> Float { Float(7 * index % 256) }
         let folder = TemporaryFolder(), path = folder.file("a.h5")
         let description = DatasetDescription(
             name: "a", source: "", license: "", dimensions: [1, 1, 2, 1], element: .uint8, range: nil)
-        try DatasetWriter.write(path, description) { (writer) throws(StorageError) in
+        try DatasetWriter.write(path, description) { (writer) throws(Failure) in
             try writer.append([0, 255] as [UInt8])
         }
         #expect(try read(SampleSource(Dataset(path), range: -1 ... 1), [0]) == [-1, 1])
@@ -192,7 +193,7 @@ func pixel(_ index: Int) -> Float { Float(7 * index % 256) }
 
     @Test func whatIsNoDatasetIsNamed() throws {
         let folder = TemporaryFolder()
-        expectError(.missing, "nowhere.h5", "No such file") { _ = try Dataset(folder.file("nowhere.h5")) }
+        expectError(.missingInput, "nowhere.h5", "No such file") { _ = try Dataset(folder.file("nowhere.h5")) }
         expectError(.badData, "a folder") { _ = try Dataset(folder.path) }
         expectError(.badData, "empty.h5", "empty") { _ = try Dataset(folder.write("empty.h5", [])) }
         expectError(.badData, "text.h5", "not an HDF5 file") {
@@ -201,8 +202,8 @@ func pixel(_ index: Int) -> Float { Float(7 * index % 256) }
         mkfifo(folder.file("pipe.h5"), 0o600)
         expectError(.badData, "pipe.h5", "not a regular file") { _ = try Dataset(folder.file("pipe.h5")) }
         symlink("gone", folder.file("link.h5"))
-        expectError(.missing, "link.h5") { _ = try Dataset(folder.file("link.h5")) }
-        expectError(.missing, "too long") { _ = try Dataset(folder.file(String(repeating: "x", count: 5000))) }
+        expectError(.missingInput, "link.h5") { _ = try Dataset(folder.file("link.h5")) }
+        expectError(.missingInput, "too long") { _ = try Dataset(folder.file(String(repeating: "x", count: 5000))) }
     }
 
     /// Changed bytes are not tried here: HDF5 1.10.8 itself can crash on them, and with it this process.

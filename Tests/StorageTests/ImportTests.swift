@@ -75,8 +75,8 @@ import Testing
         var changed = whole
         changed[whole.count - 6] ^= 1
         expectError(.badData, "crc.gz") { try run(folder.write("crc.gz", changed)) }
-        expectError(.missing, "none") { try run(folder.file("none")) }
-        expectError(.missing, "none.gz") { try run(folder.write("i", good), folder.file("none.gz")) }
+        expectError(.missingInput, "none") { try run(folder.file("none")) }
+        expectError(.missingInput, "none.gz") { try run(folder.write("i", good), folder.file("none.gz")) }
         expectError(.badData, "2 labels", "3 images") {
             try run(folder.write("i", good), folder.write("l", idx([2], [1, 2])))
         }
@@ -95,7 +95,7 @@ import Testing
     }
 
     @Test func fashionMNISTSaysHowToGetIt() {
-        expectError(.missing, "dataset-fashion-mnist", "--dir") {
+        expectError(.missingInput, "dataset-fashion-mnist", "--dir") {
             try FashionMNIST.run(folder: folder.path, to: folder.file("f.h5"))
         }
     }

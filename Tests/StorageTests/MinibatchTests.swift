@@ -1,5 +1,6 @@
 import Foundation
 import Kernels
+import Support
 import Testing
 @testable import Storage
 
@@ -71,7 +72,7 @@ import Testing
         let folder = TemporaryFolder(), path = folder.file("spoilt.h5"), rows = 100, size = 10_000
         let description = DatasetDescription(
             name: "spoilt", source: "test", license: "none", dimensions: [rows, size], element: .float32, range: nil)
-        try DatasetWriter.write(path, description) { (writer) throws(StorageError) in
+        try DatasetWriter.write(path, description) { (writer) throws(Failure) in
             try writer.append([Float](repeating: 0.5, count: rows * size))
         }
         let source = try SampleSource(Dataset(path), range: nil, memoryLimit: 0)

@@ -1,4 +1,5 @@
 import Foundation
+import Support
 import Testing
 @testable import Storage
 
@@ -29,21 +30,21 @@ func fixture(_ name: String) throws -> String {
     try #require(Bundle.module.path(forResource: "Fixtures/" + name, ofType: nil))
 }
 
-/// Runs `body`, which must throw a `StorageError` of this kind whose text has all `parts`.
+/// Runs `body`, which must throw a `Failure` of this kind whose text has all `parts`.
 func expectError(
-    _ kind: StorageError.Kind, _ parts: String..., at location: SourceLocation = #_sourceLocation,
+    _ kind: ExitCode, _ parts: String..., at location: SourceLocation = #_sourceLocation,
     _ body: () throws -> Void
 ) {
     do {
         try body()
         Issue.record("no error, where \(kind) was expected", sourceLocation: location)
-    } catch let error as StorageError {
-        #expect(error.kind == kind, "\(error)", sourceLocation: location)
+    } catch let error as Failure {
+        #expect(error.code == kind, "\(error)", sourceLocation: location)
         for part in parts {
             #expect(error.description.contains(part), "\(error) does not say \(part)", sourceLocation: location)
         }
         #expect(!error.remedy.isEmpty, "no remedy: \(error.message)", sourceLocation: location)
     } catch {
-        Issue.record("not a StorageError: \(error)", sourceLocation: location)
+        Issue.record("not a Failure: \(error)", sourceLocation: location)
     }
 }

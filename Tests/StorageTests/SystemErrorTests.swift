@@ -1,4 +1,5 @@
 import Foundation
+import Support
 import Testing
 @testable import Storage
 
@@ -29,9 +30,9 @@ import Testing
             (folder.path + "/none", "working folder"),
         ] {
             #expect { _ = try TextFile.read(path, limit: 10) } throws: {
-                ($0 as? StorageError)?.kind == .missing && "\($0)".contains(word)
+                ($0 as? Failure)?.code == .missingInput && "\($0)".contains(word)
             }
-            #expect(throws: StorageError.self) { try WholeFile.write([1], to: path + "/file") }
+            #expect(throws: Failure.self) { try WholeFile.write([1], to: path + "/file") }
         }
     }
 
@@ -49,7 +50,7 @@ import Testing
             [0xFF], [0xC3, 0x28], [0xFF, 0xFE, 0x00], [0xFF, 0xFE, 0x00, 0xD8, 0x41, 0x00],
             Array(repeating: 0x41, count: 21),
         ] as [[UInt8]] {
-            #expect { _ = try read(bad) } throws: { ($0 as? StorageError)?.kind == .badData }
+            #expect { _ = try read(bad) } throws: { ($0 as? Failure)?.code == .badData }
         }
     }
 }

@@ -1,5 +1,6 @@
 import Collectives
 import Kernels
+import Support
 
 /// Every method of the protocol, against values that follow from the ranks.
 func collectives(_ communicator: MPICommunicator) throws {
@@ -72,11 +73,10 @@ private func exchangeWithAll(_ communicator: MPICommunicator) throws {
 private func failTogether(_ communicator: MPICommunicator) throws {
     let culprit = communicator.size - 1
     do {
-        try communicator.together { if communicator.rank == culprit { throw Failed(description: "broken on purpose") } }
-        throw Failed(description: "an error on rank \(culprit) went unnoticed on rank \(communicator.rank)")
-    } catch let failure as RankFailure {
-        try require(failure.rank == culprit && failure.message == "broken on purpose", "\(failure)")
-    } catch let failure as Failed {
-        try require(failure.description == "broken on purpose" && communicator.rank == culprit, "\(failure)")
+        try communicator.agreed { if communicator.rank == culprit { throw Failed(description: "broken on purpose") } }
+    } catch let agreed as AgreedFailure {
+        let place = communicator.size == 1 ? "" : "rank \(culprit): "
+        return try require(agreed.failure.message == place + "broken on purpose", "\(agreed)")
     }
+    throw Failed(description: "an error on rank \(culprit) went unnoticed on rank \(communicator.rank)")
 }

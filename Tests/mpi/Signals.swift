@@ -1,6 +1,6 @@
-import Adversarial
 import Collectives
 import Glibc
+import Runs
 
 /// One rank gets a signal twice, after MPI has started (the handlers were installed before); all ranks agree to stop.
 func signals(_ communicator: MPICommunicator) throws {

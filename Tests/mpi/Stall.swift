@@ -1,11 +1,20 @@
 import Collectives
 import Glibc
+import Support
 
 /// Rank 1 stops working in step 7 while the others wait inside MPI: it is named after 3 s, the job ends with 70 after
 /// 5.
 func stall(_ communicator: MPICommunicator) throws {
-    let watchdog = Watchdog(
-        communicator: communicator, folder: String(cString: getenv("HEARTBEATS")), limits: .init(warn: 3, abort: 5))
+    let watchdog = try Watchdog(
+        communicator: communicator, folder: String(cString: getenv("HEARTBEATS")), limits: .init(warn: 3, abort: 5)
+    ) { finding in
+        switch finding {
+        case .warning(let message): StandardError.warn(message)
+        case .end(let message):
+            if let message { StandardError.write("mpi-tests: \(message)\n") }
+            _exit(70)
+        }
+    }
     for step in 0 ..< 8 {
         watchdog.enter(.generator, step: step)
         if step == 7, communicator.rank == 1 { while true { sleep(100) } }

@@ -1,6 +1,6 @@
-import Adversarial
 import Collectives
 import Glibc
+import Runs
 
 // Rank programs: `mpirun -n N mpi-tests NAME`. Each throws on the rank that sees a failure, and the job ends with 70.
 // Tests/mpi/run runs them all.

@@ -3,7 +3,9 @@ import Collectives
 import Foundation
 import Kernels
 import Nets
+import Runs
 import Storage
+import Support
 
 /// A small convolutional classifier of images. Its last hidden layer gives the features by which samples are
 /// compared: distances in them follow what the classes are told apart by, where distances of pixels do not.

@@ -3,7 +3,9 @@ import Collectives
 import Foundation
 import Kernels
 import Nets
+import Runs
 import Storage
+import Support
 
 /// Trains a ``Classifier`` on a labelled dataset: softmax cross-entropy, Adam with a rate that falls to zero in a
 /// straight line, dropout. Data-parallel as the players of a GAN are: a minibatch has always eight shards, so the
@@ -145,7 +147,7 @@ public struct ClassifierTraining: Sendable {
     private func report(_ step: Int, of steps: Int, loss: Double, right: Double, _ console: Console) throws {
         guard loss.isFinite else {
             throw AgreedFailure(
-                failure: Failure(
+                Failure(
                     .diverged, "training diverged: the classifier's loss is \(loss) at step \(step)",
                     remedy: "Check the images and labels."))
         }

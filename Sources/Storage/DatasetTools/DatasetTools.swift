@@ -1,5 +1,6 @@
 import Glibc
 import Kernels
+import Support
 
 /// New dataset files out of old ones: part of one, two parts of one, several as one.
 ///
@@ -17,12 +18,12 @@ public enum DatasetTools {
     public static func subset(
         _ input: String, dataset: String?, amount: Amount?, classes: Set<Int>?, seed: UInt64, to output: String,
         note: (String) -> Void
-    ) throws(StorageError) {
+    ) throws(Failure) {
         try AtomicFile.refuseExisting(output, replacing: false)
         let file = try ExampleFile(input, dataset: dataset)
         let rows = try rows(of: file, classes)
         let count =
-            try amount.map { (amount) throws(StorageError) in try number(amount, of: rows.count, input) } ?? rows.count
+            try amount.map { (amount) throws(Failure) in try number(amount, of: rows.count, input) } ?? rows.count
         try write([(file, drawn(count, of: rows, seed).chosen)], to: output, note)
     }
 
@@ -31,11 +32,11 @@ public enum DatasetTools {
     public static func split(
         _ input: String, dataset: String?, amount: Amount, seed: UInt64, to output: String, heldOut: String,
         note: (String) -> Void
-    ) throws(StorageError) {
+    ) throws(Failure) {
         try AtomicFile.refuseExisting(output, replacing: false)
         try AtomicFile.refuseExisting(heldOut, replacing: false)
         guard place(output) != place(heldOut) else {
-            throw StorageError(.cannotCreate, "\(output) and \(heldOut) are one file.", remedy: "Name two.")
+            throw Failure(.cannotCreate, "\(output) and \(heldOut) are one file.", remedy: "Name two.")
         }
         let file = try ExampleFile(input, dataset: dataset)
         let count = try number(amount, of: file.dataset.count, input)
@@ -58,7 +59,7 @@ public enum DatasetTools {
     /// Writes all examples of `inputs` one after another.
     public static func concat(
         _ inputs: [String], dataset: String?, to output: String, note: (String) -> Void
-    ) throws(StorageError) {
+    ) throws(Failure) {
         try AtomicFile.refuseExisting(output, replacing: false)
         var files: [ExampleFile] = []
         for input in inputs {
@@ -78,7 +79,7 @@ public enum DatasetTools {
 
     // MARK: Choosing
 
-    private static func rows(of file: ExampleFile, _ classes: Set<Int>?) throws(StorageError) -> [Int] {
+    private static func rows(of file: ExampleFile, _ classes: Set<Int>?) throws(Failure) -> [Int] {
         guard let classes else { return Array(0 ..< file.dataset.count) }
         guard let labels = try file.dataset.labels else {
             throw .badData("\(file.dataset.path) has no labels to choose classes by.", remedy: "Leave --classes out.")
@@ -91,7 +92,7 @@ public enum DatasetTools {
         return labels.indices.filter { classes.contains(labels[$0]) }
     }
 
-    private static func number(_ amount: Amount, of total: Int, _ input: String) throws(StorageError) -> Int {
+    private static func number(_ amount: Amount, of total: Int, _ input: String) throws(Failure) -> Int {
         switch amount {
         case .count(let count):
             guard count <= total else {
@@ -118,9 +119,9 @@ public enum DatasetTools {
     // MARK: Comparing
 
     /// Files become one only where an example means the same in all: the first difference is refused by name.
-    private static func requireAlike(_ first: ExampleFile, _ other: ExampleFile) throws(StorageError) {
+    private static func requireAlike(_ first: ExampleFile, _ other: ExampleFile) throws(Failure) {
         let (one, two) = (first.dataset, other.dataset)
-        func refuse(_ what: String, _ mine: String, _ theirs: String) -> StorageError {
+        func refuse(_ what: String, _ mine: String, _ theirs: String) -> Failure {
             .badData(
                 "\(two.path) has \(what) \(theirs), \(one.path) has \(mine).",
                 remedy: "Make them alike, or leave one out.")
@@ -149,10 +150,10 @@ public enum DatasetTools {
 
     private static func write(
         _ parts: [(file: ExampleFile, rows: [Int]?)], to output: String, _ note: (String) -> Void
-    ) throws(StorageError) {
+    ) throws(Failure) {
         let total = parts.reduce(0) { $0 + ($1.rows?.count ?? $1.file.dataset.count) }
         var notes = parts.flatMap { part in part.file.leftOut.map { "\($0) of \(part.file.dataset.path)" } }
-        try AtomicFile(output).write { (temporary) throws(StorageError) in
+        try AtomicFile(output).write { (temporary) throws(Failure) in
             let file = try HDF5File.openToWrite(temporary, create: true)
             for (number, array) in parts[0].file.arrays.enumerated() {
                 let chunk = max(1, min(total, (1 << 16) / array.stored.rowBytes))
@@ -180,7 +181,7 @@ public enum DatasetTools {
     /// differ; names of labels that differ are refused. Returns what stays behind.
     private static func copyAttributes(
         _ sources: [HDF5Location], to target: HDF5Location
-    ) throws(StorageError) -> [String] {
+    ) throws(Failure) -> [String] {
         var leftOut: [String] = [], seen: Set<String> = []
         for source in sources {
             for name in try source.attributeNames() where seen.insert(name).inserted {

@@ -1,4 +1,5 @@
 import CHDF5
+import Support
 
 /// A dataset file with everything in it that belongs to its examples: the arrays with a row for each of them.
 struct ExampleFile {
@@ -16,7 +17,7 @@ struct ExampleFile {
     /// The range of floating-point images that their file does not give: part of them might look like another one.
     let foundRange: ClosedRange<Double>?
 
-    init(_ path: String, dataset name: String?) throws(StorageError) {
+    init(_ path: String, dataset name: String?) throws(Failure) {
         dataset = try Dataset(path, dataset: name)
         let standard = dataset.stored.dimensions.count == 2 ? "/samples" : "/images"
         let examples = Rows(
@@ -52,7 +53,7 @@ struct ExampleFile {
 
 extension HDF5Dataset {
     /// The type of its numbers in the file.
-    func storedType() throws(StorageError) -> Handle {
+    func storedType() throws(Failure) -> Handle {
         let type = Handle(try h5(.badData, "reading the type of \(label)") { H5Dget_type(location.id) }, H5Tclose)
         return Handle(try h5(.badData, "reading the type of \(label)") { H5Tcopy(type.id) }, H5Tclose)
     }
@@ -61,7 +62,7 @@ extension HDF5Dataset {
 
     /// Copies `rows` (all where nil), which ascend, behind the `firstRow` rows that `target` has already. Returns how
     /// many it has then.
-    func copy(_ rows: [Int]?, to target: HDF5Dataset, firstRow: Int) throws(StorageError) -> Int {
+    func copy(_ rows: [Int]?, to target: HDF5Dataset, firstRow: Int) throws(Failure) -> Int {
         let type = try storedType()
         defer { withExtendedLifetime(type) {} }
         let blockRows = max(1, min(dimensions[0], (1 << 22) / rowBytes))

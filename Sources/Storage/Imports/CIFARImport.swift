@@ -1,3 +1,5 @@
+import Support
+
 /// Importing the binary version of CIFAR-10 or CIFAR-100 (Krizhevsky 2009,
 /// https://www.cs.toronto.edu/~kriz/cifar.html) into HDF5.
 ///
@@ -27,7 +29,7 @@ public enum CIFAR: String, Sendable, CaseIterable {
     }
 
     /// Writes the images of `files`, in their order, with their labels to `output`; `keep` nil keeps all classes.
-    public func run(files: [String], keep: Set<Int>?, to output: String) throws(StorageError) {
+    public func run(files: [String], keep: Set<Int>?, to output: String) throws(Failure) {
         try AtomicFile.refuseExisting(output, replacing: false)
         var records: [UInt8] = []
         for path in files { try records += checked(GzipFile(path).readAll("its records"), path) }
@@ -35,7 +37,7 @@ public enum CIFAR: String, Sendable, CaseIterable {
     }
 
     /// Writes the images of a part of the archive `cifar-….tar.gz` as it is downloaded.
-    public func run(archive: String, part: Part, keep: Set<Int>?, to output: String) throws(StorageError) {
+    public func run(archive: String, part: Part, keep: Set<Int>?, to output: String) throws(Failure) {
         try AtomicFile.refuseExisting(output, replacing: false)
         let wanted = names(of: part)
         let members = try TarArchive.members(of: archive, named: wanted)
@@ -51,7 +53,7 @@ public enum CIFAR: String, Sendable, CaseIterable {
         try write(records, source: archive, keep, to: output)
     }
 
-    private func checked(_ bytes: [UInt8], _ path: String) throws(StorageError) -> [UInt8] {
+    private func checked(_ bytes: [UInt8], _ path: String) throws(Failure) -> [UInt8] {
         guard !bytes.isEmpty, bytes.count % recordBytes == 0 else {
             throw .badData(
                 "\(path) has \(bytes.count) bytes, which are not records of \(recordBytes) as \(title)'s binary files "
@@ -66,7 +68,7 @@ public enum CIFAR: String, Sendable, CaseIterable {
         return bytes
     }
 
-    private func write(_ records: [UInt8], source: String, _ keep: Set<Int>?, to output: String) throws(StorageError) {
+    private func write(_ records: [UInt8], source: String, _ keep: Set<Int>?, to output: String) throws(Failure) {
         let starts = stride(from: 0, to: records.count, by: recordBytes).filter {
             keep?.contains(Int(records[$0 + labelBytes - 1])) ?? true
         }
@@ -78,7 +80,7 @@ public enum CIFAR: String, Sendable, CaseIterable {
         let description = DatasetDescription(
             name: title, source: source, license: "see https://www.cs.toronto.edu/~kriz/cifar.html",
             dimensions: [starts.count, Self.side, Self.side, 3], element: .uint8, range: [0, 255])
-        try DatasetWriter.write(output, description) { (writer) throws(StorageError) in
+        try DatasetWriter.write(output, description) { (writer) throws(Failure) in
             for start in starts { try writer.append(Self.channelsLast(records[(start + labelBytes)...])) }
             writer.labels = starts.map { Int(records[$0 + labelBytes - 1]) }
         }

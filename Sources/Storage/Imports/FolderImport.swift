@@ -1,4 +1,5 @@
 import Foundation
+import Support
 
 /// Importing a folder of PNG, JPEG, WebP and TIFF files into HDF5.
 public struct FolderImport {
@@ -34,7 +35,7 @@ public struct FolderImport {
     /// file is read twice: what is broken is known before anything is written.
     public func run(
         _ folder: String, to output: String, skipped: (String) -> Void, progress: (Int, Int) -> Void
-    ) throws(StorageError) -> ImportAccount {
+    ) throws(Failure) -> ImportAccount {
         try AtomicFile.refuseExisting(output, replacing: false)
         var found = try PictureFolder(folder, skipBroken: skipBroken)
         try refuseMixture(found, folder)
@@ -58,7 +59,7 @@ public struct FolderImport {
             name: URL(fileURLWithPath: folder).lastPathComponent, source: folder, license: "unknown",
             dimensions: [good.count, size, size, channels], element: .uint8, range: [0, 255],
             attributes: used.isEmpty ? [] : [("label_names", .string(names))])
-        try DatasetWriter.write(output, description) { (writer) throws(StorageError) in
+        try DatasetWriter.write(output, description) { (writer) throws(Failure) in
             for (number, file) in good.enumerated() {
                 progress(found.files.count + number, found.files.count + good.count)
                 try writer.append(
@@ -73,7 +74,7 @@ public struct FolderImport {
     }
 
     /// Pictures beside folders of pictures would have no label.
-    private func refuseMixture(_ found: PictureFolder, _ folder: String) throws(StorageError) {
+    private func refuseMixture(_ found: PictureFolder, _ folder: String) throws(Failure) {
         guard let alone = found.files.first(where: { $0.classNumber == nil }),
             let other = found.files.first(where: { $0.classNumber != nil })
         else { return }
@@ -86,17 +87,17 @@ public struct FolderImport {
     /// Decodes every picture: those that can be read, and whether any has colour.
     private func check(
         _ found: inout PictureFolder, _ skipped: (String) -> Void, _ progress: (Int, Int) -> Void
-    ) throws(StorageError) -> (good: [PictureFolder.File], anyColour: Bool) {
+    ) throws(Failure) -> (good: [PictureFolder.File], anyColour: Bool) {
         var good: [PictureFolder.File] = []
         var anyColour = false
         for (number, file) in found.files.enumerated() {
             progress(number, 2 * found.files.count)
             let picture: PictureFile
-            do throws(StorageError) {
+            do throws(Failure) {
                 picture = try PictureFile(file.location)
                 _ = try picture.raster(channels: 1, background: background)
-            } catch  where skipBroken && [.badData, .missing].contains(error.kind) {
-                found.account.leaveOut(error.kind == .missing ? .unreadable : .broken, found.name(of: file))
+            } catch  where skipBroken && [.badData, .missingInput].contains(error.code) {
+                found.account.leaveOut(error.code == .missingInput ? .unreadable : .broken, found.name(of: file))
                 skipped(error.message)
                 continue
             }
@@ -107,7 +108,7 @@ public struct FolderImport {
         return (good, anyColour)
     }
 
-    private func checkSize(of picture: PictureFile) throws(StorageError) {
+    private func checkSize(of picture: PictureFile) throws(Failure) {
         guard fit == .refuse, picture.width != size || picture.height != size else { return }
         throw .badData(
             "\(picture.path) has \(picture.width) × \(picture.height) pixels where \(size) × \(size) were asked for.",

@@ -1,3 +1,5 @@
+import Support
+
 /// Rows of numbers that another program wrote, read in order: what a ``ForeignArray`` is made from.
 protocol ForeignRows {
     /// For messages: the array and its file.
@@ -6,11 +8,11 @@ protocol ForeignRows {
     var dimensions: [Int] { get }
     var type: StoredType { get }
     /// Some rows as bytes: asked for where the type is uint8 or boolean.
-    func bytes(_ rows: Range<Int>) throws(StorageError) -> [UInt8]
+    func bytes(_ rows: Range<Int>) throws(Failure) -> [UInt8]
     /// Some rows as whole numbers, exactly: asked for where the type is an integer or boolean.
-    func integers(_ rows: Range<Int>) throws(StorageError) -> [Int128]
+    func integers(_ rows: Range<Int>) throws(Failure) -> [Int128]
     /// Some rows converted to double: asked for where the type is any number.
-    func doubles(_ rows: Range<Int>) throws(StorageError) -> [Double]
+    func doubles(_ rows: Range<Int>) throws(Failure) -> [Double]
 }
 
 /// An array of numbers of any type on its way into a dataset file: `/images` uint8 or float32 [N, H, W, C], or
@@ -32,16 +34,16 @@ struct ForeignArray {
     /// Writes all of it to `output`. Returns what the user should know: sentences.
     func write(
         to output: String, name: String, source: String, license: String = "unknown", replacing: Bool = false
-    ) throws(StorageError) -> [String] {
+    ) throws(Failure) -> [String] {
         try AtomicFile.refuseExisting(output, replacing: replacing)
         let axes = try ForeignAxes(rows, layout: layout, size: size)
-        let classes = try labels.map { (labels) throws(StorageError) in try readLabels(labels) }
+        let classes = try labels.map { (labels) throws(Failure) in try readLabels(labels) }
         let values = try ForeignValues(rows, range: range, isImages: axes.isImages)
         let description = DatasetDescription(
             name: name, source: source, license: license, dimensions: [axes.count] + axes.target,
             element: values.isBytes ? .uint8 : .float32,
             range: values.range.map { [$0.lowerBound, $0.upperBound] })
-        try DatasetWriter.write(output, description, replacing: replacing) { (writer) throws(StorageError) in
+        try DatasetWriter.write(output, description, replacing: replacing) { (writer) throws(Failure) in
             for start in stride(from: 0, to: axes.count, by: axes.blockRows) {
                 let block = start ..< min(start + axes.blockRows, axes.count)
                 if values.isBytes {
@@ -61,7 +63,7 @@ struct ForeignArray {
         return values.notes
     }
 
-    private func readLabels(_ labels: any ForeignRows) throws(StorageError) -> [Int] {
+    private func readLabels(_ labels: any ForeignRows) throws(Failure) -> [Int] {
         let reader = try LabelReader(
             labels.label, dimensions: labels.dimensions, type: labels.type,
             examples: rows.dimensions[0])
@@ -90,7 +92,7 @@ struct ForeignAxes {
 
     private static let layouts = ["N", "ND", "NHW", "NWH", "NHWC", "NCHW", "NCWH", "NWHC"]
 
-    init(_ rows: any ForeignRows, layout: String?, size: Int?) throws(StorageError) {
+    init(_ rows: any ForeignRows, layout: String?, size: Int?) throws(Failure) {
         let sizes = rows.dimensions, label = rows.label
         guard !sizes.contains(0) else {
             throw .badData("\(label) is empty: its shape is \(sizes).", remedy: "Name an array with examples in it.")
@@ -182,7 +184,7 @@ struct ForeignValues {
     /// What becomes 0 … 1, in double precision, where float32 cannot hold the values themselves.
     private var unit: ClosedRange<Double>?
 
-    init(_ rows: any ForeignRows, range given: ClosedRange<Double>?, isImages: Bool) throws(StorageError) {
+    init(_ rows: any ForeignRows, range given: ClosedRange<Double>?, isImages: Bool) throws(Failure) {
         self.rows = rows
         switch rows.type {
         case .integer(bytes: 1, signed: false), .boolean: isBytes = true
@@ -224,7 +226,7 @@ struct ForeignValues {
     /// The range itself where float32 would lose what a picture of it shows.
     private static func unit(
         _ range: ClosedRange<Double>, _ rows: any ForeignRows
-    ) throws(StorageError) -> ClosedRange<Double>? {
+    ) throws(Failure) -> ClosedRange<Double>? {
         let largest = max(abs(range.lowerBound), abs(range.upperBound)), width = range.upperBound - range.lowerBound
         let isExact = rows.type.isInteger && largest <= 0x1p53
         guard width.isFinite, isExact || largest.ulp <= width * 0x1p-24 else {
@@ -239,22 +241,22 @@ struct ForeignValues {
 
     private static func scan(
         _ rows: any ForeignRows, within range: ClosedRange<Double>?
-    ) throws(StorageError) -> ValueScan {
+    ) throws(Failure) -> ValueScan {
         var scan = ValueScan(rows.label, within: range)
         let elements = rows.dimensions.dropFirst().reduce(1, *), count = rows.dimensions[0]
         let block = max(1, (1 << 20) / elements)
         for start in stride(from: 0, to: count, by: block) {
             let part = start ..< min(start + block, count)
             let values = try rows.doubles(part)
-            let result: Result<Void, StorageError> = values.withUnsafeBufferPointer { values in
-                Result { () throws(StorageError) in try scan.add(values, first: start, elements: elements) }
+            let result: Result<Void, Failure> = values.withUnsafeBufferPointer { values in
+                Result { () throws(Failure) in try scan.add(values, first: start, elements: elements) }
             }
             try result.get()
         }
         return scan
     }
 
-    func bytes(_ block: Range<Int>) throws(StorageError) -> [UInt8] {
+    func bytes(_ block: Range<Int>) throws(Failure) -> [UInt8] {
         let values = try rows.bytes(block)
         guard let clipsTo else { return values }
         let lowest = UInt8(min(max(clipsTo.lowerBound.rounded(.up), 0), 255))
@@ -262,7 +264,7 @@ struct ForeignValues {
         return values.map { min(max($0, lowest), highest) }
     }
 
-    func floats(_ block: Range<Int>) throws(StorageError) -> [Float] {
+    func floats(_ block: Range<Int>) throws(Failure) -> [Float] {
         var values = try rows.doubles(block)
         if let clipsTo {
             for index in values.indices {

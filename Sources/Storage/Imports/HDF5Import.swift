@@ -1,3 +1,5 @@
+import Support
+
 /// Importing an array of an HDF5 file that another program wrote.
 public enum HDF5Import {
     /// Writes the dataset `dataset` of `path` (nil: `/images`, else `/samples`) to `output`; see ``ForeignArray``.
@@ -5,10 +7,10 @@ public enum HDF5Import {
     public static func run(
         _ path: String, dataset: String?, labels: String?, layout: String?, range: ClosedRange<Double>?, size: Int?,
         to output: String, replacing: Bool = false
-    ) throws(StorageError) -> [String] {
+    ) throws(Failure) -> [String] {
         try AtomicFile.refuseExisting(output, replacing: replacing)
         let file = try HDF5File.openToRead(path)
-        return try HDF5File.explaining(path) { () throws(StorageError) in
+        return try HDF5File.explaining(path) { () throws(Failure) in
             let stored = try find(dataset, in: file)
             try stored.checkStorage(anyFilter: true)
             var notes: [String] = []
@@ -25,7 +27,7 @@ public enum HDF5Import {
         }
     }
 
-    private static func find(_ name: String?, in file: HDF5File) throws(StorageError) -> HDF5Dataset {
+    private static func find(_ name: String?, in file: HDF5File) throws(Failure) -> HDF5Dataset {
         let found: HDF5Dataset
         if let name {
             found = try file.dataset(name.hasPrefix("/") ? name : "/" + name, .importing)
@@ -41,7 +43,7 @@ public enum HDF5Import {
     /// The order of the axes: what is asked for, else the file's attribute, else what MATLAB writes.
     private static func axes(
         _ layout: String?, _ stored: HDF5Dataset, _ notes: inout [String]
-    ) throws(StorageError) -> String? {
+    ) throws(Failure) -> String? {
         if let layout { return layout }
         let rank = stored.dimensions.count
         if rank == 4, case .string(let text)? = try stored.location.attribute("layout") { return text }
@@ -54,7 +56,7 @@ public enum HDF5Import {
 
     private static func find(
         labels name: String?, in file: HDF5File, for images: HDF5Dataset, _ notes: inout [String]
-    ) throws(StorageError) -> (any ForeignRows)? {
+    ) throws(Failure) -> (any ForeignRows)? {
         if let name {
             let labels = try file.dataset(name.hasPrefix("/") ? name : "/" + name, .importing)
             try labels.checkStorage(anyFilter: true)
@@ -88,10 +90,10 @@ struct HDF5Rows: ForeignRows {
     var dimensions: [Int] { stored.dimensions }
     var type: StoredType { stored.type }
 
-    func bytes(_ rows: Range<Int>) throws(StorageError) -> [UInt8] { try stored.readRows(rows, UInt8.self) }
-    func integers(_ rows: Range<Int>) throws(StorageError) -> [Int128] { try stored.integers(rows) }
+    func bytes(_ rows: Range<Int>) throws(Failure) -> [UInt8] { try stored.readRows(rows, UInt8.self) }
+    func integers(_ rows: Range<Int>) throws(Failure) -> [Int128] { try stored.integers(rows) }
 
-    func doubles(_ rows: Range<Int>) throws(StorageError) -> [Double] {
+    func doubles(_ rows: Range<Int>) throws(Failure) -> [Double] {
         type == .boolean ? try bytes(rows).map { Double($0) } : try stored.readRows(rows, Double.self)
     }
 }

@@ -1,3 +1,5 @@
+import Support
+
 /// A file of the IDX format (LeCun, "THE MNIST DATABASE": two zeros, type, number of dimensions, big-endian sizes,
 /// values), plain or gzip.
 struct IDXFile {
@@ -10,7 +12,7 @@ struct IDXFile {
 
     /// Opens a file of bytes (type 8, the only one that MNIST and its kin use) of one of the given numbers of
     /// dimensions.
-    init(_ path: String, ranks: ClosedRange<Int>) throws(StorageError) {
+    init(_ path: String, ranks: ClosedRange<Int>) throws(Failure) {
         self.path = path
         file = try GzipFile(path)
         let magic = try file.read(4, "the header")
@@ -25,7 +27,7 @@ struct IDXFile {
     }
 
     /// The first four bytes must be those of an IDX file of bytes with as many dimensions as are wanted.
-    private static func check(_ magic: [UInt8], _ ranks: ClosedRange<Int>, _ path: String) throws(StorageError) {
+    private static func check(_ magic: [UInt8], _ ranks: ClosedRange<Int>, _ path: String) throws(Failure) {
         let wanted = ranks.lowerBound == 1 ? "labels, which have 1 dimension" : "images, which have 3 or 4 dimensions"
         guard magic[0] == 0, magic[1] == 0, let type = types[magic[2]], magic[3] > 0 else {
             let what = contentName(magic).map { "its content is \($0)" } ?? "it begins with \(magic)"
@@ -51,8 +53,8 @@ struct IDXFile {
     ]
 
     /// The next `rows` examples.
-    func read(rows: Int) throws(StorageError) -> [UInt8] { try file.read(rows * elements, "the values") }
-    func expectEnd() throws(StorageError) { try file.expectEnd() }
+    func read(rows: Int) throws(Failure) -> [UInt8] { try file.read(rows * elements, "the values") }
+    func expectEnd() throws(Failure) { try file.expectEnd() }
 }
 
 /// Importing IDX files into HDF5.
@@ -64,18 +66,18 @@ public enum IDXImport {
     public static func run(
         images: String, labels: String?, size: Int?, name: String, source: String, license: String,
         to output: String, replacing: Bool = false
-    ) throws(StorageError) {
+    ) throws(Failure) {
         try AtomicFile.refuseExisting(output, replacing: replacing)
         let file = try IDXFile(images, ranks: 3 ... 4)
         let shape = Array(file.dimensions.dropFirst()) + (file.dimensions.count == 3 ? [1] : [])
-        let classes = try labels.map { (path) throws(StorageError) in
+        let classes = try labels.map { (path) throws(Failure) in
             try readLabels(path, count: file.count, images: images)
         }
         let padded = try paddedShape(shape, size, images)
         let description = DatasetDescription(
             name: name, source: source, license: license, dimensions: [file.count] + padded,
             element: .uint8, range: [0, 255])
-        try DatasetWriter.write(output, description, replacing: replacing) { (writer) throws(StorageError) in
+        try DatasetWriter.write(output, description, replacing: replacing) { (writer) throws(Failure) in
             let block = max(1, (1 << 22) / max(file.elements, padded.reduce(1, *)))
             for start in stride(from: 0, to: file.count, by: block) {
                 let rows = min(block, file.count - start)
@@ -86,7 +88,7 @@ public enum IDXImport {
         }
     }
 
-    private static func readLabels(_ path: String, count: Int, images: String) throws(StorageError) -> [Int] {
+    private static func readLabels(_ path: String, count: Int, images: String) throws(Failure) -> [Int] {
         let file = try IDXFile(path, ranks: 1 ... 1)
         guard file.count == count else {
             throw .badData(
@@ -101,7 +103,7 @@ public enum IDXImport {
         return labels
     }
 
-    private static func paddedShape(_ shape: [Int], _ size: Int?, _ path: String) throws(StorageError) -> [Int] {
+    private static func paddedShape(_ shape: [Int], _ size: Int?, _ path: String) throws(Failure) -> [Int] {
         guard let size else { return shape }
         guard size >= shape[0], size >= shape[1], size <= 1 << 13, size * size * shape[2] <= 1 << 28 else {
             throw .badData(
@@ -142,7 +144,7 @@ public enum FashionMNIST {
     public static func run(
         folder: String = defaultFolder, part: Part = .train, size: Int? = nil, to output: String,
         replacing: Bool = false
-    ) throws(StorageError) {
+    ) throws(Failure) {
         do {
             try IDXImport.run(
                 images: find("\(folder)/\(part.prefix)-images-idx3-ubyte"),
@@ -150,9 +152,9 @@ public enum FashionMNIST {
                 size: size, name: "Fashion-MNIST (\(part.rawValue))",
                 source: "https://github.com/zalandoresearch/fashion-mnist",
                 license: "MIT", to: output, replacing: replacing)
-        } catch  where error.kind == .missing {
-            throw StorageError(
-                .missing, error.message,
+        } catch  where error.code == .missingInput {
+            throw Failure(
+                .missingInput, error.message,
                 remedy: "Install it with apt-get install dataset-fashion-mnist, or name its folder with --dir.")
         }
     }

@@ -1,3 +1,5 @@
+import Support
+
 /// The header of a .npy file (NumPy Enhancement Proposal 1, format versions 1 to 3): a Python dictionary of three keys.
 struct NPYHeader {
     let type: StoredType
@@ -14,8 +16,8 @@ struct NPYHeader {
     private static let longest = 1 << 20
 
     /// The header at the beginning of `size` bytes that `read` gives by position and count. `label` is named in errors.
-    init(_ label: String, size: Int, read: (Int, Int) throws(StorageError) -> [UInt8]) throws(StorageError) {
-        func refuse(_ what: String, _ remedy: String = "Save it anew with numpy.save.") -> StorageError {
+    init(_ label: String, size: Int, read: (Int, Int) throws(Failure) -> [UInt8]) throws(Failure) {
+        func refuse(_ what: String, _ remedy: String = "Save it anew with numpy.save.") -> Failure {
             .badData("\(label) \(what).", remedy: remedy)
         }
         guard size >= 10, case let start = try read(0, 10),
@@ -63,7 +65,7 @@ struct NPYHeader {
         }
     }
 
-    private static func type(_ descr: String, _ label: String) throws(StorageError) -> StoredType {
+    private static func type(_ descr: String, _ label: String) throws(Failure) -> StoredType {
         let bytes = Int(descr.dropFirst())
         switch (descr.first, bytes) {
         case ("b", 1): return .boolean

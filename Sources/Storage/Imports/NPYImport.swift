@@ -1,4 +1,5 @@
 import Foundation
+import Support
 
 /// Importing arrays that NumPy saved: .npy and .npz files.
 public enum NPYImport {
@@ -9,11 +10,11 @@ public enum NPYImport {
     public static func run(
         _ paths: [String], array: String?, labels: String?, layout: String?, range: ClosedRange<Double>?, size: Int?,
         to output: String
-    ) throws(StorageError) -> [String] {
+    ) throws(Failure) -> [String] {
         try AtomicFile.refuseExisting(output, replacing: false)
         let folder = AtomicFile.split(output).folder
         var notes: [String] = [], values: [any ForeignRows] = [], classes: [any ForeignRows] = []
-        let labelFile = try labels.flatMap { (name) throws(StorageError) in try file(of: name, paths) }
+        let labelFile = try labels.flatMap { (name) throws(Failure) in try file(of: name, paths) }
         for path in paths {
             guard try isArchive(path) else {
                 guard array == nil else {
@@ -51,7 +52,7 @@ public enum NPYImport {
     }
 
     /// `--labels` as a file, unless it names an array of the archives at hand.
-    private static func file(of labels: String, _ paths: [String]) throws(StorageError) -> String? {
+    private static func file(of labels: String, _ paths: [String]) throws(Failure) -> String? {
         var archives: [String] = []
         for path in paths { if try isArchive(path) { archives.append(path) } }
         for path in archives { if try NPZArchive(path).names.contains(plain(labels)) { return nil } }
@@ -64,14 +65,14 @@ public enum NPYImport {
     private static func plain(_ name: String) -> String { name.hasSuffix(".npy") ? String(name.dropLast(4)) : name }
 
     /// A zip archive begins with PK; what a file is called does not matter.
-    private static func isArchive(_ path: String) throws(StorageError) -> Bool {
+    private static func isArchive(_ path: String) throws(Failure) -> Bool {
         let file = try InputFile(path)
         guard file.size >= 4 else { return false }
         return try file.read(at: 0, count: 2) == Array("PK".utf8)
     }
 
     /// The array that is meant where none is named: the only one, or the only one that could be examples beside labels.
-    private static func onlyArray(of archive: NPZArchive) throws(StorageError) -> String {
+    private static func onlyArray(of archive: NPZArchive) throws(Failure) -> String {
         if archive.names.count == 1 { return archive.names[0] }
         var shapes: [String] = [], candidates: [String] = []
         for name in archive.names.prefix(50) {

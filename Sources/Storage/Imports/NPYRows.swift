@@ -1,4 +1,5 @@
 import Glibc
+import Support
 
 /// The rows of a .npy array that lies in a file.
 final class NPYRows: ForeignRows {
@@ -13,21 +14,21 @@ final class NPYRows: ForeignRows {
     private var turned: UnsafeMutableRawPointer?
     private var rowBytes: Int { header.count / max(1, dimensions.first ?? 1) * type.byteCount }
 
-    init(_ file: InputFile, label: String) throws(StorageError) {
+    init(_ file: InputFile, label: String) throws(Failure) {
         (self.file, self.label) = (file, label)
-        header = try NPYHeader(label, size: file.size) { (offset, count) throws(StorageError) in
+        header = try NPYHeader(label, size: file.size) { (offset, count) throws(Failure) in
             try file.read(at: offset, count: count)
         }
     }
 
     deinit { free(turned) }
 
-    func bytes(_ rows: Range<Int>) throws(StorageError) -> [UInt8] {
+    func bytes(_ rows: Range<Int>) throws(Failure) -> [UInt8] {
         let stored = try stored(rows)
         return type == .boolean ? stored.map { $0 == 0 ? 0 : 1 } : stored
     }
 
-    func integers(_ rows: Range<Int>) throws(StorageError) -> [Int128] {
+    func integers(_ rows: Range<Int>) throws(Failure) -> [Int128] {
         switch type {
         case .integer(bytes: 1, signed: true): try numbers(rows, Int8.self).map { Int128($0) }
         case .integer(bytes: 2, signed: true): try numbers(rows, Int16.self).map { Int128($0) }
@@ -40,7 +41,7 @@ final class NPYRows: ForeignRows {
         }
     }
 
-    func doubles(_ rows: Range<Int>) throws(StorageError) -> [Double] {
+    func doubles(_ rows: Range<Int>) throws(Failure) -> [Double] {
         switch type {
         case .float(bytes: 2): try numbers(rows, UInt16.self).map { Double(Float16(bitPattern: $0)) }
         case .float(bytes: 4): try numbers(rows, UInt32.self).map { Double(Float(bitPattern: $0)) }
@@ -53,7 +54,7 @@ final class NPYRows: ForeignRows {
     /// Rows in this machine's byte order.
     private func numbers<Number: FixedWidthInteger & BitwiseCopyable>(
         _ rows: Range<Int>, _ type: Number.Type
-    ) throws(StorageError) -> [Number] {
+    ) throws(Failure) -> [Number] {
         let stored = try stored(rows), isBigEndian = header.isBigEndian
         return stored.withUnsafeBytes { bytes in
             (0 ..< bytes.count / MemoryLayout<Number>.size).map { index in
@@ -63,7 +64,7 @@ final class NPYRows: ForeignRows {
         }
     }
 
-    private func stored(_ rows: Range<Int>) throws(StorageError) -> [UInt8] {
+    private func stored(_ rows: Range<Int>) throws(Failure) -> [UInt8] {
         guard header.isFortran, dimensions.count > 1 else {
             return try file.read(at: header.length + rows.lowerBound * rowBytes, count: rows.count * rowBytes)
         }
@@ -72,10 +73,10 @@ final class NPYRows: ForeignRows {
     }
 
     /// All of the array, its axes reversed in memory.
-    private func turn() throws(StorageError) -> UnsafeMutableRawPointer {
+    private func turn() throws(Failure) -> UnsafeMutableRawPointer {
         let size = type.byteCount, total = header.count * size
         guard let target = malloc(max(1, total)) else {
-            throw StorageError(
+            throw Failure(
                 .inputOutput, "No memory for the \(total) bytes of \(label), which is in Fortran order.",
                 remedy: "Save it with numpy.ascontiguousarray, which is read a part at a time.")
         }
@@ -122,7 +123,7 @@ struct JoinedRows: ForeignRows {
     var type: StoredType { parts[0].type }
 
     /// Throws 65 where they differ in more than their number of rows.
-    init(_ parts: [any ForeignRows]) throws(StorageError) {
+    init(_ parts: [any ForeignRows]) throws(Failure) {
         for part in parts {
             guard !part.dimensions.isEmpty else {
                 throw .badData(
@@ -139,19 +140,19 @@ struct JoinedRows: ForeignRows {
         self.parts = parts
     }
 
-    func bytes(_ rows: Range<Int>) throws(StorageError) -> [UInt8] {
-        try join(rows) { (part, rows) throws(StorageError) in try part.bytes(rows) }
+    func bytes(_ rows: Range<Int>) throws(Failure) -> [UInt8] {
+        try join(rows) { (part, rows) throws(Failure) in try part.bytes(rows) }
     }
-    func integers(_ rows: Range<Int>) throws(StorageError) -> [Int128] {
-        try join(rows) { (part, rows) throws(StorageError) in try part.integers(rows) }
+    func integers(_ rows: Range<Int>) throws(Failure) -> [Int128] {
+        try join(rows) { (part, rows) throws(Failure) in try part.integers(rows) }
     }
-    func doubles(_ rows: Range<Int>) throws(StorageError) -> [Double] {
-        try join(rows) { (part, rows) throws(StorageError) in try part.doubles(rows) }
+    func doubles(_ rows: Range<Int>) throws(Failure) -> [Double] {
+        try join(rows) { (part, rows) throws(Failure) in try part.doubles(rows) }
     }
 
     private func join<Value>(
-        _ rows: Range<Int>, _ read: (any ForeignRows, Range<Int>) throws(StorageError) -> [Value]
-    ) throws(StorageError) -> [Value] {
+        _ rows: Range<Int>, _ read: (any ForeignRows, Range<Int>) throws(Failure) -> [Value]
+    ) throws(Failure) -> [Value] {
         var values: [Value] = [], first = 0
         for part in parts {
             let end = first + part.dimensions[0]

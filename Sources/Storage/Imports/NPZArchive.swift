@@ -1,5 +1,6 @@
 import CZip
 import Glibc
+import Support
 
 /// A .npz file: a zip archive of .npy files, as numpy.savez and numpy.savez_compressed write it.
 final class NPZArchive {
@@ -9,7 +10,7 @@ final class NPZArchive {
     private let archive: OpaquePointer
     private let indices: [String: zip_uint64_t]
 
-    init(_ path: String) throws(StorageError) {
+    init(_ path: String) throws(Failure) {
         _ = try InputFile(path)
         var code: Int32 = 0
         guard let archive = zip_open(path, ZIP_RDONLY, &code) else {
@@ -40,11 +41,11 @@ final class NPZArchive {
     private func label(_ name: String) -> String { "\(name) in \(path)" }
 
     /// What the archive claims of an array; its first bytes are read.
-    func header(_ name: String) throws(StorageError) -> NPYHeader {
+    func header(_ name: String) throws(Failure) -> NPYHeader {
         let entry = try open(name)
         defer { zip_fclose(entry.file) }
         var start = [UInt8]()
-        return try NPYHeader(label(name), size: entry.size) { (offset, count) throws(StorageError) in
+        return try NPYHeader(label(name), size: entry.size) { (offset, count) throws(Failure) in
             while start.count < offset + count {
                 start += try read(entry.file, name, min(1 << 16, entry.size - start.count))
             }
@@ -54,7 +55,7 @@ final class NPZArchive {
 
     /// The array, copied into a file without a name in `folder`, where its rows can be read in any order; its checksum
     /// is checked.
-    func rows(_ name: String, folder: String) throws(StorageError) -> NPYRows {
+    func rows(_ name: String, folder: String) throws(Failure) -> NPYRows {
         _ = try header(name)
         let entry = try open(name)
         defer { zip_fclose(entry.file) }
@@ -62,8 +63,8 @@ final class NPZArchive {
         let descriptor = mkstemp(&template)
         let temporary = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
         guard descriptor >= 0 else {
-            throw StorageError(
-                .cannotCreate, "A temporary file in \(folder) cannot be made: \(errorText(errno)).",
+            throw Failure(
+                .cannotCreate, "A temporary file in \(folder) cannot be made: \(SystemError.text(errno)).",
                 remedy: "Make the folder, or give this user the right to write there.")
         }
         defer {
@@ -83,7 +84,7 @@ final class NPZArchive {
         return try NPYRows(InputFile(temporary), label: label(name))
     }
 
-    private func open(_ name: String) throws(StorageError) -> (file: OpaquePointer, size: Int) {
+    private func open(_ name: String) throws(Failure) -> (file: OpaquePointer, size: Int) {
         guard let index = indices[name] else {
             throw .badData(
                 "\(path) has no array \(name); it has \(names.prefix(20).joined(separator: ", ")).",
@@ -103,7 +104,7 @@ final class NPZArchive {
 
     private func read(
         _ file: OpaquePointer, _ name: String, _ count: Int, atEnd: Bool = false
-    ) throws(StorageError) -> [UInt8] {
+    ) throws(Failure) -> [UInt8] {
         var got: zip_int64_t = 0
         let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, initialised in
             got = count == 0 ? 0 : zip_fread(file, buffer.baseAddress, zip_uint64_t(count))
@@ -116,15 +117,15 @@ final class NPZArchive {
         return bytes
     }
 
-    private func write(_ bytes: [UInt8], to descriptor: Int32, _ folder: String) throws(StorageError) {
+    private func write(_ bytes: [UInt8], to descriptor: Int32, _ folder: String) throws(Failure) {
         var done = 0
         while done < bytes.count {
             let count = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress! + done, bytes.count - done) }
             if count < 0, errno == EINTR { continue }
             guard count > 0 else {
-                throw StorageError(
+                throw Failure(
                     .inputOutput,
-                    "A temporary copy of an array in \(folder) could not be written: \(errorText(errno)).",
+                    "A temporary copy of an array in \(folder) could not be written: \(SystemError.text(errno)).",
                     remedy: "Make room on the disk, then run again.")
             }
             done += count

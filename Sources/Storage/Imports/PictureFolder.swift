@@ -1,4 +1,5 @@
 import Glibc
+import Support
 
 /// The pictures of a folder, and an account of everything else in it.
 ///
@@ -21,17 +22,17 @@ struct PictureFolder {
     private var ancestors: [(device: dev_t, inode: ino_t)] = []
 
     /// `skipBroken` false: what this user may not read is an error.
-    init(_ folder: String, skipBroken: Bool) throws(StorageError) {
+    init(_ folder: String, skipBroken: Bool) throws(Failure) {
         (root, self.skipBroken) = (BytePath(folder), skipBroken)
         var status = stat()
         guard stat(root.bytes, &status) == 0 else {
-            throw StorageError(
-                .missing, "\(folder) cannot be opened: \(errorText(errno)).",
+            throw Failure(
+                .missingInput, "\(folder) cannot be opened: \(SystemError.text(errno)).",
                 remedy: "Check the path; relative paths start at the working folder.")
         }
         guard status.st_mode & S_IFMT == S_IFDIR else {
-            throw StorageError(
-                .missing, "\(folder) is not a folder.",
+            throw Failure(
+                .missingInput, "\(folder) is not a folder.",
                 remedy: "Name the folder that the pictures are in.")
         }
         _ = try walk(Place(location: root, name: "", classNumber: nil), status)
@@ -52,7 +53,7 @@ struct PictureFolder {
     }
 
     /// False where the folder may not be read.
-    private mutating func walk(_ place: Place, _ status: stat) throws(StorageError) -> Bool {
+    private mutating func walk(_ place: Place, _ status: stat) throws(Failure) -> Bool {
         guard let names = try names(in: place) else { return false }
         ancestors.append((status.st_dev, status.st_ino))
         defer { ancestors.removeLast() }
@@ -75,7 +76,7 @@ struct PictureFolder {
         return true
     }
 
-    private mutating func enter(_ name: [UInt8], _ status: stat, of place: Place) throws(StorageError) {
+    private mutating func enter(_ name: [UInt8], _ status: stat, of place: Place) throws(Failure) {
         let shown = shownText(name), path = place.name + shown
         if Self.isSystem(name) { return account.leaveOut(.hiddenFolder, path) }
         if ancestors.contains(where: { $0 == (status.st_dev, status.st_ino) }) {
@@ -97,28 +98,28 @@ struct PictureFolder {
         }
     }
 
-    private mutating func cannotBeExamined(_ entry: Place, _ number: Int32) throws(StorageError) {
+    private mutating func cannotBeExamined(_ entry: Place, _ number: Int32) throws(Failure) {
         account.files += 1
         if number == ENOENT || number == ELOOP { return account.leaveOut(.deadLink, entry.name) }
         guard skipBroken else { throw unreadable(entry, number) }
         account.leaveOut(.unreadable, entry.name)
     }
 
-    private func unreadable(_ place: Place, _ number: Int32) -> StorageError {
+    private func unreadable(_ place: Place, _ number: Int32) -> Failure {
         let remedy =
             switch number {
             case EACCES: "Give this user the right to read it"
             case ENAMETOOLONG: "Move the pictures to where their paths are shorter"
             default: "Check the disk"
             }
-        return StorageError(
-            .missing, "\(place.location.text) cannot be read: \(errorText(number)).",
+        return Failure(
+            .missingInput, "\(place.location.text) cannot be read: \(SystemError.text(number)).",
             remedy: "\(remedy), or leave out what cannot be read with --skip-broken.")
     }
 
     /// The names in a folder, sorted by their bytes; nil where it may not be read, which the folder that the user named
     /// has to be.
-    private func names(in place: Place) throws(StorageError) -> [[UInt8]]? {
+    private func names(in place: Place) throws(Failure) -> [[UInt8]]? {
         guard let stream = opendir(place.location.bytes) else {
             let number = errno
             guard skipBroken, !place.name.isEmpty else { throw unreadable(place, number) }
@@ -133,9 +134,9 @@ struct PictureFolder {
             if name != Array(".".utf8), name != Array("..".utf8) { names.append(name) }
         }
         guard errno == 0 else {
-            throw StorageError(
+            throw Failure(
                 .inputOutput,
-                "\(place.location.text) could not be read to its end: \(errorText(errno)).",
+                "\(place.location.text) could not be read to its end: \(SystemError.text(errno)).",
                 remedy: "Check the disk, then run again.")
         }
         return names.sorted { $0.lexicographicallyPrecedes($1) }

@@ -1,10 +1,12 @@
+import Support
+
 /// Files out of a tar archive (POSIX.1-1988, "ustar"), plain or gzip: blocks of 512 bytes, a header and then the
 /// content of each.
 enum TarArchive {
     private static let block = 512
 
     /// The contents of the regular files of these names, in whatever folder of the archive they are.
-    static func members(of path: String, named names: [String]) throws(StorageError) -> [String: [UInt8]] {
+    static func members(of path: String, named names: [String]) throws(Failure) -> [String: [UInt8]] {
         let file = try GzipFile(path)
         var members: [String: [UInt8]] = [:]
         while let header = try file.readIfAny(block, "a header"), header.contains(where: { $0 != 0 }) {

@@ -1,5 +1,6 @@
 import CGIF
 import Glibc
+import Support
 
 /// Pictures one after another, for ever, as a GIF file (GIF89a, by giflib).
 public enum GIFAnimation {
@@ -10,11 +11,11 @@ public enum GIFAnimation {
     ///   - delay: hundredths of a second that a frame is shown.
     ///   - last: the same for the last one.
     public static func write(
-        count: Int, delay: Int, last: Int, to path: String, frame: (Int) throws(StorageError) -> Pixels
-    ) throws(StorageError) {
+        count: Int, delay: Int, last: Int, to path: String, frame: (Int) throws(Failure) -> Pixels
+    ) throws(Failure) {
         precondition(count > 0, "an animation of no frames")
         let first = try frame(0)
-        try AtomicFile(path).write { (temporary) throws(StorageError) in
+        try AtomicFile(path).write { (temporary) throws(Failure) in
             let writer = try Writer(temporary, width: first.width, height: first.height)
             for number in 0 ..< count {
                 try writer.add(number == 0 ? first : try frame(number), delay: number == count - 1 ? last : delay)
@@ -29,7 +30,7 @@ public enum GIFAnimation {
         private var file: UnsafeMutablePointer<GifFileType>?
         private let greys: UnsafeMutablePointer<ColorMapObject>
 
-        init(_ path: String, width: Int, height: Int) throws(StorageError) {
+        init(_ path: String, width: Int, height: Int) throws(Failure) {
             (self.path, self.width, self.height) = (path, width, height)
             let shades = (0 ..< 256).map { GifColorType(Red: UInt8($0), Green: UInt8($0), Blue: UInt8($0)) }
             greys = GifMakeMapObject(256, shades)
@@ -42,8 +43,8 @@ public enum GIFAnimation {
                 if descriptor >= 0 { Glibc.close(descriptor) }
                 throw descriptor >= 0
                     ? Self.failure(path, code)
-                    : StorageError(
-                        .inputOutput, "\(path) could not be made: \(errorText(number)).",
+                    : Failure(
+                        .inputOutput, "\(path) could not be made: \(SystemError.text(number)).",
                         remedy: SystemError.remedy(number, path, writing: true))
             }
             EGifSetGifVersion(file, true)
@@ -60,7 +61,7 @@ public enum GIFAnimation {
             GifFreeMapObject(greys)
         }
 
-        func add(_ picture: Pixels, delay: Int) throws(StorageError) {
+        func add(_ picture: Pixels, delay: Int) throws(Failure) {
             guard picture.width == width, picture.height == height else {
                 throw .badData(
                     "A frame of \(picture.width) × \(picture.height) pixels does not fit an animation of \(width) × "
@@ -78,7 +79,7 @@ public enum GIFAnimation {
         /// The pixels as numbers of at most 256 colours, with these.
         private func quantised(
             _ picture: Pixels
-        ) throws(StorageError) -> ([UInt8], UnsafeMutablePointer<ColorMapObject>?) {
+        ) throws(Failure) -> ([UInt8], UnsafeMutablePointer<ColorMapObject>?) {
             func plane(_ channel: Int) -> [UInt8] {
                 stride(from: channel, to: picture.values.count, by: 3).map { picture.values[$0] }
             }
@@ -102,19 +103,19 @@ public enum GIFAnimation {
             return (indices, GifMakeMapObject(256, colours))
         }
 
-        func close() throws(StorageError) {
+        func close() throws(Failure) {
             var code: Int32 = 0
             defer { file = nil }
             guard EGifCloseFile(file, &code) == GIF_OK else { throw Self.failure(path, code) }
         }
 
-        private func check(_ result: Int32) throws(StorageError) {
+        private func check(_ result: Int32) throws(Failure) {
             guard result == GIF_OK else { throw Self.failure(path, file?.pointee.Error ?? 0) }
         }
 
-        private static func failure(_ path: String, _ code: Int32) -> StorageError {
+        private static func failure(_ path: String, _ code: Int32) -> Failure {
             let text = GifErrorString(code).map { String(cString: $0) } ?? "giflib gives no reason"
-            return StorageError(
+            return Failure(
                 .inputOutput, "\(path) could not be written: \(text).",
                 remedy: "Check the disk and the folder's rights, then run again.")
         }

@@ -1,5 +1,6 @@
 import CPNG
 import Kernels
+import Support
 
 /// Pictures side by side in one PNG, a black pixel between them.
 public enum PNGGrid {
@@ -11,15 +12,15 @@ public enum PNGGrid {
     ///   - columns: nil makes the grid about square.
     public static func write(
         _ images: Floats, shape: [Int], range: ClosedRange<Float>, columns: Int? = nil, to path: String
-    ) throws(StorageError) {
+    ) throws(Failure) {
         let png = try encode(images, shape: shape, range: range, columns: columns)
-        try png.withUnsafeBytesThrowing { (bytes) throws(StorageError) in try AtomicFile(path).write(bytes) }
+        try png.withUnsafeBytesThrowing { (bytes) throws(Failure) in try AtomicFile(path).write(bytes) }
     }
 
     /// The bytes of the PNG file.
     public static func encode(
         _ images: Floats, shape: [Int], range: ClosedRange<Float>, columns: Int? = nil
-    ) throws(StorageError) -> [UInt8] {
+    ) throws(Failure) -> [UInt8] {
         try pixels(images, shape: shape, range: range, columns: columns).png()
     }
 
@@ -72,7 +73,7 @@ public enum PNGGrid {
 extension Pixels {
     /// The bytes of a PNG file. By libpng's simplified interface: the other reports errors by longjmp, over which
     /// Swift must not be jumped.
-    public func png() throws(StorageError) -> [UInt8] {
+    public func png() throws(Failure) -> [UInt8] {
         var image = png_image()
         image.version = UInt32(PNG_IMAGE_VERSION)
         (image.width, image.height) = (UInt32(width), UInt32(height))
@@ -84,7 +85,7 @@ extension Pixels {
         let written = png_image_write_to_memory(&image, &result, &size, 0, values, Int32(width * channels), nil)
         guard written != 0, size <= result.count else {
             let text = withUnsafeBytes(of: image.message) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
-            throw StorageError(
+            throw Failure(
                 .inputOutput, "A picture of \(width) × \(height) pixels could not be made: \(text).",
                 remedy: "Ask for fewer or smaller pictures.")
         }
@@ -94,9 +95,9 @@ extension Pixels {
 
 extension [UInt8] {
     /// `withUnsafeBytes` for a body of typed errors.
-    func withUnsafeBytesThrowing(_ body: (UnsafeRawBufferPointer) throws(StorageError) -> Void) throws(StorageError) {
-        let result: Result<Void, StorageError> = withUnsafeBytes { bytes in
-            Result { () throws(StorageError) in try body(bytes) }
+    func withUnsafeBytesThrowing(_ body: (UnsafeRawBufferPointer) throws(Failure) -> Void) throws(Failure) {
+        let result: Result<Void, Failure> = withUnsafeBytes { bytes in
+            Result { () throws(Failure) in try body(bytes) }
         }
         try result.get()
     }

@@ -1,5 +1,6 @@
 import CPictures
 import Glibc
+import Support
 
 /// A PNG, JPEG, WebP or TIFF file in memory, told apart by its first bytes.
 struct PictureFile {
@@ -18,11 +19,11 @@ struct PictureFile {
     /// More pixels than any camera's picture has; a claim of more is taken for damage.
     private static let mostPixels = 1 << 28
 
-    init(_ path: String) throws(StorageError) { try self.init(BytePath(path)) }
+    init(_ path: String) throws(Failure) { try self.init(BytePath(path)) }
 
     /// Reads the file and its header. Throws 65 with what the library says where it is no picture, 66 where it cannot
     /// be read.
-    init(_ location: BytePath) throws(StorageError) {
+    init(_ location: BytePath) throws(Failure) {
         path = location.text
         let file = try InputFile(location)
         guard file.size <= 1 << 28 else { throw Self.broken(path, "it has \(file.size) bytes") }
@@ -45,7 +46,7 @@ struct PictureFile {
     }
 
     /// Its pixels, 1 or 3 bytes each, on `background`.
-    func raster(channels: Int, background: Background) throws(StorageError) -> Raster {
+    func raster(channels: Int, background: Background) throws(Failure) -> Raster {
         var picture = header
         let count = width * height * max(channels, Int(picture.components))
         guard let memory = malloc(count) else {
@@ -60,13 +61,13 @@ struct PictureFile {
         return raster
     }
 
-    fileprivate static func tooLarge(_ path: String, _ what: String) -> StorageError {
-        StorageError(
+    fileprivate static func tooLarge(_ path: String, _ what: String) -> Failure {
+        Failure(
             .inputOutput, "\(path) cannot be decoded: \(what).",
             remedy: "Allow the job more memory (ulimit -v, or the batch system's limit), or make the picture smaller.")
     }
 
-    fileprivate static func broken(_ path: String, _ what: String) -> StorageError {
+    fileprivate static func broken(_ path: String, _ what: String) -> Failure {
         .badData(
             "\(path) is not a picture that can be read: \(what).",
             remedy: "Mend or remove it, or leave out what is broken with --skip-broken.")
@@ -77,7 +78,7 @@ extension PictureFormat {
     /// Describes the picture, and reads its pixels where `pixels` is not nil.
     fileprivate func read(
         _ path: String, _ bytes: [UInt8], _ picture: inout picture, _ pixels: UnsafeMutablePointer<UInt8>?
-    ) throws(StorageError) {
+    ) throws(Failure) {
         var text = [CChar](repeating: 0, count: Int(PICTURE_TEXT))
         let done =
             switch self {

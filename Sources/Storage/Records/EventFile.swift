@@ -1,4 +1,5 @@
 import Foundation
+import Support
 
 /// TensorBoard's log of a run: records, each a length, its check, an `Event` message and the check of that
 /// (tensorflow/core/lib/io/record_writer.h, tensorflow/core/util/event.proto, summary.proto).
@@ -11,7 +12,7 @@ public final class EventFile {
 
     /// Opens the run's events, or begins them; they are cut back to those up to `step`, so that no step appears twice
     /// after a resume.
-    public init(folder: String, keepingThrough step: Int) throws(StorageError) {
+    public init(folder: String, keepingThrough step: Int) throws(Failure) {
         path = folder + "/events.out.tfevents.gan-dist"
         do {
             if !FileManager.default.fileExists(atPath: path),
@@ -24,17 +25,17 @@ public final class EventFile {
             try handle.truncate(atOffset: UInt64(kept))
             try handle.seekToEnd()
             if kept == 0 { try write { $0.add(3, "brain.Event:2") } }
-        } catch let error as StorageError {
+        } catch let error as Failure {
             throw error
         } catch {
-            throw StorageError(
+            throw Failure(
                 .cannotCreate, "\(path) cannot be opened for writing: \(SystemError.text(of: error)).",
                 remedy: SystemError.remedy(of: error, path, writing: true))
         }
     }
 
     /// The figures of a step under their names.
-    public func append(step: Int, scalars: [(name: String, value: Double)]) throws(StorageError) {
+    public func append(step: Int, scalars: [(name: String, value: Double)]) throws(Failure) {
         try write { event in
             event.add(2, step)
             event.add(5) { summary in
@@ -49,7 +50,7 @@ public final class EventFile {
     }
 
     /// A picture of a step.
-    public func append(step: Int, name: String, picture: Pixels) throws(StorageError) {
+    public func append(step: Int, name: String, picture: Pixels) throws(Failure) {
         let png = try picture.png()
         try write { event in
             event.add(2, step)
@@ -67,7 +68,7 @@ public final class EventFile {
         }
     }
 
-    private func write(_ body: (inout ProtobufWriter) -> Void) throws(StorageError) {
+    private func write(_ body: (inout ProtobufWriter) -> Void) throws(Failure) {
         var event = ProtobufWriter()
         event.add(1, Date().timeIntervalSince1970)
         body(&event)
@@ -78,7 +79,7 @@ public final class EventFile {
         do {
             try handle.write(contentsOf: Data(record))
         } catch {
-            throw StorageError(
+            throw Failure(
                 .inputOutput, "\(path) cannot be written: \(SystemError.text(of: error)).",
                 remedy: SystemError.remedy(of: error, path, writing: true)
                     + " --resume auto goes on from the newest checkpoint.")

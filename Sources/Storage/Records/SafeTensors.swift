@@ -1,5 +1,6 @@
 import Foundation
 import Kernels
+import Support
 
 /// A file of named float32 arrays in the format of safetensors (github.com/huggingface/safetensors): the length of a
 /// header as eight bytes, the header in JSON, then the values of all arrays one after another. What the dimensions of
@@ -12,7 +13,7 @@ public enum SafeTensors {
     }
 
     /// Writes arrays under their paths, wholly or not at all; a file of that name is refused.
-    public static func write(_ path: String, _ arrays: [CheckpointArray]) throws(StorageError) {
+    public static func write(_ path: String, _ arrays: [CheckpointArray]) throws(Failure) {
         try AtomicFile.refuseExisting(path, replacing: false)
         var header: [String: Any] = [
             "__metadata__": Dictionary(uniqueKeysWithValues: arrays.map { ($0.path, $0.layout) })
@@ -32,12 +33,12 @@ public enum SafeTensors {
         var bytes = (0 ..< 8).map { UInt8(truncatingIfNeeded: json.count >> (8 * $0)) } + json
         bytes.reserveCapacity(bytes.count + end)
         for array in arrays { array.withValues { bytes.append(contentsOf: UnsafeRawBufferPointer($0)) } }
-        try bytes.withUnsafeBytesThrowing { (bytes) throws(StorageError) in try AtomicFile(path).write(bytes) }
+        try bytes.withUnsafeBytesThrowing { (bytes) throws(Failure) in try AtomicFile(path).write(bytes) }
     }
 
     /// All arrays of a file. Throws 65 where it is not as the format says or holds other than float32, 66 where it
     /// cannot be read.
-    public static func read(_ path: String) throws(StorageError) -> [CheckpointArray] {
+    public static func read(_ path: String) throws(Failure) -> [CheckpointArray] {
         let file = try InputFile(path)
         guard file.size >= 8 else { throw broken(path, "it has \(file.size) bytes") }
         let length = try bytes(file, at: 0, count: 8).reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
@@ -61,7 +62,7 @@ public enum SafeTensors {
 
     private static func array(
         _ name: String, _ description: Any, _ layout: String, _ file: InputFile, _ start: Int
-    ) throws(StorageError) -> CheckpointArray {
+    ) throws(Failure) -> CheckpointArray {
         guard let data = try? JSONSerialization.data(withJSONObject: description, options: .fragmentsAllowed),
             let entry = try? JSONDecoder().decode(Entry.self, from: data)
         else { throw broken(file.path, "'\(name)' is not described as an array") }
@@ -83,16 +84,16 @@ public enum SafeTensors {
         return CheckpointArray(path: name, dimensions: sizes, layout: layout, values: values.values.array)
     }
 
-    private static func bytes(_ file: InputFile, at offset: Int, count: Int) throws(StorageError) -> [UInt8] {
+    private static func bytes(_ file: InputFile, at offset: Int, count: Int) throws(Failure) -> [UInt8] {
         var bytes = [UInt8](repeating: 0, count: count)
-        let result: Result<Void, StorageError> = bytes.withUnsafeMutableBytes { buffer in
-            Result { () throws(StorageError) in try file.read(at: offset, into: buffer) }
+        let result: Result<Void, Failure> = bytes.withUnsafeMutableBytes { buffer in
+            Result { () throws(Failure) in try file.read(at: offset, into: buffer) }
         }
         try result.get()
         return bytes
     }
 
-    private static func broken(_ path: String, _ what: String) -> StorageError {
+    private static func broken(_ path: String, _ what: String) -> Failure {
         .badData(
             "\(path) is not a safetensors file: \(what).",
             remedy: "Make it again; gan-dist export --format safetensors writes one.")

@@ -1,0 +1,98 @@
+import Collectives
+import Kernels
+import Nets
+
+/// What is trained, and how: the two networks, the game that they play, and how they take turns. A plain value; a
+/// program fills it in, or a configuration file does.
+public struct Game: Sendable {
+    /// Layers from a latent to an example, and from an example (or a pack of them) to one logit.
+    public var generator: [any Layer]
+    public var discriminator: [any Layer]
+    public var latent: Latent
+    public var objective: any Objective
+    public var generatorOptimiser: OptimiserSettings
+    public var discriminatorOptimiser: OptimiserSettings
+    /// What one alternation step is.
+    public var updates: [Update]
+    /// Examples in a global minibatch, over all ranks.
+    public var batch: Int
+    /// Examples that the discriminator judges as one pack: Lin et al. 2018, "PacGAN".
+    public var packing: Int
+    /// Every random number of a run is a function of it.
+    public var seed: UInt64
+    /// How gradients are summed over the ranks, and travel between nodes.
+    public var exchange: GradientSum.Kind
+    public var precision: GradientSum.Precision
+
+    /// The defaults are those of DCGAN (Radford et al. 2016): Adam with β₁ ½ at 2·10⁻⁴, minibatches of 64, a step of
+    /// each player in turn, the non-saturating cost.
+    public init(
+        generator: [any Layer], discriminator: [any Layer], latent: Latent = Latent(size: 100),
+        objective: any Objective = StandardObjective(),
+        generatorOptimiser: OptimiserSettings = OptimiserSettings(.adam(beta1: 0.5, beta2: 0.999, epsilon: 1e-8)),
+        discriminatorOptimiser: OptimiserSettings = OptimiserSettings(.adam(beta1: 0.5, beta2: 0.999, epsilon: 1e-8)),
+        updates: [Update] = Update.alternating(discriminatorSteps: 1), batch: Int = 64, packing: Int = 1,
+        seed: UInt64 = 1, exchange: GradientSum.Kind = .ordered, precision: GradientSum.Precision = .float32
+    ) {
+        self.generator = generator
+        self.discriminator = discriminator
+        self.latent = latent
+        self.objective = objective
+        self.generatorOptimiser = generatorOptimiser
+        self.discriminatorOptimiser = discriminatorOptimiser
+        self.updates = updates
+        self.batch = batch
+        self.packing = packing
+        self.seed = seed
+        self.exchange = exchange
+        self.precision = precision
+    }
+
+    /// Packs in a global minibatch: what the discriminator decides on.
+    public var packs: Int { batch / packing }
+
+    /// k of Algorithm 1: updates of the discriminator in a step, each on a minibatch of real examples of its own.
+    public var discriminatorSteps: Int { updates.count { $0.moves(.discriminator) } }
+
+    /// Whether a layer needs all shards of a minibatch at once.
+    public var normalisesMinibatches: Bool { (generator + discriminator).contains { $0 is any MinibatchLayer } }
+}
+
+/// The noise z that the generator is given.
+public struct Latent: Sendable {
+    /// N(0, I), or U(−√3, √3), which has the same variance.
+    public enum Distribution: String, CaseIterable, Sendable { case normal, uniform }
+
+    public let size: Int
+    public let distribution: Distribution
+
+    public init(size: Int, distribution: Distribution = .normal) {
+        (self.size, self.distribution) = (size, distribution)
+    }
+}
+
+/// Where the real examples come from: global minibatch after global minibatch, of each this rank's rows.
+public protocol MinibatchSource: AnyObject {
+    /// This rank's rows of minibatch `number`, [rows, …shape], counted from 0. Valid until the next call.
+    func minibatch(_ number: Int) throws -> Floats
+    /// The examples of the whole global minibatch, in its order: for traces.
+    func indices(minibatch number: Int) -> [Int]
+    /// How often all examples have been used when minibatch `number` begins.
+    func epoch(minibatch number: Int) -> Int
+}
+
+/// Told of everything random and of every result of a step, so that another program can repeat it.
+/// `inner`: the discriminator's update within the step, or nil for the generator's own.
+public protocol StepTrace: AnyObject {
+    /// This rank's `range` of a minibatch of real examples of `shape`; `indices` of all of it.
+    func real(_ inner: Int, _ rows: Floats, range: Range<Int>, indices: [Int], shape: Shape)
+    /// The latents of `rows` of the minibatch.
+    func noise(_ noise: Batch, inner: Int?, rows: Range<Int>)
+    /// The dropout masks of the last forward of the discriminator.
+    func masks(of network: Network, inner: Int?)
+    /// The sum over all ranks.
+    func gradient(_ gradient: Floats, of player: Player, inner: Int)
+    func losses(inner: Int?, _ losses: KeyValuePairs<String, Double>)
+    /// The step is over. Collective.
+    func finishStep(_ players: [Player]) throws
+}

@@ -1,0 +1,43 @@
+import Foundation
+
+/// What a step came to, the same on every rank.
+public struct StepReport: Sendable {
+    /// The step's number, from 1.
+    public var step = 0
+    /// Mean costs over the global minibatch at the step's last update of each player.
+    public var lossReal = 0.0
+    public var lossFake = 0.0
+    public var lossDiscriminator = 0.0
+    public var lossGenerator = 0.0
+    /// Nil where the objective's logits are no log-odds.
+    public var logOdds: LogOdds?
+    public var gradientNormDiscriminator = 0.0
+    public var gradientNormGenerator = 0.0
+    public var rateDiscriminator = 0.0
+    public var rateGenerator = 0.0
+    /// What D's logits say where they are log-odds.
+    public struct LogOdds: Sendable {
+        /// Mean D(x) and D(G(z)).
+        public var dReal: Double
+        public var dFake: Double
+        /// V(D, G) = E log D(x) + E log(1 − D(G(z))): Goodfellow et al. 2014, eq. 1.
+        public var value: Double
+        /// (V + log 4) / 2: a lower bound of the Jensen–Shannon divergence, equal to it for the best D (eq. 6).
+        public var jsdBound: Double { (value + log(4)) / 2 }
+    }
+
+    /// Whether any rank voted to stop.
+    public var stopRequested = false
+    /// Whether rank 0 has the outcome of a checkpoint, which all have to agree on.
+    public var checkpointFinished = false
+
+    /// The first figure that is not finite, by its name in metrics.jsonl.
+    public var notFinite: (name: String, value: Double)? {
+        if !lossReal.isFinite { return ("loss_real", lossReal) }
+        if !lossFake.isFinite { return ("loss_fake", lossFake) }
+        if !lossGenerator.isFinite { return ("loss_generator", lossGenerator) }
+        if !gradientNormDiscriminator.isFinite { return ("grad_norm_discriminator", gradientNormDiscriminator) }
+        if !gradientNormGenerator.isFinite { return ("grad_norm_generator", gradientNormGenerator) }
+        return nil
+    }
+}

@@ -1,0 +1,194 @@
+import Collectives
+import Kernels
+import Nets
+
+/// A pass over the minibatch in training of which costs and batch statistics are kept.
+enum Pass {
+    enum Half: Int { case real, fake }
+
+    /// The discriminator's cost on one half of inner step `inner`.
+    case discriminator(inner: Int, Half)
+    /// The generator's cost.
+    case generator
+}
+
+/// The sums of one step that shards add to and ranks share once at its end: costs, what log-odds say, and the batch
+/// statistics of every pass in training, so that running statistics too are those of the whole minibatch.
+final class StepStatistics {
+    private enum Figure: Int, CaseIterable { case cost, probability, value }
+    private enum Vote: Int, CaseIterable { case stop, checkpoint }
+
+    private let k: Int
+    private let table: ShardTable
+    private let generator: Network
+    private let discriminator: Network
+    private let sums: ShardSums
+    /// Which forwards of G and which passes of D there were: a simultaneous update has no forward of the generator's
+    /// own.
+    private var generatorRan: [Bool]
+    private var discriminatorRan: [Bool]
+    /// For the parts of a batch, one after another.
+    private let generatorStatistics: FloatBuffer
+    private let discriminatorStatistics: FloatBuffer
+    private var report = StepReport()
+    /// Rows that D judges in a pass over the minibatch.
+    private let packs: Int
+    /// Bytes of one shard's sums, of which every rank gets every shard's.
+    var bytesOfShard: Int { sums.totals.count * MemoryLayout<Double>.size }
+
+    init(
+        _ game: Game, generator: Network, discriminator: Network, table: ShardTable,
+        _ communicator: any Communicator
+    ) {
+        k = game.discriminatorSteps
+        packs = game.packs
+        self.table = table
+        self.generator = generator
+        self.discriminator = discriminator
+        generatorStatistics = FloatBuffer(count: generator.shards * generator.store.statistics.count)
+        discriminatorStatistics = FloatBuffer(
+            count: discriminator.shards * discriminator.halves * discriminator.store.statistics.count)
+        let passes = 2 * k + 1
+        let figures = Vote.allCases.count + passes * Figure.allCases.count
+        let statistics = (k + 1) * generator.store.statistics.count + passes * discriminator.store.statistics.count
+        sums = ShardSums(count: figures + statistics, table: table, communicator: communicator)
+        generatorRan = [Bool](repeating: false, count: k + 1)
+        discriminatorRan = [Bool](repeating: false, count: passes)
+    }
+
+    // MARK: - Columns: the votes, then each pass's figures, then the statistics of G by forward and of D by pass
+
+    private var passes: Int { 2 * k + 1 }
+
+    private func number(_ pass: Pass) -> Int {
+        switch pass {
+        case .discriminator(let inner, let half): 2 * inner + half.rawValue
+        case .generator: 2 * k
+        }
+    }
+
+    private func column(_ pass: Pass, _ figure: Figure) -> Int {
+        Vote.allCases.count + number(pass) * Figure.allCases.count + figure.rawValue
+    }
+
+    private func generatorColumn(_ forward: Int) -> Int {
+        Vote.allCases.count + passes * Figure.allCases.count + forward * generator.store.statistics.count
+    }
+
+    private func discriminatorColumn(_ pass: Int) -> Int {
+        generatorColumn(k + 1) + pass * discriminator.store.statistics.count
+    }
+
+    // MARK: - Adding
+
+    func begin() { report = StepReport() }
+
+    /// Runs a forward of the generator, the one of inner step `inner` or of its own update (nil), and adds its batch
+    /// statistics.
+    func forward(
+        generator noise: Batch, inner: Int?, _ draws: Draws, _ parts: [BatchPart], _ group: ShardGroup
+    ) throws -> Batch {
+        let statistics = generatorStatistics.values
+        statistics.fill(0)
+        let output = try generator.forward(
+            noise, parameters: generator.store.values.values, mode: .training(draws), parts: parts,
+            batchStatistics: statistics)
+        generatorRan[inner ?? k] = true
+        for index in parts.indices {
+            add(
+                statistics, index, of: generator, shard: group.shards.lowerBound + parts[index].shard,
+                column: generatorColumn(inner ?? k))
+        }
+        return output
+    }
+
+    /// Runs a forward of the discriminator, on both halves of inner step `inner` or for the generator's update (nil),
+    /// and adds its batch statistics.
+    func forward(
+        discriminator packs: Batch, inner: Int?, _ draws: Draws, _ parts: [BatchPart], _ group: ShardGroup
+    ) throws -> Batch {
+        let statistics = discriminatorStatistics.values
+        statistics.fill(0)
+        let output = try discriminator.forward(
+            packs, parameters: discriminator.store.values.values, mode: .training(draws), parts: parts,
+            batchStatistics: statistics)
+        for index in parts.indices {
+            let part = parts[index]
+            let pass =
+                inner.map { number(.discriminator(inner: $0, part.half == 0 ? .real : .fake)) } ?? number(.generator)
+            discriminatorRan[pass] = true
+            add(
+                statistics, index, of: discriminator, shard: group.shards.lowerBound + part.shard,
+                column: discriminatorColumn(pass))
+        }
+        return output
+    }
+
+    private func add(_ statistics: Floats, _ part: Int, of network: Network, shard: Int, column: Int) {
+        let count = network.store.statistics.count
+        for index in 0 ..< count { sums[shard: shard, column + index] += Double(statistics[part * count + index]) }
+    }
+
+    /// The sum of a shard's costs in a pass.
+    func add(cost: Double, _ pass: Pass, shard: Int) { sums[shard: shard, column(pass, .cost)] += cost }
+
+    /// What a shard's log-odds say in a pass.
+    func add(_ figures: LogOddsFigures, _ pass: Pass, shard: Int) {
+        sums[shard: shard, column(pass, .probability)] += figures.probability
+        sums[shard: shard, column(pass, .value)] += figures.value
+    }
+
+    /// What an update of a player saw and used: the same on every rank already.
+    func record(_ role: Player.Role, squaredNorm: Double, rate: Double) {
+        if role == .generator {
+            (report.gradientNormGenerator, report.rateGenerator) = (squaredNorm.squareRoot(), rate)
+        } else {
+            (report.gradientNormDiscriminator, report.rateDiscriminator) = (squaredNorm.squareRoot(), rate)
+        }
+    }
+
+    // MARK: - Closing
+
+    /// Sums over all shards, moves the running statistics pass by pass, and returns the means over a minibatch of
+    /// `batch` examples.
+    func finish(
+        step: Int, batch: Int, _ objective: any Objective, stopVote: Bool, checkpointVote: Bool
+    ) throws -> StepReport {
+        if stopVote { sums[shard: table.mine.lowerBound, Vote.stop.rawValue] += 1 }
+        if checkpointVote { sums[shard: table.mine.lowerBound, Vote.checkpoint.rawValue] += 1 }
+        try sums.sum()
+        for forward in 0 ... k where generatorRan[forward] {
+            apply(generator, generatorStatistics.values, from: generatorColumn(forward), batch)
+            generatorRan[forward] = false
+        }
+        for pass in 0 ..< passes where discriminatorRan[pass] {
+            apply(discriminator, discriminatorStatistics.values, from: discriminatorColumn(pass), packs)
+            discriminatorRan[pass] = false
+        }
+        let real = Pass.discriminator(inner: k - 1, .real), fake = Pass.discriminator(inner: k - 1, .fake)
+        report.step = step
+        report.lossReal = mean(real, .cost)
+        report.lossFake = mean(fake, .cost)
+        report.lossDiscriminator = objective.weight * (report.lossReal + report.lossFake)
+        report.lossGenerator = mean(.generator, .cost)
+        if objective.isLogOdds {
+            report.logOdds = .init(
+                dReal: mean(real, .probability), dFake: mean(fake, .probability),
+                value: mean(real, .value) + mean(fake, .value))
+        }
+        report.stopRequested = sums.totals[Vote.stop.rawValue] > 0
+        report.checkpointFinished = sums.totals[Vote.checkpoint.rawValue] > 0
+        return report
+    }
+
+    /// The mean cost of a pass over the minibatch of the step that was last finished.
+    func cost(_ pass: Pass) -> Double { mean(pass, .cost) }
+
+    private func mean(_ pass: Pass, _ figure: Figure) -> Double { sums.totals[column(pass, figure)] / Double(packs) }
+
+    private func apply(_ network: Network, _ statistics: Floats, from column: Int, _ samples: Int) {
+        let statistics = statistics[0 ..< network.store.statistics.count]
+        for index in 0 ..< statistics.count { statistics[index] = Float(sums.totals[column + index]) }
+        network.store.applyStatistics(statistics, samples: samples)
+    }
+}

@@ -1,0 +1,307 @@
+import Collectives
+import Kernels
+import Nets
+import Support
+
+/// The two players and the step that trains them: Algorithm 1 of Goodfellow et al. 2014, data-parallel over shards.
+///
+/// Every rank holds both networks whole and runs its own shards of each global minibatch of B examples. The gradient
+/// that updates a player is that of its mean cost over the *global* minibatch: each shard adds the gradient of its
+/// sum divided by B, and the shards' gradients are summed over all ranks. So every rank makes the same update and the
+/// replicas stay equal.
+public final class Trainer {
+    public let game: Game
+    public let generator: Player
+    public let discriminator: Player
+    public let shards: ShardTable
+    /// Alternation steps made so far: the number of the next one.
+    public internal(set) var stepsDone = 0
+    /// Where the time of the last step went.
+    public private(set) var clock = PhaseClock()
+    /// Told of everything random and every result of a step, where a trace is wanted.
+    public var trace: (any StepTrace)?
+    /// Told of each phase, where somebody watches for a stall.
+    public var watchdog: Watchdog?
+
+    /// Of an example.
+    public let exampleShape: Shape
+    var batch: Int { game.batch }
+    /// Minibatches of real examples that a step takes.
+    let k: Int
+    let communicator: any Communicator
+    private let reals: any MinibatchSource
+    let latents: Latents
+    let packing: Packing
+    let statistics: StepStatistics
+    /// This rank's shards in the groups that run through the networks together.
+    let groups: [ShardGroup]
+    /// The discriminator's batch in its own update, and the derivatives of a cost with respect to its logits.
+    private let bothHalves: FloatBuffer
+    let slopes: FloatBuffer
+    /// Where the generator's gradient goes through steps of the discriminator.
+    private let unrolling: Unrolling?
+
+    /// `reals` gives this rank's rows of minibatches of examples of `exampleShape`. Throws 78 where the networks, the
+    /// examples and the shards do not fit each other. Collective.
+    public init(
+        _ game: Game, exampleShape: Shape, reals: any MinibatchSource, shards: ShardTable,
+        communicator: any Communicator
+    ) throws {
+        self.game = game
+        self.exampleShape = exampleShape
+        self.reals = reals
+        self.shards = shards
+        self.communicator = communicator
+        k = game.discriminatorSteps
+        let capacity = shards.mostRowsOfAShard(batch: game.batch)
+        try Self.check(shards, batch: game.batch, packing: game.packing)
+        groups = ShardGroup.all(
+            of: shards, batch: game.batch, packing: game.packing, together: game.normalisesMinibatches)
+        let together = groups[0].shards.count
+        packing = Packing(size: game.packing, example: exampleShape, capacity: 2 * together * capacity)
+        generator = try Player(
+            .generator, of: game, input: .vector(game.latent.size), capacity: capacity, shards: together, table: shards,
+            communicator)
+        discriminator = try Player(
+            .discriminator, of: game, input: packing.shape, capacity: capacity / game.packing, shards: together,
+            table: shards, communicator)
+        let fewest = shards.fewestRowsOfAShard(batch: game.batch)
+        try Self.check(generator.network, makes: exampleShape, from: fewest, of: game.batch)
+        try Self.check(
+            discriminator.network, makes: .vector(1), from: fewest / game.packing, of: game.batch / game.packing)
+        latents = Latents(game.latent, capacity: together * capacity)
+        statistics = StepStatistics(
+            game, generator: generator.network, discriminator: discriminator.network, table: shards, communicator)
+        bothHalves = FloatBuffer(count: 2 * together * capacity * exampleShape.count)
+        slopes = FloatBuffer(count: 2 * together * capacity)
+        let unrollingSteps = game.updates.map(\.unrollingSteps).max() ?? 0
+        unrolling =
+            unrollingSteps == 0
+            ? nil
+            : Unrolling(
+                steps: unrollingSteps, discriminator,
+                imageValues: shards.rows(batch: game.batch).count * exampleShape.count)
+    }
+
+    // MARK: - The step
+
+    /// One alternation step; every rank calls it together and gets the same report.
+    ///
+    ///     Algorithm 1 (Goodfellow et al. 2014):
+    ///         k times: a minibatch of real examples x and one of noise z;
+    ///                  move D down the gradient of its cost on x and G(z)
+    ///         once:    a minibatch of noise z;
+    ///                  move G down the gradient of its cost on D(G(z))
+    ///
+    /// `stopVote`: whether this rank wants to stop, `checkpointVote`: whether it has the outcome of a checkpoint; one
+    /// such vote is enough for all (``StepReport/stopRequested``, ``StepReport/checkpointFinished``). Where a figure
+    /// of the report is not finite the state is not to be kept.
+    public func step(stopVote: Bool = false, checkpointVote: Bool = false) throws -> StepReport {
+        clock = PhaseClock()
+        statistics.begin()
+        for update in game.updates {
+            if let unrolling { try perform(update, unrolled: unrolling) } else { try perform(update) }
+        }
+        let report = try timed(.communication) {
+            try statistics.finish(
+                step: stepsDone + 1, batch: batch, objective, stopVote: stopVote, checkpointVote: checkpointVote)
+        }
+        try writeTrace()
+        stepsDone += 1
+        return report
+    }
+
+    /// One update: the gradients of the players that move, summed over the shards of all ranks, then their moves.
+    private func perform(_ update: Update) throws {
+        let real = try update.moves(.discriminator) ? nextReal(update.inner) : nil
+        enter(update.moves(.discriminator) ? .discriminator : .generator)
+        for group in groups {
+            try timed(.compute) {
+                let fake = try generate(update, group)
+                var logits: Batch?
+                if let real {
+                    logits = try discriminatorPass(real: rows(group, of: real), fake: fake, update.inner, group)
+                }
+                if update.moves(.generator) { try generatorPass(fake, judged: logits, group) }
+            }
+        }
+        for role in update.players { try move(role == .discriminator ? discriminator : generator, update.inner) }
+    }
+
+    // MARK: - Its parts
+
+    /// Bytes of one shard's statistics in a step (costs, batch statistics), of which every rank gets every shard's.
+    public var bytesOfStatistics: Int { statistics.bytesOfShard }
+
+    var objective: any Objective { game.objective }
+
+    /// This rank's rows of an inner step's global minibatch of real examples.
+    func nextReal(_ inner: Int) throws -> Floats {
+        let number = stepsDone * k + inner
+        enter(.data)
+        let real = try timed(.data) { try reals.minibatch(number) }
+        trace?.real(
+            inner, real, range: shards.rows(batch: batch), indices: reals.indices(minibatch: number),
+            shape: exampleShape
+        )
+        return real
+    }
+
+    func rows(_ group: ShardGroup, of real: Floats) -> Batch {
+        let first = (group.rows.lowerBound - shards.rows(batch: batch).lowerBound) * exampleShape.count
+        return Batch(
+            real[first ..< first + group.rows.count * exampleShape.count], count: group.rows.count, shape: exampleShape)
+    }
+
+    /// G(z) for the rows of a group, with fresh noise.
+    func generate(_ update: Update, _ group: ShardGroup) throws -> Batch {
+        let isDiscriminators = update.moves(.discriminator), inner = isDiscriminators ? update.inner : nil
+        let draws = draws(isDiscriminators ? .discriminatorNoise : .generatorNoise, update.inner, group.rows)
+        let noise = latents.fill(count: group.rows.count, draws)
+        trace?.noise(noise, inner: inner, rows: group.rows)
+        return try statistics.forward(
+            generator: noise, inner: inner, draws, isDiscriminators ? group.discriminatorNoise : group.generatorNoise,
+            group)
+    }
+
+    func draws(_ purpose: Purpose, _ inner: Int, _ rows: Range<Int>) -> Draws {
+        Draws(seed: game.seed, purpose: purpose, step: stepsDone, inner: inner, firstSample: rows.lowerBound)
+    }
+
+    /// The discriminator's batch of both halves, the real one first.
+    func bothHalves(real: Batch, fake: Batch) -> Batch {
+        let half = packing.join(real, into: bothHalves.values)
+        packing.join(fake, into: bothHalves.values[half.values.count ..< 2 * half.values.count])
+        return Batch(bothHalves.values, count: 2 * half.count, shape: packing.shape)
+    }
+
+    /// Adds the gradient of the discriminator's cost on a group's real and generated examples; returns the logits of
+    /// both.
+    @discardableResult
+    func discriminatorPass(real: Batch, fake: Batch, _ inner: Int, _ group: ShardGroup) throws -> Batch {
+        let packs = bothHalves(real: real, fake: fake)
+        let logits = try statistics.forward(
+            discriminator: packs, inner: inner, draws(.dropoutReal, inner, group.packs), group.bothHalves, group)
+        trace?.masks(of: discriminator.network, inner: inner)
+        for (part, shard) in group.shards.enumerated() {
+            let (costs, real, fake) = discriminatorCosts(logits, part, group)
+            statistics.add(cost: costs.real, .discriminator(inner: inner, .real), shard: shard)
+            statistics.add(cost: costs.fake, .discriminator(inner: inner, .fake), shard: shard)
+            guard objective.isLogOdds else { continue }
+            statistics.add(LogOddsFigures(real, isReal: true), .discriminator(inner: inner, .real), shard: shard)
+            statistics.add(LogOddsFigures(fake, isReal: false), .discriminator(inner: inner, .fake), shard: shard)
+        }
+        try discriminator.backward(from: Batch(slopes.values, count: logits.count, shape: .vector(1)))
+        return logits
+    }
+
+    /// D's costs on both halves of a shard of the group, whose slopes it writes, with the logits of these halves.
+    func discriminatorCosts(
+        _ logits: Batch, _ part: Int, _ group: ShardGroup
+    ) -> (costs: (real: Double, fake: Double), real: Floats, fake: Floats) {
+        let real = group.bothHalves[part].rows, fake = group.bothHalves[group.shards.count + part].rows
+        let costs = objective.discriminator(
+            real: logits.values[real], fake: logits.values[fake], of: game.packs,
+            into: (slopes.values[real], slopes.values[fake]))
+        return (costs, logits.values[real], logits.values[fake])
+    }
+
+    /// Adds the gradient of the generator's cost on a group's generated examples, through the frozen discriminator.
+    ///
+    /// `judged`: the logits of both halves, where the discriminator's pass has just found them.
+    private func generatorPass(_ fake: Batch, judged: Batch?, _ group: ShardGroup) throws {
+        let logits =
+            try judged
+            ?? statistics.forward(
+                discriminator: packing.join(fake), inner: nil, draws(.dropoutGenerator, 0, group.packs),
+                group.generatedHalf, group)
+        if judged == nil { trace?.masks(of: discriminator.network, inner: nil) }
+        let parts = judged == nil ? group.generatedHalf[...] : group.bothHalves[group.fakeParts]
+        for (part, shard) in zip(parts, group.shards) {
+            let cost = objective.generator(
+                fake: logits.values[part.rows], of: game.packs, into: slopes.values[part.rows])
+            statistics.add(cost: cost, .generator, shard: shard)
+        }
+        let examples = try discriminator.backwardFrozen(
+            from: Batch(slopes.values, count: logits.count, shape: .vector(1)),
+            only: judged == nil ? nil : group.fakeParts)
+        try generator.backward(
+            from: packing.split(examples[parts.first!.rows.lowerBound ..< parts.last!.rows.upperBound]))
+    }
+
+    /// Sums the shards' gradients over all ranks and moves the player's parameters by them.
+    func move(_ player: Player, _ inner: Int) throws {
+        let number = (player.role == .discriminator ? stepsDone * k + inner : stepsDone) + 1
+        enter(.exchange)
+        let gradient = try timed(.communication) { try player.sumGradients() }
+        trace?.gradient(gradient, of: player, inner: inner)
+        let squaredNorm = move(player, by: gradient, number: number)
+        statistics.record(player.role, squaredNorm: squaredNorm, rate: player.rate(number: number))
+    }
+
+    /// Moves the player's parameters; returns the squared norm of the gradient.
+    func move(_ player: Player, by gradient: Floats, number: Int) -> Double {
+        let epoch = reals.epoch(minibatch: stepsDone * k)
+        return timed(.optimiser) { player.move(by: gradient, number: number, epoch: epoch) }
+    }
+
+    private func writeTrace() throws {
+        guard let trace else { return }
+        for inner in 0 ..< k {
+            trace.losses(
+                inner: inner,
+                [
+                    "loss_real": statistics.cost(.discriminator(inner: inner, .real)),
+                    "loss_fake": statistics.cost(.discriminator(inner: inner, .fake)),
+                ])
+        }
+        trace.losses(inner: nil, ["loss": statistics.cost(.generator)])
+        try trace.finishStep([generator, discriminator])
+    }
+
+    /// Every rank enters the same phases in the same order, however many shards it has.
+    func enter(_ phase: Phase) { watchdog?.enter(phase, step: stepsDone + 1) }
+
+    func timed<Value>(_ phase: PhaseClock.Phase, _ body: () throws -> Value) rethrows -> Value {
+        let start = monotonicSeconds()
+        defer { clock.add(monotonicSeconds() - start, to: phase) }
+        return try body()
+    }
+
+    /// A pack that lay in two shards would belong to two ranks.
+    private static func check(_ shards: ShardTable, batch: Int, packing: Int) throws(Failure) {
+        guard !(0 ..< shards.shards).contains(where: { shards.rows(of: $0, batch: batch).lowerBound % packing != 0 })
+        else {
+            throw .configuration(
+                "training.packing",
+                "packs of \(packing) do not fit into \(shards.shards) shards of a batch of \(batch)",
+                remedy:
+                    "Use a training.batch that is a multiple of \(packing * shards.shards), or other exchange.shards.")
+        }
+    }
+
+    /// That the network makes what it has to, and can normalise shards of so few examples of a minibatch.
+    private static func check(_ network: Network, makes shape: Shape, from fewest: Int, of batch: Int) throws(Failure) {
+        guard network.outputShape == shape else {
+            let wanted = shape == .vector(1) ? "one logit, [1]" : "an example of the dataset, \(shape)"
+            throw Failure(
+                .badConfiguration,
+                "configuration: \(network.name): its last layer makes \(network.outputShape) where it has to make "
+                    + "\(wanted)",
+                remedy:
+                    "Change the network's last layers, or the data (data.fit: pad or resize for images of another "
+                    + "size)."
+            )
+        }
+        if let layer = network.layerWithoutVariance(fewest: fewest, batch: batch) {
+            throw .configuration(
+                "training.batch",
+                "with \(fewest) of \(batch) examples in a shard, layer \(layer) (batch_normalisation) of the "
+                    + "\(network.name) has a single value a channel, which has no variance",
+                remedy:
+                    "Use a larger batch or fewer shards, or take the statistics over the minibatch "
+                    + "(batch_normalisation: {statistics: minibatch})."
+            )
+        }
+    }
+}

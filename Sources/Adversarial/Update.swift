@@ -1,0 +1,27 @@
+/// One update of a step: gradients are taken at the parameters as they are, on one minibatch, and then the players
+/// move.
+///
+/// A step is a list of them. Algorithm 1 of Goodfellow et al. 2014 is k updates of the discriminator and one of the
+/// generator; their released code updates both players at once, which is one update of both.
+public struct Update: Equatable, Sendable {
+    /// Who moves, in this order.
+    public let players: [Player.Role]
+    /// The discriminator's step within the alternation step, 0 ..< k: it numbers the minibatches of real examples and
+    /// of noise.
+    public var inner = 0
+    /// Steps of the discriminator that the generator's gradient goes through; 0: it is taken at the discriminator as
+    /// it is.
+    public var unrollingSteps = 0
+
+    public func moves(_ role: Player.Role) -> Bool { players.contains(role) }
+
+    /// Algorithm 1 of Goodfellow et al. 2014: k updates of the discriminator, then one of the generator.
+    public static func alternating(discriminatorSteps k: Int) -> [Update] {
+        (0 ..< k).map { Update(players: [.discriminator], inner: $0) } + [Update(players: [.generator])]
+    }
+
+    /// Both players at once, on the same examples. `unrollingSteps`: Metz et al. 2017, "Unrolled GANs".
+    public static func simultaneous(unrollingSteps: Int = 0) -> [Update] {
+        [Update(players: [.discriminator, .generator], unrollingSteps: unrollingSteps)]
+    }
+}

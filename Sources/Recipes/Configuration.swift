@@ -1,0 +1,274 @@
+import Adversarial
+import Collectives
+import Nets
+import Storage
+import Support
+import Yams
+
+/// All that a run depends on, read from YAML and checked once. Names and defaults stand in the initialiser, key by key.
+public struct Configuration: Sendable {
+    public let name: String
+    public let seed: UInt64
+    public let data: DataSettings
+    public let latent: Latent
+    public let generator: [any Layer]
+    public let discriminator: [any Layer]
+    public let objective: StandardObjective
+    public let discriminatorOptimiser: OptimiserSettings
+    public let generatorOptimiser: OptimiserSettings
+    public let training: Training
+    public let exchange: Exchange
+    public let output: Output
+    /// The whole configuration, defaults included, as YAML: what is stored beside the run and in its checkpoints.
+    public let yaml: String
+    /// The file, preset or checkpoint that it was read from, for messages.
+    public let source: String
+    /// Every single value as `path: value`, for comparing two configurations.
+    public let leaves: [(path: String, value: String)]
+
+    public struct DataSettings: Sendable {
+        /// An HDF5 file, or nil with ``synthetic``.
+        public let file: String?
+        public let dataset: String?
+        /// What becomes of images of another size than the network's.
+        public let fit: ImageFit
+        /// A built-in mixture in place of a file, and how many points of it.
+        public let synthetic: SyntheticKind?
+        public let count: Int
+        /// The stored values that mean black and white, where the file does not say it rightly.
+        public let range: ClosedRange<Double>?
+        /// Bytes of the examples that a rank holds: all of them where they fit, else two shuffle windows.
+        public let memoryLimit: Int
+        /// How examples are mixed: nil is settled at the start of a run, from the file and the memory limit.
+        public let shuffleBlock: Int?
+        public let shuffleWindow: Int?
+    }
+
+    public struct Training: Sendable {
+        /// Algorithm 1 of Goodfellow et al. 2014, or both players at once from one batch, as the paper's own code did.
+        public enum Update: String, CaseIterable, Sendable { case alternating, simultaneous }
+        /// Examples in a global minibatch, over all ranks.
+        public let batch: Int
+        /// k of Algorithm 1.
+        public let discriminatorSteps: Int
+        public let update: Update
+        /// Examples that the discriminator judges as one pack: Lin et al. 2018, "PacGAN".
+        public let packing: Int
+        public let steps: Int
+
+        /// Steps of the discriminator that the generator's gradient goes through: Metz et al. 2017, "Unrolled GANs";
+        /// 0 for none.
+        public let unrollingSteps: Int
+
+        /// What a step is.
+        public var updates: [Adversarial.Update] {
+            switch update {
+            case .alternating: Adversarial.Update.alternating(discriminatorSteps: discriminatorSteps)
+            case .simultaneous: Adversarial.Update.simultaneous(unrollingSteps: unrollingSteps)
+            }
+        }
+    }
+
+    public struct Exchange: Sendable {
+        /// The same bits on any number of ranks, or MPI_Allreduce.
+        public enum Kind: String, CaseIterable, Sendable { case ordered, mpi }
+        public let kind: Kind
+        /// How gradients travel between nodes.
+        public let precision: GradientSum.Precision
+        /// nil: as many as the ranks that the run first starts on.
+        public let shards: Int?
+        /// Steps between two comparisons of all ranks' states; they are compared before each checkpoint too.
+        public let checkEvery: Int
+    }
+
+    public struct Output: Sendable {
+        public let logEvery: Int
+        public let sampleEvery: Int
+        public let checkpointEvery: Int
+        /// Checkpoints kept, the newest ones.
+        public let keep: Int
+    }
+
+    /// What is trained.
+    public var game: Game {
+        Game(
+            generator: generator, discriminator: discriminator, latent: latent, objective: objective,
+            generatorOptimiser: generatorOptimiser, discriminatorOptimiser: discriminatorOptimiser,
+            updates: training.updates, batch: training.batch, packing: training.packing, seed: seed,
+            exchange: exchange.kind == .ordered ? .ordered : .mpi, precision: exchange.precision)
+    }
+
+    /// What the generator makes; throws 78 where its layers do not fit each other.
+    public func exampleShape() throws(Failure) -> Shape {
+        do {
+            return try Network.outputShape(of: generator, input: .vector(latent.size), name: "generator")
+        } catch {
+            throw Failure(
+                .badConfiguration, "configuration: \(error)",
+                remedy: "Change that layer or the one before it; layers are counted from 0.")
+        }
+    }
+
+    /// Reads and checks `yaml`; throws 78 with the key, the value and what to do.
+    public init(yaml: String, source: String) throws(Failure) {
+        try self.init(tree: ConfigurationTree(yaml: yaml, source: source))
+    }
+
+    /// The same of what this program stored, in this version or an older one.
+    public init(stored yaml: String, source: String) throws(Failure) {
+        try self.init(tree: ConfigurationTree(yaml: yaml, source: source, .stored))
+    }
+
+    public init(tree: ConfigurationTree) throws(Failure) {
+        do { try self.init(reading: tree) } catch { throw tree.placed(error) }
+    }
+
+    private init(reading tree: ConfigurationTree) throws(Failure) {
+        source = tree.origins.source
+        let root = try Section(tree.root, path: "", tree.origins)
+        name = try root.string("name", default: "gan")
+        guard !name.isEmpty, name.allSatisfy({ $0.isLetter || $0.isNumber || "-_.".contains($0) }), name.first != "."
+        else {
+            throw .configuration(
+                "name", "'\(name)' cannot name a folder", remedy: "Use letters, digits, '-', '_' and '.'.")
+        }
+        seed = UInt64(try root.integer("seed", default: 1, 0 ... .max))
+        data = try root.section("data", DataSettings.init)
+        latent = try root.section("latent", Latent.init)
+        generator = try Layers.list(root, "generator")
+        discriminator = try Layers.list(root, "discriminator")
+        objective = try root.section("objective", StandardObjective.init)
+        var optimisers: [OptimiserSettings] = []
+        try root.section("optimizer") { (section) throws(Failure) in
+            for player in ["discriminator", "generator"] {
+                optimisers.append(try section.section(player, OptimiserSettings.init))
+            }
+        }
+        discriminatorOptimiser = optimisers[0]
+        generatorOptimiser = optimisers[1]
+        training = try root.section("training", Training.init)
+        exchange = try root.section("exchange", Exchange.init)
+        output = try root.section("output", Output.init)
+        let resolved = try root.finish()
+        yaml = ConfigurationTree.text(of: resolved)
+        leaves = ConfigurationTree.leaves(of: resolved)
+        if training.update == .simultaneous, training.discriminatorSteps != 1 {
+            throw .configuration(
+                "training.discriminator_steps", "\(training.discriminatorSteps) with a simultaneous update",
+                remedy: "Use 1, or update: alternating.")
+        }
+        if training.unrollingSteps > 0 { try checkUnrolling() }
+        if let shards = exchange.shards, shards > training.batch {
+            throw .configuration(
+                "exchange.shards",
+                "\(shards) shards of a batch of \(training.batch) would leave some without an example",
+                remedy: "Use at most \(training.batch) shards, or a larger training.batch.")
+        }
+    }
+}
+
+extension Configuration {
+    /// Unrolling is of the authors' game: the saddle objective, Adam, both players at once.
+    private func checkUnrolling() throws(Failure) {
+        let learnsByAdam = if case .adam = discriminatorOptimiser.rule { true } else { false }
+        let needs: [(key: String, isMet: Bool, value: String)] = [
+            ("training.update", training.update == .simultaneous, "simultaneous"),
+            ("objective.generator", objective.generatorLoss == .minimax, "minimax"),
+            ("objective.discriminator", objective.discriminatorLoss.reduction == .sum, "sum"),
+            ("optimizer.discriminator.kind", learnsByAdam, "adam"),
+        ]
+        for need in needs where !need.isMet {
+            throw .configuration(
+                "training.unrolling_steps", "unrolling needs \(need.key): \(need.value)",
+                remedy: "Set that, or unrolling_steps: 0.")
+        }
+        guard !game.normalisesMinibatches, !discriminator.contains(where: { $0 is BatchNormalisation }) else {
+            throw .configuration(
+                "training.unrolling_steps",
+                "the discriminator's batch normalisation, or one over the whole minibatch, cannot be unrolled",
+                remedy: "Leave it out, or set unrolling_steps: 0.")
+        }
+    }
+}
+
+extension Configuration.DataSettings {
+    init(_ section: Section) throws(Failure) {
+        file = try section.optionalString("file")
+        dataset = try section.optionalString("dataset")
+        fit = try section.choice("fit", default: ImageFit.refuse)
+        let word = try section.optionalString("synthetic", recording: false)
+        if word != nil {
+            synthetic = try section.choice("synthetic", default: SyntheticKind.ring)
+        } else {
+            synthetic = nil
+            section.record("synthetic", Section.nothing)
+        }
+        count = try section.integer("count", default: 100_000, 1 ... 1 << 31)
+        range = try Self.range(section)
+        memoryLimit = try section.bytes("memory_limit", default: 1 << 30)
+        (shuffleBlock, shuffleWindow) = try section.section("shuffle") { (shuffle) throws(Failure) in
+            (try shuffle.optionalInteger("block", 1 ... 1 << 31), try shuffle.optionalInteger("window", 1 ... 1 << 31))
+        }
+        if file != nil, synthetic != nil {
+            throw .configuration(
+                "data", "it names both a file and a synthetic mixture",
+                remedy: "Remove one of them, or name a preset that takes a file: gan-dist presets lists them.")
+        }
+    }
+}
+
+extension Latent {
+    init(_ section: Section) throws(Failure) {
+        let size = try section.integer("size", default: 100, 1 ... 1 << 20)
+        self.init(size: size, distribution: try section.choice("distribution", default: .normal))
+    }
+}
+
+extension StandardObjective {
+    init(_ section: Section) throws(Failure) {
+        let generator = try section.choice("generator", default: GeneratorLoss.nonSaturating)
+        let reduction = try section.choice("discriminator", default: DiscriminatorLoss.Reduction.sum)
+        let smoothing = try section.number("label_smoothing", default: 0, 0 ... 0.5)
+        self.init(
+            generator: generator, discriminator: DiscriminatorLoss(reduction: reduction, labelSmoothing: smoothing))
+    }
+}
+
+extension Configuration.Training {
+    init(_ section: Section) throws(Failure) {
+        batch = try section.integer("batch", default: 64, 1 ... 1 << 24)
+        discriminatorSteps = try section.integer("discriminator_steps", default: 1, 1 ... 65_535)
+        update = try section.choice("update", default: .alternating)
+        packing = try section.integer("packing", default: 1, 1 ... 255)
+        unrollingSteps = try section.integer("unrolling_steps", default: 0, 0 ... 1000)
+        if batch % packing != 0 {
+            throw .configuration(
+                "training.packing", "a batch of \(batch) is not a number of packs of \(packing)",
+                remedy: "Use a training.batch that is a multiple of \(packing).")
+        }
+        steps = try section.integer("steps", default: 10_000, 0 ... 1 << 31)
+    }
+}
+
+extension Configuration.Exchange {
+    init(_ section: Section) throws(Failure) {
+        kind = try section.choice("kind", default: .ordered)
+        precision = try section.choice("precision", default: .float32)
+        if kind == .mpi, precision != .float32 {
+            throw .configuration(
+                "exchange.precision", "MPI_Allreduce (exchange.kind: mpi) has no \(precision.rawValue)",
+                remedy: "Use float32, or exchange.kind: ordered.")
+        }
+        shards = try section.optionalInteger("shards", 1 ... 65_536)
+        checkEvery = try section.integer("check_every", default: 100, 1 ... .max)
+    }
+}
+
+extension Configuration.Output {
+    init(_ section: Section) throws(Failure) {
+        logEvery = try section.integer("log_every", default: 50, 1 ... .max)
+        sampleEvery = try section.integer("sample_every", default: 1000, 1 ... .max)
+        checkpointEvery = try section.integer("checkpoint_every", default: 1000, 1 ... .max)
+        keep = try section.integer("keep", default: 3, 1 ... 1_000_000)
+    }
+}

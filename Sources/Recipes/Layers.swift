@@ -1,0 +1,218 @@
+import Adversarial
+import Kernels
+import Nets
+import Support
+import Yams
+
+/// The layers of a network as the configuration gives them: `relu`, or `dense: {units: 1200, weights: {uniform:
+/// 0.05}}`.
+enum Layers {
+    enum Kind: String, CaseIterable {
+        case dense, maxout, convolution
+        case transposedConvolution = "transposed_convolution"
+        case batchNormalisation = "batch_normalisation"
+        case dropout, reshape, flatten, relu
+        case leakyRelu = "leaky_relu"
+        case sigmoid, tanh
+        case channelMaxout = "channel_maxout"
+        case maxPool = "max_pool"
+        case meanPool = "mean_pool"
+        case zeroPadding = "zero_padding"
+    }
+
+    /// What batch normalisation takes its statistics over: each shard alone, or the whole minibatch on all ranks.
+    enum StatisticsScope: String, CaseIterable { case shard, minibatch }
+
+    /// Reads the list of layers at `key` and records it.
+    static func list(_ root: Section, _ key: String) throws(Failure) -> [any Layer] {
+        guard let node = root.node(key) else { throw root.missing(key) }
+        guard case .sequence(let sequence) = node else { throw root.wrong(key, node, "a list of layers") }
+        guard !sequence.isEmpty else {
+            throw .configuration(
+                key, "it has no layers", remedy: "Give at least one layer, such as '- dense: {units: 1}'.")
+        }
+        var layers: [any Layer] = []
+        var resolved: [Node] = []
+        for (index, item) in sequence.enumerated() {
+            let (layer, node) = try read(item, path: "\(key).\(index)", root.origins)
+            layers.append(layer)
+            resolved.append(node)
+        }
+        root.record(key, Node(resolved))
+        return layers
+    }
+
+    private static func read(_ item: Node, path: String, _ origins: Origins) throws(Failure) -> (any Layer, Node) {
+        let word: String
+        var details: Node?
+        switch item {
+        case .scalar(let scalar): word = scalar.string
+        case .mapping(let mapping) where mapping.count == 1:
+            word = mapping[mapping.startIndex].key.string ?? ""
+            details = mapping[mapping.startIndex].value
+        default:
+            throw .configuration(
+                path, "a layer is a name, or one name with its settings",
+                remedy: "Write '- relu' or '- dense: {units: 100}'.")
+        }
+        guard let kind = Kind(rawValue: word) else {
+            let known = Kind.allCases.map(\.rawValue)
+            let nearest = Spelling.suggestion(for: word, among: known)
+            throw .configuration(
+                path, "there is no layer '\(word)'", remedy: nearest + "Layers: \(known.joined(separator: ", ")).")
+        }
+        let section = try Section(details, path: "\(path).\(word)", origins)
+        let layer = try make(kind, section)
+        let resolved = try section.finish()
+        return (layer, section.resolved.isEmpty ? Node(word) : Node([(Node(word), resolved)]))
+    }
+
+    private static func make(_ kind: Kind, _ section: Section) throws(Failure) -> any Layer {
+        switch kind {
+        case .dense:
+            let units = try section.integer("units", 1 ... 1 << 24)
+            let weights = try section.initialiser("weights", default: .glorot)
+            let bias = try section.bias()
+            return Dense(units: units, hasBias: bias != nil, weights: weights, biases: bias ?? .zero)
+        case .maxout:
+            let units = try section.integer("units", 1 ... 1 << 24)
+            let pieces = try section.integer("pieces", 1 ... 255)
+            let weights = try section.initialiser("weights", default: .glorot)
+            let bias = try section.initialiser("bias", default: .zero)
+            return Maxout(units: units, pieces: pieces, weights: weights, biases: bias)
+        case .convolution, .transposedConvolution:
+            let channels = try section.integer("channels", 1 ... 1 << 20)
+            let kernel = try section.extent("kernel", 1 ... 1024)
+            let stride = try section.extent("stride", default: 1, 1 ... 1024)
+            let padding = try section.choice("padding", default: Padding.same)
+            let weights = try section.initialiser("weights", default: .he)
+            let bias = try section.bias()
+            return kind == .convolution
+                ? Convolution2D(
+                    channels: channels, kernel: kernel, stride: stride, padding: padding, hasBias: bias != nil,
+                    weights: weights, biases: bias ?? .zero)
+                : TransposedConvolution2D(
+                    channels: channels, kernel: kernel, stride: stride, padding: padding, hasBias: bias != nil,
+                    weights: weights, biases: bias ?? .zero)
+        case .batchNormalisation:
+            let epsilon = try section.number("epsilon", default: 1e-5, 1e-12 ... 1)
+            let momentum = try section.number("momentum", default: 0.1, 0 ... 1)
+            let statistics = try section.choice("statistics", default: StatisticsScope.shard)
+            return switch statistics {
+            case .shard: BatchNormalisation(epsilon: Float(epsilon), momentum: Float(momentum))
+            case .minibatch: SynchronisedBatchNormalisation(epsilon: Float(epsilon), momentum: Float(momentum))
+            }
+        case .dropout:
+            return Dropout(keepProbability: Float(try section.number("keep", default: 0.5, 0.001 ... 1)))
+        case .reshape:
+            return Reshape(to: try section.shape("shape"))
+        case .flatten: return Flatten()
+        case .relu: return ReLU()
+        case .leakyRelu: return LeakyReLU(slope: Float(try section.number("slope", default: 0.2, 0 ... 1)))
+        case .sigmoid: return Sigmoid()
+        case .tanh: return Tanh()
+        case .channelMaxout: return ChannelMaxout(pieces: try section.integer("pieces", 1 ... 255))
+        case .maxPool, .meanPool:
+            let size = try section.integer("size", 1 ... 1024)
+            let stride = try section.integer("stride", default: size, 1 ... 1024)
+            let edge = try section.choice("edge", default: Pooling2D.Edge.whole)
+            return Pooling2D(kind == .maxPool ? .maximum : .mean, size: size, stride: stride, edge: edge)
+        case .zeroPadding: return ZeroPadding(pixels: try section.integer("pixels", 1 ... 1024))
+        }
+    }
+}
+
+extension Section {
+    /// `{uniform: 0.05}`, `{normal: 0.02}`, `{constant: 1}`, `{orthogonal: 1.4}`, `he`, `glorot`, `zero`.
+    func initialiser(_ key: String, default standard: Initialiser) throws(Failure) -> Initialiser {
+        guard let node = node(key) else {
+            record(key, Self.node(of: standard))
+            return standard
+        }
+        let known = "he, glorot, zero, {normal: σ}, {uniform: r}, {constant: c} or {orthogonal: gain}"
+        switch node.string {
+        case "he": record(key, Self.node(of: .he)); return .he
+        case "glorot": record(key, Self.node(of: .glorot)); return .glorot
+        case "zero": record(key, Self.node(of: .zero)); return .zero
+        default: break
+        }
+        guard case .mapping(let mapping) = node, mapping.count == 1, let word = mapping[mapping.startIndex].key.string
+        else {
+            throw wrong(key, node, known)
+        }
+        let given = try number(mapping[mapping.startIndex].value, "\(name(key)).\(word)", -1e6 ... 1e6),
+            value = Float(given)
+        let initialiser: Initialiser
+        switch word {
+        case "normal" where value >= 0: initialiser = .normal(value)
+        case "uniform" where value >= 0: initialiser = .uniform(value)
+        case "constant": initialiser = .constant(value)
+        case "orthogonal": initialiser = .orthogonal(gain: value)
+        default: throw wrong(key, node, known)
+        }
+        record(key, Node([(Node(word), .number(given))]))
+        return initialiser
+    }
+
+    /// `none` for no bias, `marginals` from the data, or an initialiser; zero where absent.
+    func bias() throws(Failure) -> Initialiser? {
+        switch node("bias")?.string {
+        case "none": record("bias", Node("none")); return nil
+        case "marginals":
+            record("bias", Node("marginals"))
+            return .marginals
+        default: return try initialiser("bias", default: .zero)
+        }
+    }
+
+    /// `4` for a square, or `[height, width]`.
+    func extent(_ key: String, default standard: Int? = nil, _ allowed: ClosedRange<Int>) throws(Failure) -> Extent {
+        guard let node = node(key), case .sequence(let sequence) = node else {
+            let size = try integer(key, default: standard, allowed)
+            return Extent(height: size, width: size)
+        }
+        guard sequence.count == 2 else {
+            throw .configuration(
+                name(key), "'[\(sequence.map { $0.string ?? "…" }.joined(separator: ", "))]' is no height and width",
+                remedy: "Give one whole number within \(Section.text(allowed)), or [height, width] of such.")
+        }
+        let sizes = try integers(sequence, key, allowed)
+        return Extent(height: sizes[0], width: sizes[1])
+    }
+
+    /// `[units]` or `[height, width, channels]`.
+    func shape(_ key: String) throws(Failure) -> Shape {
+        guard let node = node(key) else { throw missing(key) }
+        guard case .sequence(let sequence) = node, sequence.count == 1 || sequence.count == 3 else {
+            throw wrong(key, node, "[units] or [height, width, channels]")
+        }
+        let sizes = try integers(sequence, key, 1 ... 1 << 24 - 1)
+        return sizes.count == 1 ? .vector(sizes[0]) : .image(height: sizes[0], width: sizes[1], channels: sizes[2])
+    }
+
+    /// Reads a list of whole numbers, which `key` asks for, and records it.
+    private func integers(
+        _ sequence: Node.Sequence, _ key: String, _ allowed: ClosedRange<Int>
+    ) throws(Failure) -> [Int] {
+        var values: [Int] = []
+        for (index, node) in sequence.enumerated() {
+            values.append(try integer(node, "\(name(key)).\(index)", allowed))
+        }
+        record(key, Node(values.map(Node.integer), .implicit, .flow))
+        return values
+    }
+
+    private static func node(of initialiser: Initialiser) -> Node {
+        func pair(_ word: String, _ value: Float) -> Node { Node([(Node(word), .number(Double(value)))]) }
+        switch initialiser {
+        case .zero: return Node("zero")
+        case .he: return Node("he")
+        case .glorot: return Node("glorot")
+        case .marginals: return Node("marginals")
+        case .constant(let value): return pair("constant", value)
+        case .normal(let value): return pair("normal", value)
+        case .uniform(let value): return pair("uniform", value)
+        case .orthogonal(let gain): return pair("orthogonal", gain)
+        }
+    }
+}

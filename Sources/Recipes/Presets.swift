@@ -1,0 +1,71 @@
+import Nets
+import Storage
+import Support
+
+/// The experiments that the program knows by name, each a whole configuration as published (`Presets/NAME.yaml`,
+/// compiled in); what deviates from the source stands in it as a comment.
+public struct Preset: Sendable {
+    public let name: String
+    /// One line for the list.
+    public let summary: String
+    public let yaml: String
+
+    private init(_ name: String, _ yaml: [UInt8], _ summary: String) {
+        self.name = name
+        self.summary = summary
+        self.yaml = String(decoding: yaml, as: UTF8.self)
+    }
+
+    public static let standard = all[0]
+
+    public static let all = [
+        Preset("ring", PackageResources.ring_yaml, "8 Gaussians on a circle, small tanh networks; needs no data"),
+        Preset(
+            "goodfellow-mnist", PackageResources.goodfellow_mnist_yaml,
+            "the original GAN's dense networks: ReLU generator, maxout discriminator"),
+        Preset(
+            "goodfellow-cifar10-dense", PackageResources.goodfellow_cifar10_dense_yaml,
+            "the original GAN's dense networks for CIFAR-10, 89 million values in the generator"),
+        Preset(
+            "goodfellow-cifar10-conv", PackageResources.goodfellow_cifar10_conv_yaml,
+            "the original GAN's convolutional networks for CIFAR-10"),
+        Preset(
+            "dcgan-32", PackageResources.dcgan_32_yaml,
+            "DCGAN at 32×32: transposed convolutions, batch normalisation, Adam"),
+        Preset("dcgan-32-colour", PackageResources.dcgan_32_colour_yaml, "the same for images of 3 channels"),
+        Preset("fluxgan-mnist", PackageResources.fluxgan_mnist_yaml, "FluxGAN.jl's dense networks, optimistic Adam"),
+        Preset(
+            "fluxgan-cifar10-dense", PackageResources.fluxgan_cifar10_dense_yaml,
+            "FluxGAN.jl's dense networks for CIFAR-10's animals"),
+        Preset(
+            "fluxgan-cifar10-conv", PackageResources.fluxgan_cifar10_conv_yaml,
+            "FluxGAN.jl's convolutional networks for CIFAR-10's animals"),
+        Preset(
+            "pacgan-ring", PackageResources.pacgan_ring_yaml,
+            "PacGAN's ring of 8 Gaussians, packs of 2; needs no "
+                + "data"),
+        Preset(
+            "pacgan-grid", PackageResources.pacgan_grid_yaml, "PacGAN's grid of 25 Gaussians, packs of 2; needs no data"
+        ),
+        Preset(
+            "unrolled-ring", PackageResources.unrolled_ring_yaml,
+            "the unrolled GAN's notebook: G through 5 steps of D; needs no data"),
+        Preset(
+            "gaussian1d", PackageResources.gaussian1d_yaml,
+            "one Gaussian on the line, as in Figure 1 of the original paper; needs no data"),
+    ]
+
+    /// Throws 78 with the nearest known name.
+    public static func named(_ name: String) throws(Failure) -> Preset {
+        if let preset = all.first(where: { $0.name == name }) { return preset }
+        let known = all.map(\.name)
+        let nearest = Spelling.suggestion(for: name, among: known)
+        throw Failure(
+            .badConfiguration, "there is no preset '\(name)'",
+            remedy: nearest + "Presets: \(known.joined(separator: ", ")).")
+    }
+
+    public func configuration() throws(Failure) -> Configuration {
+        try Configuration(yaml: yaml, source: "preset \(name)")
+    }
+}

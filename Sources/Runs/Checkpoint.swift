@@ -1,0 +1,117 @@
+import Adversarial
+import Collectives
+import Foundation
+import Kernels
+import Nets
+import Recipes
+import Storage
+import Support
+
+/// A checkpoint file that has been read and verified.
+public struct Checkpoint {
+    public let path: String
+    public let contents: CheckpointContents
+
+    public init(path: String, contents: CheckpointContents) {
+        self.path = path
+        self.contents = contents
+    }
+
+    /// `path` may also be a run folder: then its newest good checkpoint. Throws 65 or 66.
+    public static func read(_ path: String, warn: (String) -> Void = { _ in }) throws -> Checkpoint {
+        var isFolder: ObjCBool = false
+        if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue {
+            let folder = CheckpointFolder(RunFolder(path).checkpoints, keep: 1)
+            guard let (file, contents) = try folder.newestValid(warn: warn) else {
+                throw Failure(
+                    .missingInput, "\(path): the folder has no checkpoints",
+                    remedy: "Name a checkpoint file or the folder of a run.")
+            }
+            return Checkpoint(path: file, contents: contents)
+        }
+        return Checkpoint(path: path, contents: try CheckpointFile.read(path))
+    }
+
+    /// The YAML of the run that wrote it.
+    public func configuration() throws(Failure) -> String {
+        guard let yaml = contents.string("config") else { throw broken("it stores no configuration") }
+        return yaml
+    }
+
+    /// Copies the stored array `name` into `values`.
+    func copy(_ name: String, to values: Floats) throws(Failure) {
+        guard let array = contents.array(name) else { throw broken("it has no array '\(name)'") }
+        guard array.count == values.count else {
+            throw broken("'\(name)' has \(array.count) values, not \(values.count)")
+        }
+        array.copy(to: values)
+    }
+
+    func broken(_ what: String) -> Failure {
+        Failure(
+            .badData, "\(path): \(what)",
+            remedy: "Use a checkpoint that this program wrote, or an older one of the run.")
+    }
+}
+
+/// A trainer's state in files.
+extension Trainer {
+    /// The state as a checkpoint of a run with this configuration. Its arrays are views: to be written before the next
+    /// step.
+    func checkpoint(_ configuration: Configuration, _ data: TrainingData, ranks: Int) -> CheckpointContents {
+        let minibatches = minibatchesDone
+        return CheckpointContents(
+            attributes: [
+                ("step", .integer(stepsDone)),
+                ("epoch", .double(data.epochs(minibatches: minibatches, batch: game.batch))),
+                ("samples_seen", .integer(minibatches * game.batch)),
+                ("seed", .integer(Int(game.seed))),
+                ("shards", .integer(shards.shards)), ("ranks", .integer(ranks)),
+                ("config", .string(configuration.yaml)),
+                ("dataset", .string(data.fingerprint)), ("program_version", .string(Program.version)),
+                ("created", .string(Date().formatted(.iso8601))),
+            ] + NumericEnvironment().parts.map { ($0.name, .string($0.value)) },
+            arrays: state.map {
+                CheckpointArray(path: $0.name, dimensions: $0.dimensions, layout: $0.layout, values: $0.values)
+            })
+    }
+
+    /// Takes the state of `checkpoint`; throws 65 where the dataset or an array is not that of this run.
+    func restore(_ checkpoint: Checkpoint, _ data: TrainingData) throws(Failure) {
+        if let stored = checkpoint.contents.string("dataset"), stored != data.fingerprint {
+            throw Failure(
+                .badData,
+                "\(data.name) is not the dataset that \(checkpoint.path) was trained on (\(stored), not "
+                    + "\(data.fingerprint))",
+                remedy: "Give the original file with --data, or start a new run with another --run.")
+        }
+        for array in state { try checkpoint.copy(array.name, to: array.values) }
+        resume(at: checkpoint.contents.step)
+    }
+
+    /// Takes the parameters and running statistics of a safetensors file; those that it does not have stay as they
+    /// are. Returns what was taken.
+    ///
+    /// Throws 65 for an array that neither network has, or that has another shape, and 66 where the file cannot be
+    /// read.
+    func start(from file: String) throws -> String {
+        let known = Dictionary(
+            uniqueKeysWithValues: state.filter { !$0.name.hasPrefix("optimizer/") }.map { ($0.name, $0) })
+        let given = try SafeTensors.read(file)
+        for array in given {
+            guard let own = known[array.path] else {
+                throw Failure(
+                    .badData, "\(file): neither network has an array '\(array.path)'",
+                    remedy: "Its names are those of a checkpoint, such as \(known.keys.sorted().first ?? "").")
+            }
+            guard own.dimensions == array.dimensions else {
+                throw Failure(
+                    .badData,
+                    "\(file): '\(array.path)' has the shape \(array.dimensions), here it has \(own.dimensions)",
+                    remedy: "Change the networks of the configuration, or the file.")
+            }
+            array.copy(to: own.values)
+        }
+        return "\(given.count) of \(known.count) arrays of the networks start as in \(file)"
+    }
+}

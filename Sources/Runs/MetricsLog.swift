@@ -1,0 +1,88 @@
+import Adversarial
+import Foundation
+import Storage
+import Support
+
+/// `metrics.jsonl`: one JSON object a logged step, with the names of the interface. Rank 0 alone writes it.
+///
+/// A line is written whole by one call, so that a killed run leaves at most one torn line, which the resumed run
+/// removes.
+final class MetricsLog {
+    private let path: String
+    private let handle: FileHandle
+
+    /// Opens the log, cut back to its lines up to `step`, so that no step appears twice after a resume.
+    init(path: String, keepingThrough step: Int) throws(Failure) {
+        self.path = path
+        do {
+            if let text = try? String(contentsOfFile: path, encoding: .utf8) {
+                let kept = text.split(separator: "\n").filter { Self.step(of: $0).map { $0 <= step } ?? false }
+                let cut = kept.map { $0 + "\n" }.joined()
+                if cut != text { try cut.write(toFile: path, atomically: true, encoding: .utf8) }
+            } else if !FileManager.default.createFile(atPath: path, contents: nil) {
+                throw POSIXError(POSIXErrorCode(rawValue: errno) ?? .EIO)
+            }
+            handle = try FileHandle(forUpdating: URL(fileURLWithPath: path))
+            try handle.seekToEnd()
+        } catch {
+            throw Failure(
+                .cannotCreate, "\(path): cannot be opened for writing: \(SystemError.text(of: error))",
+                remedy: SystemError.remedy(of: error, path, writing: true))
+        }
+    }
+
+    private static func step(of line: Substring) -> Int? {
+        guard let object = try? JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any] else {
+            return nil
+        }
+        return object["step"] as? Int
+    }
+
+    func append(_ line: MetricsLine) throws(Failure) {
+        do {
+            try handle.write(contentsOf: Data((line.json + "\n").utf8))
+        } catch {
+            throw Failure(
+                .inputOutput, "\(path): cannot be written: \(SystemError.text(of: error))",
+                remedy: SystemError.remedy(of: error, path, writing: true)
+                    + " --resume auto goes on from the newest checkpoint.")
+        }
+    }
+}
+
+/// One logged step: the report of the step with what it cost.
+struct MetricsLine {
+    let report: StepReport
+    let epoch: Double
+    let samplesSeen: Int
+    let throughput: Throughput
+
+    /// Every figure but the step, under its name; nil where the objective gives it no meaning.
+    var figures: [(name: String, value: Double?)] {
+        [
+            ("epoch", epoch), ("samples_seen", Double(samplesSeen)),
+            ("loss_discriminator", report.lossDiscriminator), ("loss_real", report.lossReal),
+            ("loss_fake", report.lossFake),
+            ("loss_generator", report.lossGenerator), ("d_real", report.logOdds?.dReal),
+            ("d_fake", report.logOdds?.dFake),
+            ("value", report.logOdds?.value), ("jsd_bound", report.logOdds?.jsdBound),
+            ("grad_norm_discriminator", report.gradientNormDiscriminator),
+            ("grad_norm_generator", report.gradientNormGenerator),
+            ("lr_discriminator", report.rateDiscriminator), ("lr_generator", report.rateGenerator),
+            ("samples_per_second", throughput.samplesPerSecond), ("seconds_step", throughput.secondsPerStep),
+            ("seconds_compute", throughput.secondsPerStep(.compute) + throughput.secondsPerStep(.optimiser)),
+            ("seconds_communication", throughput.secondsPerStep(.communication)),
+            ("seconds_data", throughput.secondsPerStep(.data)), ("time", Date().timeIntervalSince1970),
+        ]
+    }
+
+    var json: String {
+        "{\"step\": \(report.step), " + figures.map { "\"\($0)\": \(Self.text($1))" }.joined(separator: ", ") + "}"
+    }
+
+    /// Whole numbers without a fraction; everything else with the digits that give the same Double back.
+    private static func text(_ value: Double?) -> String {
+        guard let value else { return "null" }
+        return value == value.rounded() && abs(value) < 1e15 ? String(Int(value)) : String(value)
+    }
+}

@@ -1,0 +1,62 @@
+import Adversarial
+import Foundation
+import Kernels
+import Nets
+import Recipes
+import Storage
+import Support
+
+/// The generator's answers to fixed latents, drawn again and again through a run, and as an animation at its end. The
+/// latents have a purpose of their own in the key of random draws, so that looking never changes the training.
+public final class SampleSheet {
+    private let sampler: Sampler
+    private let latents: Draws
+    private let scene: Scene
+    private let folder: RunFolder
+    /// Images of a sheet; and points of the plane or the line.
+    private static let images = 64
+    private static let points = 2048
+    /// Pictures of an animation, at most; of more, so many evenly apart.
+    private static let frames = 150
+
+    /// Nil where the examples cannot be drawn.
+    init?(
+        _ trainer: Trainer, _ configuration: Configuration, _ data: TrainingData, _ folder: RunFolder
+    ) throws {
+        guard Picture.canDraw(data.shape) else { return nil }
+        sampler = Sampler(trainer.generator.network, configuration.latent)
+        latents = Draws(seed: configuration.seed, purpose: .fixedLatents, step: 0)
+        self.folder = folder
+        let discriminator = DiscriminatorProbability(
+            trainer.discriminator.network, packing: configuration.training.packing)
+        scene = Scene(
+            mixture: configuration.data.synthetic,
+            around: try data.firstValues(count: Scene.enough / data.shape.count + 1), dimension: data.shape.count,
+            probability: discriminator.probabilities)
+    }
+
+    /// Draws the state after `step` into the run's folder.
+    func draw(step: Int) throws -> Pixels {
+        let isImage = if case .image = sampler.shape { true } else { false }
+        let count = isImage ? Self.images : Self.points
+        let samples = try sampler.samples(count: count, latents)
+        let picture = try Picture.of(samples, count: count, shape: sampler.shape, range: sampler.range, scene: scene)
+        try picture.write(to: folder.sample(step: step))
+        return picture
+    }
+
+    /// Makes the animation of all pictures up to `step`.
+    func animate(through step: Int) throws {
+        var pictures = folder.sampleSteps.filter { $0 <= step }
+        guard pictures.count > 1 else { return }
+        if pictures.count > Self.frames {
+            pictures = (0 ..< Self.frames).map { pictures[$0 * (pictures.count - 1) / (Self.frames - 1)] }
+        }
+        // About eight seconds, and each picture for a tenth to half a second.
+        let delay = min(max(800 / pictures.count, 10), 50)
+        try GIFAnimation.write(count: pictures.count, delay: delay, last: 200, to: folder.animation) {
+            (number) throws(Failure) in
+            try Pixels(file: folder.sample(step: pictures[number]))
+        }
+    }
+}

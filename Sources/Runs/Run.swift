@@ -1,0 +1,410 @@
+import Adversarial
+import Collectives
+import Foundation
+import Kernels
+import Nets
+import Recipes
+import Storage
+import Support
+
+/// A training run: the loop around ``Trainer/step()`` with what happens between steps (logs, samples, checkpoints,
+/// stops).
+///
+/// Rank 0 alone prints and writes. Whatever ends the loop early has been agreed by all ranks at a step boundary.
+public final class Run {
+    private let options: TrainOptions
+    private let communicator: any Communicator
+    private let console: Console
+    private let configuration: Configuration
+    private let folder: RunFolder
+    private let watchdog: Watchdog?
+    private let trainer: Trainer
+    private let images: MinibatchReader
+    private let dataset: TrainingData
+    private let started = monotonicSeconds()
+    /// Nil on ranks other than the first.
+    private var lock: RunLock?
+    private var metrics: MetricsLog?
+    private var events: EventFile?
+    private var samples: SampleSheet?
+    private var writer: CheckpointWriter?
+    /// The newest checkpoint that is known to be whole on the disk, on all ranks.
+    private var lastCheckpoint: String?
+
+    /// Trains as `options` say; returns the exit code, 0 or 75. Collective.
+    public static func train(_ options: TrainOptions, _ communicator: any Communicator) throws -> Int32 {
+        let console = Console(speaks: communicator.rank == 0, quiet: options.quiet)
+        let session = try RunSession(options, communicator, console)
+        defer { session.end() }
+        let run: Run
+        do {
+            run = try Run(options, session, communicator, console)
+        } catch let agreed as AgreedFailure {
+            throw AgreedFailure(agreed.failure.placed(in: session.configuration.source))
+        } catch let failure as Failure {
+            throw failure.placed(in: session.configuration.source)
+        }
+        if options.dryRun {
+            run.describe()
+            return 0
+        }
+        defer { run.finishWriting() }
+        return try run.loop()
+    }
+
+    // MARK: - Setting up
+
+    private init(
+        _ options: TrainOptions, _ session: RunSession, _ communicator: any Communicator, _ console: Console
+    ) throws {
+        self.options = options
+        self.communicator = communicator
+        self.console = console
+        folder = session.folder
+        lock = session.plan?.lock
+        watchdog = session.watchdog
+        lastCheckpoint = session.checkpoint
+
+        let shards = try communicator.agreed { [configuration = session.configuration] in
+            let table = try ShardTable(
+                shards: configuration.exchange.shards ?? communicator.size, communicator: communicator)
+            try table.check(batch: configuration.training.batch)
+            return table
+        }
+        if let file = session.configuration.data.file {
+            try communicator.inspect([(file, session.configuration.data.dataset)], options: .configuration)
+        }
+        let data = try communicator.agreed { try TrainingData(session.configuration, checkpoint: session.checkpoint) }
+        dataset = data
+        try communicator.requireEqual(Program.version, "the program versions")
+        try communicator.requireEqual(dataset.fingerprint, "the datasets \(dataset.name)")
+        configuration = try Self.settle(session, data, communicator)
+        images = try communicator.agreed { [configuration, dataset] in
+            try dataset.reader(
+                batch: configuration.training.batch, rows: shards.rows(batch: configuration.training.batch),
+                seed: configuration.seed,
+                shuffle: configuration.data.shuffle)
+        }
+        trainer = try communicator.agreed { [configuration, dataset, images] in
+            try Trainer(
+                configuration.game, exampleShape: dataset.shape, reals: images, shards: shards,
+                communicator: communicator)
+        }
+        if lastCheckpoint != nil {
+            try communicator.agreed { [trainer, dataset] in
+                try session.plan?.checkpoint.map { try trainer.restore($0, dataset) }
+            }
+            try trainer.share(from: 0)
+        } else {
+            try communicator.agreed { [trainer, dataset] in
+                if trainer.startsFromMarginals { try trainer.fillMarginals(dataset.means()) }
+            }
+            if let file = options.initialValues {
+                try communicator.agreed { [trainer, communicator] in
+                    if communicator.rank == 0 { console.say(try trainer.start(from: file)) }
+                }
+                try trainer.share(from: 0)
+            }
+        }
+        try trainer.requireEqualReplicas()
+        try compareNumericEnvironments(session.plan?.checkpoint)
+        trainer.watchdog = watchdog
+        if let file = options.traceFile, !options.dryRun {
+            trainer.trace = try communicator.agreed { [trainer, configuration, options] in
+                try TraceRecorder(file: file, steps: options.traceSteps, trainer, configuration, communicator)
+            }
+        }
+        if communicator.rank == 0, !options.dryRun { try openFiles() }
+    }
+
+    /// The configuration with what a new run finds and keeps settled for good: the order of its examples and the
+    /// range of their values, so
+    /// that it never trains on others. Rank 0 decides, for another rank's copy of the file may be cut into other
+    /// chunks.
+    private static func settle(
+        _ session: RunSession, _ data: TrainingData, _ communicator: any Communicator
+    ) throws -> Configuration {
+        guard session.checkpoint == nil, session.configuration.data.file != nil else { return session.configuration }
+        return try Configuration(
+            stored: communicator.decidedByRoot {
+                let shuffle = data.shuffle(session.configuration.data)
+                var tree = try ConfigurationTree(
+                    yaml: session.configuration.yaml, source: "rank 0's configuration", .stored)
+                try tree.set("data.shuffle.block", to: shuffle.block)
+                try tree.set("data.shuffle.window", to: shuffle.window)
+                if let range = data.settledRange, session.configuration.data.range == nil {
+                    try tree.set("data.range", to: range)
+                }
+                return try Configuration(tree: tree).yaml
+            }, source: "rank 0's configuration")
+    }
+
+    private func openFiles() throws {
+        console.copyLines(to: folder.log)
+        try WholeFile.write(Array(configuration.yaml.utf8), to: folder.configuration, replacing: true)
+        metrics = try MetricsLog(path: folder.metrics, keepingThrough: trainer.stepsDone)
+        events = try EventFile(folder: folder.path, keepingThrough: trainer.stepsDone)
+        samples = try SampleSheet(trainer, configuration, dataset, folder)
+        if samples == nil { console.say("no pictures: examples of shape \(dataset.shape) cannot be drawn") }
+        writer = CheckpointWriter(CheckpointFolder(folder.checkpoints, keep: configuration.output.keep))
+    }
+
+    /// Warns where ranks, or this job and the one that wrote the checkpoint, may give different bits for the same sums.
+    private func compareNumericEnvironments(_ checkpoint: Checkpoint?) throws {
+        let mine = NumericEnvironment()
+        let all = try communicator.gather(mine.description)
+        let hosts = try communicator.gather(communicator.host)
+        if let other = all.firstIndex(where: { $0 != all[0] }) {
+            let count = all.count { $0 != all[0] }
+            console.warn(
+                "rank \(other) on \(hosts[other])\(count > 1 ? " (and \(count - 1) more ranks)" : "") computes with "
+                    + "\(all[other]) where rank 0 on \(hosts[0]) has \(all[0]): "
+                    + "on other ranks the run will not have the same bits")
+        }
+        let differences = checkpoint.map { mine.differences(from: $0.contents) } ?? []
+        if let checkpoint, !differences.isEmpty {
+            console.warn(
+                "\(checkpoint.path) was written on another machine or build, so the run will not have the bits of one "
+                    + "never stopped: \(differences.joined(separator: "; "))"
+            )
+        }
+    }
+
+    /// What `--dry-run` prints.
+    private func describe() {
+        guard communicator.rank == 0, !options.quiet else { return }
+        print(configuration.yaml)
+        for player in [trainer.generator, trainer.discriminator] { print(player.network.memoryPlan) }
+        if let line = dataset.rangeLine { print(line) }
+        for warning in dataset.rangeWarnings { console.warn(warning) }
+        print("shards of a minibatch of \(configuration.training.batch) on \(communicator.size) ranks:")
+        print(trainer.shards.description(batch: configuration.training.batch))
+    }
+
+    // MARK: - The loop
+
+    private func loop() throws -> Int32 {
+        announce()
+        StopRequest.begin()
+        let steps = configuration.training.steps
+        let output = configuration.output
+        var throughput = Throughput()
+        while trainer.stepsDone < steps {
+            // all ranks
+            let report = try trainer.step(stopVote: wantsToStop, checkpointVote: writer?.isFinished ?? false)
+            try check(report)  // all ranks
+            throughput.count(samples: samplesPerStep, clock: trainer.clock)
+            try writing { try log(report, &throughput) }  // rank 0
+            if report.checkpointFinished { try settle() }  // all ranks
+            let done = trainer.stepsDone
+            if done % output.sampleEvery == 0 || done == steps { try writing(drawSamples) }  // rank 0
+            if report.stopRequested, done < steps { return try leaveEarly() }  // all ranks
+            if done % output.checkpointEvery == 0 || done == steps {
+                try save()  // all ranks
+            } else if done % configuration.exchange.checkEvery == 0 {
+                try trainer.requireEqualReplicas()  // all ranks
+            }
+        }
+        StopRequest.finish()
+        try settle()
+        try writing(animate)  // rank 0
+        finish()
+        return 0
+    }
+
+    private var samplesPerStep: Int { configuration.training.batch * configuration.training.discriminatorSteps }
+
+    private func announce() {
+        let data = dataset.name
+        let start =
+            trainer.stepsDone == 0 ? "from the start" : "from step \(trainer.stepsDone) (\(lastCheckpoint ?? ""))"
+        let preset =
+            options.preset == nil && options.configurationFile == nil && trainer.stepsDone == 0
+            ? " (the built-in ring; gan-dist presets lists more)" : ""
+        console.say(
+            "gan-dist \(Program.version): \(configuration.name)\(preset) on \(communicator.size) "
+                + "rank\(communicator.size == 1 ? "" : "s"), \(trainer.shards.shards) shards of a batch of "
+                + "\(configuration.training.batch)"
+        )
+        console.say(
+            "data \(data); generator \(trainer.generator.network.store.parameterCount) and discriminator "
+                + "\(trainer.discriminator.network.store.parameterCount) parameters"
+        )
+        let shuffle = configuration.data.shuffle
+        if shuffle.block > 1 {
+            console.say(
+                "examples are mixed within windows of \(shuffle.window) blocks of \(shuffle.block) (data.shuffle)")
+        }
+        if let warning = dataset.warning(shuffle, memoryLimit: configuration.data.memoryLimit) { console.warn(warning) }
+        sayRange()
+        if let warning = trainer.discriminator.warning ?? trainer.generator.warning { console.warn(warning) }
+        console.say("training \(start) to step \(configuration.training.steps); run folder \(folder.path)")
+        if trainer.stepsDone >= configuration.training.steps {
+            console.say("the run is finished already: give a larger --steps to go on")
+        }
+    }
+
+    private func sayRange() {
+        if let line = dataset.rangeLine { console.say(line) }
+        for warning in dataset.rangeWarnings { console.warn(warning) }
+    }
+
+    private func finish() {
+        console.clearBar()
+        console.say(
+            "done: \(trainer.stepsDone) steps in \(durationText(monotonicSeconds() - started)); checkpoint "
+                + "\(lastCheckpoint ?? "none")\(samples == nil ? "" : ", samples in \(folder.samples)")"
+        )
+    }
+
+    /// This rank's vote to stop at the end of the step under way.
+    private var wantsToStop: Bool {
+        if StopRequest.isPending { return true }
+        guard communicator.rank == 0 else { return false }
+        if FileManager.default.fileExists(atPath: folder.stopRequest) { return true }
+        guard let walltime = options.walltime else { return false }
+        // Time for the step at hand and one more, and for a checkpoint twice as slow as any so far.
+        let reserve = 2 * trainer.clock.total + max(2 * (writer?.slowest ?? 0), 1)
+        return monotonicSeconds() - started + reserve > walltime
+    }
+
+    private func leaveEarly() throws -> Int32 {
+        try save()
+        try settle()
+        try writing(animate)
+        if communicator.rank == 0 { try? FileManager.default.removeItem(atPath: folder.stopRequest) }
+        console.say("stopped on request after step \(trainer.stepsDone); run again with --resume auto to continue")
+        return ExitCode.stoppedOnRequest.rawValue
+    }
+
+    private var lastGood: String {
+        lastCheckpoint.map { "The last good checkpoint is \($0)" } ?? "No checkpoint had been written yet"
+    }
+
+    /// All ranks have the same report, and so the same verdict.
+    private func check(_ report: StepReport) throws {
+        guard let bad = report.notFinite else { return }
+        try settle()
+        throw AgreedFailure(
+            Failure(
+                .diverged, "training diverged: \(bad.name) is \(bad.value) at step \(report.step). \(lastGood)",
+                remedy:
+                    "Lower the learning rates (optimizer.….rate), or resume from an earlier checkpoint with another "
+                    + "seed."
+            ))
+    }
+
+    /// Runs what writes logs and pictures on rank 0: where that fails, the last good checkpoint is named.
+    private func writing(_ body: () throws -> Void) throws {
+        do { try body() } catch let error as Failure where error.code == .inputOutput {
+            finishWriting()
+            throw Failure(.inputOutput, "\(error.message) \(lastGood)", remedy: error.remedy)
+        }
+    }
+
+    private func log(_ report: StepReport, _ throughput: inout Throughput) throws {
+        guard communicator.rank == 0 else { return }
+        try refuseIfLost()
+        let steps = configuration.training.steps
+        if report.step % configuration.output.logEvery == 0 || report.step == steps {
+            let line = MetricsLine(
+                report: report, epoch: images.epochs(minibatch: trainer.minibatchesDone),
+                samplesSeen: trainer.stepsDone * samplesPerStep, throughput: throughput)
+            try metrics?.append(line)
+            try events?.append(
+                step: report.step, scalars: line.figures.compactMap { name, value in value.map { (name, $0) } })
+            if !console.drawsBar { console.say("step \(report.step)/\(steps)  " + summary(report, throughput)) }
+            throughput.restart()
+        }
+        if console.drawsBar { console.progress(report.step, of: steps, summary(report, throughput)) }
+    }
+
+    private func summary(_ report: StepReport, _ throughput: Throughput) -> String {
+        let left = Double(configuration.training.steps - report.step) * throughput.secondsPerStep
+        let odds = report.logOdds.map { String(format: "  D(x) %.2f  D(G(z)) %.2f", $0.dReal, $0.dFake) } ?? ""
+        return String(format: "D %.3f  G %.3f", report.lossDiscriminator, report.lossGenerator) + odds
+            + String(format: "  %.0f samples/s  ", throughput.samplesPerSecond) + durationText(left) + " left"
+    }
+
+    private func drawSamples() throws {
+        watchdog?.enter(.samples, step: trainer.stepsDone)
+        guard let picture = try samples?.draw(step: trainer.stepsDone) else { return }
+        try events?.append(step: trainer.stepsDone, name: "samples", picture: picture)
+    }
+
+    /// The pictures so far as an animation: what the run leaves when it ends or stops. Rank 0.
+    private func animate() throws {
+        watchdog?.enter(.samples, step: trainer.stepsDone)
+        try samples?.animate(through: trainer.stepsDone)
+    }
+
+    // MARK: - Checkpoints
+
+    /// Rank 0 begins to write a checkpoint of a state that all ranks have; training may go on.
+    private func save() throws {
+        try trainer.requireEqualReplicas()
+        try settle()
+        watchdog?.enter(.checkpoint, step: trainer.stepsDone)
+        writer?.begin(trainer.checkpoint(configuration, dataset, ranks: communicator.size))
+    }
+
+    /// Waits for the checkpoint that is being written, if any; all ranks go on only if it is whole on the disk.
+    /// Collective.
+    private func settle() throws {
+        watchdog?.enter(.checkpoint, step: trainer.stepsDone)
+        let outcome = Result { try writer?.finish() ?? "" }
+        watchdog?.enter(.exchange, step: trainer.stepsDone)
+        let written = try communicator.decidedByRoot {
+            do {
+                return try outcome.get()
+            } catch let error as Failure {
+                throw Failure(error.code, "\(error.message) \(lastGood)", remedy: error.remedy)
+            }
+        }
+        if !written.isEmpty { lastCheckpoint = written }
+    }
+
+    /// A job that was suspended for so long that another has taken the run over must not write into it.
+    private func refuseIfLost() throws {
+        guard lock?.isLost == true else { return }
+        throw Failure(
+            .cannotCreate, "\(folder.path): another job has taken the run over while this one stood still",
+            remedy: "Leave it to that job.")
+    }
+
+    /// On the way out for another reason: what is being written shall be whole.
+    private func finishWriting() {
+        do { if let written = try writer?.finish() { lastCheckpoint = written } } catch {
+            console.warn("a checkpoint could not be written: \(error.message)")
+        }
+    }
+}
+
+/// How fast the steps since the last logged line went.
+struct Throughput {
+    private(set) var steps = 0
+    private var samples = 0
+    private var clock = PhaseClock()
+    private var start = monotonicSeconds()
+    private var last = monotonicSeconds()
+
+    mutating func count(samples: Int, clock: PhaseClock) {
+        steps += 1
+        self.samples += samples
+        last = monotonicSeconds()
+        for phase in PhaseClock.Phase.allCases { self.clock.add(clock[phase], to: phase) }
+    }
+
+    mutating func restart() { self = Throughput(secondsBefore: secondsPerStep, samplesBefore: samplesPerSecond) }
+
+    init(secondsBefore: Double = 0, samplesBefore: Double = 0) {
+        before = (secondsBefore, samplesBefore)
+    }
+
+    /// The figures of the line before, shown until there is a step to go by.
+    private let before: (seconds: Double, samples: Double)
+
+    var secondsPerStep: Double { steps == 0 ? before.seconds : (last - start) / Double(steps) }
+    var samplesPerSecond: Double { steps == 0 || last <= start ? before.samples : Double(samples) / (last - start) }
+    func secondsPerStep(_ phase: PhaseClock.Phase) -> Double { steps == 0 ? 0 : clock[phase] / Double(steps) }
+}

@@ -1,0 +1,172 @@
+import Adversarial
+import Collectives
+import Foundation
+import Nets
+import Recipes
+import Storage
+import Support
+
+/// What a run is to do, decided by rank 0 from the options, the run folder and the checkpoints in it, before any rank
+/// has opened a dataset.
+struct RunPlan {
+    let configuration: Configuration
+    let folder: RunFolder
+    /// Where it continues; nil: from the start.
+    let checkpoint: Checkpoint?
+    let lock: RunLock?
+
+    init(_ options: TrainOptions, ranks: Int, console: Console) throws {
+        let given = try ConfigurationTree.given(options)
+        var folder: RunFolder
+        var found: Checkpoint?
+        switch options.resume {
+        case .no:
+            let name = try Configuration(tree: given ?? .standard(options)).name
+            folder = options.runFolder.map(RunFolder.init) ?? .unused(name: name)
+            if folder.holdsRun, !options.dryRun {
+                throw Self.taken(folder)
+            }
+        case .auto:
+            guard let path = options.runFolder else {
+                throw Failure(.usage, "--resume auto needs to know the run folder", remedy: "Name it with --run DIR.")
+            }
+            folder = RunFolder(path)
+        case .file(let file):
+            folder = RunFolder(
+                options.runFolder
+                    ?? URL(fileURLWithPath: file).deletingLastPathComponent().deletingLastPathComponent().path)
+        }
+        if options.dryRun {
+            lock = nil
+        } else {
+            try folder.create()
+            lock = try RunLock(folder, waiting: console.say)
+            // Another job may have run from start to end since the look above.
+            if case .no = options.resume, folder.holdsRun { throw Self.taken(folder) }
+            try folder.createHeartbeats()
+            folder.removeLeftovers()
+        }
+        switch options.resume {
+        case .no: found = nil
+        case .auto:
+            found = try CheckpointFolder(folder.checkpoints, keep: 1).newestValid { console.warn($0) }.map(
+                Checkpoint.init)
+        case .file(let file): found = try Checkpoint.read(file)
+        }
+        checkpoint = found
+        self.folder = folder
+        if let found {
+            configuration = try Self.continued(found, options, given)
+        } else {
+            configuration = try Self.fresh(try given ?? .standard(options), ranks: ranks)
+        }
+    }
+
+    private static func taken(_ folder: RunFolder) -> Failure {
+        Failure(
+            .cannotCreate, "\(folder.path): it already holds a run",
+            remedy: "Continue that run with --resume auto, or name another folder with --run.")
+    }
+
+    /// A new run's configuration, with its number of shards settled for good.
+    private static func fresh(_ tree: ConfigurationTree, ranks: Int) throws(Failure) -> Configuration {
+        var tree = tree
+        let configuration = try Configuration(tree: tree)
+        if configuration.exchange.shards == nil { try tree.set("exchange.shards", to: ranks) }
+        if configuration.training.batch < ranks {
+            throw tree.placed(
+                .configuration(
+                    "training.batch",
+                    "a batch of \(configuration.training.batch) on \(ranks) ranks leaves some without an example",
+                    remedy: "Use at most \(configuration.training.batch) ranks, or a larger batch."))
+        }
+        do { try requireMemory(for: configuration, ranks: ranks) } catch {
+            throw error.placed(in: configuration.source)
+        }
+        return try Configuration(tree: tree)
+    }
+
+    /// Refuses what no rank of this machine could hold, rather than end for want of memory half-way through the start.
+    private static func requireMemory(for configuration: Configuration, ranks: Int) throws(Failure) {
+        let rows = configuration.training.batch / max(configuration.exchange.shards ?? ranks, ranks)
+        let copies = { (settings: OptimiserSettings) in 2 + Optimiser(settings.rule, count: 1).moments.count }
+        let example = try configuration.exampleShape(), packing = configuration.training.packing
+        let values: Double
+        do {
+            values =
+                try Network.leastValues(
+                    of: configuration.generator, input: .vector(configuration.latent.size),
+                    name: "generator",
+                    rows: rows, copies: copies(configuration.generatorOptimiser))
+                + Network.leastValues(
+                    of: configuration.discriminator,
+                    input: Packing(size: packing, example: example, capacity: packing).shape,
+                    name: "discriminator", rows: 2 * rows / packing,
+                    copies: copies(configuration.discriminatorOptimiser))
+        } catch {
+            throw Failure(
+                .badConfiguration, "configuration: \(error)",
+                remedy: "Change that layer or the one before it; layers are counted from 0.")
+        }
+        let (gigabytes, there) = (4e-9 * values, 1e-9 * Double(ProcessInfo.processInfo.physicalMemory))
+        guard gigabytes <= there else {
+            throw Failure(
+                .badConfiguration,
+                String(
+                    format:
+                        "configuration: the networks and a batch of \(configuration.training.batch) take at least %.0f "
+                        + "GB a rank, and this machine has %.0f GB",
+                    gigabytes, there),
+                remedy: "Check the layers' units and channels, and training.batch.")
+        }
+    }
+
+    /// What may change when a run goes on: how long, how often it reports, and where its data lie.
+    private static let changeable = [
+        "training.steps", "output.", "data.file", "data.memory_limit", "exchange.check_every",
+    ]
+    /// What a run settles at its start where it is null.
+    private static let settled = ["exchange.shards", "data.shuffle.block", "data.shuffle.window", "data.range"]
+
+    /// The checkpoint's configuration with the options that may change it; any other difference is refused by name.
+    private static func continued(
+        _ checkpoint: Checkpoint, _ options: TrainOptions, _ given: ConfigurationTree?
+    ) throws -> Configuration {
+        let yaml = try checkpoint.configuration()
+        var tree = try ConfigurationTree(yaml: yaml, source: checkpoint.path, .stored)
+        let stored = try Configuration(tree: tree)
+        var changed = tree
+        if given == nil {
+            for setting in options.settings { try changed.apply(setting) }
+        }
+        let wanted = try Configuration(tree: given ?? changed)
+        let resolved = try ConfigurationTree(yaml: wanted.yaml, source: wanted.source, .stored)
+        let old = Dictionary(uniqueKeysWithValues: stored.leaves.map { ($0.path, $0.value) })
+        for (path, value) in wanted.leaves where old[path] != value {
+            if value == "null", settled.contains(path) { continue }
+            guard changeable.contains(where: { $0.hasSuffix(".") ? path.hasPrefix($0) : path == $0 }) else {
+                throw Failure(
+                    .badConfiguration,
+                    "\(path): \(value) contradicts the checkpoint \(checkpoint.path), which has "
+                        + "\(old[path] ?? "no such key")",
+                    remedy: "Leave it out to go on as before, or start a new run with another --run.")
+            }
+            try tree.copy(path, from: resolved)
+        }
+        return try Configuration(tree: tree)
+    }
+}
+
+extension ConfigurationTree {
+    /// The preset or file that the options name, with their settings; nil where they name none.
+    static func given(_ options: TrainOptions) throws(Failure) -> ConfigurationTree? {
+        if let file = options.configurationFile { return try ConfigurationTree(file: file, options.settings) }
+        if let name = options.preset { return try ConfigurationTree(preset: name, options.settings) }
+        return nil
+    }
+
+    /// The built-in ring, with the options' settings.
+    static func standard(_ options: TrainOptions) throws(Failure) -> ConfigurationTree {
+        try ConfigurationTree(preset: Preset.standard.name, options.settings)
+    }
+}

@@ -1,0 +1,123 @@
+import Adversarial
+import Collectives
+import Foundation
+import Kernels
+import Nets
+import Recipes
+import Storage
+import Support
+
+/// Stores everything random and every result of the first steps of a run, so that another program can repeat them
+/// exactly.
+///
+/// Arrays are of the whole global minibatch in its order, whatever the number of ranks: each rank fills its own rows
+/// of a zeroed array, and the rows are added up over the ranks, which changes no bit of them.
+public final class TraceRecorder: StepTrace {
+    private let steps: Int
+    private let batch: Int
+    private let packsInBatch: Int
+    private let communicator: any Communicator
+    /// Nil on ranks other than the first.
+    private var file: TraceWriter?
+    /// This step's arrays of the minibatch, and those that every rank has whole, in the order of their making.
+    private var shared: [(path: String, dimensions: [Int], values: FloatBuffer)] = []
+    private var whole: [TraceArray] = []
+    private var step: Int
+
+    init(
+        file path: String, steps: Int, _ trainer: Trainer, _ configuration: Configuration,
+        _ communicator: any Communicator
+    ) throws {
+        self.steps = trainer.stepsDone + steps
+        self.communicator = communicator
+        batch = trainer.game.batch
+        packsInBatch = trainer.game.packs
+        step = trainer.stepsDone
+        guard communicator.rank == 0 else { return }
+        let file = try TraceWriter(
+            path, attributes: [("config", .string(configuration.yaml)), ("program_version", .string(Program.version))])
+        try file.append(
+            [trainer.generator, trainer.discriminator].flatMap { player in
+                player.network.store.named(player.network.store.values.values).map {
+                    TraceArray("initial/\(player.role.name)/\($0.name)", $0.dimensions, $0.values)
+                }
+            })
+        self.file = file
+    }
+
+    private var isOver: Bool { step >= steps }
+    private var group: String { String(format: "steps/%06d", step) }
+    /// The place of what belongs to the discriminator's inner step, or (nil) to the generator's.
+    private func path(_ inner: Int?) -> String { group + (inner.map { "/discriminator/\($0)" } ?? "/generator") }
+
+    // MARK: - What the trainer tells
+
+    public func real(_ inner: Int, _ rows: Floats, range: Range<Int>, indices: [Int], shape: Shape) {
+        guard !isOver else { return }
+        fill(path(inner) + "/real", shape.dimensions, rows, range)
+        whole.append(TraceArray(path(inner) + "/real_index", indices: indices))
+    }
+
+    public func noise(_ noise: Batch, inner: Int?, rows: Range<Int>) {
+        guard !isOver else { return }
+        fill(path(inner) + "/noise", noise.shape.dimensions, noise.values, rows)
+    }
+
+    /// The dropout masks of the last forward of D, of its inner step or (nil) of the generator's update.
+    public func masks(of network: Network, inner: Int?) {
+        guard !isOver else { return }
+        for (name, part, mask) in network.dropoutMasks {
+            let half = part.half == 0 ? "real" : "fake"
+            let place = path(inner) + "/dropout/\(name)" + (inner == nil ? "" : "/\(half)")
+            fill(
+                place, [mask.count / part.rows.count], mask, part.firstSample ..< part.firstSample + part.rows.count,
+                of: packsInBatch)
+        }
+    }
+
+    public func gradient(_ gradient: Floats, of player: Player, inner: Int) {
+        guard !isOver, communicator.rank == 0 else { return }
+        for array in player.network.store.named(gradient) {
+            whole.append(
+                TraceArray(
+                    path(player.role == .discriminator ? inner : nil) + "/gradients/\(array.name)", array.dimensions,
+                    array.values))
+        }
+    }
+
+    public func losses(inner: Int?, _ losses: KeyValuePairs<String, Double>) {
+        guard !isOver, communicator.rank == 0 else { return }
+        for loss in losses { whole.append(TraceArray(path(inner) + "/" + loss.key, Float(loss.value))) }
+    }
+
+    /// Ends a step: gathers the ranks' rows and writes all of it. Collective.
+    public func finishStep(_ players: [Player]) throws {
+        guard !isOver else { return }
+        for array in shared { try communicator.sum(array.values.values) }
+        if let file {
+            let results: [TraceArray] = players.flatMap { player in
+                let store = player.network.store
+                let place = "\(group)/after/\(player.role.name)/"
+                return store.named(store.values.values).map { TraceArray(place + $0.name, $0.dimensions, $0.values) }
+                    + store.statisticEntries.map {
+                        TraceArray(place + "statistics/\($0.name)", [$0.range.count], store.statistics.values[$0.range])
+                    }
+            }
+            let rows = shared.map { TraceArray($0.path, $0.dimensions, $0.values.values) }
+            try file.append(rows + whole + results)
+        }
+        shared = []
+        whole = []
+        step += 1
+    }
+
+    /// `count`: rows of the whole array, nil for the examples of a minibatch.
+    private func fill(_ path: String, _ dimensions: [Int], _ values: Floats, _ rows: Range<Int>, of count: Int? = nil) {
+        let elements = dimensions.reduce(1, *), count = count ?? batch
+        if !shared.contains(where: { $0.path == path }) {
+            shared.append((path, [count] + dimensions, FloatBuffer(count: count * elements)))
+        }
+        let target = shared.first { $0.path == path }!.values.values
+        target[rows.lowerBound * elements ..< rows.upperBound * elements].copy(from: values)
+    }
+}

@@ -1,0 +1,153 @@
+import Adversarial
+import Collectives
+import Kernels
+import Nets
+import Recipes
+import Storage
+import Support
+
+extension MinibatchReader: MinibatchSource {}
+
+/// The dataset of a run, file or built-in mixture, as its networks see it.
+public final class TrainingData: Sendable {
+    /// For messages: the file, or `the built-in ring of 100000 points`.
+    let name: String
+    /// The shape of an example as it is given to the discriminator.
+    let shape: Shape
+    /// Equal for equal data: what ranks and resumed runs are compared by.
+    let fingerprint: String
+    /// What a new run keeps as `data.range`, so that it is never decided otherwise; nil where the file itself says it.
+    let settledRange: ClosedRange<Double>?
+    /// What is said of the values at the start, and warned of.
+    let rangeLine: String?
+    let rangeWarnings: [String]
+    private let source: SampleSource
+    /// Of a file that is not all in memory: what reading one of its examples alone uncompresses.
+    private let costlyChunk: (examples: Int, bytes: Int)?
+
+    /// Opens the file, or makes the mixture, that `configuration` names; throws 65, 66 or 78. `checkpoint`: what the
+    /// run goes on from.
+    init(_ configuration: Configuration, checkpoint: String? = nil) throws {
+        let settings = configuration.data
+        shape = try configuration.exampleShape()
+        if let file = settings.file {
+            let dataset = try Self.open(file, settings.dataset, checkpoint)
+            name = file
+            // A run that has settled no range began before ranges were settled, or needed none.
+            let asBefore = checkpoint != nil && settings.range == nil
+            let target = try configuration.targetRange(of: dataset, asBefore: asBefore)
+            source = try SampleSource(
+                dataset, shape: shape.dimensions, fit: settings.fit, range: target, given: settings.range,
+                asBefore: asBefore,
+                memoryLimit: settings.memoryLimit)
+            costlyChunk = source.isResident ? nil : dataset.costlyChunk
+            fingerprint = try Self.fingerprint(of: dataset)
+            let isSettled = source.valueRange?.source == .values || dataset.layout == .vector
+            settledRange = checkpoint == nil && isSettled ? source.valueRange?.bounds : nil
+            rangeLine = Self.rangeLine(source)
+            rangeWarnings = Self.rangeWarnings(source, dataset.path, bounds: configuration.outputBounds)
+            return
+        }
+        guard let mixture = settings.synthetic else {
+            throw Failure(
+                .badConfiguration, "configuration: data.file: no dataset is named",
+                remedy: "Give one with --data FILE.h5 (gan-dist data import makes it), or train the built-in ring.")
+        }
+        guard shape == .vector(mixture.dimension) else {
+            throw Failure(
+                .badConfiguration,
+                "configuration: generator: its last layer makes \(shape) where \(mixture.rawValue) has points of "
+                    + "[\(mixture.dimension)]",
+                remedy: "Change the generator's last layer, or name images with --data.")
+        }
+        costlyChunk = nil
+        (settledRange, rangeLine, rangeWarnings) = (nil, nil, [])
+        name = "the built-in \(mixture.rawValue) of \(settings.count) points"
+        source = SampleSource(
+            vectors: mixture.points(count: settings.count, seed: configuration.seed).samples,
+            dimension: mixture.dimension)
+        fingerprint = "\(mixture.rawValue) \(settings.count)"
+    }
+
+    /// Equal for equal datasets, as a checkpoint stores it.
+    public static func fingerprint(of dataset: Dataset) throws(Failure) -> String {
+        "\(dataset.count) × \(dataset.shape), \(String(try dataset.fingerprint(), radix: 16))"
+    }
+
+    private static func open(_ file: String, _ name: String?, _ checkpoint: String?) throws -> Dataset {
+        do {
+            return try Dataset(file, dataset: name, options: .configuration)
+        } catch {
+            guard error.code == .missingInput, let checkpoint else { throw error }
+            throw Failure(
+                .missingInput,
+                "\(error.message.dropLast()). The run goes on from \(checkpoint), whose data.file that was, or was "
+                    + "given",
+                remedy:
+                    "Where the dataset has moved, name its new place with --data FILE.h5; relative paths start at the "
+                    + "working folder."
+            )
+        }
+    }
+
+    /// Standard normal values in memory, for benchmarks.
+    public init(random count: Int, shape: Shape, seed: UInt64) {
+        let values = FloatBuffer(count: count * shape.count)
+        Draws(seed: seed, purpose: .synthetic, step: 0).fillNormal(values.values, samples: count)
+        costlyChunk = nil
+        (settledRange, rangeLine, rangeWarnings) = (nil, nil, [])
+        name = "random values"
+        self.shape = shape
+        fingerprint = "random \(count)"
+        source = SampleSource(vectors: values.values.array, dimension: shape.count)
+    }
+
+    /// The values of the first `count` examples, or of as many as there are.
+    func firstValues(count: Int) throws -> [Float] {
+        let indices = Array(0 ..< min(count, source.count))
+        let values = FloatBuffer(count: indices.count * shape.count)
+        try source.read(indices, into: values.values)
+        return values.values.array
+    }
+
+    /// The mean over all examples of each of their values.
+    func means() throws -> [Float] { try source.means() }
+
+    public func reader(
+        batch: Int, rows: Range<Int>, seed: UInt64, shuffle: Shuffle = .samples
+    ) throws -> MinibatchReader {
+        try MinibatchReader(source, batch: batch, seed: seed, rows: rows, shuffle: shuffle)
+    }
+
+    /// How a new run mixes the examples: as `settings` say, else as the file is best read.
+    func shuffle(_ settings: Configuration.DataSettings) -> Shuffle {
+        let block = settings.shuffleBlock ?? source.shuffle.block
+        guard block > 1 else { return .samples }
+        let fitting = settings.memoryLimit / 2 / (block * source.storedBytes)
+        return Shuffle(block: block, window: settings.shuffleWindow ?? max(1, fitting))
+    }
+
+    /// A sentence where mixing the examples this way reads the file slowly or takes more memory than it may.
+    func warning(_ shuffle: Shuffle, memoryLimit: Int) -> String? {
+        guard !source.isResident else { return nil }
+        let rewritten = "gan-dist data concat \(name) --out FILE.h5 writes a copy that is read fast in any order"
+        if shuffle.block == 1 {
+            guard let costlyChunk else { return nil }
+            return
+                "each example of \(name) lies in a compressed chunk of \(costlyChunk.examples) "
+                + "(\(costlyChunk.bytes >> 20) MiB), which is "
+                + "uncompressed for it alone: training waits for the file. Raise data.memory_limit, or set "
+                + "data.shuffle.block "
+                + "in a new run; \(rewritten)"
+        }
+        let bytes =
+            2 * min(Double(shuffle.block) * Double(shuffle.window), Double(source.count)) * Double(source.storedBytes)
+        return bytes <= Double(memoryLimit)
+            ? nil
+            : "two shuffle windows of \(shuffle.window) blocks of \(shuffle.block) examples of \(name) take "
+                + "\(Int(bytes) >> 20) MiB a rank, more than data.memory_limit; \(rewritten)"
+    }
+
+    /// Epochs that so many minibatches make.
+    func epochs(minibatches: Int, batch: Int) -> Double { Double(minibatches) * Double(batch) / Double(source.count) }
+}
