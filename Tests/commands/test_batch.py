@@ -1,6 +1,6 @@
 """The batch scripts, each run as its scheduler would run it: warned in time they save, leave with 75, and ask to be run again.
 
-The scheduler's commands are stand-ins that note what they are asked. launch/local/slurm-trial runs two of the scripts on a real Slurm.
+The scheduler's commands are stand-ins that note what they are asked. launch/trials/slurm-trial runs two of the scripts on a real Slurm.
 """
 
 import mmap
@@ -22,7 +22,7 @@ HOST = "localhost"
 SCRIPTS = {
     "slurm.sbatch": ({"SLURM_JOB_ID": "7"}, signal.SIGUSR1, 75, "scontrol requeue 7"),
     "slurm-array.sbatch": ({"SLURM_JOB_ID": "9", "SLURM_ARRAY_JOB_ID": "7", "SLURM_ARRAY_TASK_ID": "2"}, signal.SIGUSR1, 75, "scontrol requeue 7_2"),
-    "pbs.sh": ({"PBS_JOBID": "7"}, None, 75, "qsub -W depend=afterany:7 launch/pbs.sh"),
+    "pbs.sh": ({"PBS_JOBID": "7"}, None, 75, "qsub -W depend=afterany:7 launch/cluster/pbs.sh"),
     "lsf.sh": ({"LSB_JOBID": "7", "LSB_MCPU_HOSTS": f"{HOST} 2"}, signal.SIGUSR2, 75, ""),
     "sge.sh": ({"NSLOTS": "2"}, signal.SIGUSR2, 99, ""),
 }
@@ -46,9 +46,9 @@ class Scheduler:
         return next((path.parent for path in self.runs.rglob("metrics.jsonl")), None)
 
     def start(self, name, *options, **environment):
-        """Runs a script of launch/ whose line of training options is replaced, as a user does."""
+        """Runs a script of launch/cluster whose line of training options is replaced, as a user does."""
         words = ["--config", CONFIGS / "ring.yaml", "--shards", 4, *options]
-        text = (ROOT / "launch" / name).read_text()
+        text = (ROOT / "launch/cluster" / name).read_text()
         script, count = re.subn(r"^train=.*$", lambda _: f"train=({shlex.join(map(str, words))})", text, flags=re.MULTILINE)
         assert count == 1
         (self.folder / name).write_text(script)
@@ -97,7 +97,7 @@ def test_deleted_it_saves_but_is_not_run_again(name, code, scheduler):
 
 def test_pod_that_is_evicted_saves_and_goes_on_in_the_next(run):
     def pod(*options):
-        words = ["bash", ROOT / "launch/k8s/launcher", run, 2, "--config", CONFIGS / "ring.yaml", *options]
+        words = ["bash", ROOT / "launch/cluster/k8s/launcher", run, 2, "--config", CONFIGS / "ring.yaml", *options]
         return Running([], command=list(map(str, words)))
 
     running = pod("--steps", MANY)
@@ -153,7 +153,7 @@ def test_three_restarts_without_progress_are_the_last(tmp_path):
     script = f"""
 set -euo pipefail
 run={shlex.quote(str(tmp_path / 'run'))}
-. {ROOT}/launch/batch.sh
+. {ROOT}/launch/cluster/batch.sh
 mkdir -p "$run/checkpoints"
 code=75
 try() {{ if again >/dev/null 2>&1; then echo again; else echo stop; fi; }}
@@ -180,6 +180,6 @@ def test_what_dead_jobs_left_is_removed_and_nothing_else(tmp_path):
     with open(mapped, "r+b") as file, mmap.mmap(file.fileno(), 0):
         os.utime(mapped, (0, 0))
         environment = {**os.environ, "TMPDIR": str(tmp_path), "OMPI_MCA_btl_vader_backing_directory": str(tmp_path)}
-        subprocess.run(["bash", "-c", f"set -euo pipefail; run=x; . {ROOT}/launch/batch.sh; sweep"], env=environment, check=True, timeout=LIMIT)
+        subprocess.run(["bash", "-c", f"set -euo pipefail; run=x; . {ROOT}/launch/cluster/batch.sh; sweep"], env=environment, check=True, timeout=LIMIT)
     assert sorted(path for path in tmp_path.iterdir()) == sorted([mapped, young, other, launchers])
     assert list(launchers.iterdir()) == [alive]
