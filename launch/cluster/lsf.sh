@@ -22,7 +22,8 @@ cd "$LS_SUBCWD"
 
 # Debian's Open MPI knows no LSF. LSB_MCPU_HOSTS is `host count host count …`.
 hosts=$(awk '{for (i = 1; i < NF; i += 2) printf "%s%s:%s", (i > 1 ? "," : ""), $i, $(i + 1)}' <<<"$LSB_MCPU_HOSTS")
-supervise mpirun --host "$hosts" --bind-to none -x OPENBLAS_NUM_THREADS "$GAN_DIST" train "${train[@]}" --run "$run" --resume auto
+supervise mpirun --host "$hosts" "${bound[@]}" -x OPENBLAS_NUM_THREADS \
+    "$GAN_DIST" train "${train[@]}" --run "$run" --resume auto
 # LSF decides by the code alone: without progress, or after bkill (TERM), it gets another.
 if [ "$ended" -eq 0 ] && again; then exit 75; fi
 if [ "$code" -eq 75 ]; then exit 70; fi

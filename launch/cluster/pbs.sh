@@ -17,7 +17,8 @@ cd "$PBS_O_WORKDIR"
 
 # Debian's Open MPI knows no PBS: the hosts are handed to it, and it goes there by ssh.
 hosts=$(sort "$PBS_NODEFILE" | uniq -c | awk '{printf "%s%s:%s", (NR > 1 ? "," : ""), $2, $1}')
-supervise mpirun --host "$hosts" --bind-to none -x OPENBLAS_NUM_THREADS "$GAN_DIST" train "${train[@]}" --run "$run" --resume auto
+supervise mpirun --host "$hosts" "${bound[@]}" -x OPENBLAS_NUM_THREADS \
+    "$GAN_DIST" train "${train[@]}" --run "$run" --resume auto
 # TERM comes from qdel, or at a limit that --walltime should not have let come.
 if [ "$ended" -eq 0 ] && again; then qsub -W "depend=afterany:$PBS_JOBID" launch/cluster/pbs.sh; fi
 exit "$code"

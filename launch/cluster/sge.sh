@@ -18,6 +18,7 @@ cd "$SGE_O_WORKDIR"
 . launch/common.sh
 . launch/cluster/batch.sh
 
-supervise mpirun -n "$NSLOTS" --bind-to none -x OPENBLAS_NUM_THREADS "$GAN_DIST" train "${train[@]}" --run "$run" --resume auto
+supervise mpirun -n "$NSLOTS" "${bound[@]}" -x OPENBLAS_NUM_THREADS \
+    "$GAN_DIST" train "${train[@]}" --run "$run" --resume auto
 if again; then exit 99; fi
 exit "$code"
