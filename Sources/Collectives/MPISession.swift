@@ -93,18 +93,19 @@ public final class MPISession {
     }
 
     /// With more ranks than processors a rank that waits inside MPI must give its processor away. Open MPI does so
-    /// only if it knows of the lack, which it does not where a scheduler promises more processors than there are. (A
-    /// rank bound to a processor of its own yields to nobody, at the price of a system call.)
+    /// only if it knows of the lack, which it does not where a scheduler promises more processors than there are. A
+    /// rank that mpirun has bound knows its own processor alone: then all of the node count.
     private static func yieldWhereRanksOutnumberProcessors() {
         guard let text = getenv("OMPI_COMM_WORLD_LOCAL_SIZE"), let ranks = Int(String(cString: text)) else { return }
-        if ranks > availableProcessors().reduce(0, { $0 + $1.nonzeroBitCount }) {
-            setenv("OMPI_MCA_mpi_yield_when_idle", "1", 0)
-        }
+        let processors =
+            getenv("OMPI_MCA_orte_bound_at_launch") == nil
+            ? availableProcessors().reduce(0) { $0 + $1.nonzeroBitCount } : sysconf(Int32(_SC_NPROCESSORS_ONLN))
+        if ranks > processors { setenv("OMPI_MCA_mpi_yield_when_idle", "1", 0) }
     }
 }
 
 /// The processors this process may run on, one bit each; a set of 8192 processors, the most that Linux knows.
-func availableProcessors() -> [UInt64] {
+public func availableProcessors() -> [UInt64] {
     var set = [UInt64](repeating: 0, count: 128)
     if linux_processors(&set, 1024) != 0 { set[0] = 1 }
     return set

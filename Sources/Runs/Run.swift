@@ -185,6 +185,8 @@ public final class Run {
 
     private func loop() throws -> Int32 {
         announce()
+        // all ranks
+        if let warning = SharedCores.warning(try SharedCores.find(communicator)) { console.warn(warning) }
         StopRequest.begin()
         let steps = configuration.training.steps
         let output = configuration.output

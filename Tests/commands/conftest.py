@@ -35,7 +35,9 @@ class Finished:
 
     @property
     def warnings(self):
-        return [line for line in self.err.splitlines() if line.startswith("gan-dist: warning: ")]
+        """Without that of ranks that share cores: it says how many the machine has."""
+        return [line for line in self.err.splitlines() if line.startswith("gan-dist: warning: ")
+                and "slower than a core for each" not in line]
 
 
 class Running:

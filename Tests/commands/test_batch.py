@@ -1,6 +1,6 @@
 """The batch scripts, each run as its scheduler would run it: warned in time they save, leave with 75, and ask to be run again.
 
-The scheduler's commands are stand-ins that note what they are asked. launch/local/slurm-trial runs two of the scripts on a real Slurm.
+The scheduler's commands are stand-ins that note what they are asked. launch/trials/slurm-trial runs two of the scripts on a real Slurm.
 """
 
 import mmap
@@ -22,10 +22,13 @@ HOST = "localhost"
 SCRIPTS = {
     "slurm.sbatch": ({"SLURM_JOB_ID": "7"}, signal.SIGUSR1, 75, "scontrol requeue 7"),
     "slurm-array.sbatch": ({"SLURM_JOB_ID": "9", "SLURM_ARRAY_JOB_ID": "7", "SLURM_ARRAY_TASK_ID": "2"}, signal.SIGUSR1, 75, "scontrol requeue 7_2"),
-    "pbs.sh": ({"PBS_JOBID": "7"}, None, 75, "qsub -W depend=afterany:7 launch/pbs.sh"),
+    "pbs.sh": ({"PBS_JOBID": "7"}, None, 75, "qsub -W depend=afterany:7 launch/cluster/pbs.sh"),
     "lsf.sh": ({"LSB_JOBID": "7", "LSB_MCPU_HOSTS": f"{HOST} 2"}, signal.SIGUSR2, 75, ""),
-    "sge.sh": ({"NSLOTS": "2"}, signal.SIGUSR2, 99, ""),
+    "sge.sh": ({"JOB_ID": "7", "NSLOTS": "2"}, signal.SIGUSR2, 99, ""),
 }
+CORES = len(os.sched_getaffinity(0))
+# What launch/env sets on one machine.
+LAPTOP = {"OMPI_MCA_rmaps_base_oversubscribe", "OMPI_MCA_mpi_yield_when_idle", "OMPI_MCA_hwloc_base_binding_policy"}
 FOLDERS = ["SLURM_SUBMIT_DIR", "PBS_O_WORKDIR", "LS_SUBCWD", "SGE_O_WORKDIR"]
 
 
@@ -46,9 +49,9 @@ class Scheduler:
         return next((path.parent for path in self.runs.rglob("metrics.jsonl")), None)
 
     def start(self, name, *options, **environment):
-        """Runs a script of launch/ whose line of training options is replaced, as a user does."""
+        """Runs a script of launch/cluster whose line of training options is replaced, as a user does."""
         words = ["--config", CONFIGS / "ring.yaml", "--shards", 4, *options]
-        text = (ROOT / "launch" / name).read_text()
+        text = (ROOT / "launch/cluster" / name).read_text()
         script, count = re.subn(r"^train=.*$", lambda _: f"train=({shlex.join(map(str, words))})", text, flags=re.MULTILINE)
         assert count == 1
         (self.folder / name).write_text(script)
@@ -79,6 +82,9 @@ def test_warned_it_asks_to_be_run_again_and_goes_on(name, scheduler):
     assert finished.code == code, finished
     assert scheduler.asked.read_text().strip() == asks
     assert "stopped on request after step" in finished.out and "to be run again" in finished.out, finished
+    cores = dict(re.findall(r"MCW rank (\d+) bound to (socket \d+\[core \d+)", finished.err))
+    assert len(set(cores.values())) == min(len(cores), CORES) > 0, finished
+    assert len(cores) > CORES or "slower than a core for each" not in finished.err, finished
     last = metrics(scheduler.run)[-1]["step"]
     finished = scheduler.start(name, "--steps", last + 2).wait()
     assert finished.code == 0 and f"training from step {last} " in finished.out, finished
@@ -95,19 +101,44 @@ def test_deleted_it_saves_but_is_not_run_again(name, code, scheduler):
     assert not scheduler.asked.read_text()
 
 
-def test_pod_that_is_evicted_saves_and_goes_on_in_the_next(run):
-    def pod(*options):
-        words = ["bash", ROOT / "launch/k8s/launcher", run, 2, "--config", CONFIGS / "ring.yaml", *options]
-        return Running([], command=list(map(str, words)))
+def pod(run, *options, **environment):
+    words = ["bash", ROOT / "launch/cluster/k8s/launcher", run, 2, "--config", CONFIGS / "ring.yaml", *options]
+    return Running([], command=list(map(str, words)), environment={"K_MPI_JOB_ROLE": "launcher", **environment})
 
-    running = pod("--steps", MANY)
+
+@pytest.mark.parametrize("name, launcher", [
+    *((name, "mpirun") for name in SCRIPTS), ("slurm.sbatch", "srun"), ("pod", "mpirun")])
+def test_a_job_binds_its_ranks_and_has_no_setting_of_a_laptop(name, launcher, scheduler, run):
+    """Nor one of the shell that it was submitted from, as these tests' own; a site's stays."""
+    assert LAPTOP == set(os.environ["GAN_DIST_LAPTOP_SETTINGS"].split()) and LAPTOP < os.environ.keys()
+    stand_in = scheduler.folder / launcher
+    stand_in.write_text('#!/bin/sh\necho "$*"\nenv\n')
+    stand_in.chmod(0o755)
+    options = {"srun": "--cpu-bind=verbose,cores --distribution=block:block", "pod": "--bind-to none"}
+    usual = "--bind-to core:overload-allowed --map-by core --report-bindings"
+    bound = options.get(launcher) or options.get(name) or usual
+    for site in {}, {"OMPI_MCA_mpi_yield_when_idle": "1", "GAN_DIST_LAPTOP_SETTINGS": ""}:
+        if name == "pod":
+            finished = pod(run, PATH=f"{scheduler.folder}:{os.environ['PATH']}", **site).wait()
+        else:
+            finished = scheduler.start(name, LAUNCHER=launcher, **site).wait()
+        words, *lines = finished.out.splitlines()
+        assert finished.code == 0 and f" {bound} " in f" {words} ", finished
+        there = {line.split("=")[0] for line in lines}
+        # The second part shows that this would see a setting that is not taken back.
+        assert there & LAPTOP == (LAPTOP if site else set()), finished
+        assert "OMPI_MCA_oob_tcp_keepalive_time" in there, "what holds for one machine and for many"
+
+
+def test_pod_that_is_evicted_saves_and_goes_on_in_the_next(run):
+    running = pod(run, "--steps", MANY)
     while not (run / "metrics.jsonl").exists() or len(metrics(run)) < 10:
         assert running.process.poll() is None, running.wait()
         time.sleep(0.05)
     running.signal(signal.SIGTERM)
     assert running.wait().code == 75
     last = metrics(run)[-1]["step"]
-    finished = pod("--steps", last + 2).wait()
+    finished = pod(run, "--steps", last + 2).wait()
     assert finished.code == 0 and f"training from step {last} " in finished.out, finished
 
 
@@ -153,7 +184,7 @@ def test_three_restarts_without_progress_are_the_last(tmp_path):
     script = f"""
 set -euo pipefail
 run={shlex.quote(str(tmp_path / 'run'))}
-. {ROOT}/launch/batch.sh
+. {ROOT}/launch/cluster/batch.sh
 mkdir -p "$run/checkpoints"
 code=75
 try() {{ if again >/dev/null 2>&1; then echo again; else echo stop; fi; }}
@@ -180,6 +211,6 @@ def test_what_dead_jobs_left_is_removed_and_nothing_else(tmp_path):
     with open(mapped, "r+b") as file, mmap.mmap(file.fileno(), 0):
         os.utime(mapped, (0, 0))
         environment = {**os.environ, "TMPDIR": str(tmp_path), "OMPI_MCA_btl_vader_backing_directory": str(tmp_path)}
-        subprocess.run(["bash", "-c", f"set -euo pipefail; run=x; . {ROOT}/launch/batch.sh; sweep"], env=environment, check=True, timeout=LIMIT)
+        subprocess.run(["bash", "-c", f"set -euo pipefail; run=x; . {ROOT}/launch/cluster/batch.sh; sweep"], env=environment, check=True, timeout=LIMIT)
     assert sorted(path for path in tmp_path.iterdir()) == sorted([mapped, young, other, launchers])
     assert list(launchers.iterdir()) == [alive]

@@ -16,7 +16,7 @@ import pytest
 
 from conftest import PROGRAM, ROOT
 
-READMES = [ROOT / "README.md", ROOT / "launch/README.md"]
+READMES = [ROOT / "README.md", *sorted((ROOT / "launch").rglob("README.md")), ROOT / "Tests/faults.md"]
 FASHION = pathlib.Path("/usr/share/datasets/fashion-mnist")
 NOT_RUN = {"launch/test": "this test is a part of it"}
 PLAIN_USER = 65534

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The sum of a vector over ranks by gloo (torch.distributed), timed: a peer of `gan-dist bench allreduce` for launch/bench-peers.
+"""The sum of a vector over ranks by gloo (torch.distributed), timed: a peer of `gan-dist bench allreduce` for launch/benchmarks/peers.
 
     torchrun --nproc_per_node=2 peer_gloo.py --count 12200000 --repetitions 15
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The step of the dense preset in JAX, timed: what launch/bench-peers measures gan-dist against, beside peer_torch.py.
+"""The step of the dense preset in JAX, timed: what launch/benchmarks/peers measures gan-dist against, beside peer_torch.py.
 
     taskset --cpu-list 0 peer_jax.py --preset goodfellow-mnist --batch 128 --steps 30
 

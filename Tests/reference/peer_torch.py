@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The step of a preset in PyTorch, timed: what launch/bench-peers measures gan-dist against.
+"""The step of a preset in PyTorch, timed: what launch/benchmarks/peers measures gan-dist against.
 
     peer_torch.py --preset dcgan-32 --batch 64 --steps 10
     torchrun --nproc_per_node=2 peer_torch.py --preset dcgan-32 --batch 64

@@ -2,9 +2,16 @@
 # What the batch scripts share. Source it after common.sh, once `run` names the run folder.
 #
 # gan-dist's side of the contract: USR1, USR2 or its own --walltime → the ranks agree, save, and leave with 75.
-# `--resume auto` begins where there is no checkpoint and continues where there is one. So the same script runs again and again.
+# `--resume auto` begins where there is no checkpoint and continues where there is one. So the same script runs again
+# and again.
 
 : "${run:?names the run folder}"
+
+# Options of mpirun: a rank has a core to itself, and ranks that follow one another have neighbouring cores, one NUMA
+# domain and one node after another, as their gradients are added first. The job's output says who has which core.
+# Where the scheduler counts hardware threads, and so gives fewer cores than ranks, they share, and gan-dist warns.
+# shellcheck disable=SC2034  # read by the scripts
+bound=(--bind-to core:overload-allowed --map-by core --report-bindings)
 
 # The step of the newest checkpoint, 0 where there is none.
 newest_step() {
@@ -15,11 +22,12 @@ newest_step() {
     echo "$step"
 }
 
-# Removes what Open MPI's jobs of this user left on this node where their launcher was killed: shared memory that no living process has
-# had for ten minutes, and folders of launchers that are no more.
+# Removes what Open MPI's jobs of this user left on this node where their launcher was killed: shared memory that no
+# living process has had for ten minutes, and folders of launchers that are no more.
 sweep() {
     local file
-    find "${OMPI_MCA_btl_vader_backing_directory:-/dev/shm}" -maxdepth 1 -user "$(id -u)" -mmin +10 \( -name 'vader_segment.*' -o -name 'osc_sm.*' \) 2>/dev/null |
+    find "${OMPI_MCA_btl_vader_backing_directory:-/dev/shm}" -maxdepth 1 -user "$(id -u)" -mmin +10 \
+        \( -name 'vader_segment.*' -o -name 'osc_sm.*' \) 2>/dev/null |
         while read -r file; do
             if ! grep -qsF "$file" /proc/[0-9]*/maps; then rm -f "$file"; fi
         done
@@ -28,8 +36,9 @@ sweep() {
     done
 }
 
-# Runs the launcher and passes a warning of the scheduler on to it as USR1, which mpirun and srun forward to every rank
-# (TERM they do not). Its exit code is `code`; `ended` is 1 where the warning was TERM, by which schedulers end a job for good.
+# Runs the launcher and passes a warning of the scheduler on to it as USR1, which mpirun and srun forward to every
+# rank (TERM they do not). Its exit code is `code`; `ended` is 1 where the warning was TERM, by which schedulers end a
+# job for good.
 supervise() { # LAUNCHER…
     local warned before
     sweep
@@ -48,13 +57,14 @@ supervise() { # LAUNCHER…
         if [ "$warned" -eq 0 ]; then break; fi
     done
     trap - USR1 USR2 TERM
-    # An mpirun that is itself sent TERM or INT lets its ranks save, for two seconds, and ends with 1, whatever their code.
+    # An mpirun that is itself sent TERM or INT lets its ranks save, for two seconds, and ends with 1, whatever their
+    # code.
     if [ "$code" -eq 1 ] && [ "$(newest_step)" -gt "$before" ]; then code=75; fi
 }
 
-# Whether the job is to run again: it was stopped before its end (75), or by a warning that came before the program could ask for it
-# (138), a rank was killed (137; 141 where the pipe to it ended mpirun), or a node was lost (205, mpirun's); and this is not the third
-# time without a newer checkpoint than the time before. Counts in RUN.restarts.
+# Whether the job is to run again: it was stopped before its end (75), or by a warning that came before the program
+# could ask for it (138), a rank was killed (137; 141 where the pipe to it ended mpirun), or a node was lost (205,
+# mpirun's); and this is not the third time without a newer checkpoint than the time before. Counts in RUN.restarts.
 again() {
     local step before=-1 idle=0
     case $code in

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Grid Engine. Submit from the repository: qsub launch/sge.sh
+# Grid Engine. Submit from the repository: qsub launch/cluster/sge.sh
 # -notify sends USR2 before the limit's KILL; exit code 99 puts the job into the queue again.
 #
 # NOTE: these lines are your site's and your run's.
@@ -16,8 +16,9 @@ run=${RUN:-runs/dcgan-32}
 set -euo pipefail
 cd "$SGE_O_WORKDIR"
 . launch/common.sh
-. launch/batch.sh
+. launch/cluster/batch.sh
 
-supervise mpirun -n "$NSLOTS" --bind-to none -x OPENBLAS_NUM_THREADS "$GAN_DIST" train "${train[@]}" --run "$run" --resume auto
+supervise mpirun -n "$NSLOTS" "${bound[@]}" -x OPENBLAS_NUM_THREADS \
+    "$GAN_DIST" train "${train[@]}" --run "$run" --resume auto
 if again; then exit 99; fi
 exit "$code"

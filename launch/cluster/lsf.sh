@@ -1,5 +1,5 @@
 #!/bin/bash
-# LSF. Submit from the repository: bsub < launch/lsf.sh
+# LSF. Submit from the repository: bsub < launch/cluster/lsf.sh
 # Five minutes before the limit LSF sends USR2; exit code 75 puts the job into the queue again.
 #
 # NOTE: these lines are your site's and your run's.
@@ -18,11 +18,12 @@ run=${RUN:-runs/dcgan-32}
 set -euo pipefail
 cd "$LS_SUBCWD"
 . launch/common.sh
-. launch/batch.sh
+. launch/cluster/batch.sh
 
 # Debian's Open MPI knows no LSF. LSB_MCPU_HOSTS is `host count host count …`.
 hosts=$(awk '{for (i = 1; i < NF; i += 2) printf "%s%s:%s", (i > 1 ? "," : ""), $i, $(i + 1)}' <<<"$LSB_MCPU_HOSTS")
-supervise mpirun --host "$hosts" --bind-to none -x OPENBLAS_NUM_THREADS "$GAN_DIST" train "${train[@]}" --run "$run" --resume auto
+supervise mpirun --host "$hosts" "${bound[@]}" -x OPENBLAS_NUM_THREADS \
+    "$GAN_DIST" train "${train[@]}" --run "$run" --resume auto
 # LSF decides by the code alone: without progress, or after bkill (TERM), it gets another.
 if [ "$ended" -eq 0 ] && again; then exit 75; fi
 if [ "$code" -eq 75 ]; then exit 70; fi
