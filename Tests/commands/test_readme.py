@@ -16,7 +16,8 @@ import pytest
 
 from conftest import PROGRAM, ROOT
 
-READMES = [ROOT / "README.md", *sorted((ROOT / "launch").rglob("README.md")), ROOT / "Tests/faults.md"]
+READMES = [ROOT / "README.md", *sorted((ROOT / "Sources").glob("*/*.docc/*.md")),
+           *sorted((ROOT / "launch").rglob("README.md")), ROOT / "Tests/correctness.md", ROOT / "Tests/faults.md"]
 FASHION = pathlib.Path("/usr/share/datasets/fashion-mnist")
 NOT_RUN = {"launch/test": "this test is a part of it"}
 PLAIN_USER = 65534
