@@ -3,7 +3,11 @@ import PackageDescription
 
 let package = Package(
     name: "gan-dist",
-    products: [.executable(name: "gan-dist", targets: ["gan-dist"])],
+    products: [
+        .executable(name: "gan-dist", targets: ["gan-dist"]),
+        .library(
+            name: "GANDist", targets: ["Support", "Kernels", "Nets", "Collectives", "Storage", "Adversarial"]),
+    ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
         .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
@@ -63,6 +67,10 @@ let package = Package(
                 "Collectives", "Kernels", "Storage", "Support",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
+        .executableTarget(
+            name: "example-least-squares",
+            dependencies: ["Adversarial", "Collectives", "Kernels", "Nets", "Storage", "Support"],
+            exclude: ["README.md"]),
         .executableTarget(
             name: "mpi-tests", dependencies: ["Runs", "Collectives", "Kernels", "Support"], path: "Tests/mpi",
             exclude: ["run"]),

@@ -81,9 +81,10 @@ public struct LayerMemory {
     /// part alone.
     public let shared: SharedPart?
 
-    /// Gradient `index` as it is before something is added: for parameters so few that a further pass over them costs
-    /// nothing.
-    func gradientToAdd(_ index: Int) -> Floats {
+    /// Gradient of parameter `index` for a backward that only adds (`+=`) to it: filled with zeros first where
+    /// ``addsGradients`` says that it is to be overwritten. For parameters so few that a further pass over them costs
+    /// nothing. Once a call of backward, and only where parameter gradients are wanted.
+    public func gradientToAdd(_ index: Int) -> Floats {
         if !addsGradients { gradients[index].fill(0) }
         return gradients[index]
     }
