@@ -63,8 +63,8 @@ def test_the_generator_makes_discs(pictures):
              for row in range(ROWS) for column in range(COLUMNS)]
     real, generated = tiles[:32], tiles[32:]
     assert errors(real).max() < 0.002
-    # A tile all black is 0.08 or more from the smallest disc.
-    assert errors([numpy.zeros((SIDE, SIDE))])[0] > 0.06
+    # A tile all black is far from the smallest disc.
+    assert errors([numpy.zeros((SIDE, SIDE))])[0] > 0.05
     assert numpy.median(errors(generated)) < 0.03
     # Discs of many places, not one over and over: as spread as the real ones, within a factor of two.
     spread = [numpy.var(numpy.array(of), axis=0).mean() for of in (real, generated)]
