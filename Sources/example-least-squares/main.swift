@@ -10,7 +10,8 @@ import Nets
 import Storage
 import Support
 
-/// y = x where x > 0, slope · x elsewhere; each channel learns its slope: He et al. 2015, "Delving deep into rectifiers".
+/// y = x where x > 0, slope · x elsewhere; each channel learns its slope: He et al. 2015, "Delving deep into
+/// rectifiers".
 struct ParametricReLU: Layer {
     var name: String { "parametric_relu" }
 
