@@ -124,7 +124,8 @@ func train(picture: String) throws {
     for step in 1 ... 3000 {
         let report = try trainer.step()
         if isFirst, step == 1 || step % 500 == 0 {
-            print("step \(step): cost of D \(report.lossDiscriminator), of G \(report.lossGenerator)")
+            let costs = String(format: "cost of D %.3f, of G %.3f", report.lossDiscriminator, report.lossGenerator)
+            print("step \(step): \(costs)")
         }
     }
 
