@@ -150,7 +150,7 @@ def test_sweep_splits_values_at_their_commas_and_stays_where_it_was_called(tmp_p
     """A stand-in for the program writes down how it was called, and where; one for mpirun calls it."""
     program, launcher, work = tmp_path / "stand-in", tmp_path / "mpirun", tmp_path / "work"
     program.write_text('#!/bin/sh\nprintf "%s\\n" "$PWD" "$@" >"$PWD/call.$$"\n')
-    launcher.write_text('#!/bin/sh\nshift 3\nexec "$@"\n')
+    launcher.write_text('#!/bin/sh\nwhile [ "$1" != "$GAN_DIST" ]; do shift; done\nexec "$@"\n')
     work.mkdir()
     for script in (program, launcher):
         script.chmod(0o755)

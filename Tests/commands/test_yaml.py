@@ -54,7 +54,7 @@ def test_numbers_of_the_command_line_are_decimal():
 
 
 def test_presets_hold_no_number_that_a_reader_takes_for_a_text():
-    presets = sorted((ROOT / "Sources/Adversarial/Presets").glob("*.yaml"))
+    presets = sorted((ROOT / "Sources/Recipes/Presets").glob("*.yaml"))
     assert gan_dist("presets", presets[0].stem).out == presets[0].read_text()
     for preset in presets:
         first, second = readers(preset.read_text())
