@@ -286,11 +286,11 @@ public final class Trainer {
             let wanted = shape == .vector(1) ? "one logit, [1]" : "an example of the dataset, \(shape)"
             throw Failure(
                 .badConfiguration,
-                "configuration: \(network.name): its last layer makes \(network.outputShape) where it has to make "
-                    + "\(wanted)",
+                "configuration: \(network.name): "
+                    + "its last layer makes \(network.outputShape) where it has to make \(wanted)",
                 remedy:
-                    "Change the network's last layers, or the data (data.fit: pad or resize for images of another "
-                    + "size)."
+                    "Change the network's last layers, or the data (data.fit: "
+                    + "pad or resize for images of another size)."
             )
         }
         if let layer = network.layerWithoutVariance(fewest: fewest, batch: batch) {

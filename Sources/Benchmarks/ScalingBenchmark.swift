@@ -117,8 +117,8 @@ public struct ScalingBenchmark: Encodable {
             throw Failure(
                 .usage, "several nodes with several ranks each: their two exchanges cannot be told apart",
                 remedy:
-                    "Start one rank on each node to measure the network, or all ranks on one node to measure its "
-                    + "memory."
+                    "Start one rank on each node to measure the network, "
+                    + "or all ranks on one node to measure its memory."
             )
         }
         if let ranksOfNode, ranksOfNode > 1, communicator.size == 1 || !isOneNode {

@@ -9,8 +9,8 @@ extension ScalingBenchmark {
                 "\(preset), measured on \(ranks) rank\(ranks == 1 ? "" : "s"), predicted for \(nodes)",
                 String(
                     format:
-                        "compute        %.2f ms + %.3f ms a sample (from %d … %d samples; at most %.0f %% off the "
-                        + "line)",
+                        "compute        %.2f ms + %.3f ms a sample (from %d … %d samples; "
+                        + "at most %.0f %% off the line)",
                     compute.fixed * 1e3,
                     compute.each * 1e3, computePoints.last!.samples, computePoints[0].samples,
                     computeWorstDeviation * 100),
@@ -22,8 +22,8 @@ extension ScalingBenchmark {
                 text("network", network) + (networkIsMeasured ? ", measured" : ", assumed"),
                 String(
                     format:
-                        "here           %.1f ms measured, %.1f ms predicted (%+.0f %%), %.1f ms if all messages "
-                        + "overlapped",
+                        "here           %.1f ms measured, %.1f ms predicted (%+.0f %%), "
+                        + "%.1f ms if all messages overlapped",
                     check.secondsMeasured * 1e3,
                     check.secondsPredicted * 1e3, check.error * 100, check.secondsPredictedOverlapped * 1e3),
                 "",

@@ -89,9 +89,8 @@ public final class GradientSum {
                 + "which is slower and gives the same result"
         } else if exchange!.waitsForAll {
             warning =
-                "the MPI library has no MPI_THREAD_MULTIPLE: gradients travel between nodes only when all are "
-                + "computed, "
-                + "which is slower and gives the same result"
+                "the MPI library has no MPI_THREAD_MULTIPLE: "
+                + "gradients travel between nodes only when all are computed, which is slower and gives the same result"
         } else {
             warning = nil
         }

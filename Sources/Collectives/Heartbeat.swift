@@ -109,8 +109,8 @@ struct Stall {
         let first = stragglers[0]
         if isEveryone, stragglers.count > 1 {
             return
-                "no rank has made progress for \(seconds) s: all \(stragglers.count) are at step \(first.step), phase "
-                + "\(first.phase.name)"
+                "no rank has made progress for \(seconds) s: "
+                + "all \(stragglers.count) are at step \(first.step), phase \(first.phase.name)"
         }
         let names = stragglers.prefix(4).map {
             "rank \($0.rank) (host \($0.host)) is at step \($0.step), phase \($0.phase.name)"

@@ -43,8 +43,8 @@ public final class Evaluator {
         }
         let noHeldOut = refusal(
             "it needs examples that the generator was not trained on",
-            "Name them with --held-out FILE.h5 (gan-dist data import fashion-mnist --part test --out FILE.h5 makes "
-                + "such)."
+            "Name them with --held-out FILE.h5 (gan-dist data import "
+                + "fashion-mnist --part test --out FILE.h5 makes such)."
         )
         if metric.needsClassifier, inputs.classifier == nil {
             return inputs.isImages

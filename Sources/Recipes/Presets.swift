@@ -42,8 +42,7 @@ public struct Preset: Sendable {
             "FluxGAN.jl's convolutional networks for CIFAR-10's animals"),
         Preset(
             "pacgan-ring", PackageResources.pacgan_ring_yaml,
-            "PacGAN's ring of 8 Gaussians, packs of 2; needs no "
-                + "data"),
+            "PacGAN's ring of 8 Gaussians, packs of 2; needs no data"),
         Preset(
             "pacgan-grid", PackageResources.pacgan_grid_yaml, "PacGAN's grid of 25 Gaussians, packs of 2; needs no data"
         ),

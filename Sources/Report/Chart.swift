@@ -37,15 +37,15 @@ struct Chart {
             return "<figure><figcaption><b>\(escaped(title))</b></figcaption><p>No figures were logged.</p></figure>"
         }
         var svg = [
-            "<svg viewBox=\"0 0 \(Int(width)) \(Int(height))\" role=\"img\" aria-label=\"\(escaped(title)) over the "
-                + "steps\">"
+            "<svg viewBox=\"0 0 \(Int(width)) \(Int(height))\" "
+                + "role=\"img\" aria-label=\"\(escaped(title)) over the steps\">"
         ]
         svg += grid(area)
         if let reference, area.y.contains(scaled(reference.value)) {
             let y = place(y: scaled(reference.value), area)
             svg.append(
-                "<line class=\"reference\" x1=\"\(number(left))\" x2=\"\(number(width - right))\" y1=\"\(y)\" "
-                    + "y2=\"\(y)\"/>"
+                "<line class=\"reference\" x1=\"\(number(left))\" "
+                    + "x2=\"\(number(width - right))\" y1=\"\(y)\" y2=\"\(y)\"/>"
             )
             svg.append(
                 "<text class=\"reference\" x=\"\(number(width - right - 4))\" y=\"\(number(Double(y)! - 4))\" "

@@ -33,8 +33,7 @@ struct Page {
         guard let moving = Self.source(path), let still = Self.source(still) else { return }
         body.append(
             "<div class=\"pictures\"><figure class=\"picture\"><picture><source media=\"(prefers-reduced-motion: "
-                + "reduce)\" srcset=\"\(still)\">"
-                + "<img src=\"\(moving)\" "
+                + "reduce)\" srcset=\"\(still)\"><img src=\"\(moving)\" "
                 + "alt=\"\(escaped(caption))\"></picture><figcaption>\(escaped(caption))</figcaption></figure></div>"
         )
     }

@@ -131,9 +131,9 @@ public struct RunReport {
             ).png()
             page.heading("From one latent to another")
             page.add(
-                "<div class=\"pictures\"><figure class=\"picture\"><img src=\"\(Page.source(Data(png), type: "png"))\" "
-                    + "alt=\"spherical walks\">"
-                    + "<figcaption>spherical walks, a pair a row, step \(model.step)</figcaption></figure></div>")
+                "<div class=\"pictures\"><figure class=\"picture\"><img "
+                    + "src=\"\(Page.source(Data(png), type: "png"))\" alt=\"spherical walks\"><figcaption>spherical "
+                    + "walks, a pair a row, step \(model.step)</figcaption></figure></div>")
         } catch {
             warn("\(run.folder.path): no walks between latents are shown: \(Failure.of(error).message)")
         }

@@ -81,8 +81,8 @@ extension Trainer {
         if let stored = checkpoint.contents.string("dataset"), stored != data.fingerprint {
             throw Failure(
                 .badData,
-                "\(data.name) is not the dataset that \(checkpoint.path) was trained on (\(stored), not "
-                    + "\(data.fingerprint))",
+                "\(data.name) is not the dataset that \(checkpoint.path) was trained on (\(stored), "
+                    + "not \(data.fingerprint))",
                 remedy: "Give the original file with --data, or start a new run with another --run.")
         }
         for array in state { try checkpoint.copy(array.name, to: array.values) }

@@ -16,8 +16,8 @@ extension Configuration {
         guard outputBounds != nil else {
             throw Failure(
                 .badData,
-                "\(dataset.name) in \(dataset.path) holds vectors of bytes, 0 … 255, and nothing bounds the "
-                    + "generator's output",
+                "\(dataset.name) in \(dataset.path) holds vectors of bytes, "
+                    + "0 … 255, and nothing bounds the generator's output",
                 remedy: """
                     End the generator in sigmoid or tanh, to which bytes are scaled; or scale them to -1 … 1 with \
                     --set 'data.range=[0, 255]'; \

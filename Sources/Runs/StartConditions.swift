@@ -15,9 +15,8 @@ enum StartConditions {
         guard start_has_room(roomOfARank) == 0 else { return }
         throw Failure(
             .internalError,
-            "\(hostName): the limit of \(start_memory_limit() >> 20) MB of address space "
-                + "leaves too little memory to start: a rank needs about \(roomOfARank >> 20) MB beyond the program "
-                + "itself",
+            "\(hostName): the limit of \(start_memory_limit() >> 20) MB of address space leaves too "
+                + "little memory to start: a rank needs about \(roomOfARank >> 20) MB beyond the program itself",
             remedy: "Allow each process at least 1500 MB (ulimit -v, or the batch system's limit, such as h_vmem).")
     }
 
@@ -42,12 +41,11 @@ enum StartConditions {
         throw AgreedFailure(
             Failure(
                 .badConfiguration,
-                "\(launcher.variable) says that \(launcher.processes) processes were started, but MPI (Open MPI) has "
-                    + "only "
-                    + "\(ranks): each would run the whole job by itself",
+                "\(launcher.variable) says that \(launcher.processes) processes were started, "
+                    + "but MPI (Open MPI) has only \(ranks): each would run the whole job by itself",
                 remedy: "Start it with Open MPI's mpirun -n \(launcher.processes), or with srun --mpi=pmix "
-                    + "(srun --mpi=list shows whether it is there); a job of one process takes env -u "
-                    + "\(launcher.variable)."
+                    + "(srun --mpi=list shows whether it is there); "
+                    + "a job of one process takes env -u \(launcher.variable)."
             ))
     }
 }

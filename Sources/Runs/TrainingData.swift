@@ -56,8 +56,8 @@ public final class TrainingData: Sendable {
         guard shape == .vector(mixture.dimension) else {
             throw Failure(
                 .badConfiguration,
-                "configuration: generator: its last layer makes \(shape) where \(mixture.rawValue) has points of "
-                    + "[\(mixture.dimension)]",
+                "configuration: generator: "
+                    + "its last layer makes \(shape) where \(mixture.rawValue) has points of [\(mixture.dimension)]",
                 remedy: "Change the generator's last layer, or name images with --data.")
         }
         costlyChunk = nil
@@ -81,11 +81,11 @@ public final class TrainingData: Sendable {
             guard error.code == .missingInput, let checkpoint else { throw error }
             throw Failure(
                 .missingInput,
-                "\(error.message.dropLast()). The run goes on from \(checkpoint), whose data.file that was, or was "
-                    + "given",
+                "\(error.message.dropLast()). The run goes on from \(checkpoint), "
+                    + "whose data.file that was, or was given",
                 remedy:
-                    "Where the dataset has moved, name its new place with --data FILE.h5; relative paths start at the "
-                    + "working folder."
+                    "Where the dataset has moved, name its new place with --data FILE.h5; "
+                    + "relative paths start at the working folder."
             )
         }
     }
@@ -135,10 +135,8 @@ public final class TrainingData: Sendable {
             guard let costlyChunk else { return nil }
             return
                 "each example of \(name) lies in a compressed chunk of \(costlyChunk.examples) "
-                + "(\(costlyChunk.bytes >> 20) MiB), which is "
-                + "uncompressed for it alone: training waits for the file. Raise data.memory_limit, or set "
-                + "data.shuffle.block "
-                + "in a new run; \(rewritten)"
+                + "(\(costlyChunk.bytes >> 20) MiB), which is uncompressed for it alone: training waits for the file. "
+                + "Raise data.memory_limit, or set data.shuffle.block in a new run; \(rewritten)"
         }
         let bytes =
             2 * min(Double(shuffle.block) * Double(shuffle.window), Double(source.count)) * Double(source.storedBytes)

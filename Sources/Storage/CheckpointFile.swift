@@ -80,8 +80,8 @@ public enum CheckpointFile {
         }
         guard contents.integer("format_version") == CheckpointContents.formatVersion else {
             throw .badData(
-                "\(path) has format_version \(contents.attribute("format_version")?.description ?? "missing"); this "
-                    + "program reads 1.",
+                "\(path) has format_version \(contents.attribute("format_version")?.description ?? "missing"); "
+                    + "this program reads 1.",
                 remedy: "Use the version of gan-dist that wrote it.")
         }
         guard contents.integer("step") == trailer.step, trailer.step <= 1 << 32 else {

@@ -122,15 +122,15 @@ final class HDF5Dataset: @unchecked Sendable {
         throw .badData(
             "\(label) is compressed by \(filter), which is read only once, in order.",
             remedy:
-                "Rewrite it with gan-dist data import hdf5 \(shellQuoted(file.name)) --dataset \(shellQuoted(path)) "
-                + "--out FILE.h5."
+                "Rewrite it with gan-dist data import hdf5 \(shellQuoted(file.name)) "
+                + "--dataset \(shellQuoted(path)) --out FILE.h5."
         )
     }
 
     /// How a dataset is copied that only h5py can read.
     private static func copyInPython(_ path: String) -> String {
-        "In h5py, new.create_dataset(\"\(path)\", data=f[\"\(path)\"][:]) copies it into a file of its own (in parts "
-            + "where memory is short)."
+        "In h5py, new.create_dataset(\"\(path)\", "
+            + "data=f[\"\(path)\"][:]) copies it into a file of its own (in parts where memory is short)."
     }
 
     /// In one piece it must be exactly as long as it claims: HDF5 1.10 reads past the end of a shorter one.

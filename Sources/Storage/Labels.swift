@@ -62,8 +62,8 @@ struct LabelReader {
         else {
             let shown = row.prefix(12).map { "\($0)" }.joined(separator: ", ")
             throw .badData(
-                "Row \(number) of \(label) is [\(shown)\(row.count > 12 ? ", …" : "")], which is not one-hot: a single "
-                    + "1 among zeros.",
+                "Row \(number) of \(label) is [\(shown)\(row.count > 12 ? ", …" : "")], "
+                    + "which is not one-hot: a single 1 among zeros.",
                 remedy: "Mend that row, or store the numbers of the classes.")
         }
         return place - row.startIndex

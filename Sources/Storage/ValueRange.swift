@@ -185,8 +185,8 @@ struct RangeRules {
             let share = Double(scan.below) / Double(max(scan.count, 1))
             guard low < -0.5, high > 0.5, share >= 0.01 else {
                 throw unknown(
-                    "\(values); \(scan.below) of \(scan.count) are below 0, so neither [0, 1] nor [-1, 1] is a safe "
-                        + "guess",
+                    "\(values); \(scan.below) of \(scan.count) are below 0, "
+                        + "so neither [0, 1] nor [-1, 1] is a safe guess",
                     share < 0.01 ? [0 ... 1, -1 ... 1] : [-1 ... 1, Self.extent(scan)], scan)
             }
             return ValueRange(

@@ -30,8 +30,8 @@ public enum SystemError {
         case EDQUOT: return "Your quota there is used up: remove files or have it raised, then run again."
         case EFBIG:
             return
-                "The file is larger than ulimit -f or its file system allows: raise the limit, or use another file "
-                + "system."
+                "The file is larger than ulimit -f or its file system allows: "
+                + "raise the limit, or use another file system."
         case EROFS: return "That file system is mounted for reading only: name a place on another."
         case ETXTBSY: return "It is a program that is running: name another file."
         case ESTALE:

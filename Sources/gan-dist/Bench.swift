@@ -99,8 +99,8 @@ struct Bench: ParsableCommand {
         @Option(help: "Minibatches that are counted, after two that are not.") var minibatches = 200
         @Option(
             help: ArgumentHelp(
-                "Read as a run with this data.memory_limit does, such as 1GB; without it from memory and from the "
-                    + "file.",
+                "Read as a run with this data.memory_limit does, "
+                    + "such as 1GB; without it from memory and from the file.",
                 valueName: "bytes")) var memoryLimit: String?
         @Flag(help: "As JSON.") var json = false
 

@@ -108,8 +108,8 @@ extension DataCommand {
     struct Concat: ParsableCommand {
         static let configuration = CommandConfiguration(
             abstract:
-                "Several datasets as one, in the order given; one alone is rewritten in small chunks, which are read "
-                + "fast.",
+                "Several datasets as one, in the order given; "
+                + "one alone is rewritten in small chunks, which are read fast.",
             discussion: "Example:\n  gan-dist data concat part-1.h5 part-2.h5 --out whole.h5")
         @Argument(help: "HDF5 files with examples of one shape, type and range.") var files: [String]
         @Option(help: "The dataset's path in the files; default /images or /samples.") var dataset: String?

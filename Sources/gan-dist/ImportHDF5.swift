@@ -22,14 +22,14 @@ extension DataCommand {
         @Option(help: "The array's path in the file; default /images or /samples.") var dataset: String?
         @Option(
             help: ArgumentHelp(
-                "The order of its axes: NHW, NWH, NHWC, NCHW, NCWH (MATLAB's), NWHC or ND; default NHWC, NHW or ND, by "
-                    + "their number.",
+                "The order of its axes: NHW, NWH, NHWC, NCHW, NCWH (MATLAB's), "
+                    + "NWHC or ND; default NHWC, NHW or ND, by their number.",
                 valueName: "NHWC|NCHW|…"))
         var layout: String?
         @Option(
             help: ArgumentHelp(
-                "The values of black and white; integers but uint8 need it. Write --range=-1,1 where the first is "
-                    + "negative.",
+                "The values of black and white; integers but uint8 need it. "
+                    + "Write --range=-1,1 where the first is negative.",
                 valueName: "A,B"))
         var range: String?
         @Option(help: "The path of its labels in the file; default /labels for /images and /samples.")

@@ -6,8 +6,8 @@ struct Presets: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "List the presets, or print one whole as YAML.",
         discussion:
-            "Example:\n  gan-dist presets dcgan-32 > mine.yaml && gan-dist train --config mine.yaml --data "
-            + "data/fashion-mnist.h5"
+            "Example:\n  gan-dist presets dcgan-32 > mine.yaml && "
+            + "gan-dist train --config mine.yaml --data data/fashion-mnist.h5"
     )
 
     @Argument(help: "A preset's name; none lists them all.") var name: String?

@@ -40,8 +40,8 @@ struct Train: ParsableCommand {
     @Option(help: "Checkpoints to keep.") var keep: String?
     @Option(
         help: ArgumentHelp(
-            "Stop with a checkpoint before this much time has passed; Slurm's forms too: MM:SS, D-HH, D-HH:MM, "
-                + "D-HH:MM:SS.",
+            "Stop with a checkpoint before this much time has passed; "
+                + "Slurm's forms too: MM:SS, D-HH, D-HH:MM, D-HH:MM:SS.",
             valueName: "HH:MM:SS"))
     var walltime: String?
     @Option(help: "Store everything random and every result of the first steps in this HDF5 file.") var trace: String?

@@ -128,8 +128,8 @@ struct ConvolutionTrial {
                     stride: stride)
         }
         var description: String {
-            "\(height)×\(width)×\(channels) → \(outputChannels), \(kernel) / \(stride) \(same ? "same" : "valid"), "
-                + "batch \(batch)"
+            "\(height)×\(width)×\(channels) → \(outputChannels), "
+                + "\(kernel) / \(stride) \(same ? "same" : "valid"), batch \(batch)"
         }
     }
 

@@ -11,24 +11,21 @@ import Testing
             "generator: layer 0 (dense): its input is [10, 10, 3]; it wants a vector: put `flatten` before it"),
         Misfit(
             [Dense(units: 5), ReLU(), Convolution2D(channels: 2, kernel: 3)], .vector(100),
-            "generator: layer 2 (convolution): its input is [5]; it wants an image (height, width, channels): put "
-                + "`reshape` before it"
+            "generator: layer 2 (convolution): its input is [5]; "
+                + "it wants an image (height, width, channels): put `reshape` before it"
         ),
         Misfit(
             [TransposedConvolution2D(channels: 2, kernel: 3)], .vector(100),
-            "generator: layer 0 (transposed_convolution): its input is [100]; it wants an image (height, width, "
-                + "channels): "
-                + "put `reshape` before it"),
+            "generator: layer 0 (transposed_convolution): its input is [100]; "
+                + "it wants an image (height, width, channels): put `reshape` before it"),
         Misfit(
             [Convolution2D(channels: 2, kernel: 11, padding: .valid)], image,
-            "generator: layer 0 (convolution): its input is [10, 10, 3]; with `padding: valid` it wants at least the "
-                + "11 × 11 pixels "
-                + "of its kernel"),
+            "generator: layer 0 (convolution): its input is [10, 10, 3]; "
+                + "with `padding: valid` it wants at least the 11 × 11 pixels of its kernel"),
         Misfit(
             [Convolution2D(channels: 2, kernel: Extent(height: 3, width: 11), padding: .valid)], image,
-            "generator: layer 0 (convolution): its input is [10, 10, 3]; with `padding: valid` it wants at least the 3 "
-                + "× 11 pixels "
-                + "of its kernel"),
+            "generator: layer 0 (convolution): its input is [10, 10, 3]; "
+                + "with `padding: valid` it wants at least the 3 × 11 pixels of its kernel"),
         Misfit(
             [Convolution2D(channels: 2, kernel: 3, stride: Extent(height: 2, width: 0))], image,
             "generator: layer 0 (convolution): its input is [10, 10, 3]; `stride` must be at least 1, not 0"),
@@ -40,8 +37,8 @@ import Testing
             "generator: layer 0 (maxout): its input is [3]; `pieces` must be at least 1, not 0"),
         Misfit(
             [Dropout(keepProbability: 0)], .vector(3),
-            "generator: layer 0 (dropout): its input is [3]; the probability to keep a value must be above 0 and at "
-                + "most 1, not 0.0"
+            "generator: layer 0 (dropout): its input is [3]; "
+                + "the probability to keep a value must be above 0 and at most 1, not 0.0"
         ),
         Misfit([], .vector(3), "generator: it has no layers"),
     ]

@@ -14,8 +14,8 @@ func orderedSum(_ communicator: MPICommunicator) throws {
                     PretendedNodes(communicator, ranksANode: ranksANode), shards: shards, count: count, early: early)
                 try require(
                     bits == expected,
-                    "the sum of \(count) values of \(shards) shards over nodes of \(ranksANode) differs from that of "
-                        + "one rank"
+                    "the sum of \(count) values of \(shards) shards over "
+                        + "nodes of \(ranksANode) differs from that of one rank"
                 )
             }
         }

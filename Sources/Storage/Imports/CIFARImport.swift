@@ -56,8 +56,8 @@ public enum CIFAR: String, Sendable, CaseIterable {
     private func checked(_ bytes: [UInt8], _ path: String) throws(Failure) -> [UInt8] {
         guard !bytes.isEmpty, bytes.count % recordBytes == 0 else {
             throw .badData(
-                "\(path) has \(bytes.count) bytes, which are not records of \(recordBytes) as \(title)'s binary files "
-                    + "have.",
+                "\(path) has \(bytes.count) bytes, "
+                    + "which are not records of \(recordBytes) as \(title)'s binary files have.",
                 remedy: "Name the .bin files of \(title)'s binary version; copy or download them again.")
         }
         for start in stride(from: labelBytes - 1, to: bytes.count, by: recordBytes) where Int(bytes[start]) >= classes {

@@ -45,8 +45,8 @@ public struct FolderImport {
             throw .badData(
                 "\(folder) has no picture that can be read: \(met).",
                 remedy:
-                    "Name a folder of PNG, JPEG, WebP or TIFF files, or of sub-folders of them; convert other formats "
-                    + "to PNG."
+                    "Name a folder of PNG, JPEG, WebP or TIFF files, "
+                    + "or of sub-folders of them; convert other formats to PNG."
             )
         }
         found.account.imported = good.count

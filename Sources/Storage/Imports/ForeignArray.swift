@@ -132,8 +132,8 @@ struct ForeignAxes {
         if let size {
             guard size >= shape[0], size >= shape[1], size <= 1 << 13 else {
                 throw .badData(
-                    "The images of \(label) are \(shape[0]) × \(shape[1]): they are put into a larger square, not into "
-                        + "\(size) pixels.",
+                    "The images of \(label) are \(shape[0]) × \(shape[1]): "
+                        + "they are put into a larger square, not into \(size) pixels.",
                     remedy: "Leave --size out, and set data.fit to resize when training.")
             }
             target = [size, size, shape[2]]
@@ -217,8 +217,8 @@ struct ForeignValues {
         range = unit == nil ? found.bounds : 0 ... 1
         if let unit {
             notes.append(
-                "the values of \(rows.label) are scaled from \(ValueRange.text(unit)) to [0, 1], since float32 does "
-                    + "not hold them exactly"
+                "the values of \(rows.label) are scaled from \(ValueRange.text(unit)) to [0, "
+                    + "1], since float32 does not hold them exactly"
             )
         }
     }
@@ -231,8 +231,8 @@ struct ForeignValues {
         let isExact = rows.type.isInteger && largest <= 0x1p53
         guard width.isFinite, isExact || largest.ulp <= width * 0x1p-24 else {
             throw .badData(
-                "The range \(ValueRange.text(range)) of \(rows.label) is too narrow, or too wide, for numbers of its "
-                    + "size.",
+                "The range \(ValueRange.text(range)) of \(rows.label) is too narrow, "
+                    + "or too wide, for numbers of its size.",
                 remedy: "Subtract the lower end first, in integers.")
         }
         let fits = largest <= Double(Float.greatestFiniteMagnitude) && Double(Float(largest).ulp) <= width * 0x1p-23

@@ -107,8 +107,8 @@ public enum IDXImport {
         guard let size else { return shape }
         guard size >= shape[0], size >= shape[1], size <= 1 << 13, size * size * shape[2] <= 1 << 28 else {
             throw .badData(
-                "The images of \(path) are \(shape[0]) × \(shape[1]): they are padded to a larger size, not to "
-                    + "\(size).",
+                "The images of \(path) are \(shape[0]) × \(shape[1]): "
+                    + "they are padded to a larger size, not to \(size).",
                 remedy: "Leave --size out, and set data.fit to resize when training.")
         }
         return [size, size, shape[2]]

@@ -59,8 +59,8 @@ struct NPYHeader {
         }
         guard bytes == size - length else {
             throw refuse(
-                "claims \(bytes) bytes of values, of the shape \(dimensions), and has \(size - length): it was cut, or "
-                    + "more was saved behind it"
+                "claims \(bytes) bytes of values, of the shape \(dimensions), "
+                    + "and has \(size - length): it was cut, or more was saved behind it"
             )
         }
     }

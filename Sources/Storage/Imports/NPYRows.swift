@@ -132,8 +132,8 @@ struct JoinedRows: ForeignRows {
             }
             guard part.dimensions.dropFirst() == parts[0].dimensions.dropFirst(), part.type == parts[0].type else {
                 throw .badData(
-                    "\(part.label) is \(part.type) \(part.dimensions), \(parts[0].label) is \(parts[0].type) "
-                        + "\(parts[0].dimensions).",
+                    "\(part.label) is \(part.type) \(part.dimensions), "
+                        + "\(parts[0].label) is \(parts[0].type) \(parts[0].dimensions).",
                     remedy: "Name arrays of one shape and type.")
             }
         }

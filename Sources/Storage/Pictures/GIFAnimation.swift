@@ -64,8 +64,8 @@ public enum GIFAnimation {
         func add(_ picture: Pixels, delay: Int) throws(Failure) {
             guard picture.width == width, picture.height == height else {
                 throw .badData(
-                    "A frame of \(picture.width) × \(picture.height) pixels does not fit an animation of \(width) × "
-                        + "\(height).",
+                    "A frame of \(picture.width) × \(picture.height) pixels "
+                        + "does not fit an animation of \(width) × \(height).",
                     remedy: "Remove the pictures of another size.")
             }
             let control: [UInt8] = [0, UInt8(truncatingIfNeeded: delay), UInt8(truncatingIfNeeded: delay >> 8), 0]
