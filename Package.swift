@@ -29,7 +29,7 @@ let package = Package(
         .systemLibrary(name: "CLinux"),
         .target(name: "Support", dependencies: ["CLinux"]),
         .target(name: "Kernels", dependencies: ["COpenBLAS", "CVector"]),
-        .target(name: "Nets", dependencies: ["Kernels"]),
+        .target(name: "Nets", dependencies: ["Kernels", "Support"]),
         .target(name: "Collectives", dependencies: ["CMPI", "CLinux", "Kernels", "Support"]),
         .target(name: "CCrash"),
         .target(name: "CChild"),

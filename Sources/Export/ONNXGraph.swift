@@ -1,14 +1,9 @@
 import Kernels
+import Nets
 import Storage
 
 /// A graph of ONNX operators (onnx/onnx.proto, IR version 8, operators of opset 17) as it grows, node after node.
 struct ONNXGraph {
-    enum Attribute {
-        case integer(Int)
-        case integers([Int])
-        case float(Float)
-    }
-
     /// Field numbers of onnx.proto, by message.
     private enum Field {
         enum Model {
@@ -26,13 +21,10 @@ struct ONNXGraph {
     private var graph = ProtobufWriter()
     private var count = 0
 
-    /// A value of the graph: its name.
-    typealias Value = String
-
     /// The result of an operator on `inputs`.
     mutating func node(
-        _ operation: String, _ inputs: [Value], _ attributes: KeyValuePairs<String, Attribute> = [:]
-    ) -> Value {
+        _ operation: String, _ inputs: [OperatorValue], _ attributes: KeyValuePairs<String, OperatorAttribute> = [:]
+    ) -> OperatorValue {
         count += 1
         let output = "\(operation.lowercased())_\(count)"
         graph.add(Field.Graph.node) { node in
@@ -44,7 +36,7 @@ struct ONNXGraph {
         return output
     }
 
-    private static func add(_ value: Attribute, named name: String, to message: inout ProtobufWriter) {
+    private static func add(_ value: OperatorAttribute, named name: String, to message: inout ProtobufWriter) {
         message.add(Field.AttributeMessage.name, name)
         switch value {
         case .float(let value):
@@ -60,20 +52,21 @@ struct ONNXGraph {
     }
 
     /// An array that the graph holds.
-    mutating func constant(_ name: String, _ dimensions: [Int], _ values: Floats) -> Value {
+    mutating func constant(_ name: String, _ dimensions: [Int], _ values: Floats) -> OperatorValue {
         precondition(values.count == dimensions.reduce(1, *), "\(name): \(values.count) values for \(dimensions)")
         return constant(name, dimensions, .float, Array(values.bytes))
     }
 
-    mutating func constant(_ values: [Int]) -> Value {
+    mutating func constant(_ values: [Int]) -> OperatorValue {
         count += 1
         return constant(
             "shape_\(count)", [values.count], .int64,
             values.flatMap { value in (0 ..< 8).map { UInt8(truncatingIfNeeded: value >> (8 * $0)) } })
     }
 
-    private mutating func constant(_ name: String, _ dimensions: [Int], _ type: ElementType, _ bytes: [UInt8]) -> Value
-    {
+    private mutating func constant(
+        _ name: String, _ dimensions: [Int], _ type: ElementType, _ bytes: [UInt8]
+    ) -> OperatorValue {
         graph.add(Field.Graph.initializer) { tensor in
             for dimension in dimensions { tensor.add(Field.Tensor.dimension, dimension) }
             tensor.add(Field.Tensor.type, type.rawValue)
@@ -85,7 +78,8 @@ struct ONNXGraph {
 
     /// The whole model, whose input and output are batches of any size of examples of these dimensions.
     func model(
-        name: String, documentation: String, version: String, input: (Value, [Int]), output: (Value, [Int])
+        name: String, documentation: String, version: String, input: (OperatorValue, [Int]),
+        output: (OperatorValue, [Int])
     ) -> [UInt8] {
         var graph = graph
         graph.add(Field.Graph.name, name)
@@ -107,7 +101,7 @@ struct ONNXGraph {
     }
 
     /// ValueInfoProto: name, then type → tensor → element type and shape → dimensions, each a number or a name.
-    private static func describe(_ name: Value, _ dimensions: [Int], to message: inout ProtobufWriter) {
+    private static func describe(_ name: OperatorValue, _ dimensions: [Int], to message: inout ProtobufWriter) {
         message.add(1, name)
         message.add(2) { type in
             type.add(1) { tensor in

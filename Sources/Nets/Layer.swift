@@ -147,6 +147,9 @@ public protocol Layer: Sendable {
     func backward(
         _ outputGradient: Batch, input: Batch, output: Batch,
         into inputGradient: Batch?, _ memory: LayerMemory, parameterGradients: Bool)
+    /// Adds the layer, as it is in sampling, to a graph of ONNX operators, where `x` is its input; returns its output.
+    /// Nil where ONNX has no form of it.
+    func operators(_ x: OperatorValue, from input: Shape, in graph: any OperatorGraph) -> OperatorValue?
 }
 
 /// A layer that treats all parts of a minibatch, wherever they are computed, as one batch.
@@ -168,4 +171,5 @@ extension Layer {
     public func statistics(for input: Shape) -> [StatisticSpec] { [] }
     public func savedCount(for input: Shape, batch: Int) -> Int { 0 }
     public func scratchCount(for input: Shape, batch: Int) -> Int { 0 }
+    public func operators(_ x: OperatorValue, from input: Shape, in graph: any OperatorGraph) -> OperatorValue? { nil }
 }

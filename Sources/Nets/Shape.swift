@@ -21,6 +21,8 @@ public enum Shape: Hashable, Sendable, CustomStringConvertible {
         }
     }
 
+    public var isImage: Bool { if case .image = self { true } else { false } }
+
     /// `[100]` or `[28, 28, 1]`.
     public var dimensions: [Int] {
         switch self {

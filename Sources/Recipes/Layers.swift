@@ -7,22 +7,6 @@ import Yams
 /// The layers of a network as the configuration gives them: `relu`, or `dense: {units: 1200, weights: {uniform:
 /// 0.05}}`.
 enum Layers {
-    enum Kind: String, CaseIterable {
-        case dense, maxout, convolution
-        case transposedConvolution = "transposed_convolution"
-        case batchNormalisation = "batch_normalisation"
-        case dropout, reshape, flatten, relu
-        case leakyRelu = "leaky_relu"
-        case sigmoid, tanh
-        case channelMaxout = "channel_maxout"
-        case maxPool = "max_pool"
-        case meanPool = "mean_pool"
-        case zeroPadding = "zero_padding"
-    }
-
-    /// What batch normalisation takes its statistics over: each shard alone, or the whole minibatch on all ranks.
-    enum StatisticsScope: String, CaseIterable { case shard, minibatch }
-
     /// Reads the list of layers at `key` and records it.
     static func list(_ root: Section, _ key: String) throws(Failure) -> [any Layer] {
         guard let node = root.node(key) else { throw root.missing(key) }
@@ -55,74 +39,20 @@ enum Layers {
                 path, "a layer is a name, or one name with its settings",
                 remedy: "Write '- relu' or '- dense: {units: 100}'.")
         }
-        guard let kind = Kind(rawValue: word) else {
-            let known = Kind.allCases.map(\.rawValue)
+        guard let kind = LayerKind.all.first(where: { $0.name == word }) else {
+            let known = LayerKind.all.map(\.name)
             let nearest = Spelling.suggestion(for: word, among: known)
             throw .configuration(
                 path, "there is no layer '\(word)'", remedy: nearest + "Layers: \(known.joined(separator: ", ")).")
         }
         let section = try Section(details, path: "\(path).\(word)", origins)
-        let layer = try make(kind, section)
+        let layer = try kind.make(section)
         let resolved = try section.finish()
         return (layer, section.resolved.isEmpty ? Node(word) : Node([(Node(word), resolved)]))
     }
-
-    private static func make(_ kind: Kind, _ section: Section) throws(Failure) -> any Layer {
-        switch kind {
-        case .dense:
-            let units = try section.integer("units", 1 ... 1 << 24)
-            let weights = try section.initialiser("weights", default: .glorot)
-            let bias = try section.bias()
-            return Dense(units: units, hasBias: bias != nil, weights: weights, biases: bias ?? .zero)
-        case .maxout:
-            let units = try section.integer("units", 1 ... 1 << 24)
-            let pieces = try section.integer("pieces", 1 ... 255)
-            let weights = try section.initialiser("weights", default: .glorot)
-            let bias = try section.initialiser("bias", default: .zero)
-            return Maxout(units: units, pieces: pieces, weights: weights, biases: bias)
-        case .convolution, .transposedConvolution:
-            let channels = try section.integer("channels", 1 ... 1 << 20)
-            let kernel = try section.extent("kernel", 1 ... 1024)
-            let stride = try section.extent("stride", default: 1, 1 ... 1024)
-            let padding = try section.choice("padding", default: Padding.same)
-            let weights = try section.initialiser("weights", default: .he)
-            let bias = try section.bias()
-            return kind == .convolution
-                ? Convolution2D(
-                    channels: channels, kernel: kernel, stride: stride, padding: padding, hasBias: bias != nil,
-                    weights: weights, biases: bias ?? .zero)
-                : TransposedConvolution2D(
-                    channels: channels, kernel: kernel, stride: stride, padding: padding, hasBias: bias != nil,
-                    weights: weights, biases: bias ?? .zero)
-        case .batchNormalisation:
-            let epsilon = try section.number("epsilon", default: 1e-5, 1e-12 ... 1)
-            let momentum = try section.number("momentum", default: 0.1, 0 ... 1)
-            let statistics = try section.choice("statistics", default: StatisticsScope.shard)
-            return switch statistics {
-            case .shard: BatchNormalisation(epsilon: Float(epsilon), momentum: Float(momentum))
-            case .minibatch: SynchronisedBatchNormalisation(epsilon: Float(epsilon), momentum: Float(momentum))
-            }
-        case .dropout:
-            return Dropout(keepProbability: Float(try section.number("keep", default: 0.5, 0.001 ... 1)))
-        case .reshape:
-            return Reshape(to: try section.shape("shape"))
-        case .flatten: return Flatten()
-        case .relu: return ReLU()
-        case .leakyRelu: return LeakyReLU(slope: Float(try section.number("slope", default: 0.2, 0 ... 1)))
-        case .sigmoid: return Sigmoid()
-        case .tanh: return Tanh()
-        case .channelMaxout: return ChannelMaxout(pieces: try section.integer("pieces", 1 ... 255))
-        case .maxPool, .meanPool:
-            let size = try section.integer("size", 1 ... 1024)
-            let stride = try section.integer("stride", default: size, 1 ... 1024)
-            let edge = try section.choice("edge", default: Pooling2D.Edge.whole)
-            return Pooling2D(kind == .maxPool ? .maximum : .mean, size: size, stride: stride, edge: edge)
-        case .zeroPadding: return ZeroPadding(pixels: try section.integer("pixels", 1 ... 1024))
-        }
-    }
 }
 
-extension Section {
+extension Section: LayerSettings {
     /// `{uniform: 0.05}`, `{normal: 0.02}`, `{constant: 1}`, `{orthogonal: 1.4}`, `he`, `glorot`, `zero`.
     func initialiser(_ key: String, default standard: Initialiser) throws(Failure) -> Initialiser {
         guard let node = node(key) else {
@@ -166,7 +96,7 @@ extension Section {
     }
 
     /// `4` for a square, or `[height, width]`.
-    func extent(_ key: String, default standard: Int? = nil, _ allowed: ClosedRange<Int>) throws(Failure) -> Extent {
+    func extent(_ key: String, default standard: Int?, _ allowed: ClosedRange<Int>) throws(Failure) -> Extent {
         guard let node = node(key), case .sequence(let sequence) = node else {
             let size = try integer(key, default: standard, allowed)
             return Extent(height: size, width: size)

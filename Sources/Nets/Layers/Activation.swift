@@ -1,4 +1,5 @@
 import Kernels
+import Support
 
 // y[i] = f(x[i]) for vectors and images of any shape: no parameters, computed in place where the network allows it.
 // Slopes are taken from the output.
@@ -23,6 +24,12 @@ public struct ReLU: Layer {
         Activations.leakyReluGradient(
             outputGradient.values, output: output.values, slope: 0, into: inputGradient.values)
     }
+
+    public func operators(
+        _ x: OperatorValue, from input: Shape, in graph: any OperatorGraph
+    ) -> OperatorValue? {
+        graph.node("Relu", [x])
+    }
 }
 
 /// y = x where x > 0, slope · x elsewhere: Maas et al. 2013.
@@ -30,6 +37,11 @@ public struct LeakyReLU: Layer {
     public let slope: Float
 
     public init(slope: Float) { self.slope = slope }
+
+    public init(_ settings: any LayerSettings) throws(Failure) {
+        slope = Float(try settings.number("slope", default: 0.2, 0 ... 1))
+    }
+
     public var name: String { "leaky_relu" }
     public var outputMemory: OutputMemory { .overInput }
     public var backwardReadsOutput: Bool { true }
@@ -52,6 +64,12 @@ public struct LeakyReLU: Layer {
         Activations.leakyReluGradient(
             outputGradient.values, output: output.values, slope: slope, into: inputGradient.values)
     }
+
+    public func operators(
+        _ x: OperatorValue, from input: Shape, in graph: any OperatorGraph
+    ) -> OperatorValue? {
+        graph.node("LeakyRelu", [x], ["alpha": .float(slope)])
+    }
 }
 
 /// y = 1 / (1 + exp(−x)).
@@ -73,6 +91,12 @@ public struct Sigmoid: Layer {
         guard let inputGradient else { return }
         Activations.sigmoidGradient(outputGradient.values, output: output.values, into: inputGradient.values)
     }
+
+    public func operators(
+        _ x: OperatorValue, from input: Shape, in graph: any OperatorGraph
+    ) -> OperatorValue? {
+        graph.node("Sigmoid", [x])
+    }
 }
 
 /// y = tanh(x).
@@ -93,5 +117,11 @@ public struct Tanh: Layer {
     ) {
         guard let inputGradient else { return }
         Activations.tanhGradient(outputGradient.values, output: output.values, into: inputGradient.values)
+    }
+
+    public func operators(
+        _ x: OperatorValue, from input: Shape, in graph: any OperatorGraph
+    ) -> OperatorValue? {
+        graph.node("Tanh", [x])
     }
 }

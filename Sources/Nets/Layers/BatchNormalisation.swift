@@ -1,4 +1,5 @@
 import Kernels
+import Support
 
 /// y = scale · x̂ + shift, x̂ = (x − mean) / √(variance + ε), per channel: Ioffe & Szegedy 2015, Algorithm 1.
 ///
@@ -135,7 +136,28 @@ public struct BatchNormalisation: Layer {
             variances[channel] += Float(examples) * (squares[channel] / Float(max(rows - 1, 1)))
         }
     }
+
+    public func operators(
+        _ x: OperatorValue, from input: Shape, in graph: any OperatorGraph
+    ) -> OperatorValue? {
+        graph.node(
+            "BatchNormalization",
+            [x, graph.parameter(0), graph.parameter(1), graph.statistic(0), graph.statistic(1)],
+            ["epsilon": .float(epsilon)])
+    }
 }
+
+/// With `statistics: shard`, the usual, each shard is normalised alone, with `minibatch` all of them together.
+func batchNormalisation(_ settings: any LayerSettings) throws(Failure) -> any Layer {
+    let epsilon = Float(try settings.number("epsilon", default: 1e-5, 1e-12 ... 1))
+    let momentum = Float(try settings.number("momentum", default: 0.1, 0 ... 1))
+    return switch try settings.choice("statistics", default: StatisticsScope.shard) {
+    case .shard: BatchNormalisation(epsilon: epsilon, momentum: momentum)
+    case .minibatch: SynchronisedBatchNormalisation(epsilon: epsilon, momentum: momentum)
+    }
+}
+
+private enum StatisticsScope: String, CaseIterable { case shard, minibatch }
 
 extension Network {
     /// The first layer that would normalise a single value a channel, which has no variance, where the smallest part

@@ -1,4 +1,5 @@
 import Kernels
+import Support
 
 /// y[…, u] = max_p x[…, u · pieces + p]: the maxima of ``Maxout`` alone, over the channels of an image or the values
 /// of a vector. After a convolution of `pieces` times as many channels it makes a maxout convolution (Goodfellow et
@@ -7,6 +8,11 @@ public struct ChannelMaxout: Layer {
     public let pieces: Int
 
     public init(pieces: Int) { self.pieces = pieces }
+
+    public init(_ settings: any LayerSettings) throws(Failure) {
+        pieces = try settings.integer("pieces", 1 ... 255)
+    }
+
     public var name: String { "channelMaxout" }
 
     public func outputShape(for input: Shape) throws(ShapeError) -> Shape {
@@ -35,5 +41,11 @@ public struct ChannelMaxout: Layer {
         MaxoutKernels.backward(
             outputGradient.values, winners: memory.saved[0 ..< outputGradient.values.count],
             pieces: pieces, into: inputGradient.values)
+    }
+
+    public func operators(
+        _ x: OperatorValue, from input: Shape, in graph: any OperatorGraph
+    ) -> OperatorValue? {
+        graph.maximum(of: x, shape: [0, input.channels / pieces, pieces] + input.dimensions.dropLast())
     }
 }

@@ -1,4 +1,5 @@
 import Kernels
+import Support
 
 /// How far a kernel reaches beyond the image.
 public enum Padding: String, Sendable, CaseIterable {
@@ -33,6 +34,16 @@ public struct Convolution2D: Layer {
         self.hasBias = hasBias
         self.weights = weights
         self.biases = biases
+    }
+
+    public init(_ settings: any LayerSettings) throws(Failure) {
+        channels = try settings.integer("channels", 1 ... 1 << 20)
+        kernel = try settings.extent("kernel", 1 ... 1024)
+        stride = try settings.extent("stride", default: 1, 1 ... 1024)
+        padding = try settings.choice("padding", default: .same)
+        weights = try settings.initialiser("weights", default: .he)
+        let bias = try settings.bias()
+        (hasBias, biases) = (bias != nil, bias ?? .zero)
     }
 
     public var name: String { "convolution" }
@@ -84,6 +95,24 @@ public struct Convolution2D: Layer {
 
     private func convolution(for input: Shape) -> Convolution {
         convolutionOfImage(input, outputChannels: channels, kernel: kernel, stride: stride, padding: padding)
+    }
+
+    /// HWIO becomes OIHW.
+    public func operators(
+        _ x: OperatorValue, from input: Shape, in graph: any OperatorGraph
+    ) -> OperatorValue? {
+        func missing(_ size: Int, _ kernel: Int, _ stride: Int) -> Int {
+            padding == .valid ? 0 : max(((size + stride - 1) / stride - 1) * stride + kernel - size, 0)
+        }
+        let margins = operatorMargins([
+            missing(input.dimensions[0], kernel.height, stride.height),
+            missing(input.dimensions[1], kernel.width, stride.width),
+        ])
+        return graph.node(
+            "Conv", [x, graph.parameter(0, order: [3, 2, 0, 1])] + (hasBias ? [graph.parameter(1)] : []),
+            [
+                "kernel_shape": .integers(kernel.sizes), "strides": .integers(stride.sizes), "pads": .integers(margins),
+            ])
     }
 }
 

@@ -1,4 +1,5 @@
 import Kernels
+import Support
 
 /// y = x W + b.
 ///
@@ -14,6 +15,13 @@ public struct Dense: Layer {
         self.hasBias = hasBias
         self.weights = weights
         self.biases = biases
+    }
+
+    public init(_ settings: any LayerSettings) throws(Failure) {
+        units = try settings.integer("units", 1 ... 1 << 24)
+        weights = try settings.initialiser("weights", default: .glorot)
+        let bias = try settings.bias()
+        (hasBias, biases) = (bias != nil, bias ?? .zero)
     }
 
     public var name: String { "dense" }
@@ -43,5 +51,11 @@ public struct Dense: Layer {
         multiplyRowsBackward(
             outputGradient.values, input: input, memory, hasBias: hasBias,
             into: inputGradient, parameterGradients: parameterGradients, scratch: memory.scratch)
+    }
+
+    public func operators(
+        _ x: OperatorValue, from input: Shape, in graph: any OperatorGraph
+    ) -> OperatorValue? {
+        graph.linear(x, hasBias: hasBias)
     }
 }

@@ -1,4 +1,5 @@
 import Kernels
+import Support
 
 /// In training y = x · mask / keep, mask 1 with probability keep and 0 otherwise, drawn per value; in sampling y = x.
 /// Srivastava et al. 2014, scaled in training ("inverted") so that sampling needs no factor.
@@ -7,6 +8,11 @@ public struct Dropout: Layer {
     public let keepProbability: Float
 
     public init(keepProbability: Float) { self.keepProbability = keepProbability }
+
+    public init(_ settings: any LayerSettings) throws(Failure) {
+        keepProbability = Float(try settings.number("keep", default: 0.5, 0.001 ... 1))
+    }
+
     public var name: String { "dropout" }
     public var outputMemory: OutputMemory { .overInput }
 
@@ -38,5 +44,11 @@ public struct Dropout: Layer {
         guard let inputGradient else { return }
         let mask = memory.saved[0 ..< outputGradient.values.count]
         Activations.applyMask(mask, factor: 1 / keepProbability, to: outputGradient.values, into: inputGradient.values)
+    }
+
+    public func operators(
+        _ x: OperatorValue, from input: Shape, in graph: any OperatorGraph
+    ) -> OperatorValue? {
+        x
     }
 }

@@ -1,4 +1,5 @@
 import Kernels
+import Support
 
 /// y[u] = max_p z[u, p], z = x W + b: Goodfellow et al. 2013, eq. 1. The gradient goes to the piece that won, the
 /// first of equals.
@@ -16,6 +17,13 @@ public struct Maxout: Layer {
         self.pieces = pieces
         self.weights = weights
         self.biases = biases
+    }
+
+    public init(_ settings: any LayerSettings) throws(Failure) {
+        units = try settings.integer("units", 1 ... 1 << 24)
+        pieces = try settings.integer("pieces", 1 ... 255)
+        weights = try settings.initialiser("weights", default: .glorot)
+        biases = try settings.initialiser("bias", default: .zero)
     }
 
     public var name: String { "maxout" }
@@ -62,5 +70,11 @@ public struct Maxout: Layer {
     private func split(_ scratch: Floats, for output: Batch) -> (maps: Floats, rest: Floats) {
         let count = output.values.count * pieces
         return (scratch[0 ..< count], scratch[count ..< scratch.count])
+    }
+
+    public func operators(
+        _ x: OperatorValue, from input: Shape, in graph: any OperatorGraph
+    ) -> OperatorValue? {
+        graph.maximum(of: graph.linear(x, hasBias: true), shape: [0, units, pieces])
     }
 }

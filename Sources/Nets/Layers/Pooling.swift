@@ -1,4 +1,5 @@
 import Kernels
+import Support
 
 /// y[n, p, q, c] = the largest or the mean of x[n, p·stride + i, q·stride + j, c], 0 ≤ i, j < size.
 ///
@@ -24,6 +25,13 @@ public struct Pooling2D: Layer {
         self.size = size
         self.stride = stride
         self.edge = edge
+    }
+
+    public init(_ reduction: Reduction, _ settings: any LayerSettings) throws(Failure) {
+        self.reduction = reduction
+        size = try settings.integer("size", 1 ... 1024)
+        stride = try settings.integer("stride", default: size, 1 ... 1024)
+        edge = try settings.choice("edge", default: .whole)
     }
 
     public var name: String { reduction == .maximum ? "maxPool" : "meanPool" }
@@ -82,5 +90,18 @@ public struct Pooling2D: Layer {
         }
         return PoolingGeometry(
             height: height, width: width, channels: channels, size: size, stride: stride, partial: edge == .partial)
+    }
+
+    /// ONNX divides a mean over a window that the edge cuts by the whole window.
+    public func operators(
+        _ x: OperatorValue, from input: Shape, in graph: any OperatorGraph
+    ) -> OperatorValue? {
+        guard reduction == .maximum || edge == .whole else { return nil }
+        return graph.node(
+            reduction == .maximum ? "MaxPool" : "AveragePool", [x],
+            [
+                "kernel_shape": .integers([size, size]), "strides": .integers([stride, stride]),
+                "ceil_mode": .integer(edge == .partial ? 1 : 0),
+            ])
     }
 }

@@ -1,10 +1,16 @@
 import Kernels
+import Support
 
 /// The same values under another shape.
 public struct Reshape: Layer {
     public let shape: Shape
 
     public init(to shape: Shape) { self.shape = shape }
+
+    public init(_ settings: any LayerSettings) throws(Failure) {
+        shape = try settings.shape("shape")
+    }
+
     public var name: String { "reshape" }
     public var outputMemory: OutputMemory { .input }
 
@@ -26,6 +32,12 @@ public struct Reshape: Layer {
     ) {
         if let inputGradient { copyIfElsewhere(outputGradient.values, to: inputGradient.values) }
     }
+
+    public func operators(
+        _ x: OperatorValue, from input: Shape, in graph: any OperatorGraph
+    ) -> OperatorValue? {
+        graph.reshaped(x, from: input, to: shape)
+    }
 }
 
 /// An image as a vector: H × W × C values, channels fastest. A vector stays one.
@@ -44,6 +56,12 @@ public struct Flatten: Layer {
         into inputGradient: Batch?, _ memory: LayerMemory, parameterGradients: Bool
     ) {
         if let inputGradient { copyIfElsewhere(outputGradient.values, to: inputGradient.values) }
+    }
+
+    public func operators(
+        _ x: OperatorValue, from input: Shape, in graph: any OperatorGraph
+    ) -> OperatorValue? {
+        graph.reshaped(x, from: input, to: .vector(input.count))
     }
 }
 

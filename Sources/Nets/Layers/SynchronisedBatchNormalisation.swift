@@ -86,6 +86,12 @@ public struct SynchronisedBatchNormalisation: MinibatchLayer {
             outputGradient, input: input, memory, shiftSums: shiftSums, scaleSums: scaleSums,
             rows: Int(totals[2 * channels]), into: inputGradient)
     }
+
+    public func operators(
+        _ x: OperatorValue, from input: Shape, in graph: any OperatorGraph
+    ) -> OperatorValue? {
+        single.operators(x, from: input, in: graph)
+    }
 }
 
 extension LayerMemory {

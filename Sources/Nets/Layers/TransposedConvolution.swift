@@ -1,4 +1,5 @@
 import Kernels
+import Support
 
 /// The adjoint of a convolution as a layer of its own: each input pixel adds its kernel to the output, the stride
 /// apart.
@@ -29,6 +30,16 @@ public struct TransposedConvolution2D: Layer {
         self.hasBias = hasBias
         self.weights = weights
         self.biases = biases
+    }
+
+    public init(_ settings: any LayerSettings) throws(Failure) {
+        channels = try settings.integer("channels", 1 ... 1 << 20)
+        kernel = try settings.extent("kernel", 1 ... 1024)
+        stride = try settings.extent("stride", default: 1, 1 ... 1024)
+        padding = try settings.choice("padding", default: .same)
+        weights = try settings.initialiser("weights", default: .he)
+        let bias = try settings.bias()
+        (hasBias, biases) = (bias != nil, bias ?? .zero)
     }
 
     public var name: String { "transposed_convolution" }
@@ -90,5 +101,20 @@ public struct TransposedConvolution2D: Layer {
     private func adjoint(for input: Shape) -> Convolution {
         convolutionOfImage(
             outputImage(for: input), outputChannels: input.channels, kernel: kernel, stride: stride, padding: padding)
+    }
+
+    /// HWOI becomes IOHW. Of `same`, what a kernel larger than its stride adds at the edges is cut off, and what a
+    /// smaller one lacks is added.
+    public func operators(
+        _ x: OperatorValue, from input: Shape, in graph: any OperatorGraph
+    ) -> OperatorValue? {
+        let more = padding == .valid ? [0, 0] : [kernel.height - stride.height, kernel.width - stride.width]
+        return graph.node(
+            "ConvTranspose", [x, graph.parameter(0, order: [3, 2, 0, 1])] + (hasBias ? [graph.parameter(1)] : []),
+            [
+                "kernel_shape": .integers(kernel.sizes), "strides": .integers(stride.sizes),
+                "pads": .integers(operatorMargins(more.map { max($0, 0) })),
+                "output_padding": .integers(more.map { max(-$0, 0) }),
+            ])
     }
 }

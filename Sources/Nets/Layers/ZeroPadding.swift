@@ -1,4 +1,5 @@
 import Kernels
+import Support
 
 /// `pixels` zeros on each side of an image: x [N, H, W, C] becomes [N, H + 2·pixels, W + 2·pixels, C]. Before a
 /// convolution with `padding: valid` it is what other programs call that convolution's padding.
@@ -6,6 +7,11 @@ public struct ZeroPadding: Layer {
     public let pixels: Int
 
     public init(pixels: Int) { self.pixels = pixels }
+
+    public init(_ settings: any LayerSettings) throws(Failure) {
+        pixels = try settings.integer("pixels", 1 ... 1024)
+    }
+
     public var name: String { "zeroPadding" }
 
     public func outputShape(for input: Shape) throws(ShapeError) -> Shape {
@@ -40,5 +46,11 @@ public struct ZeroPadding: Layer {
                 body(images.values[small ..< small + row], padded.values[large ..< large + row])
             }
         }
+    }
+
+    public func operators(
+        _ x: OperatorValue, from input: Shape, in graph: any OperatorGraph
+    ) -> OperatorValue? {
+        graph.node("Pad", [x, graph.constant([0, 0, pixels, pixels, 0, 0, pixels, pixels])])
     }
 }
