@@ -51,11 +51,19 @@ public struct Game: Sendable {
     /// Packs in a global minibatch: what the discriminator decides on.
     public var packs: Int { batch / packing }
 
-    /// k of Algorithm 1: updates of the discriminator in a step, each on a minibatch of real examples of its own.
+    /// k of Algorithm 1: updates of the discriminator in a step.
     public var discriminatorSteps: Int { updates.count { $0.moves(.discriminator) } }
+
+    /// Minibatches of real examples that a step takes: one for each update whose costs need them.
+    public var minibatchesOfStep: Int { updates.count(where: needsReals) }
+
+    func needsReals(_ update: Update) -> Bool { update.moves(.discriminator) || objective.isRelativistic }
 
     /// Whether a layer needs all shards of a minibatch at once.
     public var normalisesMinibatches: Bool { (generator + discriminator).contains { $0 is any MinibatchLayer } }
+
+    /// Whether a layer or the objective does.
+    var needsWholeMinibatches: Bool { normalisesMinibatches || objective is any MinibatchObjective }
 }
 
 /// The noise z that the generator is given.
@@ -85,7 +93,7 @@ public protocol MinibatchSource: AnyObject {
 /// `inner`: the discriminator's update within the step, or nil for the generator's own.
 public protocol StepTrace: AnyObject {
     /// This rank's `range` of a minibatch of real examples of `shape`; `indices` of all of it.
-    func real(_ inner: Int, _ rows: Floats, range: Range<Int>, indices: [Int], shape: Shape)
+    func real(_ inner: Int?, _ rows: Floats, range: Range<Int>, indices: [Int], shape: Shape)
     /// The latents of `rows` of the minibatch.
     func noise(_ noise: Batch, inner: Int?, rows: Range<Int>)
     /// The dropout masks of the last forward of the discriminator.

@@ -16,12 +16,18 @@ struct ShardGroup {
     /// The discriminator's batch in its own update: the packs of real examples of each shard, then those of generated
     /// ones.
     let bothHalves: [BatchPart]
-    /// Its batch in the generator's update: generated examples alone.
-    let generatedHalf: [BatchPart]
+    /// Its batch in the generator's update: generated examples alone, or real ones before them where the objective is
+    /// relativistic.
+    let generatedHalf, generatorHalves: [BatchPart]
 
     /// The part of ``bothHalves`` that are real, and generated.
     var realParts: Range<Int> { 0 ..< shards.count }
     var fakeParts: Range<Int> { shards.count ..< 2 * shards.count }
+
+    /// Those of a buffer of a value a row of D's batch that belong to both halves of a shard of the group.
+    func halves(of values: Floats, _ part: Int) -> (real: Floats, fake: Floats) {
+        (values[bothHalves[part].rows], values[bothHalves[shards.count + part].rows])
+    }
 
     private init(_ shards: Range<Int>, of table: ShardTable, batch: Int, packing: Int) {
         let each = shards.map { table.rows(of: $0, batch: batch) }
@@ -43,6 +49,8 @@ struct ShardGroup {
         bothHalves =
             parts(.dropoutReal, size: packing) + parts(.dropoutFake, size: packing, half: 1, after: packs.count)
         generatedHalf = parts(.dropoutGenerator, size: packing)
+        generatorHalves =
+            parts(.dropoutReal, size: packing) + parts(.dropoutGenerator, size: packing, half: 1, after: packs.count)
     }
 
     /// The groups that this rank computes, in the order of shards; all of one size.

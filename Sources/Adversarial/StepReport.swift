@@ -5,10 +5,15 @@ public struct StepReport: Sendable {
     /// The step's number, from 1.
     public var step = 0
     /// Mean costs over the global minibatch at the step's last update of each player.
-    public var lossReal = 0.0
-    public var lossFake = 0.0
     public var lossDiscriminator = 0.0
+    /// The halves of D's; nil where the objective is of pairs of logits.
+    public var lossReal: Double?
+    public var lossFake: Double?
     public var lossGenerator = 0.0
+    /// Mean logits of D's last update, E s_x and E s_y, and the share of its pairs with s_x > s_y.
+    public var logitReal = 0.0
+    public var logitFake = 0.0
+    public var pairsRanked = 0.0
     /// Nil where the objective's logits are no log-odds.
     public var logOdds: LogOdds?
     public var gradientNormDiscriminator = 0.0
@@ -26,6 +31,9 @@ public struct StepReport: Sendable {
         public var jsdBound: Double { (value + log(4)) / 2 }
     }
 
+    /// E s_x − E s_y: the mean gap of a pair.
+    public var pairGap: Double { logitReal - logitFake }
+
     /// Whether any rank voted to stop.
     public var stopRequested = false
     /// Whether rank 0 has the outcome of a checkpoint, which all have to agree on.
@@ -33,8 +41,9 @@ public struct StepReport: Sendable {
 
     /// The first figure that is not finite, by its name in metrics.jsonl.
     public var notFinite: (name: String, value: Double)? {
-        if !lossReal.isFinite { return ("loss_real", lossReal) }
-        if !lossFake.isFinite { return ("loss_fake", lossFake) }
+        if let lossReal, !lossReal.isFinite { return ("loss_real", lossReal) }
+        if let lossFake, !lossFake.isFinite { return ("loss_fake", lossFake) }
+        if !lossDiscriminator.isFinite { return ("loss_discriminator", lossDiscriminator) }
         if !lossGenerator.isFinite { return ("loss_generator", lossGenerator) }
         if !gradientNormDiscriminator.isFinite { return ("grad_norm_discriminator", gradientNormDiscriminator) }
         if !gradientNormGenerator.isFinite { return ("grad_norm_generator", gradientNormGenerator) }

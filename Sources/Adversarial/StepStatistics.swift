@@ -6,19 +6,20 @@ import Nets
 enum Pass {
     enum Half: Int { case real, fake }
 
-    /// The discriminator's cost on one half of inner step `inner`.
+    /// One half of the discriminator's update `inner`.
     case discriminator(inner: Int, Half)
-    /// The generator's cost.
-    case generator
+    /// The generator's update: the generated half, which has its cost, and the real one that a relativistic cost is of.
+    case generator(Half)
 }
 
-/// The sums of one step that shards add to and ranks share once at its end: costs, what log-odds say, and the batch
+/// The sums of one step that shards add to and ranks share once at its end: costs, what logits say, and the batch
 /// statistics of every pass in training, so that running statistics too are those of the whole minibatch.
 final class StepStatistics {
-    private enum Figure: Int, CaseIterable { case cost, probability, value }
+    private enum Figure: Int, CaseIterable { case cost, probability, value, logit, ranked }
     private enum Vote: Int, CaseIterable { case stop, checkpoint }
 
     private let k: Int
+    private let objective: any Objective
     private let table: ShardTable
     private let generator: Network
     private let discriminator: Network
@@ -33,6 +34,8 @@ final class StepStatistics {
     private var report = StepReport()
     /// Rows that D judges in a pass over the minibatch.
     private let packs: Int
+    /// Passes over the minibatch in a step at most, of each half.
+    private let passes: Int
     /// Bytes of one shard's sums, of which every rank gets every shard's.
     var bytesOfShard: Int { sums.totals.count * MemoryLayout<Double>.size }
 
@@ -41,6 +44,7 @@ final class StepStatistics {
         _ communicator: any Communicator
     ) {
         k = game.discriminatorSteps
+        objective = game.objective
         packs = game.packs
         self.table = table
         self.generator = generator
@@ -48,7 +52,7 @@ final class StepStatistics {
         generatorStatistics = FloatBuffer(count: generator.shards * generator.store.statistics.count)
         discriminatorStatistics = FloatBuffer(
             count: discriminator.shards * discriminator.halves * discriminator.store.statistics.count)
-        let passes = 2 * k + 1
+        passes = 2 * k + (objective.isRelativistic ? 2 : 1)
         let figures = Vote.allCases.count + passes * Figure.allCases.count
         let statistics = (k + 1) * generator.store.statistics.count + passes * discriminator.store.statistics.count
         sums = ShardSums(count: figures + statistics, table: table, communicator: communicator)
@@ -58,12 +62,10 @@ final class StepStatistics {
 
     // MARK: - Columns: the votes, then each pass's figures, then the statistics of G by forward and of D by pass
 
-    private var passes: Int { 2 * k + 1 }
-
     private func number(_ pass: Pass) -> Int {
         switch pass {
         case .discriminator(let inner, let half): 2 * inner + half.rawValue
-        case .generator: 2 * k
+        case .generator(let half): 2 * k + (objective.isRelativistic ? half.rawValue : 0)
         }
     }
 
@@ -113,9 +115,8 @@ final class StepStatistics {
             packs, parameters: discriminator.store.values.values, mode: .training(draws), parts: parts,
             batchStatistics: statistics)
         for index in parts.indices {
-            let part = parts[index]
-            let pass =
-                inner.map { number(.discriminator(inner: $0, part.half == 0 ? .real : .fake)) } ?? number(.generator)
+            let part = parts[index], half = part.purpose == .dropoutReal ? Pass.Half.real : .fake
+            let pass = number(inner.map { .discriminator(inner: $0, half) } ?? .generator(half))
             discriminatorRan[pass] = true
             add(
                 statistics, index, of: discriminator, shard: group.shards.lowerBound + part.shard,
@@ -132,10 +133,19 @@ final class StepStatistics {
     /// The sum of a shard's costs in a pass.
     func add(cost: Double, _ pass: Pass, shard: Int) { sums[shard: shard, column(pass, .cost)] += cost }
 
-    /// What a shard's log-odds say in a pass.
-    func add(_ figures: LogOddsFigures, _ pass: Pass, shard: Int) {
-        sums[shard: shard, column(pass, .probability)] += figures.probability
-        sums[shard: shard, column(pass, .value)] += figures.value
+    /// What the logits of both halves of a shard say in the discriminator's update `inner`.
+    func add(figuresOf logits: (real: Floats, fake: Floats), inner: Int, shard: Int) {
+        let real = Pass.discriminator(inner: inner, .real), fake = Pass.discriminator(inner: inner, .fake)
+        let figures = LogitFigures(real: logits.real, fake: logits.fake)
+        sums[shard: shard, column(real, .logit)] += figures.real
+        sums[shard: shard, column(fake, .logit)] += figures.fake
+        sums[shard: shard, column(real, .ranked)] += figures.ranked
+        guard objective.isLogOdds else { return }
+        for (pass, logits, isReal) in [(real, logits.real, true), (fake, logits.fake, false)] {
+            let odds = LogOddsFigures(logits, isReal: isReal)
+            sums[shard: shard, column(pass, .probability)] += odds.probability
+            sums[shard: shard, column(pass, .value)] += odds.value
+        }
     }
 
     /// What an update of a player saw and used: the same on every rank already.
@@ -151,9 +161,7 @@ final class StepStatistics {
 
     /// Sums over all shards, moves the running statistics pass by pass, and returns the means over a minibatch of
     /// `batch` examples.
-    func finish(
-        step: Int, batch: Int, _ objective: any Objective, stopVote: Bool, checkpointVote: Bool
-    ) throws -> StepReport {
+    func finish(step: Int, batch: Int, stopVote: Bool, checkpointVote: Bool) throws -> StepReport {
         if stopVote { sums[shard: table.mine.lowerBound, Vote.stop.rawValue] += 1 }
         if checkpointVote { sums[shard: table.mine.lowerBound, Vote.checkpoint.rawValue] += 1 }
         try sums.sum()
@@ -167,10 +175,12 @@ final class StepStatistics {
         }
         let real = Pass.discriminator(inner: k - 1, .real), fake = Pass.discriminator(inner: k - 1, .fake)
         report.step = step
-        report.lossReal = mean(real, .cost)
-        report.lossFake = mean(fake, .cost)
-        report.lossDiscriminator = objective.weight * (report.lossReal + report.lossFake)
-        report.lossGenerator = mean(.generator, .cost)
+        report.lossDiscriminator = objective.weight * (mean(real, .cost) + mean(fake, .cost))
+        if !objective.isRelativistic { (report.lossReal, report.lossFake) = (mean(real, .cost), mean(fake, .cost)) }
+        report.lossGenerator = mean(.generator(.fake), .cost)
+        report.logitReal = mean(real, .logit)
+        report.logitFake = mean(fake, .logit)
+        report.pairsRanked = mean(real, .ranked)
         if objective.isLogOdds {
             report.logOdds = .init(
                 dReal: mean(real, .probability), dFake: mean(fake, .probability),

@@ -5,7 +5,7 @@ import Nets
 /// once, D by its first answer, G by the minimax cost at D's last one.
 extension Trainer {
     func perform(_ update: Update, unrolled unrolling: Unrolling) throws {
-        let real = try nextReal(0)
+        let real = try nextReal(update)
         enter(.discriminator)
         try timed(.compute) {
             for group in groups {
@@ -95,10 +95,10 @@ extension Trainer {
             bothHalves(real: real, fake: fake), parameters: network.store.values.values,
             mode: .training(draws(.dropoutReal, 0, group.packs)), parts: group.bothHalves)
         for (part, shard) in group.shards.enumerated() {
-            let costs = discriminatorCosts(logits, part, group).costs
+            let costs = discriminatorCosts(logits, part, group)
             if case .images(_, _, isGeneratorCost: true) = purpose {
-                statistics.add(cost: -costs.real, .generator, shard: shard)
-                statistics.add(cost: -costs.fake, .generator, shard: shard)
+                statistics.add(cost: -costs.real, .generator(.fake), shard: shard)
+                statistics.add(cost: -costs.fake, .generator(.fake), shard: shard)
             }
         }
         let gradient = Batch(slopes.values, count: logits.count, shape: .vector(1))

@@ -26,8 +26,10 @@ public final class Trainer {
     /// Of an example.
     public let exampleShape: Shape
     var batch: Int { game.batch }
-    /// Minibatches of real examples that a step takes.
+    /// k of Algorithm 1.
     let k: Int
+    /// Minibatches of real examples that the step at hand has taken so far.
+    private var minibatchesTaken = 0
     let communicator: any Communicator
     private let reals: any MinibatchSource
     let latents: Latents
@@ -38,6 +40,8 @@ public final class Trainer {
     /// The discriminator's batch in its own update, and the derivatives of a cost with respect to its logits.
     private let bothHalves: FloatBuffer
     let slopes: FloatBuffer
+    /// Where the objective needs sums over the whole minibatch.
+    private let minibatchSums: MinibatchSummation?
     /// Where the generator's gradient goes through steps of the discriminator.
     private let unrolling: Unrolling?
 
@@ -56,7 +60,7 @@ public final class Trainer {
         let capacity = shards.mostRowsOfAShard(batch: game.batch)
         try Self.check(shards, batch: game.batch, packing: game.packing)
         groups = ShardGroup.all(
-            of: shards, batch: game.batch, packing: game.packing, together: game.normalisesMinibatches)
+            of: shards, batch: game.batch, packing: game.packing, together: game.needsWholeMinibatches)
         let together = groups[0].shards.count
         packing = Packing(size: game.packing, example: exampleShape, capacity: 2 * together * capacity)
         generator = try Player(
@@ -72,6 +76,9 @@ public final class Trainer {
         latents = Latents(game.latent, capacity: together * capacity)
         statistics = StepStatistics(
             game, generator: generator.network, discriminator: discriminator.network, table: shards, communicator)
+        minibatchSums = (game.objective as? any MinibatchObjective).map {
+            MinibatchSummation($0, rows: game.packs, shards, communicator)
+        }
         bothHalves = FloatBuffer(count: 2 * together * capacity * exampleShape.count)
         slopes = FloatBuffer(count: 2 * together * capacity)
         let unrollingSteps = game.updates.map(\.unrollingSteps).max() ?? 0
@@ -98,13 +105,14 @@ public final class Trainer {
     /// of the report is not finite the state is not to be kept.
     public func step(stopVote: Bool = false, checkpointVote: Bool = false) throws -> StepReport {
         clock = PhaseClock()
+        minibatchesTaken = 0
         statistics.begin()
         for update in game.updates {
             if let unrolling { try perform(update, unrolled: unrolling) } else { try perform(update) }
         }
         let report = try timed(.communication) {
             try statistics.finish(
-                step: stepsDone + 1, batch: batch, objective, stopVote: stopVote, checkpointVote: checkpointVote)
+                step: stepsDone + 1, batch: batch, stopVote: stopVote, checkpointVote: checkpointVote)
         }
         try writeTrace()
         stepsDone += 1
@@ -113,16 +121,16 @@ public final class Trainer {
 
     /// One update: the gradients of the players that move, summed over the shards of all ranks, then their moves.
     private func perform(_ update: Update) throws {
-        let real = try update.moves(.discriminator) ? nextReal(update.inner) : nil
+        let real = try game.needsReals(update) ? nextReal(update) : nil
         enter(update.moves(.discriminator) ? .discriminator : .generator)
         for group in groups {
             try timed(.compute) {
                 let fake = try generate(update, group)
-                var logits: Batch?
-                if let real {
-                    logits = try discriminatorPass(real: rows(group, of: real), fake: fake, update.inner, group)
-                }
-                if update.moves(.generator) { try generatorPass(fake, judged: logits, group) }
+                let reals = real.map { rows(group, of: $0) }
+                let logits =
+                    try update.moves(.discriminator)
+                    ? discriminatorPass(real: reals!, fake: fake, update.inner, group) : nil
+                if update.moves(.generator) { try generatorPass(real: reals, fake: fake, judged: logits, group) }
             }
         }
         for role in update.players { try move(role == .discriminator ? discriminator : generator, update.inner) }
@@ -135,15 +143,15 @@ public final class Trainer {
 
     var objective: any Objective { game.objective }
 
-    /// This rank's rows of an inner step's global minibatch of real examples.
-    func nextReal(_ inner: Int) throws -> Floats {
-        let number = stepsDone * k + inner
+    /// This rank's rows of the next global minibatch of real examples.
+    func nextReal(_ update: Update) throws -> Floats {
+        let number = minibatchesDone + minibatchesTaken
+        minibatchesTaken += 1
         enter(.data)
         let real = try timed(.data) { try reals.minibatch(number) }
         trace?.real(
-            inner, real, range: shards.rows(batch: batch), indices: reals.indices(minibatch: number),
-            shape: exampleShape
-        )
+            update.moves(.discriminator) ? update.inner : nil, real, range: shards.rows(batch: batch),
+            indices: reals.indices(minibatch: number), shape: exampleShape)
         return real
     }
 
@@ -183,50 +191,69 @@ public final class Trainer {
         let logits = try statistics.forward(
             discriminator: packs, inner: inner, draws(.dropoutReal, inner, group.packs), group.bothHalves, group)
         trace?.masks(of: discriminator.network, inner: inner)
+        try minibatchSums?.sum(.discriminator, logits, group)
         for (part, shard) in group.shards.enumerated() {
-            let (costs, real, fake) = discriminatorCosts(logits, part, group)
+            let costs = discriminatorCosts(logits, part, group)
             statistics.add(cost: costs.real, .discriminator(inner: inner, .real), shard: shard)
             statistics.add(cost: costs.fake, .discriminator(inner: inner, .fake), shard: shard)
-            guard objective.isLogOdds else { continue }
-            statistics.add(LogOddsFigures(real, isReal: true), .discriminator(inner: inner, .real), shard: shard)
-            statistics.add(LogOddsFigures(fake, isReal: false), .discriminator(inner: inner, .fake), shard: shard)
+            statistics.add(figuresOf: group.halves(of: logits.values, part), inner: inner, shard: shard)
         }
         try discriminator.backward(from: Batch(slopes.values, count: logits.count, shape: .vector(1)))
         return logits
     }
 
-    /// D's costs on both halves of a shard of the group, whose slopes it writes, with the logits of these halves.
-    func discriminatorCosts(
-        _ logits: Batch, _ part: Int, _ group: ShardGroup
-    ) -> (costs: (real: Double, fake: Double), real: Floats, fake: Floats) {
-        let real = group.bothHalves[part].rows, fake = group.bothHalves[group.shards.count + part].rows
-        let costs = objective.discriminator(
-            real: logits.values[real], fake: logits.values[fake], of: game.packs,
-            into: (slopes.values[real], slopes.values[fake]))
-        return (costs, logits.values[real], logits.values[fake])
+    /// D's costs on both halves of a shard of the group, whose slopes it writes.
+    func discriminatorCosts(_ logits: Batch, _ part: Int, _ group: ShardGroup) -> (real: Double, fake: Double) {
+        let (real, fake) = group.halves(of: logits.values, part), slopes = group.halves(of: slopes.values, part)
+        if let minibatchSums {
+            return minibatchSums.objective.discriminator(real: real, fake: fake, minibatchSums.sums, into: slopes)
+        }
+        return objective.discriminator(real: real, fake: fake, of: game.packs, into: slopes)
     }
 
     /// Adds the gradient of the generator's cost on a group's generated examples, through the frozen discriminator.
     ///
-    /// `judged`: the logits of both halves, where the discriminator's pass has just found them.
-    private func generatorPass(_ fake: Batch, judged: Batch?, _ group: ShardGroup) throws {
-        let logits =
-            try judged
-            ?? statistics.forward(
-                discriminator: packing.join(fake), inner: nil, draws(.dropoutGenerator, 0, group.packs),
-                group.generatedHalf, group)
-        if judged == nil { trace?.masks(of: discriminator.network, inner: nil) }
-        let parts = judged == nil ? group.generatedHalf[...] : group.bothHalves[group.fakeParts]
-        for (part, shard) in zip(parts, group.shards) {
-            let cost = objective.generator(
-                fake: logits.values[part.rows], of: game.packs, into: slopes.values[part.rows])
-            statistics.add(cost: cost, .generator, shard: shard)
+    /// `real`: those of a relativistic cost. `judged`: the logits of both halves, where the discriminator's pass has
+    /// just found them.
+    private func generatorPass(real: Batch?, fake: Batch, judged: Batch?, _ group: ShardGroup) throws {
+        let hasReals = judged != nil || objective.isRelativistic
+        let logits = try judged ?? judge(real: objective.isRelativistic ? real : nil, fake, group)
+        if objective.isRelativistic { try minibatchSums?.sum(.generator, logits, group) }
+        for (part, shard) in group.shards.enumerated() {
+            let cost = generatorCost(logits, part, group, hasReals: hasReals)
+            statistics.add(cost: cost, .generator(.fake), shard: shard)
         }
         let examples = try discriminator.backwardFrozen(
             from: Batch(slopes.values, count: logits.count, shape: .vector(1)),
-            only: judged == nil ? nil : group.fakeParts)
-        try generator.backward(
-            from: packing.split(examples[parts.first!.rows.lowerBound ..< parts.last!.rows.upperBound]))
+            only: hasReals ? group.fakeParts : nil)
+        let generated = hasReals ? logits.count / 2 ..< logits.count : 0 ..< logits.count
+        try generator.backward(from: packing.split(examples[generated]))
+    }
+
+    /// D's logits in the generator's update.
+    private func judge(real: Batch?, _ fake: Batch, _ group: ShardGroup) throws -> Batch {
+        // The dropout of these reals is that of no update of D.
+        let draws = draws(.dropoutGenerator, real == nil ? 0 : k, group.packs)
+        let packs = real.map { bothHalves(real: $0, fake: fake) } ?? packing.join(fake)
+        let logits = try statistics.forward(
+            discriminator: packs, inner: nil, draws, real == nil ? group.generatedHalf : group.generatorHalves, group)
+        trace?.masks(of: discriminator.network, inner: nil)
+        return logits
+    }
+
+    /// G's cost on a shard of the group, whose slopes it writes.
+    private func generatorCost(_ logits: Batch, _ part: Int, _ group: ShardGroup, hasReals: Bool) -> Double {
+        guard hasReals else {
+            let rows = group.generatedHalf[part].rows
+            return objective.generator(
+                real: nil, fake: logits.values[rows], of: game.packs, into: slopes.values[rows])
+        }
+        let (real, fake) = group.halves(of: logits.values, part), slopes = group.halves(of: slopes.values, part).fake
+        if let minibatchSums {
+            return minibatchSums.objective.generator(real: real, fake: fake, minibatchSums.sums, into: slopes)
+        }
+        return objective.generator(
+            real: objective.isRelativistic ? real : nil, fake: fake, of: game.packs, into: slopes)
     }
 
     /// Sums the shards' gradients over all ranks and moves the player's parameters by them.
@@ -241,7 +268,7 @@ public final class Trainer {
 
     /// Moves the player's parameters; returns the squared norm of the gradient.
     func move(_ player: Player, by gradient: Floats, number: Int) -> Double {
-        let epoch = reals.epoch(minibatch: stepsDone * k)
+        let epoch = reals.epoch(minibatch: minibatchesDone)
         return timed(.optimiser) { player.move(by: gradient, number: number, epoch: epoch) }
     }
 
@@ -255,7 +282,7 @@ public final class Trainer {
                     "loss_fake": statistics.cost(.discriminator(inner: inner, .fake)),
                 ])
         }
-        trace.losses(inner: nil, ["loss": statistics.cost(.generator)])
+        trace.losses(inner: nil, ["loss": statistics.cost(.generator(.fake))])
         try trace.finishStep([generator, discriminator])
     }
 

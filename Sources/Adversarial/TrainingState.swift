@@ -72,7 +72,7 @@ extension Trainer {
     }
 
     /// Minibatches of real examples used so far.
-    public var minibatchesDone: Int { stepsDone * k }
+    public var minibatchesDone: Int { stepsDone * game.minibatchesOfStep }
 
     /// The generator's biases that start from the data's marginals (``Initialiser/marginals``).
     private var marginals: ParameterStore.Entry? {

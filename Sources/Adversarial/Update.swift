@@ -6,8 +6,7 @@
 public struct Update: Equatable, Sendable {
     /// Who moves, in this order.
     public let players: [Player.Role]
-    /// The discriminator's step within the alternation step, 0 ..< k: it numbers the minibatches of real examples and
-    /// of noise.
+    /// The discriminator's step within the alternation step, 0 ..< k: it numbers its minibatches of noise.
     public var inner = 0
     /// Steps of the discriminator that the generator's gradient goes through; 0: it is taken at the discriminator as
     /// it is.
@@ -16,8 +15,11 @@ public struct Update: Equatable, Sendable {
     public func moves(_ role: Player.Role) -> Bool { players.contains(role) }
 
     /// Algorithm 1 of Goodfellow et al. 2014: k updates of the discriminator, then one of the generator.
-    public static func alternating(discriminatorSteps k: Int) -> [Update] {
-        (0 ..< k).map { Update(players: [.discriminator], inner: $0) } + [Update(players: [.generator])]
+    /// `generatorFirst`: the other way round, as in Mescheder et al. 2018.
+    public static func alternating(discriminatorSteps k: Int, generatorFirst: Bool = false) -> [Update] {
+        let ofDiscriminator = (0 ..< k).map { Update(players: [.discriminator], inner: $0) }
+        let ofGenerator = [Update(players: [.generator])]
+        return generatorFirst ? ofGenerator + ofDiscriminator : ofDiscriminator + ofGenerator
     }
 
     /// Both players at once, on the same examples. `unrollingSteps`: Metz et al. 2017, "Unrolled GANs".

@@ -66,6 +66,8 @@ struct MetricsLine {
             ("loss_generator", report.lossGenerator), ("d_real", report.logOdds?.dReal),
             ("d_fake", report.logOdds?.dFake),
             ("value", report.logOdds?.value), ("jsd_bound", report.logOdds?.jsdBound),
+            ("logit_real", report.logitReal), ("logit_fake", report.logitFake), ("pair_gap", report.pairGap),
+            ("pairs_ranked", report.pairsRanked),
             ("grad_norm_discriminator", report.gradientNormDiscriminator),
             ("grad_norm_generator", report.gradientNormGenerator),
             ("lr_discriminator", report.rateDiscriminator), ("lr_generator", report.rateGenerator),

@@ -52,7 +52,7 @@ public final class TraceRecorder: StepTrace {
 
     // MARK: - What the trainer tells
 
-    public func real(_ inner: Int, _ rows: Floats, range: Range<Int>, indices: [Int], shape: Shape) {
+    public func real(_ inner: Int?, _ rows: Floats, range: Range<Int>, indices: [Int], shape: Shape) {
         guard !isOver else { return }
         fill(path(inner) + "/real", shape.dimensions, rows, range)
         whole.append(TraceArray(path(inner) + "/real_index", indices: indices))

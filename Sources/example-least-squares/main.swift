@@ -46,7 +46,6 @@ struct ParametricReLU: Layer {
 /// its cost is ½ (s − 1)² + ½ s²; the generator's is ½ (s − 1)².
 struct LeastSquares: Objective {
     var isLogOdds: Bool { false }
-    var weight: Double { 1 }
 
     func discriminator(
         real: Floats, fake: Floats, of rows: Int, into slopes: (real: Floats, fake: Floats)
@@ -54,7 +53,7 @@ struct LeastSquares: Objective {
         (squares(real, from: 1, of: rows, into: slopes.real), squares(fake, from: 0, of: rows, into: slopes.fake))
     }
 
-    func generator(fake: Floats, of rows: Int, into slopes: Floats) -> Double {
+    func generator(real: Floats?, fake: Floats, of rows: Int, into slopes: Floats) -> Double {
         squares(fake, from: 1, of: rows, into: slopes)
     }
 
