@@ -21,7 +21,8 @@ struct GanDist: ParsableCommand {
             """,
         version: Program.version,
         subcommands: [
-            Train.self, Presets.self, DataCommand.self, Sample.self, Interpolate.self, Evaluate.self, Nearest.self,
+            Train.self, Presets.self, Keys.self, DataCommand.self, Sample.self, Interpolate.self, Evaluate.self,
+            Nearest.self,
             ClassifierCommand.self, ReportCommand.self, Export.self, CheckpointCommand.self, Bench.self,
         ])
 
