@@ -40,13 +40,23 @@ final class Section {
     func record(_ key: String, _ node: Node) { resolved.append((key, node)) }
 
     func integer(_ key: String, default standard: Int? = nil, _ allowed: ClosedRange<Int>) throws(Failure) -> Int {
-        guard let node = node(key) else {
-            guard let standard else { throw missing(key) }
-            record(key, .integer(standard))
-            return standard
+        try value(key, default: standard, Node.integer) { (node) throws(Failure) in
+            try integer(node, name(key), allowed)
         }
-        let value = try integer(node, name(key), allowed)
-        record(key, .integer(value))
+    }
+
+    /// What `read` makes of the node at `key`, or what stands for it, recorded as `written`.
+    private func value<Value>(
+        _ key: String, default standard: Value?, _ written: (Value) -> Node, _ read: (Node) throws(Failure) -> Value
+    ) throws(Failure) -> Value {
+        let value: Value
+        if let node = node(key) {
+            value = try read(node)
+        } else {
+            guard let standard else { throw missing(key) }
+            value = standard
+        }
+        record(key, written(value))
         return value
     }
 
@@ -78,14 +88,9 @@ final class Section {
     func number(
         _ key: String, default standard: Double? = nil, _ allowed: ClosedRange<Double>
     ) throws(Failure) -> Double {
-        guard let node = node(key) else {
-            guard let standard else { throw missing(key) }
-            record(key, .number(standard))
-            return standard
+        try value(key, default: standard, Node.number) { (node) throws(Failure) in
+            try number(node, name(key), allowed)
         }
-        let value = try number(node, name(key), allowed)
-        record(key, .number(value))
-        return value
     }
 
     func number(_ node: Node, _ name: String, _ allowed: ClosedRange<Double>) throws(Failure) -> Double {
@@ -124,13 +129,10 @@ final class Section {
     }
 
     func flag(_ key: String, default standard: Bool) throws(Failure) -> Bool {
-        guard let node = node(key) else {
-            record(key, Node(String(standard), Tag(.bool)))
-            return standard
+        try value(key, default: standard, { Node(String($0), Tag(.bool)) }) { (node) throws(Failure) in
+            guard let value = node.bool else { throw wrong(key, node, "true or false") }
+            return value
         }
-        guard let value = node.bool else { throw wrong(key, node, "true or false") }
-        record(key, Node(String(value), Tag(.bool)))
-        return value
     }
 
     func choice<Choice: RawRepresentable & CaseIterable>(
