@@ -70,9 +70,7 @@ public struct Configuration: Sendable {
     }
 
     public struct Exchange: Sendable {
-        /// The same bits on any number of ranks, or MPI_Allreduce.
-        public enum Kind: String, CaseIterable, Sendable { case ordered, mpi }
-        public let kind: Kind
+        public let kind: GradientSum.Kind
         /// How gradients travel between nodes.
         public let precision: GradientSum.Precision
         /// nil: as many as the ranks that the run first starts on.
@@ -95,7 +93,7 @@ public struct Configuration: Sendable {
             generator: generator, discriminator: discriminator, latent: latent, objective: objective,
             generatorOptimiser: generatorOptimiser, discriminatorOptimiser: discriminatorOptimiser,
             updates: training.updates, batch: training.batch, packing: training.packing, seed: seed,
-            exchange: exchange.kind == .ordered ? .ordered : .mpi, precision: exchange.precision)
+            exchange: exchange.kind, precision: exchange.precision)
     }
 
     /// What the generator makes; throws 78 where its layers do not fit each other.

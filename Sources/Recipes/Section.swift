@@ -59,13 +59,23 @@ final class Section {
         note(
             key, KeyNotes.type(allowed), default: standard.map(Node.integer), meaning: meaning,
             example: origins.keys?.wholeNumber(allowed))
-        guard let node = node(key) else {
-            guard let standard else { throw missing(key) }
-            record(key, .integer(standard))
-            return standard
+        return try value(key, default: standard, Node.integer) { (node) throws(Failure) in
+            try integer(node, name(key), allowed)
         }
-        let value = try integer(node, name(key), allowed)
-        record(key, .integer(value))
+    }
+
+    /// What `read` makes of the node at `key`, or what stands for it, recorded as `written`.
+    private func value<Value>(
+        _ key: String, default standard: Value?, _ written: (Value) -> Node, _ read: (Node) throws(Failure) -> Value
+    ) throws(Failure) -> Value {
+        let value: Value
+        if let node = node(key) {
+            value = try read(node)
+        } else {
+            guard let standard else { throw missing(key) }
+            value = standard
+        }
+        record(key, written(value))
         return value
     }
 
@@ -109,14 +119,9 @@ final class Section {
         note(
             key, KeyNotes.type(allowed, or: alternatives), default: standard.map(Node.number), meaning: meaning,
             example: Numeral.text(allowed.lowerBound), alternatives: alternatives)
-        guard let node = node(key) else {
-            guard let standard else { throw missing(key) }
-            record(key, .number(standard))
-            return standard
+        return try value(key, default: standard, Node.number) { (node) throws(Failure) in
+            try number(node, name(key), allowed)
         }
-        let value = try number(node, name(key), allowed)
-        record(key, .number(value))
-        return value
     }
 
     func number(_ node: Node, _ name: String, _ allowed: ClosedRange<Double>) throws(Failure) -> Double {

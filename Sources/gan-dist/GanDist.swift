@@ -112,3 +112,10 @@ struct GanDist: ParsableCommand {
         error is CleanExit || exitCode(for: error) != .failure
     }
 }
+
+/// Refuses a value of `option` that is outside `allowed`.
+func check(_ option: String, _ value: Int, _ allowed: ClosedRange<Int>) throws {
+    guard allowed.contains(value) else {
+        throw ValidationError("\(option) \(value) is not within \(allowed.lowerBound) … \(allowed.upperBound).")
+    }
+}

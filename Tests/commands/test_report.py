@@ -31,10 +31,10 @@ class Reader(html.parser.HTMLParser):
     def handle_starttag(self, tag, attributes):
         if tag not in VOID:
             self.open.append(tag)
-        self.sources += [value for name, value in attributes if name in ("src", "srcset", "href")]
+        self.handle_startendtag(tag, attributes)
 
     def handle_startendtag(self, tag, attributes):
-        pass
+        self.sources += [value for name, value in attributes if name in ("src", "srcset", "href")]
 
     def handle_endtag(self, tag):
         assert self.open and self.open.pop() == tag, tag
