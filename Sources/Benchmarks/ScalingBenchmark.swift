@@ -4,12 +4,11 @@ import Foundation
 import Kernels
 import Nets
 import Recipes
-import Storage
 import Support
 
-/// Measures on the ranks at hand what a ``ScalingModel`` needs, and has it say what steps would take on 8 to 512:
-/// what `gan-dist bench scaling` prints. The ranks are either all on one node, whose exchange is measured, or each on
-/// a node of its own: then the network is.
+/// Measures on the ranks at hand what a ``ScalingModel`` needs, has it say what they should take, beside what they do,
+/// and what steps would take on 8 to 512: what `gan-dist bench scaling` prints. The ranks are either all on one node,
+/// whose shared memory is measured, or each on a node of its own: then the network is.
 public struct ScalingBenchmark: Encodable {
     /// One rank's computing in a step of so many samples, all ranks computing at once, each for itself.
     public struct ComputePoint: Encodable {
@@ -21,20 +20,11 @@ public struct ScalingBenchmark: Encodable {
     public struct Check: Encodable {
         public let secondsMeasured: Double
         public let secondsPredicted: Double
-        public let secondsPredictedOverlapped: Double
         /// predicted / measured − 1.
         public let error: Double
 
-        init(of prediction: ScalingModel.Prediction, measured: Double) {
-            secondsMeasured = measured
-            secondsPredicted = prediction.secondsStep
-            secondsPredictedOverlapped = prediction.secondsStepOverlapped
-            error = prediction.secondsStep / measured - 1
-        }
-
         enum CodingKeys: String, CodingKey {
-            case secondsMeasured = "seconds_measured", secondsPredicted = "seconds_predicted"
-            case secondsPredictedOverlapped = "seconds_predicted_overlapped", error
+            case secondsMeasured = "seconds_measured", secondsPredicted = "seconds_predicted", error
         }
     }
 
@@ -68,7 +58,8 @@ public struct ScalingBenchmark: Encodable {
     private static let predicted = (3 ... 9).map { 1 << $0 }
 
     /// `steps` counted steps of each size. `network`: the one to predict for; nil: the one between the ranks, or 10
-    /// Gbit/s with 50 µs. Every rank calls it.
+    /// Gbit/s with 50 µs. What a further message costs its sender is always that between the ranks at hand: on one node
+    /// less than on a network. Every rank calls it.
     public init(
         _ configuration: Configuration, steps: Int, ranksOfNode wanted: Int?, network given: ScalingModel.Link?,
         communicator: any Communicator
@@ -80,32 +71,42 @@ public struct ScalingBenchmark: Encodable {
         ranks = communicator.size
         ranksOfNode = wanted ?? (isOneNode ? communicator.size : 1)
 
-        let whole = try StepTimes(configuration, steps: steps, communicator)
-        let alone = try Self.sizes(configuration).map {
-            try StepTimes(configuration.with(batch: $0), steps: steps, alone: communicator)
+        let whole = try StepTimes(configuration, steps: steps, communicator, all: communicator)
+        computePoints = try Self.sizes(configuration).map { size in
+            let alone = try StepTimes(
+                configuration.with(batch: size), steps: steps, SoloCommunicator(), all: communicator)
+            return ComputePoint(samples: size, seconds: alone.compute)
         }
-        computePoints = alone.map { ComputePoint(samples: $0.batch, seconds: $0.compute) }
         let points = computePoints.map { (count: Double($0.samples), seconds: $0.seconds) }
         compute = .fit(points)
         computeWorstDeviation = compute.worstDeviation(points)
         optimizer = whole.optimiser
-        bytesOfGradients = whole.gradients
-        bytesOfStatistics = whole.statistics
+        bytesOfGradients = whole.trainer.bytesOfGradients
+        bytesOfStatistics = whole.trainer.bytesOfStatistics
 
-        let exchange = communicator.size > 1 ? try Self.exchange(of: whole.gradients.max()! / 4, communicator) : nil
-        memory = isOneNode ? exchange.map { Self.memory($0, ranks: communicator.size) } : nil
-        let measured = isOneNode ? nil : exchange.map { Self.network($0, nodes: communicator.size) }
+        memory =
+            isOneNode && communicator.size > 1
+            ? try Self.memory(count: bytesOfGradients.max()! / 4, communicator) : nil
+        let messages = communicator.size > 1 ? try MessageTimes(communicator) : nil
+        let measured = isOneNode ? nil : messages?.link
         networkIsMeasured = given == nil && measured != nil
-        network = given ?? measured ?? ScalingModel.Link(latency: 50e-6, bytesPerSecond: 10e9 / 8)
+        var network = given ?? measured ?? ScalingModel.Link(latency: 50e-6, bytesPerSecond: 10e9 / 8)
+        network.secondsOfMessage = messages?.link.secondsOfMessage
+        self.network = network
 
         var model = ScalingModel(
-            compute: compute, optimiser: optimizer, gradients: bytesOfGradients, statistics: bytesOfStatistics,
-            ranksOfNode: isOneNode ? ranks : 1, memory: memory, network: measured ?? network)
-        check = Check(of: model.strong(ranks: ranks, batch: batch)!, measured: whole.step)
+            compute: compute, optimiser: optimizer,
+            updates: try whole.trainer.game.updates.map {
+                try GradientTimes($0, of: whole.trainer, overlap: messages?.overlap ?? true, all: communicator)
+                    .gradients
+            },
+            samplesMeasured: whole.trainer.shards.mostRowsOfAShard(batch: batch), statistics: bytesOfStatistics,
+            bytesOfValue: configuration.exchange.precision == .bfloat16 ? 2 : 4, ranksOfNode: isOneNode ? ranks : 1,
+            memory: memory, network: measured ?? network)
+        let here = model.strong(ranks: ranks, batch: batch)!.secondsStep
+        check = Check(secondsMeasured: whole.step, secondsPredicted: here, error: here / whole.step - 1)
         (model.ranksOfNode, model.network) = (ranksOfNode, network)
-        strong = Self.predicted.prefix { $0 <= configuration.training.batch }.map {
-            model.strong(ranks: $0, batch: configuration.training.batch)!
-        }
+        strong = Self.predicted.compactMap { model.strong(ranks: $0, batch: configuration.training.batch) }
         weak = Self.predicted.map { model.weak(ranks: $0, samples: configuration.training.batch) }
     }
 
@@ -133,6 +134,11 @@ public struct ScalingBenchmark: Encodable {
                 "statistics of the whole minibatch, and unrolled steps, exchange more than the model knows",
                 remedy: "Predict with statistics: shard and training.unrolling_steps: 0.")
         }
+        guard configuration.exchange.kind == .ordered else {
+            throw .configuration(
+                "exchange.kind", "the model knows the ordered exchange, not \(configuration.exchange.kind.rawValue)",
+                remedy: "Predict with exchange.kind: ordered.")
+        }
         guard sizes(configuration).count > 1 else {
             throw .configuration(
                 "training.batch",
@@ -148,35 +154,26 @@ public struct ScalingBenchmark: Encodable {
             .prefix(6).map { $0 }
     }
 
-    /// Seconds of sums of some sizes up to `count` values, over the bytes of the vector.
-    private static func exchange(of count: Int, _ communicator: any Communicator) throws -> ScalingModel.Line {
+    /// The model's figures of a node's memory, from sums of some sizes up to `count` values over its ranks.
+    private static func memory(count: Int, _ communicator: any Communicator) throws -> ScalingModel.Link {
         let table = try ShardTable(shards: communicator.size, communicator: communicator)
-        return .fit(
-            try [count / 4096, count / 64, count / 8, count / 2, count].filter { $0 > 0 }.map { count in
-                let sum = try GradientSum(count: count, table: table, communicator: communicator)
-                let times = try (0 ..< 12).map { _ in
-                    sum.beginShard()
-                    sum.endShard()
-                    try communicator.barrier()
-                    let start = monotonicSeconds()
-                    _ = try sum.finish()
-                    return try communicator.gather(monotonicSeconds() - start).max()!
-                }
-                return (Double(4 * count), median(Array(times.dropFirst(2))))
-            })
+        let sums = try [count / 4096, count / 64, count / 8, count / 2, count].filter { $0 > 0 }.map { count in
+            let sum = try GradientSum(count: count, table: table, communicator: communicator)
+            let seconds = try slowest(of: communicator) {
+                sum.beginShard()
+                sum.endShard()
+            } timed: {
+                _ = try sum.finish()
+            }
+            return (count: Double(4 * count), seconds: seconds)
+        }
+        return memory(.fit(sums), ranks: communicator.size)
     }
 
-    /// The model's figures of memory and network from what sums over `ranks` of one node, or over `nodes` of one
-    /// rank, take.
-    static func memory(_ exchange: ScalingModel.Line, ranks: Int) -> ScalingModel.Link {
+    /// The same from what such sums take, over their bytes.
+    static func memory(_ sums: ScalingModel.Line, ranks: Int) -> ScalingModel.Link {
         ScalingModel.Link(
-            latency: exchange.fixed / log2(Double(ranks)), bytesPerSecond: (1 + 1 / Double(ranks)) / exchange.each)
-    }
-
-    static func network(_ exchange: ScalingModel.Line, nodes: Int) -> ScalingModel.Link {
-        let p = Double(nodes)
-        return ScalingModel.Link(
-            latency: exchange.fixed / (2 * (p - 1)), bytesPerSecond: 2 * (p - 1) / p / exchange.each)
+            latency: sums.fixed / Double(ranks), bytesPerSecond: (1 + 1 / Double(ranks)) / sums.each)
     }
 }
 
@@ -188,49 +185,5 @@ extension Configuration {
         // The configuration's own may be more than so few examples; ranks alone have one each.
         try tree.set("exchange.shards", to: 1)
         return try Configuration(tree: tree)
-    }
-}
-
-/// Medians of a few steps: over the ranks, the slowest's.
-private struct StepTimes {
-    let batch: Int
-    let step: Double
-    let optimiser: Double
-    /// All but the optimiser.
-    let compute: Double
-    let gradients: [Int]
-    let statistics: Int
-
-    /// Of steps that all ranks make together.
-    init(_ configuration: Configuration, steps: Int, _ communicator: any Communicator) throws {
-        try self.init(configuration, steps: steps, communicator, all: communicator)
-    }
-
-    /// Of steps that every rank makes for itself, all at once.
-    init(_ configuration: Configuration, steps: Int, alone communicator: any Communicator) throws {
-        try self.init(configuration, steps: steps, SoloCommunicator(), all: communicator)
-    }
-
-    private init(
-        _ configuration: Configuration, steps: Int, _ communicator: any Communicator, all: any Communicator
-    ) throws {
-        batch = configuration.training.batch
-        let trainer = try Trainer.onRandomData(configuration, shards: communicator.size, communicator: communicator)
-        var times: [Double] = [], computing: [Double] = [], optimising: [Double] = []
-        for number in 0 ..< steps + 2 {
-            try all.barrier()
-            let start = monotonicSeconds()
-            _ = try trainer.step()
-            let seconds = monotonicSeconds() - start
-            if number < 2 { continue }
-            times.append(seconds)
-            optimising.append(trainer.clock[.optimiser])
-            computing.append(seconds - trainer.clock[.optimiser])
-        }
-        step = try all.gather(median(times)).max()!
-        optimiser = try all.gather(median(optimising)).max()!
-        compute = try all.gather(median(computing)).max()!
-        gradients = trainer.bytesOfGradients
-        statistics = trainer.bytesOfStatistics
     }
 }

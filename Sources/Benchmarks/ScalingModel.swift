@@ -1,24 +1,30 @@
+import Collectives
 import Foundation
 
-/// What a step would take on more ranks than there are at hand: measured times of one rank and one node, put together
-/// by the α-β model of messages (a message of b bytes takes α + β·b; Thakur, Rabenseifner & Gropp 2005, §3; Chan et
-/// al. 2007, §2).
+/// What a step takes on P ranks, R on each of p nodes, by the times of its parts on the ranks at hand.
 ///
-/// With P ranks on p nodes, R on each, n samples a rank, and for each of the step's updates a gradient of b bytes:
+/// A rank has one shard of n samples. In each of the step's updates the gradients of the players that move are summed
+/// (b bytes each): within a node in shared memory, when all is computed; between nodes by messages, piece by piece, as
+/// soon as a piece is final (see `OrderedExchange`; ``ExchangeTraffic`` counts who sends what).
 ///
-///     compute    = a + c·n                                        what a rank computes in a step: ``Line``
-///     optimiser  = as measured                                    every rank moves all parameters
-///     within     = Σ (log₂R · w + (1 + 1/R) · b / m)      R ranks sum slices of each other's vectors in shared memory
-///     latency    = Σ 2(p − 1)·⌈b/(P·segment)⌉ · α         reduce-scatter and allgather by pairs,
-///                  + ⌈log₂P⌉ · α                          then the statistics
-///     wire       = Σ 2·b·(p − 1)/p · β                    b: as little as an allreduce can send
-///                  + (P − 1)·q · β                        q: a shard's statistics
-///     step       = all of these one after another
+///     step = a + c·n                                   forward and backward passes of a rank alone: a ``Line``
+///          + optimiser                                 every rank moves all parameters
+///          + Σ R·w + (1 + (2q(p − 1) + 1) / P) · b/m   for each gradient, within the node
+///          + Σ 2L + maxₖ (Tₖ − tₖ)                     for each update, between nodes
+///          + ⌈log₂ P⌉·L + (P − R)·s/B                  the statistics of a step, s bytes of each shard
 ///
-/// The exchange is by pairs, reduce-scatter then allgather: Chan et al. 2007, §7 (there in p − 1 steps around a ring,
-/// at the same cost); the statistics of a step (losses, batch normalisation) are gathered from every shard by every
-/// rank: Thakur et al. 2005, §4.1. Not in the model: other traffic on the network, ranks of different speed, memory
-/// that more ranks of a node than were measured share.
+/// w: how long a rank of a node keeps the others of it waiting; m: bytes a second that a rank adds up. It reads each of
+/// its node's vectors in part, b bytes in all, and writes b/P of the result; between nodes it also writes its part of
+/// the q vectors that the node sends, and reads those of the other nodes.
+///
+/// L: seconds of a short message; B: bytes a second that a node sends; o: what a message more costs the rank that sends
+/// it. Piece k and all after it take Tₖ = Σ (bytes/B + messages·o) on the wire; tₖ is how long before the end of the
+/// update's backward passes it is final, as measured, and in proportion to a + c·n. What of an update's messages does
+/// not fit beside the computing, or comes last, is waited for: the largest Tₖ − tₖ, and from the last piece a partial
+/// sum and then a result. (α, β and what they count: Thakur, Rabenseifner & Gropp 2005, §3; o: Culler et al. 1993.)
+///
+/// Not in the model: other traffic on the network, ranks of different speed, the processor's time that messages take
+/// from the computing beside them, memory that more ranks of a node than were measured share.
 public struct ScalingModel: Sendable {
     /// fixed + each · n.
     public struct Line: Encodable, Sendable, Equatable {
@@ -51,34 +57,51 @@ public struct ScalingModel: Sendable {
         }
     }
 
-    /// A network between nodes, or the memory of one: α in seconds, and 1/β.
+    /// A network between nodes (L, o and B), or the memory of one (w and m).
     public struct Link: Encodable, Sendable, Equatable {
-        public let latency: Double
-        public let bytesPerSecond: Double
+        public var latency: Double
+        public var bytesPerSecond: Double
+        /// Nil for memory, and where there was no second rank to measure it with.
+        public var secondsOfMessage: Double?
 
-        enum CodingKeys: String, CodingKey { case latency, bytesPerSecond = "bytes_per_second" }
+        enum CodingKeys: String, CodingKey {
+            case latency, bytesPerSecond = "bytes_per_second", secondsOfMessage = "seconds_of_message"
+        }
 
-        public init(latency: Double, bytesPerSecond: Double) {
+        public init(latency: Double, bytesPerSecond: Double, secondsOfMessage: Double? = nil) {
             (self.latency, self.bytesPerSecond) = (latency, bytesPerSecond)
+            self.secondsOfMessage = secondsOfMessage
         }
     }
 
-    public let compute: Line
+    /// The gradient of a player in an update.
+    public struct Gradient: Sendable {
+        public let count: Int
+        /// From where on it is final, and for how long when the update's backward passes end; from its end on.
+        public let ready: [(start: Int, lead: Double)]
+
+        /// How long all from `start` on has been final when the backward passes end.
+        func lead(of start: Int) -> Double { ready.first { $0.start <= start }?.lead ?? 0 }
+    }
+
+    public var compute: Line
     /// Seconds of a step's updates.
-    public let optimiser: Double
-    /// Bytes of the gradient of each update of a step.
-    public let gradients: [Int]
+    public var optimiser: Double
+    /// What each update of a step sums.
+    public var updates: [[Gradient]]
+    /// The samples of a rank with which `updates` was measured.
+    public var samplesMeasured: Int
     /// Bytes of one shard's statistics in a step.
-    public let statistics: Int
+    public var statistics: Int
+    /// Bytes of a value between nodes.
+    public var bytesOfValue = 4
     /// R.
     public var ranksOfNode: Int
-    /// w and m; nil where a node has one rank.
-    public let memory: Link?
+    public var memory: Link?
     public var network: Link
-    /// Bytes of a message at most, as in ``GradientSum``.
-    private static let segment = 4 << 18
 
-    /// What takes the time of a step; `samples` is c·n, `fixed` a.
+    /// What takes the time of a step: c·n, a, the optimiser, what is within a node, L, and what of the wire's time is
+    /// waited for.
     public enum Part: String, Encodable, Sendable, CaseIterable {
         case samples, fixed, optimizer, memory, latency, wire
     }
@@ -91,17 +114,16 @@ public struct ScalingModel: Sendable {
         /// By the names of ``Part``.
         public let parts: [String: Double]
         public let secondsStep: Double
-        /// The same if all of the exchange between nodes could run beside the computing: no step is faster.
-        public let secondsStepOverlapped: Double
-        /// Of this step, the exchange not overlapped: 1 where it takes what one rank's time promises.
+        /// Of messages that travel while the ranks compute.
+        public let secondsHidden: Double
+        /// 1 where the step takes what one rank's time promises.
         public let efficiency: Double
         /// The largest part of the step.
         public let limit: Part
 
         enum CodingKeys: String, CodingKey {
             case ranks, nodes, parts, efficiency, limit
-            case samplesOfRank = "samples_of_rank", secondsStep = "seconds_step", secondsStepOverlapped =
-                "seconds_step_overlapped"
+            case samplesOfRank = "samples_of_rank", secondsStep = "seconds_step", secondsHidden = "seconds_hidden"
         }
     }
 
@@ -110,58 +132,78 @@ public struct ScalingModel: Sendable {
         guard batch >= ranks else { return nil }
         // The rank with most samples keeps the others waiting.
         return predict(
-            ranks: ranks, samples: (batch + ranks - 1) / ranks, ideal: step(ranks: 1, samples: batch) / Double(ranks))
+            ranks: ranks, samples: (batch + ranks - 1) / ranks, ideal: alone(samples: batch) / Double(ranks))
     }
 
     /// As many samples on every rank: efficiency is T(1) / T(P).
     public func weak(ranks: Int, samples: Int) -> Prediction {
-        predict(ranks: ranks, samples: samples, ideal: step(ranks: 1, samples: samples))
+        predict(ranks: ranks, samples: samples, ideal: alone(samples: samples))
     }
+
+    private func alone(samples: Int) -> Double { compute(Double(samples)) + optimiser }
 
     private func predict(ranks: Int, samples: Int, ideal: Double) -> Prediction {
-        let times = parts(ranks: ranks, samples: samples), step = step(ranks: ranks, samples: samples)
-        let messages = times[.latency]! + times[.wire]!, computing = times[.samples]! + times[.fixed]!
+        let (parts, hidden) = parts(ranks: ranks, samples: samples)
+        let step = Part.allCases.reduce(0) { $0 + parts[$1]! }
         return Prediction(
             ranks: ranks, nodes: nodes(ranks), samplesOfRank: samples,
-            parts: Dictionary(uniqueKeysWithValues: times.map { ($0.key.rawValue, $0.value) }),
-            secondsStep: step, secondsStepOverlapped: step - min(messages, computing), efficiency: ideal / step,
-            limit: Part.allCases.max { times[$0]! < times[$1]! }!)
-    }
-
-    private func step(ranks: Int, samples: Int) -> Double {
-        let times = parts(ranks: ranks, samples: samples)
-        return Part.allCases.reduce(0) { $0 + times[$1]! }
-    }
-
-    public init(
-        compute: Line, optimiser: Double, gradients: [Int], statistics: Int, ranksOfNode: Int, memory: Link?,
-        network: Link
-    ) {
-        (self.compute, self.optimiser, self.gradients, self.statistics) = (compute, optimiser, gradients, statistics)
-        (self.ranksOfNode, self.memory, self.network) = (ranksOfNode, memory, network)
+            parts: Dictionary(uniqueKeysWithValues: parts.map { ($0.key.rawValue, $0.value) }), secondsStep: step,
+            secondsHidden: hidden, efficiency: ideal / step, limit: Part.allCases.max { parts[$0]! < parts[$1]! }!)
     }
 
     private func nodes(_ ranks: Int) -> Int { (ranks + ranksOfNode - 1) / ranksOfNode }
 
-    func parts(ranks: Int, samples: Int) -> [Part: Double] {
-        let p = Double(nodes(ranks)), here = min(ranks, ranksOfNode)
+    /// The parts of a step, and the time of messages beside the computing.
+    func parts(ranks: Int, samples: Int) -> (times: [Part: Double], hidden: Double) {
+        let here = Double(min(ranks, ranksOfNode)), others = Double(nodes(ranks) - 1)
         var times: [Part: Double] = [
             .samples: compute.each * Double(samples), .fixed: compute.fixed, .optimizer: optimiser,
             .memory: 0, .latency: 0, .wire: 0,
         ]
-        if here > 1, let memory {
-            times[.memory] = gradients.reduce(0) {
-                $0 + log2(Double(here)) * memory.latency + (1 + 1 / Double(here)) * Double($1) / memory.bytesPerSecond
+        var hidden = 0.0
+        let longer = compute(Double(samples)) / compute(Double(samplesMeasured))
+        for update in updates {
+            let traffic = update.map { ExchangeTraffic(count: $0.count, ranks: ranks, ranksOfNode: ranksOfNode) }
+            if here > 1, let memory {
+                for (gradient, traffic) in zip(update, traffic) {
+                    let passes = 1 + (2 * Double(traffic.partials) * others + 1) / Double(ranks)
+                    times[.memory]! +=
+                        here * memory.latency + passes * Double(4 * gradient.count) / memory.bytesPerSecond
+                }
             }
-        }
-        if p > 1 {
-            let messages = gradients.reduce(0) {
-                $0 + 2 * (p - 1) * Double(max(($1 / ranks + Self.segment - 1) / Self.segment, 1))
+            guard others > 0 else { continue }
+            let pieces = zip(update, traffic).flatMap { gradient, traffic in
+                traffic.pieces.map { piece in
+                    // A single piece goes when all is computed.
+                    let lead = traffic.pieces.count > 1 ? gradient.lead(of: piece.start) * longer : 0
+                    return (seconds: wire(values: piece.values, messages: piece.messages), lead: lead)
+                }
             }
-            let bytes = gradients.reduce(0) { $0 + 2 * Double($1) * (p - 1) / p } + Double((ranks - 1) * statistics)
-            times[.latency] = (messages + log2(Double(ranks)).rounded(.up)) * network.latency
-            times[.wire] = bytes / network.bytesPerSecond
+            let (waited, all) = Self.waited(for: pieces)
+            times[.latency]! += 2 * network.latency
+            times[.wire]! += waited
+            hidden += all - waited
         }
-        return times
+        if others > 0 {
+            times[.latency]! += log2(Double(ranks)).rounded(.up) * network.latency
+            times[.wire]! += (Double(ranks) - here) * Double(statistics) / network.bytesPerSecond
+        }
+        return (times, hidden)
+    }
+
+    private func wire(values: Int, messages: Int) -> Double {
+        Double(bytesOfValue * values) / network.bytesPerSecond + Double(messages) * (network.secondsOfMessage ?? 0)
+    }
+
+    /// How long after the end of the computing the last of `pieces` has left, one after another, each not before its
+    /// lead; and how long they take in all.
+    static func waited(for pieces: [(seconds: Double, lead: Double)]) -> (waited: Double, all: Double) {
+        let all = pieces.reduce(0) { $0 + $1.seconds }
+        var left = all, waited = 0.0
+        for piece in pieces {
+            waited = max(waited, left - piece.lead)
+            left -= piece.seconds
+        }
+        return (waited, all)
     }
 }

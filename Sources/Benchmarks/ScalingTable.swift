@@ -21,11 +21,8 @@ extension ScalingBenchmark {
             ] + (memory.map { [text("memory", $0)] } ?? []) + [
                 text("network", network) + (networkIsMeasured ? ", measured" : ", assumed"),
                 String(
-                    format:
-                        "here           %.1f ms measured, %.1f ms predicted (%+.0f %%), "
-                        + "%.1f ms if all messages overlapped",
-                    check.secondsMeasured * 1e3,
-                    check.secondsPredicted * 1e3, check.error * 100, check.secondsPredictedOverlapped * 1e3),
+                    format: "here           %.1f ms predicted, %.1f ms measured: an error of %+.0f %%",
+                    check.secondsPredicted * 1e3, check.secondsMeasured * 1e3, check.error * 100),
                 "",
                 "strong scaling: global batch \(batch)"
                     + (strong.count < weak.count ? "; more ranks than \(batch) have no samples" : ""),
@@ -37,18 +34,18 @@ extension ScalingBenchmark {
             + String(
                 format: "%.1f µs, %.2f GB/s (%.1f Gbit/s)", link.latency * 1e6, link.bytesPerSecond / 1e9,
                 link.bytesPerSecond * 8e-9)
+            + (link.secondsOfMessage.map { String(format: ", a further message %.1f µs", $0 * 1e6) } ?? "")
     }
 
     private func rows(_ predictions: [ScalingModel.Prediction]) -> [String] {
         [
-            "| ranks | samples a rank | step, ms | all messages overlapped, ms | efficiency | most time goes to |",
+            "| ranks | samples a rank | step, ms | messages beside computing, ms | efficiency | most time goes to |",
             "| --- | --- | --- | --- | --- | --- |",
         ]
             + predictions.map { prediction in
                 String(
                     format: "| %d | %d | %.1f | %.1f | %.0f %% | ", prediction.ranks, prediction.samplesOfRank,
-                    prediction.secondsStep * 1e3,
-                    prediction.secondsStepOverlapped * 1e3, prediction.efficiency * 100)
+                    prediction.secondsStep * 1e3, prediction.secondsHidden * 1e3, prediction.efficiency * 100)
                     + String(
                         format: "%@ (%.0f %%) |", prediction.limit.text,
                         100 * prediction.parts[prediction.limit.rawValue]! / prediction.secondsStep)
@@ -65,7 +62,7 @@ extension ScalingModel.Part {
         case .optimizer: "optimizer"
         case .memory: "memory of a node"
         case .latency: "latency"
-        case .wire: "wire"
+        case .wire: "waiting for the wire"
         }
     }
 }

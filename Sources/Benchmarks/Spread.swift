@@ -1,4 +1,5 @@
 import Foundation
+import Support
 
 /// What is said of times that were measured several times.
 struct Spread {
@@ -8,21 +9,14 @@ struct Spread {
     let quartiles: [Double]
 
     init(_ values: [Double]) {
-        median = quantile(0.5, of: values)
-        minimum = values.min()!
-        quartiles = [quantile(0.25, of: values), quantile(0.75, of: values)]
+        let sorted = values.sorted()
+        median = sorted.quantile(0.5)
+        minimum = sorted[0]
+        quartiles = [sorted.quantile(0.25), sorted.quantile(0.75)]
     }
 }
 
-/// The value below which a share of `values` lies, linear between neighbours: Hyndman & Fan 1996, definition 7.
-func quantile(_ share: Double, of values: [Double]) -> Double {
-    let sorted = values.sorted()
-    let place = share * Double(sorted.count - 1), below = Int(place)
-    let above = min(below + 1, sorted.count - 1)
-    return sorted[below] + (place - Double(below)) * (sorted[above] - sorted[below])
-}
-
-func median(_ values: [Double]) -> Double { quantile(0.5, of: values) }
+func median(_ values: [Double]) -> Double { values.sorted().quantile(0.5) }
 
 /// The same as a table shows it, in milliseconds.
 func timesText(median: Double, minimum: Double, quartiles: [Double]) -> String {

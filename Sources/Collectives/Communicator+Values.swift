@@ -83,12 +83,6 @@ extension Communicator {
     public func any(_ value: Bool) throws -> Bool {
         try maximum(value ? 1 : 0) == 1
     }
-
-    /// How many ranks run on this rank's host: what to share its processors by.
-    public func ranksOnThisHost() throws -> Int {
-        let hosts = try gather(host)
-        return hosts.count { $0 == host }
-    }
 }
 
 /// Another rank failed, so this one cannot go on either.

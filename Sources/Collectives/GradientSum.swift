@@ -78,7 +78,8 @@ public final class GradientSum {
         func make(_ groups: [Range<Int>]) throws -> OrderedExchange? {
             try OrderedExchange(
                 count: count, table: table, communicator: communicator, groups: groups,
-                piece: piece ?? max(1 << 18, communicator.size << 12), factor: scale, packs: precision == .bfloat16)
+                piece: piece ?? MessagePlan.defaultPiece(ranks: communicator.size), factor: scale,
+                packs: precision == .bfloat16)
         }
         let alone = (0 ..< communicator.size).map { $0 ..< $0 + 1 }
         var exchange = try make(kind == .ordered ? GradientSum.runsOfEqual(communicator.nodes) : alone)

@@ -10,6 +10,9 @@ struct MessagePlan {
     /// The values in a piece, a multiple of 16; the piece at the vector's beginning may be shorter.
     let piece: Int
 
+    /// Pieces of a megabyte, and slices of 16 KiB: long enough for the wire, short enough to begin early.
+    static func defaultPiece(ranks: Int) -> Int { max(1 << 18, ranks << 12) }
+
     var pieces: Int { (count + piece - 1) / piece }
 
     /// The vector's part that is piece `number`, cut at multiples of a cache line.
@@ -51,4 +54,23 @@ struct MessagePlan {
 
     /// Whether this rank receives partial sums from `peer` (and sends it its results).
     func receivesPartials(from peer: Int) -> Bool { correspondent(of: rank, in: groups[groupIndex(of: peer)]) == peer }
+
+    /// How many values this rank sends of piece `number`, and in how many messages, where its group sends `partials`
+    /// vectors.
+    func sent(_ number: Int, partials: Int) -> (values: Int, messages: Int) {
+        let mine = slice(number, of: rank).count
+        var values = 0, messages = 0
+        for peer in peers {
+            let theirs = slice(number, of: peer).count
+            if sendsPartials(to: peer), theirs > 0 {
+                values += partials * theirs
+                messages += partials
+            }
+            if receivesPartials(from: peer), mine > 0 {
+                values += mine
+                messages += 1
+            }
+        }
+        return (values, messages)
+    }
 }

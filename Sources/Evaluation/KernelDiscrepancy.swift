@@ -1,5 +1,6 @@
 import Foundation
 import Kernels
+import Support
 
 /// The squared maximum mean discrepancy of two sets by a kernel (Gretton et al. 2012, eq. 3, the unbiased estimate):
 ///

@@ -1,5 +1,6 @@
 import Foundation
 import Storage
+import Support
 
 /// Whether a generator copies its training data: distances of samples to their nearest training example against those
 /// of held-out examples (Meehan, Chaudhuri & Dasgupta 2020, "A non-parametric test to detect data-copying", §3, with

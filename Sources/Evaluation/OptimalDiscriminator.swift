@@ -4,6 +4,7 @@ import Kernels
 import Nets
 import Runs
 import Storage
+import Support
 
 /// For one-dimensional data of known density: D beside the best one for this generator, D*(x) = p_data(x) /
 /// (p_data(x) + p_g(x)) (Goodfellow et al. 2014, proposition 1), over bins of x. p_data is exact, p_g counted from
@@ -87,40 +88,54 @@ public struct OptimalDiscriminator {
         func place(_ x: Double) -> Double {
             margin + (x - self.x[0]) / (self.x[self.x.count - 1] - self.x[0]) * (width - 2 * margin)
         }
-        func curve(_ values: [Double], of scale: Double, _ style: String) -> String {
+        func curve(_ values: [Double], of scale: Double, _ colour: String, width: String, dashes: String) -> Markup {
             let points = zip(x, values).map {
-                String(format: "%.1f,%.1f", place($0), height - margin - $1 / scale * (height - 2 * margin))
+                Markup.place(place($0)) + "," + Markup.place(height - margin - $1 / scale * (height - 2 * margin))
             }
-            return "<polyline fill=\"none\" \(style) points=\"\(points.joined(separator: " "))\"/>"
+            return Markup(
+                "polyline",
+                [
+                    "fill": "none", "stroke": colour, "stroke-width": width, "stroke-dasharray": dashes,
+                    "points": points.joined(separator: " "),
+                ])
+        }
+        let colours = (data: "#d08000", samples: "#20a060", discriminator: "#4070e0", optimum: "#b04090")
+        let names = [
+            ("data", colours.data), ("samples", colours.samples), ("D", colours.discriminator),
+            ("optimal D", colours.optimum),
+        ].enumerated().map { number, word in
+            Markup("text", ["x": Markup.place(margin + 90 * Double(number)), "y": "20", "fill": word.1], text: word.0)
+        }
+        let ends = [(x[0], "start"), (x[x.count - 1], "end")].map {
+            Markup(
+                "text",
+                [
+                    "x": Markup.place(place($0.0)), "y": Markup.place(height - 12), "text-anchor": $0.1,
+                    "fill": "#888888",
+                ], text: String(format: "%.2f", $0.0))
         }
         let reach = arrows.map { abs($0.z) }.max() ?? 1
         let lines = arrows.map { arrow in
-            String(
-                format:
-                    "<line x1=\"%.1f\" y1=\"%.0f\" x2=\"%.1f\" y2=\"%.0f\" stroke=\"#888888\" stroke-width=\"0.8\"/>",
-                width / 2 + arrow.z / reach * (width / 2 - margin), height + 70, place(arrow.x), height)
+            Markup(
+                "line",
+                [
+                    "x1": Markup.place(width / 2 + arrow.z / reach * (width / 2 - margin)),
+                    "y1": Markup.place(height + 70), "x2": Markup.place(place(arrow.x)), "y2": Markup.place(height),
+                    "stroke": "#888888", "stroke-width": "0.8",
+                ])
         }
-        let words = [("data", "#d08000"), ("samples", "#20a060"), ("D", "#4070e0"), ("optimal D", "#b04090")]
-            .enumerated().map { number, word in
-                "<text x=\"\(Int(margin) + 90 * number)\" y=\"20\" fill=\"\(word.1)\">\(word.0)</text>"
-            }
-        let ends = [(x[0], "start"), (x[x.count - 1], "end")].map {
-            String(
-                format: "<text x=\"%.0f\" y=\"%.0f\" text-anchor=\"%@\" fill=\"#888888\">%.2f</text>", place($0.0),
-                height - 12, $0.1 as NSString, $0.0)
-        }
-        return """
-            <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 \(Int(width)) \
-            \(Int(height) + (arrows.isEmpty ? 0 : 80))" font-family="sans-serif" font-size="13">
-            \(words.joined(separator: "\n"))
-            \(ends.joined(separator: "\n"))
-            \(curve(dataDensity, of: top, "stroke=\"#d08000\" stroke-width=\"2\" stroke-dasharray=\"2 4\""))
-            \(curve(generatedDensity, of: top, "stroke=\"#20a060\" stroke-width=\"2\""))
-            \(curve(discriminator, of: 1, "stroke=\"#4070e0\" stroke-width=\"2\" stroke-dasharray=\"8 5\""))
-            \(curve(optimum, of: 1, "stroke=\"#b04090\" stroke-width=\"1\""))
-            \(lines.joined(separator: "\n"))
-            </svg>
-
-            """
+        let curves = [
+            curve(dataDensity, of: top, colours.data, width: "2", dashes: "2 4"),
+            curve(generatedDensity, of: top, colours.samples, width: "2", dashes: "none"),
+            curve(discriminator, of: 1, colours.discriminator, width: "2", dashes: "8 5"),
+            curve(optimum, of: 1, colours.optimum, width: "1", dashes: "none"),
+        ]
+        return Markup(
+            "svg",
+            [
+                "xmlns": "http://www.w3.org/2000/svg", "font-family": "sans-serif", "font-size": "13",
+                "viewBox": "0 0 \(Int(width)) \(Int(height) + (arrows.isEmpty ? 0 : 80))",
+            ], names + ends + curves + lines
+        ).description + "\n"
     }
 }

@@ -11,13 +11,6 @@ extension [Double] {
 
     /// Of the mean of independent values: deviation / √n.
     var standardError: Double { deviation / Double(count).squareRoot() }
-
-    /// The value below which a share `p` lies, linear between neighbours (NumPy's default); the values are sorted.
-    func quantile(_ p: Double) -> Double {
-        let position = p * Double(count - 1)
-        let below = Int(position), above = Swift.min(below + 1, count - 1)
-        return self[below] + (position - Double(below)) * (self[above] - self[below])
-    }
 }
 
 /// P(Z > z) of a standard normal Z.

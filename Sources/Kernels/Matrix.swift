@@ -21,6 +21,19 @@ public enum Matrix {
             into: c.base, stride: n, rows: m, columns: n, inner: k, adding: adding)
     }
 
+    /// C = op(A) B, or C += op(A) B if `adding`, in double: for statistics of evaluations.
+    public static func multiply(
+        _ a: [Double], transposed: Bool = false, by b: [Double], into c: inout [Double], rows m: Int, columns n: Int,
+        inner k: Int, adding: Bool = false
+    ) {
+        precondition(
+            m > 0 && n > 0 && k > 0 && a.count == m * k && b.count == k * n && c.count == m * n,
+            "\(m) × \(k) times \(k) × \(n) from \(a.count) and \(b.count) values into \(c.count)")
+        cblas_dgemm(
+            CblasRowMajor, transposed ? CblasTrans : CblasNoTrans, CblasNoTrans, Int32(m), Int32(n), Int32(k), 1, a,
+            Int32(transposed ? m : k), b, Int32(n), adding ? 1 : 0, &c, Int32(n))
+    }
+
     /// The same on parts of larger matrices: `stride` is the distance from one row to the next, as stored.
     static func multiply(
         _ a: UnsafePointer<Float>, stride aStride: Int, transposed: Bool = false,

@@ -1,6 +1,5 @@
 /// Eight floats at a time: one AVX register, two of SSE.
 typealias Vector = SIMD8<Float>
-typealias VectorMask = SIMDMask<SIMD8<Int32>>
 
 extension UnsafeMutablePointer where Pointee == Float {
     /// The eight values from `index` on.

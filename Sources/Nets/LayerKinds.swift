@@ -4,61 +4,89 @@ import Support
 /// A kind of layer by the name that the configuration has for it.
 ///
 /// Adding a layer takes its own file and a line in ``all``: its initialiser from ``LayerSettings`` says which settings
-/// it has, ``Layer/operators(_:from:in:)`` what it is in ONNX.
+/// it has and what they mean, ``Layer/operators(_:from:in:)`` what it is in ONNX.
 public struct LayerKind: Sendable {
     /// `dense`, `max_pool`.
     public let name: String
+    /// What it does, in one line.
+    public let summary: String
     /// The layer with these settings. Throws what ``LayerSettings`` throws.
     public let make: @Sendable (any LayerSettings) throws(Failure) -> any Layer
 
-    private init(_ name: String, _ make: @escaping @Sendable (any LayerSettings) throws(Failure) -> any Layer) {
+    private init(
+        _ name: String, _ summary: String,
+        _ make: @escaping @Sendable (any LayerSettings) throws(Failure) -> any Layer
+    ) {
         self.name = name
+        self.summary = summary
         self.make = make
     }
 
     public static let all: [LayerKind] = [
-        LayerKind("dense") { settings throws(Failure) in try Dense(settings) },
-        LayerKind("maxout") { settings throws(Failure) in try Maxout(settings) },
-        LayerKind("convolution") { settings throws(Failure) in try Convolution2D(settings) },
-        LayerKind("transposed_convolution") { settings throws(Failure) in try TransposedConvolution2D(settings) },
-        LayerKind("batch_normalisation", batchNormalisation),
-        LayerKind("dropout") { settings throws(Failure) in try Dropout(settings) },
-        LayerKind("reshape") { settings throws(Failure) in try Reshape(settings) },
-        LayerKind("flatten") { _ in Flatten() },
-        LayerKind("relu") { _ in ReLU() },
-        LayerKind("leaky_relu") { settings throws(Failure) in try LeakyReLU(settings) },
-        LayerKind("sigmoid") { _ in Sigmoid() },
-        LayerKind("tanh") { _ in Tanh() },
-        LayerKind("channel_maxout") { settings throws(Failure) in try ChannelMaxout(settings) },
-        LayerKind("max_pool") { settings throws(Failure) in try Pooling2D(.maximum, settings) },
-        LayerKind("mean_pool") { settings throws(Failure) in try Pooling2D(.mean, settings) },
-        LayerKind("zero_padding") { settings throws(Failure) in try ZeroPadding(settings) },
+        LayerKind("dense", "y = x W + b, of a vector") { settings throws(Failure) in try Dense(settings) },
+        LayerKind(
+            "maxout", "each unit is the largest of `pieces` linear maps of a vector (Goodfellow et al. 2013)"
+        ) { settings throws(Failure) in try Maxout(settings) },
+        LayerKind("convolution", "of an image") { settings throws(Failure) in try Convolution2D(settings) },
+        LayerKind(
+            "transposed_convolution", "of an image; with stride s the output is s times as large"
+        ) { settings throws(Failure) in try TransposedConvolution2D(settings) },
+        LayerKind(
+            "batch_normalisation", "each channel by the mean and variance of the minibatch (Ioffe & Szegedy 2015)",
+            batchNormalisation),
+        LayerKind(
+            "dropout", "in training each value is kept or set to 0 at random, and scaled (Srivastava et al. 2014)"
+        ) { settings throws(Failure) in try Dropout(settings) },
+        LayerKind("reshape", "the same values under another shape") { settings throws(Failure) in
+            try Reshape(settings)
+        },
+        LayerKind("flatten", "an image as a vector") { _ in Flatten() },
+        LayerKind("relu", "max(x, 0)") { _ in ReLU() },
+        LayerKind("leaky_relu", "x above 0, slope · x below") { settings throws(Failure) in try LeakyReLU(settings) },
+        LayerKind("sigmoid", "1 / (1 + exp(−x))") { _ in Sigmoid() },
+        LayerKind("tanh", "tanh(x)") { _ in Tanh() },
+        LayerKind("channel_maxout", "the largest of each `pieces` neighbouring channels") { settings throws(Failure) in
+            try ChannelMaxout(settings)
+        },
+        LayerKind("max_pool", "the largest value of each window") { settings throws(Failure) in
+            try Pooling2D(.maximum, settings)
+        },
+        LayerKind("mean_pool", "the mean of each window") { settings throws(Failure) in
+            try Pooling2D(.mean, settings)
+        },
+        LayerKind("zero_padding", "zeros around an image") { settings throws(Failure) in try ZeroPadding(settings) },
     ]
 }
 
 /// What a layer asks for its settings. Every setting is asked for once, by its key in the configuration, with the value
-/// that it has where the user gives none (nil: the user must) and the values allowed. Each call throws
-/// exit code 78 for a value that is not allowed, naming the key.
+/// that it has where the user gives none (nil: the user must), the values allowed, and its meaning in one line, which
+/// stands on the page of all keys. Each call throws exit code 78 for a value that is not allowed, naming the key.
 public protocol LayerSettings {
-    func integer(_ key: String, default standard: Int?, _ allowed: ClosedRange<Int>) throws(Failure) -> Int
-    func number(_ key: String, default standard: Double?, _ allowed: ClosedRange<Double>) throws(Failure) -> Double
+    func integer(
+        _ key: String, default standard: Int?, _ allowed: ClosedRange<Int>, meaning: String
+    ) throws(Failure) -> Int
+    func number(
+        _ key: String, default standard: Double?, _ allowed: ClosedRange<Double>, meaning: String
+    ) throws(Failure) -> Double
     func choice<Choice: RawRepresentable & CaseIterable>(
-        _ key: String, default standard: Choice
+        _ key: String, default standard: Choice, meaning: String
     ) throws(Failure) -> Choice where Choice.RawValue == String
     /// Height and width, or one number for both.
-    func extent(_ key: String, default standard: Int?, _ allowed: ClosedRange<Int>) throws(Failure) -> Extent
-    func shape(_ key: String) throws(Failure) -> Shape
-    func initialiser(_ key: String, default standard: Initialiser) throws(Failure) -> Initialiser
+    func extent(
+        _ key: String, default standard: Int?, _ allowed: ClosedRange<Int>, meaning: String
+    ) throws(Failure) -> Extent
+    func shape(_ key: String, meaning: String) throws(Failure) -> Shape
+    func initialiser(_ key: String, default standard: Initialiser, meaning: String) throws(Failure) -> Initialiser
     /// The key `bias`: how the biases start, zero where nothing is said; nil where the layer is to have none.
     func bias() throws(Failure) -> Initialiser?
 }
 
 extension LayerSettings {
-    func integer(_ key: String, _ allowed: ClosedRange<Int>) throws(Failure) -> Int {
-        try integer(key, default: nil, allowed)
+    func integer(_ key: String, _ allowed: ClosedRange<Int>, meaning: String) throws(Failure) -> Int {
+        try integer(key, default: nil, allowed, meaning: meaning)
     }
 
-    func extent(_ key: String, _ allowed: ClosedRange<Int>) throws(Failure) -> Extent {
-        try extent(key, default: nil, allowed)
+    func extent(_ key: String, _ allowed: ClosedRange<Int>, meaning: String) throws(Failure) -> Extent {
+        try extent(key, default: nil, allowed, meaning: meaning)
     }
 }

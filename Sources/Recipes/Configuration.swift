@@ -70,9 +70,7 @@ public struct Configuration: Sendable {
     }
 
     public struct Exchange: Sendable {
-        /// The same bits on any number of ranks, or MPI_Allreduce.
-        public enum Kind: String, CaseIterable, Sendable { case ordered, mpi }
-        public let kind: Kind
+        public let kind: GradientSum.Kind
         /// How gradients travel between nodes.
         public let precision: GradientSum.Precision
         /// nil: as many as the ranks that the run first starts on.
@@ -95,7 +93,7 @@ public struct Configuration: Sendable {
             generator: generator, discriminator: discriminator, latent: latent, objective: objective,
             generatorOptimiser: generatorOptimiser, discriminatorOptimiser: discriminatorOptimiser,
             updates: training.updates, batch: training.batch, packing: training.packing, seed: seed,
-            exchange: exchange.kind == .ordered ? .ordered : .mpi, precision: exchange.precision)
+            exchange: exchange.kind, precision: exchange.precision)
     }
 
     /// What the generator makes; throws 78 where its layers do not fit each other.
@@ -126,16 +124,24 @@ public struct Configuration: Sendable {
     private init(reading tree: ConfigurationTree) throws(Failure) {
         source = tree.origins.source
         let root = try Section(tree.root, path: "", tree.origins)
-        name = try root.string("name", default: "gan")
+        name = try root.string("name", default: "gan", meaning: "names the run: letters, digits, `-`, `_`, `.`")
         guard !name.isEmpty, name.allSatisfy({ $0.isLetter || $0.isNumber || "-_.".contains($0) }), name.first != "."
         else {
             throw .configuration(
                 "name", "'\(name)' cannot name a folder", remedy: "Use letters, digits, '-', '_' and '.'.")
         }
-        seed = UInt64(try root.integer("seed", default: 1, 0 ... .max))
+        seed = UInt64(
+            try root.integer("seed", default: 1, 0 ... .max, meaning: "everything random follows from it"))
         data = try root.section("data", DataSettings.init)
         latent = try root.section("latent", Latent.init)
+        let layers = "list of layers", names = LayerKind.all.map { "[\($0.name)]" }
+        root.note(
+            "generator", layers, default: nil, meaning: "from latents to examples, the first layer first",
+            example: "[relu]", alternatives: names)
         generator = try Layers.list(root, "generator")
+        root.note(
+            "discriminator", layers, default: nil,
+            meaning: "from an example (or a pack) to one logit, without a sigmoid at its end", example: "[relu]")
         discriminator = try Layers.list(root, "discriminator")
         objective = try root.section("objective", StandardObjective.init)
         var optimisers: [OptimiserSettings] = []
@@ -193,21 +199,29 @@ extension Configuration {
 
 extension Configuration.DataSettings {
     init(_ section: Section) throws(Failure) {
-        file = try section.optionalString("file")
-        dataset = try section.optionalString("dataset")
-        fit = try section.choice("fit", default: ImageFit.refuse)
-        let word = try section.optionalString("synthetic", recording: false)
-        if word != nil {
-            synthetic = try section.choice("synthetic", default: SyntheticKind.ring)
-        } else {
-            synthetic = nil
-            section.record("synthetic", Section.nothing)
-        }
-        count = try section.integer("count", default: 100_000, 1 ... 1 << 31)
+        file = try section.optionalString("file", meaning: "the dataset, an HDF5 file; `--data`")
+        dataset = try section.optionalString(
+            "dataset", meaning: "its path in the file; null: `/images`, or else `/samples`")
+        fit = try section.choice(
+            "fit", default: ImageFit.refuse, meaning: "what becomes of images of another size than the network's")
+        synthetic = try section.optionalChoice(
+            "synthetic", of: SyntheticKind.self, meaning: "points of a built-in mixture in place of a file")
+        count = try section.integer(
+            "count", default: 100_000, 1 ... 1 << 31, meaning: "how many points of the mixture")
         range = try Self.range(section)
-        memoryLimit = try section.bytes("memory_limit", default: 1 << 30)
+        memoryLimit = try section.bytes(
+            "memory_limit", default: 1 << 30,
+            meaning: "memory of each rank for examples; a larger dataset is read from its file while training")
         (shuffleBlock, shuffleWindow) = try section.section("shuffle") { (shuffle) throws(Failure) in
-            (try shuffle.optionalInteger("block", 1 ... 1 << 31), try shuffle.optionalInteger("window", 1 ... 1 << 31))
+            let allowed = 1 ... 1 << 31
+            return (
+                try shuffle.optionalInteger(
+                    "block", allowed,
+                    meaning: "neighbouring examples that are read together; null: chosen when a run starts"),
+                try shuffle.optionalInteger(
+                    "window", allowed,
+                    meaning: "blocks whose examples are mixed with each other; null: chosen when a run starts")
+            )
         }
         if file != nil, synthetic != nil {
             throw .configuration(
@@ -219,16 +233,25 @@ extension Configuration.DataSettings {
 
 extension Latent {
     init(_ section: Section) throws(Failure) {
-        let size = try section.integer("size", default: 100, 1 ... 1 << 20)
-        self.init(size: size, distribution: try section.choice("distribution", default: .normal))
+        let size = try section.integer(
+            "size", default: 100, 1 ... 1 << 20, meaning: "values of a latent vector z")
+        let distribution = try section.choice(
+            "distribution", default: Latent.Distribution.normal,
+            meaning: "of each value of z; uniform is on ±√3: both have variance 1")
+        self.init(size: size, distribution: distribution)
     }
 }
 
 extension StandardObjective {
     init(_ section: Section) throws(Failure) {
-        let generator = try section.choice("generator", default: GeneratorLoss.nonSaturating)
-        let reduction = try section.choice("discriminator", default: DiscriminatorLoss.Reduction.sum)
-        let smoothing = try section.number("label_smoothing", default: 0, 0 ... 0.5)
+        let generator = try section.choice(
+            "generator", default: GeneratorLoss.nonSaturating, meaning: "the generator's cost (Goodfellow et al. 2014)")
+        let reduction = try section.choice(
+            "discriminator", default: DiscriminatorLoss.Reduction.sum,
+            meaning: "the discriminator's cost: the costs of real and of generated examples, added or averaged")
+        let smoothing = try section.number(
+            "label_smoothing", default: 0, 0 ... 0.5,
+            meaning: "the discriminator's target is 1 minus this for real examples")
         self.init(
             generator: generator, discriminator: DiscriminatorLoss(reduction: reduction, labelSmoothing: smoothing))
     }
@@ -236,39 +259,60 @@ extension StandardObjective {
 
 extension Configuration.Training {
     init(_ section: Section) throws(Failure) {
-        batch = try section.integer("batch", default: 64, 1 ... 1 << 24)
-        discriminatorSteps = try section.integer("discriminator_steps", default: 1, 1 ... 65_535)
-        update = try section.choice("update", default: .alternating)
-        packing = try section.integer("packing", default: 1, 1 ... 255)
-        unrollingSteps = try section.integer("unrolling_steps", default: 0, 0 ... 1000)
+        batch = try section.integer(
+            "batch", default: 64, 1 ... 1 << 24, meaning: "examples in a minibatch, over all ranks together; `--batch`")
+        discriminatorSteps = try section.integer(
+            "discriminator_steps", default: 1, 1 ... 65_535,
+            meaning: "k: the discriminator's updates in a step; `--discriminator-steps`, `-k`")
+        update = try section.choice(
+            "update", default: .alternating,
+            meaning: "k updates of the discriminator, then one of the generator (Algorithm 1); or one of both at once")
+        packing = try section.integer(
+            "packing", default: 1, 1 ... 255,
+            meaning: "examples that the discriminator sees as one pack (PacGAN); divides `batch`")
+        unrollingSteps = try section.integer(
+            "unrolling_steps", default: 0, 0 ... 1000,
+            meaning: "the discriminator's updates that the generator's gradient looks ahead (unrolled GAN)")
         if batch % packing != 0 {
             throw .configuration(
                 "training.packing", "a batch of \(batch) is not a number of packs of \(packing)",
                 remedy: "Use a training.batch that is a multiple of \(packing).")
         }
-        steps = try section.integer("steps", default: 10_000, 0 ... 1 << 31)
+        steps = try section.integer(
+            "steps", default: 10_000, 0 ... 1 << 31, meaning: "the step that the run ends after; `--steps`")
     }
 }
 
 extension Configuration.Exchange {
     init(_ section: Section) throws(Failure) {
-        kind = try section.choice("kind", default: .ordered)
-        precision = try section.choice("precision", default: .float32)
+        kind = try section.choice(
+            "kind", default: .ordered,
+            meaning: "how ranks add gradients: the same bits on any number of ranks, or `MPI_Allreduce`")
+        precision = try section.choice(
+            "precision", default: .float32, meaning: "of gradients between nodes; bfloat16 is half the bytes")
         if kind == .mpi, precision != .float32 {
             throw .configuration(
                 "exchange.precision", "MPI_Allreduce (exchange.kind: mpi) has no \(precision.rawValue)",
                 remedy: "Use float32, or exchange.kind: ordered.")
         }
-        shards = try section.optionalInteger("shards", 1 ... 65_536)
-        checkEvery = try section.integer("check_every", default: 100, 1 ... .max)
+        shards = try section.optionalInteger(
+            "shards", 1 ... 65_536,
+            meaning: "equal pieces of each minibatch, whose number the bits depend on; "
+                + "null: as many as the ranks that the run starts on; `--shards`")
+        checkEvery = try section.integer(
+            "check_every", default: 100, 1 ... .max,
+            meaning: "steps between two comparisons of all ranks' parameters")
     }
 }
 
 extension Configuration.Output {
     init(_ section: Section) throws(Failure) {
-        logEvery = try section.integer("log_every", default: 50, 1 ... .max)
-        sampleEvery = try section.integer("sample_every", default: 1000, 1 ... .max)
-        checkpointEvery = try section.integer("checkpoint_every", default: 1000, 1 ... .max)
-        keep = try section.integer("keep", default: 3, 1 ... 1_000_000)
+        logEvery = try section.integer(
+            "log_every", default: 50, 1 ... .max, meaning: "steps between two lines of the log")
+        sampleEvery = try section.integer(
+            "sample_every", default: 1000, 1 ... .max, meaning: "steps between two pictures of samples")
+        checkpointEvery = try section.integer(
+            "checkpoint_every", default: 1000, 1 ... .max, meaning: "steps between two checkpoints")
+        keep = try section.integer("keep", default: 3, 1 ... 1_000_000, meaning: "the newest checkpoints that are kept")
     }
 }

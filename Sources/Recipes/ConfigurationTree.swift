@@ -5,7 +5,7 @@ import Yams
 /// A configuration before it is read: YAML as a tree, in which single values can be replaced (`--set key.path=value`).
 public struct ConfigurationTree {
     private(set) var root: Node
-    private(set) var origins: Origins
+    var origins: Origins
 
     /// Throws 78 for text that is not YAML; `source` (a file, a preset) stands in the messages.
     public init(yaml: String, source: String, _ notation: Notation = .file) throws(Failure) {
@@ -55,6 +55,11 @@ public struct ConfigurationTree {
 
     public mutating func set(_ key: String, to number: Int) throws(Failure) {
         try set(key, to: .integer(number))
+    }
+
+    /// Replaces the value at `key` by YAML.
+    mutating func set(_ key: String, toYAML text: String) throws(Failure) {
+        try set(key, to: Setting("\(key)=\(text)").node())
     }
 
     /// Takes over the value at `key` of another configuration, where it has one.

@@ -31,7 +31,8 @@ public enum ByteCount {
 
 extension Section {
     /// A number of bytes, with or without a unit.
-    func bytes(_ key: String, default standard: Int) throws(Failure) -> Int {
+    func bytes(_ key: String, default standard: Int, meaning: String) throws(Failure) -> Int {
+        note(key, "bytes, such as `4 GB` or `512 MiB`", default: .integer(standard), meaning: meaning)
         guard let node = node(key) else {
             record(key, Node(String(standard), Tag(.int)))
             return standard

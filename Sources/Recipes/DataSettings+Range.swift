@@ -5,6 +5,9 @@ import Yams
 extension Configuration.DataSettings {
     /// `data.range`: two numbers, the values of black and white.
     static func range(_ section: Section) throws(Failure) -> ClosedRange<Double>? {
+        section.note(
+            "range", "two numbers, such as `[0, 255]`", default: Section.nothing,
+            meaning: "the stored values that are black and white; null: what the file says")
         guard let node = section.node("range") else {
             section.record("range", Section.nothing)
             return nil

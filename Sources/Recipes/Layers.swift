@@ -54,7 +54,8 @@ enum Layers {
 
 extension Section: LayerSettings {
     /// `{uniform: 0.05}`, `{normal: 0.02}`, `{constant: 1}`, `{orthogonal: 1.4}`, `he`, `glorot`, `zero`.
-    func initialiser(_ key: String, default standard: Initialiser) throws(Failure) -> Initialiser {
+    func initialiser(_ key: String, default standard: Initialiser, meaning: String) throws(Failure) -> Initialiser {
+        note(key, "initialiser", default: Self.node(of: standard), meaning: meaning)
         guard let node = node(key) else {
             record(key, Self.node(of: standard))
             return standard
@@ -86,19 +87,29 @@ extension Section: LayerSettings {
 
     /// `none` for no bias, `marginals` from the data, or an initialiser; zero where absent.
     func bias() throws(Failure) -> Initialiser? {
+        let meaning = "how the biases start"
+        note(
+            "bias", "`none`, `marginals` or an initialiser", default: Self.node(of: .zero),
+            meaning: meaning
+                + "; `none`: there are none; `marginals`: so that the first outputs have the mean of the data")
         switch node("bias")?.string {
         case "none": record("bias", Node("none")); return nil
         case "marginals":
             record("bias", Node("marginals"))
             return .marginals
-        default: return try initialiser("bias", default: .zero)
+        default: return try initialiser("bias", default: .zero, meaning: meaning)
         }
     }
 
     /// `4` for a square, or `[height, width]`.
-    func extent(_ key: String, default standard: Int?, _ allowed: ClosedRange<Int>) throws(Failure) -> Extent {
+    func extent(
+        _ key: String, default standard: Int?, _ allowed: ClosedRange<Int>, meaning: String
+    ) throws(Failure) -> Extent {
+        note(
+            key, KeyNotes.type(allowed) + ", or `[height, width]` of such", default: standard.map(Node.integer),
+            meaning: meaning, example: origins.keys?.wholeNumber(allowed))
         guard let node = node(key), case .sequence(let sequence) = node else {
-            let size = try integer(key, default: standard, allowed)
+            let size = try integer(key, default: standard, allowed, meaning: meaning)
             return Extent(height: size, width: size)
         }
         guard sequence.count == 2 else {
@@ -111,7 +122,10 @@ extension Section: LayerSettings {
     }
 
     /// `[units]` or `[height, width, channels]`.
-    func shape(_ key: String) throws(Failure) -> Shape {
+    func shape(_ key: String, meaning: String) throws(Failure) -> Shape {
+        note(
+            key, "`[units]` or `[height, width, channels]`", default: nil, meaning: meaning,
+            example: "[1]")
         guard let node = node(key) else { throw missing(key) }
         guard case .sequence(let sequence) = node, sequence.count == 1 || sequence.count == 3 else {
             throw wrong(key, node, "[units] or [height, width, channels]")

@@ -69,6 +69,8 @@ struct Origins {
     let notation: Notation
     /// What the command line has replaced since, the last one last.
     var settings: [Setting] = []
+    /// Notes every key that is asked for; only where the page of all keys is made.
+    var keys: KeyNotes?
 
     init(source: String, notation: Notation) { (self.source, self.notation) = (source, notation) }
 

@@ -39,14 +39,43 @@ final class Section {
 
     func record(_ key: String, _ node: Node) { resolved.append((key, node)) }
 
-    func integer(_ key: String, default standard: Int? = nil, _ allowed: ClosedRange<Int>) throws(Failure) -> Int {
-        guard let node = node(key) else {
-            guard let standard else { throw missing(key) }
-            record(key, .integer(standard))
-            return standard
+    /// Puts what the value of `key` may be on the page of all keys, where that is being made.
+    ///
+    /// `default`: nil where the key has to be given; then `example`, in YAML, is a value for it. `alternatives`, in
+    /// YAML too: values that bring other keys with them.
+    func note(
+        _ key: String, _ type: String, default standard: Node?, meaning: String, example: String? = nil,
+        alternatives: [String] = []
+    ) {
+        origins.keys?.add(
+            KeyNotes.Note(
+                path: name(key), type: type, standard: standard, meaning: meaning, example: example,
+                alternatives: alternatives))
+    }
+
+    func integer(
+        _ key: String, default standard: Int? = nil, _ allowed: ClosedRange<Int>, meaning: String
+    ) throws(Failure) -> Int {
+        note(
+            key, KeyNotes.type(allowed), default: standard.map(Node.integer), meaning: meaning,
+            example: origins.keys?.wholeNumber(allowed))
+        return try value(key, default: standard, Node.integer) { (node) throws(Failure) in
+            try integer(node, name(key), allowed)
         }
-        let value = try integer(node, name(key), allowed)
-        record(key, .integer(value))
+    }
+
+    /// What `read` makes of the node at `key`, or what stands for it, recorded as `written`.
+    private func value<Value>(
+        _ key: String, default standard: Value?, _ written: (Value) -> Node, _ read: (Node) throws(Failure) -> Value
+    ) throws(Failure) -> Value {
+        let value: Value
+        if let node = node(key) {
+            value = try read(node)
+        } else {
+            guard let standard else { throw missing(key) }
+            value = standard
+        }
+        record(key, written(value))
         return value
     }
 
@@ -67,25 +96,32 @@ final class Section {
         return value
     }
 
-    func optionalInteger(_ key: String, _ allowed: ClosedRange<Int>) throws(Failure) -> Int? {
+    func optionalInteger(_ key: String, _ allowed: ClosedRange<Int>, meaning: String) throws(Failure) -> Int? {
         if node(key) == nil {
+            note(key, KeyNotes.type(allowed), default: Section.nothing, meaning: meaning)
             record(key, Section.nothing)
             return nil
         }
-        return try integer(key, allowed)
+        return try integer(key, allowed, meaning: meaning)
     }
 
     func number(
-        _ key: String, default standard: Double? = nil, _ allowed: ClosedRange<Double>
+        _ key: String, default standard: Double? = nil, _ allowed: ClosedRange<Double>, meaning: String
     ) throws(Failure) -> Double {
-        guard let node = node(key) else {
-            guard let standard else { throw missing(key) }
-            record(key, .number(standard))
-            return standard
+        try number(key, default: standard, allowed, meaning: meaning, alternatives: [])
+    }
+
+    /// `alternatives`: other forms of the value, in YAML, which the caller reads.
+    func number(
+        _ key: String, default standard: Double?, _ allowed: ClosedRange<Double>, meaning: String,
+        alternatives: [String]
+    ) throws(Failure) -> Double {
+        note(
+            key, KeyNotes.type(allowed, or: alternatives), default: standard.map(Node.number), meaning: meaning,
+            example: Numeral.text(allowed.lowerBound), alternatives: alternatives)
+        return try value(key, default: standard, Node.number) { (node) throws(Failure) in
+            try number(node, name(key), allowed)
         }
-        let value = try number(node, name(key), allowed)
-        record(key, .number(value))
-        return value
     }
 
     func number(_ node: Node, _ name: String, _ allowed: ClosedRange<Double>) throws(Failure) -> Double {
@@ -106,40 +142,55 @@ final class Section {
         return value
     }
 
-    func string(_ key: String, default standard: String? = nil) throws(Failure) -> String {
-        guard let value = try optionalString(key, recording: false) ?? standard else { throw missing(key) }
+    func string(_ key: String, default standard: String, meaning: String) throws(Failure) -> String {
+        note(key, "text", default: .text(standard), meaning: meaning)
+        let value = try text(key) ?? standard
         record(key, .text(value))
         return value
     }
 
-    func optionalString(_ key: String, recording: Bool = true) throws(Failure) -> String? {
-        guard let node = node(key) else {
-            if recording { record(key, Section.nothing) }
-            return nil
-        }
-        guard case .scalar = node, let value = node.string else { throw wrong(key, node, "a text") }
-        guard !value.unicodeScalars.contains("\0") else { throw wrong(key, node, "a text without the character NUL") }
-        if recording { record(key, .text(value)) }
+    func optionalString(_ key: String, meaning: String) throws(Failure) -> String? {
+        note(key, "text", default: Section.nothing, meaning: meaning)
+        let value = try text(key)
+        record(key, value.map(Node.text) ?? Section.nothing)
         return value
     }
 
-    func flag(_ key: String, default standard: Bool) throws(Failure) -> Bool {
-        guard let node = node(key) else {
-            record(key, Node(String(standard), Tag(.bool)))
-            return standard
-        }
-        guard let value = node.bool else { throw wrong(key, node, "true or false") }
-        record(key, Node(String(value), Tag(.bool)))
+    private func text(_ key: String) throws(Failure) -> String? {
+        guard let node = node(key) else { return nil }
+        guard case .scalar = node, let value = node.string else { throw wrong(key, node, "a text") }
+        guard !value.unicodeScalars.contains("\0") else { throw wrong(key, node, "a text without the character NUL") }
         return value
     }
 
     func choice<Choice: RawRepresentable & CaseIterable>(
-        _ key: String, default standard: Choice
+        _ key: String, default standard: Choice, meaning: String
     ) throws(Failure) -> Choice
     where Choice.RawValue == String {
-        let word = try string(key, default: standard.rawValue)
+        let choice = try given(key, default: standard, meaning: meaning) ?? standard
+        record(key, .text(choice.rawValue))
+        return choice
+    }
+
+    func optionalChoice<Choice: RawRepresentable & CaseIterable>(
+        _ key: String, of type: Choice.Type, meaning: String
+    ) throws(Failure) -> Choice?
+    where Choice.RawValue == String {
+        let choice: Choice? = try given(key, default: nil, meaning: meaning)
+        record(key, choice.map { .text($0.rawValue) } ?? Section.nothing)
+        return choice
+    }
+
+    private func given<Choice: RawRepresentable & CaseIterable>(
+        _ key: String, default standard: Choice?, meaning: String
+    ) throws(Failure) -> Choice?
+    where Choice.RawValue == String {
+        let known = Choice.allCases.map(\.rawValue)
+        note(
+            key, known.map { "`\($0)`" }.joined(separator: ", "),
+            default: standard.map { .text($0.rawValue) } ?? Section.nothing, meaning: meaning, alternatives: known)
+        guard let word = try text(key) else { return nil }
         guard let choice = Choice(rawValue: word) else {
-            let known = Choice.allCases.map(\.rawValue)
             let nearest = Spelling.suggestion(for: word, among: known)
             throw .configuration(
                 name(key), "'\(word)' is not one of its values",

@@ -1,4 +1,5 @@
 import Foundation
+import Storage
 
 /// Curves over the steps of one or more runs, as SVG. Colours are classes that the page gives values to, for light
 /// and dark.
@@ -29,39 +30,23 @@ struct Chart {
         let x, mean, low, high: Double
     }
 
-    var html: String {
+    var html: Markup {
         let curves = series.map { binned($0) }
-        let legend = series.map { "<span class=\"key s\($0.colour)\">\(escaped($0.name))</span>" }.joined(
-            separator: " ")
+        let heading = Markup("b", text: title)
         guard let area = Area(curves.flatMap { $0 }) else {
-            return "<figure><figcaption><b>\(escaped(title))</b></figcaption><p>No figures were logged.</p></figure>"
+            return Markup(
+                "figure", [:], [Markup("figcaption", [:], [heading]), Markup("p", text: "No figures were logged.")])
         }
-        var svg = [
-            "<svg viewBox=\"0 0 \(Int(width)) \(Int(height))\" "
-                + "role=\"img\" aria-label=\"\(escaped(title)) over the steps\">"
-        ]
-        svg += grid(area)
-        if let reference, area.y.contains(scaled(reference.value)) {
-            let y = place(y: scaled(reference.value), area)
-            svg.append(
-                "<line class=\"reference\" x1=\"\(number(left))\" "
-                    + "x2=\"\(number(width - right))\" y1=\"\(y)\" y2=\"\(y)\"/>"
-            )
-            svg.append(
-                "<text class=\"reference\" x=\"\(number(width - right - 4))\" y=\"\(number(Double(y)! - 4))\" "
-                    + "text-anchor=\"end\">\(escaped(reference.name))</text>"
-            )
+        let names = series.flatMap {
+            [Markup(text: " "), Markup("span", ["class": "key s\($0.colour)"], text: $0.name)]
         }
-        for (series, bins) in zip(series, curves) where !bins.isEmpty {
-            if self.series.count <= 2, bins.contains(where: { $0.low < $0.high }) {
-                svg.append(band(bins, area, colour: series.colour))
-            }
-            svg.append("<path class=\"line s\(series.colour)\" d=\"\(path(bins.map { ($0.x, $0.mean) }, area))\"/>")
-        }
-        svg.append("</svg>")
-        return
-            "<figure><figcaption><b>\(escaped(title))</b> "
-            + "\(legend)<small>\(escaped(note))</small></figcaption>\(svg.joined())</figure>"
+        let picture = Markup(
+            "svg",
+            ["viewBox": "0 0 \(Int(width)) \(Int(height))", "role": "img", "aria-label": "\(title) over the steps"],
+            grid(area) + line(ofReferenceIn: area) + zip(series, curves).flatMap { lines(of: $0, $1, area) })
+        return Markup(
+            "figure", [:],
+            [Markup("figcaption", [:], [heading] + names + [Markup("small", text: note)]), picture])
     }
 
     // MARK: - Values
@@ -102,48 +87,59 @@ struct Chart {
 
     // MARK: - Drawing
 
-    private func place(x: Double, _ area: Area) -> String {
-        number(left + (x - area.x.lowerBound) / (area.x.upperBound - area.x.lowerBound) * (width - left - right))
+    private func place(x: Double, _ area: Area) -> Double {
+        left + (x - area.x.lowerBound) / (area.x.upperBound - area.x.lowerBound) * (width - left - right)
     }
 
-    private func place(y: Double, _ area: Area) -> String {
+    private func place(y: Double, _ area: Area) -> Double {
         let share = (y - area.y.lowerBound) / (area.y.upperBound - area.y.lowerBound)
-        return number(height - bottom - min(max(share, 0), 1) * (height - top - bottom))
+        return height - bottom - min(max(share, 0), 1) * (height - top - bottom)
     }
 
     private func path(_ points: [(Double, Double)], _ area: Area) -> String {
-        "M" + points.map { "\(place(x: $0.0, area)) \(place(y: $0.1, area))" }.joined(separator: "L")
+        "M"
+            + points.map { Markup.place(place(x: $0.0, area)) + " " + Markup.place(place(y: $0.1, area)) }
+            .joined(separator: "L")
     }
 
-    private func band(_ bins: [Bin], _ area: Area, colour: Int) -> String {
+    /// The curve of a series, before the band of its values where there is room for one.
+    private func lines(of series: Series, _ bins: [Bin], _ area: Area) -> [Markup] {
+        guard !bins.isEmpty else { return [] }
+        let line = Markup("path", ["class": "line s\(series.colour)", "d": path(bins.map { ($0.x, $0.mean) }, area)])
+        guard self.series.count <= 2, bins.contains(where: { $0.low < $0.high }) else { return [line] }
         let edge = bins.map { ($0.x, $0.high) } + bins.reversed().map { ($0.x, $0.low) }
-        return "<path class=\"band s\(colour)\" d=\"\(path(edge, area))Z\"/>"
+        return [Markup("path", ["class": "band s\(series.colour)", "d": path(edge, area) + "Z"]), line]
     }
 
-    private func grid(_ area: Area) -> [String] {
-        var lines: [String] = []
-        for value in isLogarithmic ? Self.decades(area.y) : Self.ticks(area.y, about: 5) {
-            let y = place(y: value, area)
-            lines.append(
-                "<line class=\"grid\" x1=\"\(number(left))\" x2=\"\(number(width - right))\" y1=\"\(y)\" y2=\"\(y)\"/>")
-            lines.append(
-                "<text x=\"\(number(left - 6))\" y=\"\(number(Double(y)! + 4))\" "
-                    + "text-anchor=\"end\">\(Self.label(isLogarithmic ? pow(10, value) : value))</text>"
-            )
-        }
-        for value in Self.ticks(area.x, about: 6) {
-            lines.append(
-                "<text x=\"\(place(x: value, area))\" y=\"\(number(height - bottom + 18))\" "
-                    + "text-anchor=\"middle\">\(Self.label(value))</text>"
-            )
-        }
-        lines.append(
-            "<line class=\"axis\" x1=\"\(number(left))\" x2=\"\(number(width - right))\" "
-                + "y1=\"\(number(height - bottom))\" y2=\"\(number(height - bottom))\"/>"
-        )
-        lines.append(
-            "<text x=\"\(number(left - 6))\" y=\"\(number(height - bottom + 18))\" text-anchor=\"end\">step</text>")
-        return lines
+    private func line(ofReferenceIn area: Area) -> [Markup] {
+        guard let reference, area.y.contains(scaled(reference.value)) else { return [] }
+        let y = place(y: scaled(reference.value), area)
+        return [
+            horizontal("reference", y), text(reference.name, "end", width - right - 4, y - 4, "reference"),
+        ]
+    }
+
+    private func horizontal(_ kind: String, _ y: Double) -> Markup {
+        Markup(
+            "line",
+            [
+                "class": kind, "x1": Markup.place(left), "x2": Markup.place(width - right), "y1": Markup.place(y),
+                "y2": Markup.place(y),
+            ])
+    }
+
+    private func text(_ text: String, _ anchor: String, _ x: Double, _ y: Double, _ kind: String = "tick") -> Markup {
+        Markup(
+            "text", ["class": kind, "x": Markup.place(x), "y": Markup.place(y), "text-anchor": anchor], text: text)
+    }
+
+    private func grid(_ area: Area) -> [Markup] {
+        let below = height - bottom + 18
+        return (isLogarithmic ? Self.decades(area.y) : Self.ticks(area.y, about: 5)).flatMap { value in
+            let y = place(y: value, area), label = Self.label(isLogarithmic ? pow(10, value) : value)
+            return [horizontal("grid", y), text(label, "end", left - 6, y + 4)]
+        } + Self.ticks(area.x, about: 6).map { text(Self.label($0), "middle", place(x: $0, area), below) }
+            + [horizontal("axis", height - bottom), text("step", "end", left - 6, below)]
     }
 
     /// About so many values of 1, 2 or 5 times a power of ten apart.
@@ -168,12 +164,4 @@ struct Chart {
         if abs(value) >= 1e4 { return String(format: "%gk", value / 1e3) }
         return abs(value) < 1e-12 ? "0" : String(format: "%.4g", value)
     }
-
-    private func number(_ value: Double) -> String { String(format: "%.1f", value) }
-}
-
-/// A text as HTML shows it.
-func escaped(_ text: String) -> String {
-    text.replacing("&", with: "&amp;").replacing("<", with: "&lt;").replacing(">", with: "&gt;").replacing(
-        "\"", with: "&quot;")
 }

@@ -27,8 +27,8 @@ public struct RunReport {
 
     private func single(_ run: RunHistory, _ warn: (String) -> Void) -> String {
         var page = Page(title: run.configuration.name)
-        page.add("<p class=\"lead\">\(escaped(summary(run)))</p>")
-        page.add("<div class=\"charts\">\(charts(of: run).map(\.html).joined())</div>")
+        page.add(Markup("p", ["class": "lead"], text: summary(run)))
+        page.charts(charts(of: run))
         addSamples(of: run, to: &page)
         addWalks(of: run, to: &page, warn)
         if FileManager.default.fileExists(atPath: run.folder.nearest) {
@@ -43,9 +43,12 @@ public struct RunReport {
         }
         page.heading("Configuration")
         page.add(
-            "<details><summary>everything, defaults "
-                + "included</summary><pre>\(escaped(run.configuration.yaml))</pre></details>"
-        )
+            Markup(
+                "details", [:],
+                [
+                    Markup("summary", text: "everything, defaults included"),
+                    Markup("pre", text: run.configuration.yaml),
+                ]))
         return page.html
     }
 
@@ -130,10 +133,7 @@ public struct RunReport {
                 model
             ).png()
             page.heading("From one latent to another")
-            page.add(
-                "<div class=\"pictures\"><figure class=\"picture\"><img "
-                    + "src=\"\(Page.source(Data(png), type: "png"))\" alt=\"spherical walks\"><figcaption>spherical "
-                    + "walks, a pair a row, step \(model.step)</figcaption></figure></div>")
+            page.picture(png, caption: "spherical walks, a pair a row, step \(model.step)")
         } catch {
             warn("\(run.folder.path): no walks between latents are shown: \(Failure.of(error).message)")
         }
@@ -144,7 +144,7 @@ public struct RunReport {
     private func comparison(_ warn: (String) -> Void) -> String {
         let names = labels
         var page = Page(title: "Comparison of \(runs.count) runs")
-        page.add("<p class=\"lead\">\(names.map(escaped).joined(separator: " · "))</p>")
+        page.add(Markup("p", ["class": "lead"], text: names.joined(separator: " · ")))
         let figures = [
             ("Generator's loss", "loss_generator", false), ("Discriminator's loss", "loss_discriminator", false),
             ("D(x), on real examples", "d_real", false),
@@ -160,7 +160,7 @@ public struct RunReport {
                     Chart.Series(name: run.1, x: run.0.steps, y: run.0.values(figure), colour: number % 8)
                 }, isLogarithmic: isLogarithmic)
         }
-        page.add("<div class=\"charts\">\(charts.map(\.html).joined())</div>")
+        page.charts(charts)
         page.heading("Lately: means of the last tenth of the logged steps")
         page.table(
             ["run", "steps", "generator's loss", "discriminator's loss", "D(x)", "D(G(z))", "samples/s"],

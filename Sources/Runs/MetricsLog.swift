@@ -40,7 +40,7 @@ final class MetricsLog {
 
     func append(_ line: MetricsLine) throws(Failure) {
         do {
-            try handle.write(contentsOf: Data((line.json + "\n").utf8))
+            try handle.write(contentsOf: Data((line.json() + "\n").utf8))
         } catch {
             throw Failure(
                 .inputOutput, "\(path): cannot be written: \(SystemError.text(of: error))",
@@ -78,13 +78,17 @@ struct MetricsLine {
         ]
     }
 
-    var json: String {
-        "{\"step\": \(report.step), " + figures.map { "\"\($0)\": \(Self.text($1))" }.joined(separator: ", ") + "}"
-    }
+    func json() throws -> String { try Self.json([("step", Double(report.step))] + figures) }
 
-    /// Whole numbers without a fraction; everything else with the digits that give the same Double back.
-    private static func text(_ value: Double?) -> String {
-        guard let value else { return "null" }
-        return value == value.rounded() && abs(value) < 1e15 ? String(Int(value)) : String(value)
+    /// One object on a line, its keys in the order given, as a `JSONEncoder` of the whole would not keep them: people
+    /// read the file too, from the step on. Numbers have the digits that give the same Double back; one that is not
+    /// finite is null, for JSON has no other word.
+    static func json(_ figures: [(name: String, value: Double?)]) throws -> String {
+        let encoder = JSONEncoder()
+        func text(_ value: some Encodable) throws -> String {
+            String(decoding: try encoder.encode(value), as: UTF8.self)
+        }
+        let pairs = try figures.map { try "\(text($0)): \(text($1?.isFinite == true ? $1 : nil))" }
+        return "{\(pairs.joined(separator: ", "))}"
     }
 }

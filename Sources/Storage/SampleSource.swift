@@ -12,7 +12,6 @@ public final class SampleSource: @unchecked Sendable {
     public var elements: Int { decoder.targetElements }
     /// The stored values that became the ends of the target range; nil where values are not scaled.
     public let valueRange: ValueRange?
-    public var sourceRange: ClosedRange<Double>? { valueRange?.bounds }
     /// What the network sees: of all examples, or of the first ones where not all were read; nil of what is not a
     /// file's.
     public let seen: SeenValues?

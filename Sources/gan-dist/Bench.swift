@@ -170,13 +170,6 @@ struct Bench: ParsableCommand {
     }
 }
 
-/// Refuses a value of `option` that is outside `allowed`.
-func check(_ option: String, _ value: Int, _ allowed: ClosedRange<Int>) throws {
-    guard allowed.contains(value) else {
-        throw ValidationError("\(option) \(value) is not within \(allowed.lowerBound) … \(allowed.upperBound).")
-    }
-}
-
 private func jsonText(_ value: some Encodable) throws -> String {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys]

@@ -27,7 +27,7 @@ struct ClassifierCommand: ParsableCommand {
         @Option(help: ArgumentHelp("The file to write.", valueName: "FILE.h5")) var out: String
 
         func validate() throws {
-            if !(1 ... 10_000).contains(epochs) { throw ValidationError("--epochs \(epochs) is not within 1 … 10000.") }
+            try check("--epochs", epochs, 1 ... 10_000)
         }
 
         func run() throws {

@@ -64,7 +64,7 @@ struct DataCommand: ParsableCommand {
         @Option(help: "The HDF5 file to write.") var out: String
 
         func validate() throws {
-            if count < 1 || count > 1 << 31 { throw ValidationError("--count \(count) is not within 1 … \(1 << 31).") }
+            try check("--count", count, 1 ... 1 << 31)
         }
 
         func run() throws {

@@ -38,9 +38,7 @@ struct Evaluate: ParsableCommand {
         if (checkpoint == nil) == (samples == nil) {
             throw ValidationError("Name either a checkpoint or --samples FILE.h5.")
         }
-        if let count, !(2 ... 10_000_000).contains(count) {
-            throw ValidationError("--count \(count) is not within 2 … 10000000.")
-        }
+        if let count { try check("--count", count, 2 ... 10_000_000) }
     }
 
     func run() throws {
@@ -75,7 +73,7 @@ struct Nearest: ParsableCommand {
     @Option(help: ArgumentHelp("The picture to write.", valueName: "FILE.png")) var out: String
 
     func validate() throws {
-        if !(1 ... 1000).contains(count) { throw ValidationError("--count \(count) is not within 1 … 1000.") }
+        try check("--count", count, 1 ... 1000)
         if !out.hasSuffix(".png") { throw ValidationError("--out '\(out)' must end in .png.") }
     }
 

@@ -21,7 +21,8 @@ struct GanDist: ParsableCommand {
             """,
         version: Program.version,
         subcommands: [
-            Train.self, Presets.self, DataCommand.self, Sample.self, Interpolate.self, Evaluate.self, Nearest.self,
+            Train.self, Presets.self, Keys.self, DataCommand.self, Sample.self, Interpolate.self, Evaluate.self,
+            Nearest.self,
             ClassifierCommand.self, ReportCommand.self, Export.self, CheckpointCommand.self, Bench.self,
         ])
 
@@ -109,5 +110,12 @@ struct GanDist: ParsableCommand {
     /// Whether the argument parser made the error: wrong usage, or a request for help.
     private static func isArgumentParsers(_ error: any Error) -> Bool {
         error is CleanExit || exitCode(for: error) != .failure
+    }
+}
+
+/// Refuses a value of `option` that is outside `allowed`.
+func check(_ option: String, _ value: Int, _ allowed: ClosedRange<Int>) throws {
+    guard allowed.contains(value) else {
+        throw ValidationError("\(option) \(value) is not within \(allowed.lowerBound) … \(allowed.upperBound).")
     }
 }

@@ -92,7 +92,7 @@ extension DataCommand {
         @Option(help: "The HDF5 file to write.") var out: String
 
         func validate() throws {
-            guard (1 ... 4096).contains(size) else { throw ValidationError("--size \(size) is not within 1 … 4096.") }
+            try check("--size", size, 1 ... 4096)
             if let channels, channels != 1, channels != 3 {
                 throw ValidationError("--channels is 1 or 3, not \(channels).")
             }

@@ -29,11 +29,7 @@ extension DataCommand {
             {
                 throw ValidationError("--range '\(range)' is not two numbers, the lower first, such as 0,4095.")
             }
-            if let size,
-                !(1 ... 4096).contains(size)
-            {
-                throw ValidationError("--size \(size) is not within 1 … 4096.")
-            }
+            if let size { try check("--size", size, 1 ... 4096) }
         }
 
         func run() throws {

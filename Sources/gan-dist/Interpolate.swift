@@ -16,10 +16,8 @@ struct Interpolate: ParsableCommand {
     @Option(help: ArgumentHelp("The picture to write.", valueName: "FILE.png")) var out: String
 
     func validate() throws {
-        guard (1 ... 1000).contains(rows) else { throw ValidationError("--rows \(rows) is not within 1 … 1000.") }
-        guard (2 ... 1000).contains(columns) else {
-            throw ValidationError("--columns \(columns) is not within 2 … 1000.")
-        }
+        try check("--rows", rows, 1 ... 1000)
+        try check("--columns", columns, 2 ... 1000)
         guard out.hasSuffix(".png") else { throw ValidationError("--out '\(out)' must end in .png.") }
     }
 

@@ -15,9 +15,7 @@ struct Sample: ParsableCommand {
     @Option(help: ArgumentHelp("The picture or dataset to write.", valueName: "FILE.png|FILE.h5")) var out: String
 
     func validate() throws {
-        guard (1 ... 100_000_000).contains(count) else {
-            throw ValidationError("--count \(count) is not within 1 … 100000000.")
-        }
+        try check("--count", count, 1 ... 100_000_000)
         guard out.hasSuffix(".png") || out.hasSuffix(".h5") || out.hasSuffix(".hdf5") else {
             throw ValidationError("--out '\(out)' must end in .png, .h5 or .hdf5.")
         }

@@ -1,6 +1,7 @@
 import Kernels
 import Nets
 import Storage
+import Support
 import Testing
 @testable import Evaluation
 

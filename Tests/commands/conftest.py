@@ -27,7 +27,8 @@ class Finished:
         self.code, self.out, self.err, self.seconds = code, out, err, seconds
 
     def __repr__(self):
-        return f"exit code {self.code} after {self.seconds:.1f} s\n--- standard output\n{self.out}\n--- standard error\n{self.err}"
+        return (f"exit code {self.code} after {self.seconds:.1f} s\n--- standard output\n{self.out}\n"
+                f"--- standard error\n{self.err}")
 
     @property
     def errors(self):
@@ -48,8 +49,9 @@ class Running:
         if ranks > 1:
             command = ["mpirun", "-n", str(ranks), *command]
         self.started = time.monotonic()
-        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                        cwd=cwd, env={**os.environ, **(environment or {})}, start_new_session=True, text=True)
+        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                        stderr=subprocess.PIPE, cwd=cwd, env={**os.environ, **(environment or {})},
+                                        start_new_session=True, text=True)
 
     def signal(self, number):
         self.process.send_signal(number)
@@ -94,7 +96,8 @@ def gan_dist(*arguments, ranks=1, limit=LIMIT, cwd=None):
 
 def train(config, run, *arguments, ranks=1, limit=LIMIT, code=0):
     """Trains a configuration of `configs/` and checks the exit code."""
-    finished = gan_dist("train", "--config", CONFIGS / f"{config}.yaml", "--run", run, *arguments, ranks=ranks, limit=limit)
+    finished = gan_dist("train", "--config", CONFIGS / f"{config}.yaml", "--run", run, *arguments, ranks=ranks,
+                        limit=limit)
     assert finished.code == code, finished
     return finished
 
@@ -108,7 +111,8 @@ def resume(run, *arguments, ranks=1, code=0):
 
 def metrics(run):
     """The lines that are whole: of a run under way the last may not be."""
-    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines(keepends=True) if line.endswith("\n")]
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines(keepends=True)
+            if line.endswith("\n")]
 
 
 def checkpoint(run, step):
@@ -122,8 +126,9 @@ def assert_same(first, second):
 
 
 def assert_complete(run, whole):
-    """The run folder holds what one of a run never stopped holds, and no temporary file. A job that is killed before it removes the
-    oldest checkpoints, or cannot list them, leaves these: none is removed that has not been seen to be superfluous."""
+    """The run folder holds what one of a run never stopped holds, and no temporary file. A job that is killed before it
+    removes the oldest checkpoints, or cannot list them, leaves these: none is removed that has not been seen to be
+    superfluous."""
     names, expected = ({str(path.relative_to(folder)) for path in folder.rglob("*")} for folder in (run, whole))
     assert expected <= names
     more = sorted(names - expected)
@@ -134,7 +139,8 @@ def arrays(path):
     """Every dataset of an HDF5 file by its path."""
     found = {}
     with h5py.File(path, "r") as file:
-        file.visititems(lambda name, item: found.__setitem__(name, item[()]) if isinstance(item, h5py.Dataset) else None)
+        file.visititems(lambda name, item: found.__setitem__(name, item[()])
+                        if isinstance(item, h5py.Dataset) else None)
     return found
 
 
@@ -161,4 +167,5 @@ def run(tmp_path):
 def pytest_terminal_summary(terminalreporter):
     counts = {kind: len(terminalreporter.stats.get(kind, [])) for kind in ("passed", "failed", "error", "skipped")}
     terminalreporter.write_line("")
-    terminalreporter.write_line(f"{counts['passed']} passed, {counts['failed'] + counts['error']} failed, {counts['skipped']} skipped")
+    failed = counts["failed"] + counts["error"]
+    terminalreporter.write_line(f"{counts['passed']} passed, {failed} failed, {counts['skipped']} skipped")

@@ -1,4 +1,5 @@
-"""Ranks that do not do the same are found out: at the start, and in training by a hash of the parameters. Exit code 70, one message."""
+"""Ranks that do not do the same are found out: at the start, and in training by a hash of the parameters. Exit code 70,
+one message."""
 
 import os
 import re
@@ -55,10 +56,12 @@ def flip_a_bit(process, values):
 def test_a_bit_flipped_in_the_memory_of_a_rank_is_found(start, data, run):
     # With a rate of next to nothing the weights stay what the checkpoint has, so that they can be found.
     still = [word for player in ("generator", "discriminator") for word in ("--set", f"optimizer.{player}.rate=1e-30")]
-    running = begin(start, data, run, 3, *still, "--set", "exchange.check_every=5", "--checkpoint-every", 10, "--keep", 1000)
+    running = begin(start, data, run, 3, *still, "--set", "exchange.check_every=5", "--checkpoint-every", 10,
+                    "--keep", 1000)
     while not (written := sorted((run / "checkpoints").glob("step-*.h5"))):
         assert running.process.poll() is None
-    weights = max((values for name, values in arrays(written[-1]).items() if name.startswith("generator/")), key=numpy.size).ravel()[:64]
+    weights = max((values for name, values in arrays(written[-1]).items() if name.startswith("generator/")),
+                  key=numpy.size).ravel()[:64]
     rank = processes(running.process.pid)[1]
     os.kill(rank, signal.SIGSTOP)
     found = flip_a_bit(rank, weights)

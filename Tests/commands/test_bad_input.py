@@ -1,4 +1,5 @@
-"""Bad input ends within seconds, on any number of ranks, with the exit code of the interface and one message that names it."""
+"""Bad input ends within seconds, on any number of ranks, with the exit code of the interface and one message that names
+it."""
 
 import os
 import pathlib
@@ -83,7 +84,8 @@ def make(kind, path):
         case "other size": write(path, data=pictures(size=9))
         case "NaN": write(path, data=float_pictures(numpy.nan))
         case "infinity": write(path, data=float_pictures(numpy.inf))
-        case "data outside the file": write(path, shape=(4, 8, 8, 1), dtype=numpy.uint8, external=[("/etc/passwd", 0, 256)])
+        case "data outside the file": write(path, shape=(4, 8, 8, 1), dtype=numpy.uint8,
+                                            external=[("/etc/passwd", 0, 256)])
 
 
 @both
@@ -140,7 +142,8 @@ def test_unreadable_dataset(tmp_path, run):
     refused(train("dense", run, "--data", tmp_path / "data.h5", code=66), 66, "data.h5")
 
 
-# Replaced text of dense.yaml, by what → the words that the message must hold: the key, and the right one where it is mistyped.
+# Replaced text of dense.yaml, by what → the words that the message must hold: the key, and the right one where it is
+# mistyped.
 CONFIGURATIONS = {
     "unknown key": ("latent: {size: 5", "latnt: {size: 5", ["latnt", "latent"]),
     "mistyped key": ("momentum: {from: 0.5, to", "momentum: {form: 0.5, to", ["form", "from"]),
@@ -152,8 +155,12 @@ CONFIGURATIONS = {
     "zero": ("size: 5", "size: 0", ["latent.size"]),
     "infinite": ("initial: 0.1", "initial: .inf", ["rate"]),
     "too large": ("batch: 20", "batch: 1099511627776", ["training.batch"]),
-    "more than the memory": ("  - dense: {units: 16,", "  - dense: {units: 3000000}\n  - dense: {units: 3000000}\n  - dense: {units: 16,", ["GB", "units"]),
-    "discriminator larger than the memory": ("units: 12, pieces", "units: 3000000, pieces: 3}\n  - maxout: {units: 3000000, pieces", ["GB", "units"]),
+    "more than the memory": ("  - dense: {units: 16,",
+                             "  - dense: {units: 3000000}\n  - dense: {units: 3000000}\n  - dense: {units: 16,",
+                             ["GB", "units"]),
+    "discriminator larger than the memory": ("units: 12, pieces",
+                                             "units: 3000000, pieces: 3}\n  - maxout: {units: 3000000, pieces",
+                                             ["GB", "units"]),
     "keep above one": ("- flatten", "- dropout: {keep: 1.5}\n  - flatten", ["keep"]),
     "shape that does not fit": ("units: 64", "units: 63", ["63"]),
     "no logit": ("units: 1,", "units: 2,", ["discriminator"]),
@@ -165,9 +172,11 @@ CONFIGURATIONS = {
 def test_limit_of_memory(data, tmp_path, run):
     """What a batch system's limit does not allow is said, and is no crash."""
     text = (CONFIGS / "dense.yaml").read_text()
-    (tmp_path / "config.yaml").write_text(text.replace("  - dense: {units: 16,", "  - dense: {units: 8000}\n  - dense: {units: 8000}\n  - dense: {units: 16,"))
+    first = "  - dense: {units: 16,"
+    (tmp_path / "config.yaml").write_text(text.replace(first, 2 * "  - dense: {units: 8000}\n" + first))
     limited = ["bash", "-c", 'ulimit -v 900000; exec "$0" "$@"', PROGRAM]
-    finished = Running(["train", "--config", tmp_path / "config.yaml", "--data", data, "--run", run], command=limited).wait()
+    finished = Running(["train", "--config", tmp_path / "config.yaml", "--data", data, "--run", run],
+                       command=limited).wait()
     refused(finished, 70, "out of memory", "ulimit")
 
 
@@ -257,7 +266,8 @@ def test_checkpoint_that_is_something_else(ranks, data, run, tmp_path):
 def test_full_disk(ranks, data, tmp_path):
     disk = tmp_path / "disk"
     disk.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "gan-dist-test", disk], capture_output=True).returncode != 0:
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "gan-dist-test", disk],
+                      capture_output=True).returncode != 0:
         pytest.skip("mounting a small disk takes root")
     try:
         finished = train("dense", disk / "run", "--data", data, "--steps", 2000, "--checkpoint-every", 1, "--keep", 50,
@@ -273,25 +283,31 @@ def test_full_disk(ranks, data, tmp_path):
 
 @both
 def test_diverging_run(ranks, data, run):
-    finished = train("dense", run, "--data", data, "--steps", 500, "--checkpoint-every", 1, "--set", "optimizer.generator.rate=1.0e6",
+    finished = train("dense", run, "--data", data, "--steps", 500, "--checkpoint-every", 1,
+                     "--set", "optimizer.generator.rate=1.0e6",
                      "--set", "optimizer.discriminator.rate=1.0e6", ranks=ranks, code=80)
     refused(finished, 80)
     kept = sorted((run / "checkpoints").glob("step-*.h5"))
     assert not kept or kept[-1].name in finished.err, finished
     for path in kept:
         with h5py.File(path) as file:
-            file.visititems(lambda name, item: isinstance(item, h5py.Group) or numpy.isfinite(item[()]).all() or pytest.fail(name))
+            file.visititems(lambda name, item: isinstance(item, h5py.Group) or numpy.isfinite(item[()]).all()
+                            or pytest.fail(name))
 
 
-@pytest.mark.parametrize("arguments", [["sample", "none.h5", "--count", "4", "--out", "x.png"], ["checkpoint", "info", "none.h5"],
-                                       ["checkpoint", "diff", "none.h5", "none.h5"], ["data", "import", "idx", "--images", "none.gz", "--out", "x.h5"]])
+@pytest.mark.parametrize("arguments",
+                         [["sample", "none.h5", "--count", "4", "--out", "x.png"], ["checkpoint", "info", "none.h5"],
+                                       ["checkpoint", "diff", "none.h5", "none.h5"],
+                          ["data", "import", "idx", "--images", "none.gz", "--out", "x.h5"]])
 def test_missing_file_of_the_other_commands(arguments, tmp_path):
     refused(gan_dist(*arguments, cwd=tmp_path), 66, "none")
     assert not list(pathlib.Path(tmp_path).iterdir())
 
 
-@pytest.mark.parametrize("content", [b"", b"\0\0\x08\x03", b"\0\0\x08\x03\0\0\0\x0a\0\0\0\x08\0\0\0\x08" + bytes(100), b"text\n" * 100])
+@pytest.mark.parametrize("content", [b"", b"\0\0\x08\x03", b"\0\0\x08\x03\0\0\0\x0a\0\0\0\x08\0\0\0\x08" + bytes(100),
+                                     b"text\n" * 100])
 def test_damaged_idx(content, tmp_path):
     (tmp_path / "images").write_bytes(content)
-    refused(gan_dist("data", "import", "idx", "--images", tmp_path / "images", "--out", tmp_path / "x.h5"), 65, "images")
+    refused(gan_dist("data", "import", "idx", "--images", tmp_path / "images", "--out", tmp_path / "x.h5"), 65,
+            "images")
     assert not (tmp_path / "x.h5").exists()

@@ -1,6 +1,8 @@
-"""The batch scripts, each run as its scheduler would run it: warned in time they save, leave with 75, and ask to be run again.
+"""The batch scripts, each run as its scheduler would run it: warned in time they save, leave with 75, and ask to be run
+again.
 
-The scheduler's commands are stand-ins that note what they are asked. launch/trials/slurm-trial runs two of the scripts on a real Slurm.
+The scheduler's commands are stand-ins that note what they are asked. launch/trials/slurm-trial runs two of the scripts
+on a real Slurm.
 """
 
 import mmap
@@ -21,7 +23,8 @@ HOST = "localhost"
 # What the scheduler sets, the signal before the limit, the exit code and what is asked of the scheduler.
 SCRIPTS = {
     "slurm.sbatch": ({"SLURM_JOB_ID": "7"}, signal.SIGUSR1, 75, "scontrol requeue 7"),
-    "slurm-array.sbatch": ({"SLURM_JOB_ID": "9", "SLURM_ARRAY_JOB_ID": "7", "SLURM_ARRAY_TASK_ID": "2"}, signal.SIGUSR1, 75, "scontrol requeue 7_2"),
+    "slurm-array.sbatch": ({"SLURM_JOB_ID": "9", "SLURM_ARRAY_JOB_ID": "7", "SLURM_ARRAY_TASK_ID": "2"}, signal.SIGUSR1,
+                           75, "scontrol requeue 7_2"),
     "pbs.sh": ({"PBS_JOBID": "7"}, None, 75, "qsub -W depend=afterany:7 launch/cluster/pbs.sh"),
     "lsf.sh": ({"LSB_JOBID": "7", "LSB_MCPU_HOSTS": f"{HOST} 2"}, signal.SIGUSR2, 75, ""),
     "sge.sh": ({"JOB_ID": "7", "NSLOTS": "2"}, signal.SIGUSR2, 99, ""),
@@ -52,12 +55,15 @@ class Scheduler:
         """Runs a script of launch/cluster whose line of training options is replaced, as a user does."""
         words = ["--config", CONFIGS / "ring.yaml", "--shards", 4, *options]
         text = (ROOT / "launch/cluster" / name).read_text()
-        script, count = re.subn(r"^train=.*$", lambda _: f"train=({shlex.join(map(str, words))})", text, flags=re.MULTILINE)
+        script, count = re.subn(r"^train=.*$", lambda _: f"train=({shlex.join(map(str, words))})", text,
+                                flags=re.MULTILINE)
         assert count == 1
         (self.folder / name).write_text(script)
-        places = {"RUN": str(self.runs / "one"), "RUNS": str(self.runs), "PBS_NODEFILE": str(self.folder / "nodes"), **dict.fromkeys(FOLDERS, str(ROOT))}
+        places = {"RUN": str(self.runs / "one"), "RUNS": str(self.runs), "PBS_NODEFILE": str(self.folder / "nodes"),
+                  **dict.fromkeys(FOLDERS, str(ROOT))}
         path = f"{self.folder}:{os.environ['PATH']}"
-        return Running([], command=["bash", self.folder / name], environment={**places, "PATH": path, **SCRIPTS[name][0], **environment})
+        return Running([], command=["bash", self.folder / name],
+                       environment={**places, "PATH": path, **SCRIPTS[name][0], **environment})
 
     def wait_for_steps(self, running, number=10):
         deadline = time.monotonic() + LIMIT
@@ -168,7 +174,8 @@ def is_child(process, parent):
         return False
 
 
-@pytest.mark.parametrize("number, victim", [(signal.SIGTERM, "mpirun"), (signal.SIGINT, "mpirun"), (signal.SIGKILL, "a rank")])
+@pytest.mark.parametrize("number, victim",
+                         [(signal.SIGTERM, "mpirun"), (signal.SIGINT, "mpirun"), (signal.SIGKILL, "a rank")])
 def test_struck_below_the_script_it_is_run_again(number, victim, scheduler):
     """Schedulers may signal every process of a job: mpirun's own exit code hides that the ranks have saved."""
     running = scheduler.start("slurm.sbatch", "--steps", MANY)
@@ -193,12 +200,14 @@ touch "$run/checkpoints/step-00000010.h5"; try; try; try; try
 code=74; touch "$run/checkpoints/step-00000012.h5"; try
 """
     finished = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=LIMIT)
-    # 8 is new, twice nothing new, …; 10 is new, and the third time without a newer one is the last. 74 is no reason to try again.
+    # 8 is new, twice nothing new, …; 10 is new, and the third time without a newer one is the last. 74 is no reason to
+    # try again.
     assert finished.stdout.split() == ["again"] * 4 + ["again"] * 3 + ["stop"] + ["stop"], finished
 
 
 def test_what_dead_jobs_left_is_removed_and_nothing_else(tmp_path):
-    names = ["vader_segment.host.0.1.0", "osc_sm.host.0.1.0", "vader_segment.host.0.2.0", "vader_segment.host.0.3.0", "somebody-else"]
+    names = ["vader_segment.host.0.1.0", "osc_sm.host.0.1.0", "vader_segment.host.0.2.0", "vader_segment.host.0.3.0",
+             "somebody-else"]
     dead, dead_window, mapped, young, other = files = [tmp_path / name for name in names]
     launchers = tmp_path / f"ompi.{os.uname().nodename}.{os.getuid()}"
     gone, alive = launchers / "pid.2000000000", launchers / f"pid.{os.getpid()}"
@@ -211,6 +220,7 @@ def test_what_dead_jobs_left_is_removed_and_nothing_else(tmp_path):
     with open(mapped, "r+b") as file, mmap.mmap(file.fileno(), 0):
         os.utime(mapped, (0, 0))
         environment = {**os.environ, "TMPDIR": str(tmp_path), "OMPI_MCA_btl_vader_backing_directory": str(tmp_path)}
-        subprocess.run(["bash", "-c", f"set -euo pipefail; run=x; . {ROOT}/launch/cluster/batch.sh; sweep"], env=environment, check=True, timeout=LIMIT)
+        subprocess.run(["bash", "-c", f"set -euo pipefail; run=x; . {ROOT}/launch/cluster/batch.sh; sweep"],
+                       env=environment, check=True, timeout=LIMIT)
     assert sorted(path for path in tmp_path.iterdir()) == sorted([mapped, young, other, launchers])
     assert list(launchers.iterdir()) == [alive]

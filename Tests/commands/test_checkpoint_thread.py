@@ -12,7 +12,7 @@ from test_stop import MANY, begin
 def test_every_step(data, run, tmp_path):
     """Each waits for the one before; all are there, and each is the state at its own step."""
     train("dropout", run, "--data", data, "--steps", 12, "--checkpoint-every", 1, "--keep", 100, ranks=2)
-    assert sorted(path.name for path in run.glob("checkpoints/step-*")) == [checkpoint(run, step).name for step in range(1, 13)]
+    assert sorted(run.glob("checkpoints/step-*")) == [checkpoint(run, step) for step in range(1, 13)]
     for step in (3, 7, 12):
         train("dropout", tmp_path / str(step), "--data", data, "--steps", step, "--checkpoint-every", MANY, ranks=2)
         assert_same(checkpoint(run, step), checkpoint(tmp_path / str(step), step))
@@ -60,7 +60,8 @@ def test_other_arithmetic_is_named(data, run, monkeypatch):
 
 def test_ranks_with_other_arithmetic_are_named(data, run):
     arguments = ["train", "--config", CONFIGS / "dense.yaml", "--data", data, "--run", run, "--steps", 2]
-    command = ["mpirun", "-n", "1", PROGRAM, *map(str, arguments), ":", "-n", "1", "env", "OPENBLAS_CORETYPE=Prescott", PROGRAM, *map(str, arguments)]
+    command = ["mpirun", "-n", "1", PROGRAM, *map(str, arguments), ":", "-n", "1", "env", "OPENBLAS_CORETYPE=Prescott",
+               PROGRAM, *map(str, arguments)]
     finished = subprocess.run(command, capture_output=True, text=True, timeout=30)
     assert finished.returncode == 0, finished
     warnings = [line for line in finished.stderr.splitlines() if line.startswith("gan-dist: warning: ")]

@@ -26,7 +26,8 @@ def write(path, count=60, dtype="u1", layout="NHWC", first=0, names=("cat", "dog
         images_.attrs["range"] = [0.0, 255.0]
         file["labels"] = (numpy.arange(count) % 3).astype(">i2").reshape(-1, 1)
         file["latents"] = numpy.random.default_rng(seed + 1).random((count, 4), numpy.float32)
-        file.attrs.update({"name": f"pets {first}", "source": "here", "license": "CC0", "deviation": 0.5, "modes": numpy.arange(6.0)})
+        file.attrs.update({"name": f"pets {first}", "source": "here", "license": "CC0", "deviation": 0.5,
+                           "modes": numpy.arange(6.0)})
         file.attrs["label_names"] = numpy.array(names, dtype=h5py.string_dtype())
         file["notes"] = numpy.array(["a", "b"], dtype=h5py.string_dtype())
     return path
@@ -42,7 +43,8 @@ def assert_rows_of(part, whole, rows):
     """The arrays of `part` are the rows `rows` of those of `whole`, of the same type, with the same attributes."""
     values, types, of_images, of_root = contents(part)
     expected, expected_types, expected_images, expected_root = contents(whole)
-    assert set(values) == {"images", "labels", "latents"} and all(types[name] == expected_types[name] for name in values)
+    assert set(values) == {"images", "labels", "latents"}
+    assert all(types[name] == expected_types[name] for name in values)
     for name in values:
         assert numpy.array_equal(values[name], expected[name][rows]), name
     for mine, theirs in ((of_images, expected_images), (of_root, expected_root)):
@@ -55,7 +57,8 @@ def numbers(path):
         return file["images"][()].reshape(len(file["images"]), -1)[:, 0].astype(int)
 
 
-@pytest.mark.parametrize("dtype, layout, options", [("u1", "NHWC", {}), (">f8", "NCHW", {"chunks": (50, 3, 6, 5), "compression": "gzip"})])
+@pytest.mark.parametrize("dtype, layout, options",
+                         [("u1", "NHWC", {}), (">f8", "NCHW", {"chunks": (50, 3, 6, 5), "compression": "gzip"})])
 def test_subset_keeps_rows_in_order_with_all_that_goes_with_them(dtype, layout, options, tmp_path):
     whole = write(tmp_path / "whole.h5", dtype=dtype, layout=layout, **options)
     said = tool("subset", whole, "--out", tmp_path / "a.h5", "--count", 25)
@@ -86,13 +89,16 @@ def test_split_is_disjoint_and_leaves_nothing_out(tmp_path):
 
 
 def test_concat_is_one_after_another_and_undoes_a_cut(tmp_path):
-    parts = [write(tmp_path / f"{i}.h5", count=20 + i, first=20 * i, seed=i, chunks=(20, 6, 5, 3), compression="gzip") for i in range(3)]
+    parts = [write(tmp_path / f"{i}.h5", count=20 + i, first=20 * i, seed=i, chunks=(20, 6, 5, 3), compression="gzip")
+             for i in range(3)]
     tool("concat", *parts, "--out", tmp_path / "all.h5")
     values, types, of_images, of_root = contents(tmp_path / "all.h5")
     each = [contents(part) for part in parts]
     for name in ("images", "labels", "latents"):
-        assert numpy.array_equal(values[name], numpy.concatenate([one[0][name] for one in each])) and types[name] == each[0][1][name]
-    assert of_root["name"] == "pets 0; pets 20; pets 40" and of_root["source"] == "here" and list(of_root["label_names"]) == ["cat", "dog", "owl"]
+        assert numpy.array_equal(values[name], numpy.concatenate([one[0][name] for one in each]))
+        assert types[name] == each[0][1][name]
+    assert of_root["name"] == "pets 0; pets 20; pets 40" and of_root["source"] == "here"
+    assert list(of_root["label_names"]) == ["cat", "dog", "owl"]
     assert list(of_images["range"]) == [0, 255] and of_images["layout"] == "NHWC"
     # One file alone: the same examples in small chunks without compression.
     tool("concat", parts[0], "--out", tmp_path / "again.h5")
@@ -104,10 +110,13 @@ def test_concat_is_one_after_another_and_undoes_a_cut(tmp_path):
 @pytest.mark.parametrize("what, change", [
     ("the layout", lambda file: file["images"].attrs.__setitem__("layout", "NCHW")),
     ("the range", lambda file: file["images"].attrs.__setitem__("range", [0.0, 200.0])),
-    ("label_names", lambda file: file.attrs.__setitem__("label_names", numpy.array(["dog", "cat", "owl"], dtype=h5py.string_dtype()))),
+    ("label_names",
+     lambda file: file.attrs.__setitem__("label_names", numpy.array(["dog", "cat", "owl"], dtype=h5py.string_dtype()))),
     ("/labels", lambda file: file.__delitem__("labels")),
-    ("float32", lambda file: (file.__delitem__("images"), file.__setitem__("images", numpy.zeros((20, 6, 5, 3), "f4")))),
-    ("[7, 5, 3]", lambda file: (file.__delitem__("images"), file.__setitem__("images", numpy.zeros((20, 7, 5, 3), "u1")))),
+    ("float32",
+     lambda file: (file.__delitem__("images"), file.__setitem__("images", numpy.zeros((20, 6, 5, 3), "f4")))),
+    ("[7, 5, 3]",
+     lambda file: (file.__delitem__("images"), file.__setitem__("images", numpy.zeros((20, 7, 5, 3), "u1")))),
 ])
 def test_files_that_differ_are_not_made_one(what, change, tmp_path):
     one, other = write(tmp_path / "one.h5", count=20), write(tmp_path / "other.h5", count=20)

@@ -48,7 +48,8 @@ def held_out(tmp_path_factory):
 @pytest.fixture(scope="module")
 def classifier(tmp_path_factory, data, held_out):
     path = tmp_path_factory.mktemp("evaluate") / "classifier.h5"
-    finished = gan_dist("classifier", "train", "--data", data, "--held-out", held_out, "--epochs", 2, "--out", path, ranks=2)
+    finished = gan_dist("classifier", "train", "--data", data, "--held-out", held_out, "--epochs", 2, "--out", path,
+                        ranks=2)
     assert finished.code == 0, finished
     assert "of the 60 images" in finished.out, finished
     return path
@@ -67,7 +68,8 @@ def test_the_figures_do_not_depend_on_the_ranks(images, data, held_out, classifi
     arguments = (images, "--data", data, "--held-out", held_out, "--classifier", classifier, "--count", 100)
     one = evaluated(*arguments)
     assert one == evaluated(*arguments, ranks=3)
-    assert set(one) == {"parzen", "modes", "swd", "mmd", "classifier-score", "frechet-classifier-distance", "kernel-distance", "precision", "recall",
+    assert set(one) == {"parzen", "modes", "swd", "mmd", "classifier-score", "frechet-classifier-distance",
+                        "kernel-distance", "precision", "recall",
                         "density", "coverage", "labels", "memorisation", "game"}
     for outcome in one.values():
         assert numpy.isfinite(outcome["value"]) and outcome["settings"]
@@ -108,7 +110,8 @@ training: {batch: 64, steps: 20}
 
 
 def test_a_discriminator_of_packs_is_asked_about_packs(tmp_path):
-    finished = gan_dist("train", "--preset", "pacgan-ring", "--run", tmp_path / "run", "--steps", 3, "--set", "data.count=1000")
+    finished = gan_dist("train", "--preset", "pacgan-ring", "--run", tmp_path / "run", "--steps", 3,
+                        "--set", "data.count=1000")
     assert finished.code == 0, finished
     found = evaluated(tmp_path / "run", "--metrics", "game,modes")
     assert found["game"]["settings"]["packing"] == 2 and numpy.isfinite(found["game"]["value"])
@@ -126,10 +129,13 @@ def test_nearest_draws_samples_beside_training_images(images, data, tmp_path):
 @pytest.mark.parametrize("ranks", [1, 3])
 def test_what_cannot_be_measured_is_refused(ring, images, data, held_out, ranks):
     refused(gan_dist("evaluate", ring, "--metrics", "parsen"), 64, "'parsen'", "'parzen'")
-    refused(gan_dist("evaluate", images, "--data", data, "--metrics", "parzen", ranks=ranks), 78, "parzen", "--held-out")
-    refused(gan_dist("evaluate", images, "--data", data, "--metrics", "modes", ranks=ranks), 78, "modes", "--classifier")
+    refused(gan_dist("evaluate", images, "--data", data, "--metrics", "parzen", ranks=ranks), 78, "parzen",
+            "--held-out")
+    refused(gan_dist("evaluate", images, "--data", data, "--metrics", "modes", ranks=ranks), 78, "modes",
+            "--classifier")
     refused(gan_dist("evaluate", ring, "--metrics", "labels", ranks=ranks), 78, "labels", "points")
-    refused(gan_dist("evaluate", "--samples", data, "--data", data, "--metrics", "game", ranks=ranks), 78, "game", "checkpoint")
+    refused(gan_dist("evaluate", "--samples", data, "--data", data, "--metrics", "game", ranks=ranks), 78, "game",
+            "checkpoint")
     refused(gan_dist("evaluate", ring, "--data", held_out, ranks=ranks), 65, "held-out.h5")
     refused(gan_dist("evaluate", ring / "nothing.h5", ranks=ranks), 66, "nothing.h5")
     refused(gan_dist("nearest", ring, "--out", "nearest.png", ranks=ranks), 78, "[2]")
@@ -151,5 +157,6 @@ def test_a_classifier_that_cannot_be_used_is_refused(images, data, held_out, cla
 
 
 def test_few_samples_are_warned_of(images, data, classifier):
-    finished = gan_dist("evaluate", images, "--data", data, "--classifier", classifier, "--count", 100, "--metrics", "frechet-classifier-distance")
+    finished = gan_dist("evaluate", images, "--data", data, "--classifier", classifier, "--count", 100,
+                        "--metrics", "frechet-classifier-distance")
     assert finished.code == 0 and any("100 examples" in line for line in finished.warnings), finished

@@ -32,7 +32,8 @@ def test_onnxruntime_makes_the_same_examples(config, data, run, tmp_path):
     exported(run, "onnx", tmp_path / "generator.onnx")
     latents, expected = sampled(run, tmp_path)
     session = onnxruntime.InferenceSession(tmp_path / "generator.onnx")
-    assert [value.name for value in session.get_inputs()] == ["latents"] and session.get_inputs()[0].shape == ["batch", latents.shape[1]]
+    assert [value.name for value in session.get_inputs()] == ["latents"]
+    assert session.get_inputs()[0].shape == ["batch", latents.shape[1]]
     examples = session.run(None, {"latents": latents})[0]
     assert examples.shape == expected.shape and expected.std() > 1e-3
     assert numpy.abs(examples - expected).max() < 1e-5
@@ -81,7 +82,8 @@ def test_pytorch_loads_the_generator(data, run, tmp_path):
     nn = torch.nn
     generator = nn.Sequential(
         nn.Unflatten(1, (5, 1, 1)), nn.ConvTranspose2d(5, 8, 2, bias=False), nn.BatchNorm2d(8), nn.LeakyReLU(0.2),
-        nn.ConvTranspose2d(8, 6, 4, 2, 1, bias=False), nn.BatchNorm2d(6), nn.LeakyReLU(0.2), nn.ConvTranspose2d(6, 1, 4, 2, 1), nn.Sigmoid()).eval()
+        nn.ConvTranspose2d(8, 6, 4, 2, 1, bias=False), nn.BatchNorm2d(6), nn.LeakyReLU(0.2),
+        nn.ConvTranspose2d(6, 1, 4, 2, 1), nn.Sigmoid()).eval()
     missing, unexpected = generator.load_state_dict(state(tmp_path / "all.safetensors", "generator"), strict=False)
     assert not unexpected and all(name.endswith("num_batches_tracked") for name in missing)
     latents, expected = sampled(run, tmp_path)
@@ -95,9 +97,11 @@ def test_a_run_starts_from_safetensors(data, tmp_path):
     exported(tmp_path / "first", "safetensors", tmp_path / "all.safetensors")
     found = safetensors.numpy.load_file(tmp_path / "all.safetensors")
     # The generator alone, as PyTorch's users would save it; the discriminator starts afresh.
-    safetensors.numpy.save_file({name: values for name, values in found.items() if name.startswith("generator/")}, tmp_path / "half.safetensors")
+    safetensors.numpy.save_file({name: values for name, values in found.items() if name.startswith("generator/")},
+                                tmp_path / "half.safetensors")
     for file in ("all", "half"):
-        started = train("dense", tmp_path / file, "--data", data, "--steps", 1, "--initial", tmp_path / f"{file}.safetensors",
+        started = train("dense", tmp_path / file, "--data", data, "--steps", 1,
+                        "--initial", tmp_path / f"{file}.safetensors",
                         "--trace", tmp_path / f"{file}.h5", ranks=2)
         assert "start as in" in started.out
         trace = arrays(tmp_path / f"{file}.h5")
@@ -111,14 +115,20 @@ def test_bad_safetensors_are_refused(data, tmp_path):
     exported(tmp_path / "first", "safetensors", tmp_path / "all.safetensors")
     whole = (tmp_path / "all.safetensors").read_bytes()
     found = safetensors.numpy.load_file(tmp_path / "all.safetensors")
-    bad = {"cut": whole[:-4], "short": whole[:5], "header": b"\xff" * 8 + whole[8:], "text": b"no safetensors here at all"}
+    bad = {"cut": whole[:-4], "short": whole[:5], "header": b"\xff" * 8 + whole[8:],
+           "text": b"no safetensors here at all"}
     for name, content in bad.items():
         (tmp_path / f"{name}.safetensors").write_bytes(content)
-    safetensors.numpy.save_file({"generator/9.dense/weight": numpy.zeros((2, 2), numpy.float32)}, tmp_path / "name.safetensors")
-    safetensors.numpy.save_file({"generator/0.dense/weight": found["generator/0.dense/weight"].T.copy()}, tmp_path / "shape.safetensors")
-    safetensors.numpy.save_file({"generator/0.dense/weight": found["generator/0.dense/weight"].astype(numpy.float64)}, tmp_path / "type.safetensors")
+    safetensors.numpy.save_file({"generator/9.dense/weight": numpy.zeros((2, 2), numpy.float32)},
+                                tmp_path / "name.safetensors")
+    safetensors.numpy.save_file({"generator/0.dense/weight": found["generator/0.dense/weight"].T.copy()},
+                                tmp_path / "shape.safetensors")
+    safetensors.numpy.save_file({"generator/0.dense/weight": found["generator/0.dense/weight"].astype(numpy.float64)},
+                                tmp_path / "type.safetensors")
     words = {"name": "generator/9.dense/weight", "shape": "[16, 5]", "type": "F64"}
     for name in [*bad, *words]:
-        refused = train("dense", tmp_path / name, "--data", data, "--initial", tmp_path / f"{name}.safetensors", ranks=2, code=65)
-        assert len(refused.errors) == 1 and name + ".safetensors" in refused.errors[0] and words.get(name, "") in refused.errors[0], refused
+        refused = train("dense", tmp_path / name, "--data", data, "--initial", tmp_path / f"{name}.safetensors",
+                        ranks=2, code=65)
+        assert len(refused.errors) == 1 and name + ".safetensors" in refused.errors[0], refused
+        assert words.get(name, "") in refused.errors[0], refused
     train("dense", tmp_path / "missing", "--data", data, "--initial", tmp_path / "none.safetensors", code=66)

@@ -1,7 +1,8 @@
 """A kill, a full disk or a failing disk at each system call by which a checkpoint reaches the disk, one after another.
 
-The run is held at its first line of output, before its first step, until strace looks at it: from there on only the thread that writes
-the checkpoint concerns itself with these files. strace counts a thread's calls by their names, so a name and a number are one call.
+The run is held at its first line of output, before its first step, until strace looks at it: from there on only the
+thread that writes the checkpoint concerns itself with these files. strace counts a thread's calls by their names, so a
+name and a number are one call.
 """
 
 import concurrent.futures
@@ -19,8 +20,10 @@ from conftest import CONFIGS, LIMIT, PROGRAM, Running, assert_complete, assert_s
 
 BEFORE, STEPS = 4, 6
 ARGUMENTS = ["--resume", "auto", "--shards", 1, "--checkpoint-every", 2, "--sample-every", 100, "--keep", 1]
-WRITING = ["openat", "creat", "fallocate", "ftruncate", "write", "writev", "pwrite64", "pwritev", "fsync", "fdatasync", "sync_file_range", "close", "rename",
-           "renameat", "renameat2", "link", "linkat", "symlink", "symlinkat", "unlink", "unlinkat", "mkdir", "chmod", "fchmod", "getdents64"]
+WRITING = ["openat", "creat", "fallocate", "ftruncate", "write", "writev", "pwrite64", "pwritev", "fsync", "fdatasync",
+           "sync_file_range", "close", "rename",
+           "renameat", "renameat2", "link", "linkat", "symlink", "symlinkat", "unlink", "unlinkat", "mkdir", "chmod",
+           "fchmod", "getdents64"]
 READING = ["openat", "newfstatat", "fstat", "read", "pread64", "getdents64", "close"]
 # What a full disk says; of the other calls a failing one.
 NEED_ROOM = {"openat", "fallocate", "write", "rename", "symlink"}
@@ -60,7 +63,8 @@ class Held:
         # Its log is the last that it opens before it speaks.
         (run / "log.txt").unlink()
         command = [PROGRAM, "train", "--run", run, *ARGUMENTS, "--steps", STEPS]
-        self.process = subprocess.Popen(list(map(str, command)), stdin=subprocess.DEVNULL, stdout=writing, stderr=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(list(map(str, command)), stdin=subprocess.DEVNULL, stdout=writing,
+                                        stderr=subprocess.PIPE, text=True)
         os.close(writing)
         wait_until(lambda: (run / "log.txt").exists() or self.process.poll() is not None)
 
@@ -68,11 +72,13 @@ class Held:
         """Lets it go on to its end under strace: the exit code and the errors that it printed."""
         folder, new = self.run / "checkpoints", checkpoint(self.run, STEPS)
         temporary = f"{platform.node()}.{self.process.pid}.tmp"
-        paths = [folder, checkpoint(self.run, BEFORE), new, folder / f".{new.name}.{temporary}", folder / "latest", folder / f".latest.{temporary}"]
+        paths = [folder, checkpoint(self.run, BEFORE), new, folder / f".{new.name}.{temporary}", folder / "latest",
+                 folder / f".latest.{temporary}"]
         tracer = subprocess.Popen([*strace(log, paths, WRITING, injections), "-p", str(self.process.pid)],
                                   stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         threads = pathlib.Path(f"/proc/{self.process.pid}/task")
-        wait_until(lambda: all("TracerPid:\t0\n" not in (thread / "status").read_text() for thread in threads.iterdir()))
+        wait_until(lambda: all("TracerPid:\t0\n" not in (thread / "status").read_text()
+                               for thread in threads.iterdir()))
         with os.fdopen(self.reading, "rb") as output, concurrent.futures.ThreadPoolExecutor(1) as reader:
             reader.submit(output.read)
             _, err = self.process.communicate(timeout=LIMIT)
@@ -104,8 +110,10 @@ def whole(before, tmp_path_factory):
     made = calls(folder / "log")
     assert len({thread for thread, _, _ in made}) == 1, "a second thread makes calls, which strace counts apart"
     names = [name for _, name, _ in made]
-    # Made, given room, written, forced to the disk, named, the folder forced to the disk; then the link and the one before.
-    for name, least in {"openat": 2, "fallocate": 1, "write": 1, "fsync": 2, "rename": 2, "symlink": 1, "unlink": 1}.items():
+    # Made, given room, written, forced to the disk, named, the folder forced to the disk; then the link and the one
+    # before.
+    for name, least in {"openat": 2, "fallocate": 1, "write": 1, "fsync": 2, "rename": 2, "symlink": 1,
+                        "unlink": 1}.items():
         assert names.count(name) >= least, names
     return run, [(name, rest) for _, name, rest in made]
 
@@ -136,7 +144,8 @@ def strike(kind, index, before, whole, folder):
         assert "INJECTED" in log.read_text(), what
         # What is done for the sake of reading back, or once the checkpoint is safe, may fail.
         opened = [rest for name, rest in sequence[:index] if name == "openat"]
-        harmless = index >= committed or (sequence[index][0] == "close" and "O_RDONLY" in opened[-1] and kind == "one error")
+        harmless = index >= committed or (sequence[index][0] == "close" and "O_RDONLY" in opened[-1]
+                                          and kind == "one error")
         assert code == (0 if harmless else 74), what
         assert len(errors) == (code != 0), what
         assert code == 0 or f"The last good checkpoint is {checkpoint(run, BEFORE)}" in errors[0], what
@@ -155,21 +164,27 @@ def strike(kind, index, before, whole, folder):
     return code
 
 
+def counted(codes):
+    return ", ".join(f"{codes.count(code)} × {code}" for code in sorted(set(codes)))
+
+
 @pytest.mark.parametrize("kind", ["kill", "one error", "errors from there on"])
 def test_each_call_of_a_checkpoint(kind, before, whole, tmp_path, capsys):
     sequence = whole[1]
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
-        pending = [pool.submit(strike, kind, index, before, whole, tmp_path / str(index)) for index in range(len(sequence))]
+        pending = [pool.submit(strike, kind, index, before, whole, tmp_path / str(index))
+                   for index in range(len(sequence))]
         codes = [result.result() for result in pending]
     with capsys.disabled():
-        print(f"\n{kind}: at each of {len(codes)} calls; exit codes {', '.join(f'{codes.count(code)} × {code}' for code in sorted(set(codes)))}")
+        print(f"\n{kind}: at each of {len(codes)} calls; exit codes {counted(codes)}")
 
 
 def test_each_call_of_a_resume(before, whole, tmp_path, capsys):
     """A checkpoint that cannot be read, or a folder that cannot be listed, never has the run begin anew."""
     def resumed(run, log, *injections):
         paths = [run / "checkpoints", checkpoint(run, BEFORE)]
-        return Running(["train", "--run", run, *ARGUMENTS, "--steps", BEFORE], command=[*strace(log, paths, READING, injections), PROGRAM]).wait()
+        return Running(["train", "--run", run, *ARGUMENTS, "--steps", BEFORE],
+                       command=[*strace(log, paths, READING, injections), PROGRAM]).wait()
 
     finished = resumed(copy(before, tmp_path / "run"), tmp_path / "log")
     assert finished.code == 0, finished
@@ -188,4 +203,4 @@ def test_each_call_of_a_resume(before, whole, tmp_path, capsys):
         assert_same(checkpoint(run, STEPS), checkpoint(whole[0], STEPS))
         codes.append(finished.code)
     with capsys.disabled():
-        print(f"\nan error at each of {len(codes)} calls of a resume; exit codes {', '.join(f'{codes.count(code)} × {code}' for code in sorted(set(codes)))}")
+        print(f"\nan error at each of {len(codes)} calls of a resume; exit codes {counted(codes)}")

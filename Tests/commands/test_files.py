@@ -21,14 +21,16 @@ def test_h5py_reads_a_checkpoint(data, run):
         assert int(file.attrs["step"]) == 3 and int(file.attrs["samples_seen"]) == 60 and int(file.attrs["ranks"]) == 2
         for name in ("epoch", "seed", "shards", "config", "program_version", "blas", "created"):
             assert name in file.attrs, name
-        weight = next(file[name + "/weight"] for name in ("generator/" + layer for layer in file["generator"]) if name.startswith("generator/1."))
+        weight = next(file[name + "/weight"] for name in ("generator/" + layer for layer in file["generator"])
+                      if name.startswith("generator/1."))
         assert weight.dtype == numpy.float32 and weight.shape == (2, 2, 8, 5)
         assert weight.attrs["layout"] in ("HWOI", b"HWOI")
     stored = arrays(path)
     assert all(values.dtype == numpy.float32 and numpy.isfinite(values).all() for values in stored.values())
     parameters = [name for name in stored if name.startswith("generator/") and "statistics" not in name]
     for name in parameters:
-        moments = [other for other in stored if other.startswith("optimizer/generator/") and other.endswith(name.removeprefix("generator/"))]
+        moments = [other for other in stored if other.startswith("optimizer/generator/")
+                   and other.endswith(name.removeprefix("generator/"))]
         assert len(moments) == 2, (name, moments)
     assert any("statistics" in name for name in stored)
 
@@ -82,7 +84,8 @@ def test_import_of_idx(zipped, tmp_path):
         file.write(struct.pack(">IIII", 0x803, *images.shape) + images.tobytes())
     with write(tmp_path / f"labels{end}", "wb") as file:
         file.write(struct.pack(">II", 0x801, 10) + labels.tobytes())
-    finished = gan_dist("data", "import", "idx", "--images", tmp_path / f"images{end}", "--labels", tmp_path / f"labels{end}",
+    finished = gan_dist("data", "import", "idx", "--images", tmp_path / f"images{end}",
+                        "--labels", tmp_path / f"labels{end}",
                         "--out", tmp_path / "out.h5")
     assert finished.code == 0, finished
     with h5py.File(tmp_path / "out.h5") as file:
@@ -132,7 +135,8 @@ def test_trace_holds_what_another_program_needs(config, ranks, data, run, tmp_pa
             assert trace[part + "loss_real"].size == trace[part + "loss_fake"].size == 1
             if config == "dropout":
                 for mask in ("real", "fake"):
-                    kept = [values for name, values in trace.items() if name.startswith(part + "dropout/") and name.endswith(mask)]
+                    kept = [values for name, values in trace.items() if name.startswith(part + "dropout/")
+                            and name.endswith(mask)]
                     assert sorted(values.size for values in kept) == [20 * 12, 20 * 64]
                     assert all(set(numpy.unique(values)) <= {0, 1} for values in kept)
         assert trace[step + "generator/noise"].shape == (20, 5) and trace[step + "generator/loss"].size == 1

@@ -36,14 +36,17 @@ def save(path, array, version=None, fortran=False):
 
 
 @pytest.mark.parametrize("dtype, options, version, fortran", [
-    ("|u1", [], (1, 0), False), ("|b1", [], (2, 0), True), ("<u2", ["--range", "0,4095"], (3, 0), False), (">u2", ["--range", "0,4095"], None, True),
-    ("<i4", ["--range", "0,4095"], None, False), (">i8", ["--range", "0,4095"], None, False), ("|i1", ["--range=-128,127"], None, True),
+    ("|u1", [], (1, 0), False), ("|b1", [], (2, 0), True), ("<u2", ["--range", "0,4095"], (3, 0), False),
+    (">u2", ["--range", "0,4095"], None, True),
+    ("<i4", ["--range", "0,4095"], None, False), (">i8", ["--range", "0,4095"], None, False),
+    ("|i1", ["--range=-128,127"], None, True),
     ("<f2", [], None, False), (">f4", [], None, True), ("<f8", [], None, False),
 ])
 def test_types_byte_orders_versions_and_orders(dtype, options, version, fortran, tmp_path):
     kind = numpy.dtype(dtype).kind
     values = {"b": lambda: GENERATOR.integers(0, 2, (5, 4, 3, 2)), "f": lambda: GENERATOR.random((5, 4, 3, 2))}.get(
-        kind, lambda: GENERATOR.integers(-100 if dtype == "|i1" else 0, 100 if dtype[1:] in "i1u1" else 4096, (5, 4, 3, 2)))()
+        kind, lambda: GENERATOR.integers(-100 if dtype == "|i1" else 0, 100 if dtype[1:] in "i1u1" else 4096,
+                                         (5, 4, 3, 2)))()
     array = values.astype(dtype)
     import_(save(tmp_path / "a.npy", array, version, fortran), *options, "--layout", "NCHW", out=tmp_path / "out.h5")
     images, attributes, labels = stored(tmp_path / "out.h5")
@@ -55,7 +58,8 @@ def test_types_byte_orders_versions_and_orders(dtype, options, version, fortran,
 
 @pytest.mark.parametrize("write", [numpy.savez, numpy.savez_compressed])
 def test_archives_with_their_labels(write, tmp_path):
-    arrays = {f"{part}_{kind}": GENERATOR.integers(0, 256, (n, 6, 6, 3)).astype("u1") if kind == "images" else GENERATOR.integers(0, 9, (n, 1)).astype(">u2")
+    arrays = {f"{part}_{kind}": GENERATOR.integers(0, 256, (n, 6, 6, 3)).astype("u1")
+              if kind == "images" else GENERATOR.integers(0, 9, (n, 1)).astype(">u2")
               for part, n in (("train", 11), ("val", 4)) for kind in ("images", "labels")}
     write(tmp_path / "set.npz", **arrays)
     ambiguous = import_(tmp_path / "set.npz", out=tmp_path / "none.h5", code=65)
@@ -69,10 +73,12 @@ def test_archives_with_their_labels(write, tmp_path):
     numpy.save(tmp_path / "hot.npy", hot)
     numpy.save(tmp_path / "more.npy", arrays["val_images"])
     write(tmp_path / "one.npz", arrays["train_images"])
-    import_(tmp_path / "one.npz", tmp_path / "more.npy", "--labels", tmp_path / "hot.npy", "--size", 8, out=tmp_path / "all.h5")
+    import_(tmp_path / "one.npz", tmp_path / "more.npy", "--labels", tmp_path / "hot.npy", "--size", 8,
+            out=tmp_path / "all.h5")
     images, _, labels = stored(tmp_path / "all.h5")
     both = numpy.concatenate([arrays["train_images"], arrays["val_images"]])
-    assert numpy.array_equal(images, numpy.pad(both, ((0, 0), (1, 1), (1, 1), (0, 0)))) and numpy.array_equal(labels, hot.argmax(1))
+    assert numpy.array_equal(images, numpy.pad(both, ((0, 0), (1, 1), (1, 1), (0, 0))))
+    assert numpy.array_equal(labels, hot.argmax(1))
     import_(tmp_path / "set.npz", "--array", "nothing", out=tmp_path / "none.h5", code=65)
 
 

@@ -55,7 +55,8 @@ def test_cifar10_files(tmp_path):
 def test_cifar10_archive(tmp_path):
     batches = [cifar(3) for _ in range(6)]
     # Not in order, and with files of other kinds between, as in the real archive.
-    members = {"data_batch_4.bin": batches[3][2], "batches.meta.txt": b"airplane\n" * 99, "test_batch.bin": batches[5][2]}
+    members = {"data_batch_4.bin": batches[3][2], "batches.meta.txt": b"airplane\n" * 99,
+               "test_batch.bin": batches[5][2]}
     members |= {f"data_batch_{i + 1}.bin": batches[i][2] for i in (0, 1, 2, 4)}
     archive(tmp_path / "cifar.tar.gz", members)
     for part, expected in (("train", batches[:5]), ("test", batches[5:])):
@@ -91,8 +92,10 @@ def test_bad_cifar_is_refused(tmp_path):
     archive(tmp_path / "cut.tar.gz", {f"data_batch_{i}.bin": records for i in range(1, 6)})
     (tmp_path / "cut.tar.gz").write_bytes((tmp_path / "cut.tar.gz").read_bytes()[:-2000])
     (tmp_path / "no.tar").write_bytes(records)
-    for arguments, word in ((["--files", tmp_path / "short.bin"], "records of 3073"), (["--files", tmp_path / "label.bin"], "label 10"),
-                            (["--archive", tmp_path / "python.tar.gz"], "binary version"), (["--archive", tmp_path / "cut.tar.gz"], "damaged"),
+    for arguments, word in ((["--files", tmp_path / "short.bin"], "records of 3073"),
+                            (["--files", tmp_path / "label.bin"], "label 10"),
+                            (["--archive", tmp_path / "python.tar.gz"], "binary version"),
+                            (["--archive", tmp_path / "cut.tar.gz"], "damaged"),
                             (["--archive", tmp_path / "no.tar"], "not a tar archive")):
         refused = import_("cifar10", *arguments, out=tmp_path / "out.h5", code=65)
         assert len(refused.errors) == 1 and word in refused.errors[0], refused
@@ -113,7 +116,8 @@ def save(picture, path, **options):
 
 
 def test_folder_with_labels(tmp_path):
-    pictures = {"cats/a.png": smooth(16, 16, 3), "cats/b.jpg": smooth(16, 16, 3)[::-1].copy(), "dogs/c.JPEG": smooth(16, 16, 3)[:, ::-1].copy(),
+    pictures = {"cats/a.png": smooth(16, 16, 3), "cats/b.jpg": smooth(16, 16, 3)[::-1].copy(),
+                "dogs/c.JPEG": smooth(16, 16, 3)[:, ::-1].copy(),
                 "dogs/d.png": smooth(16, 16, 1)}
     for name, picture in pictures.items():
         save(picture, tmp_path / "in" / name, **({} if name.endswith("png") else {"quality": 95}))
@@ -147,7 +151,8 @@ def test_crop_takes_the_means_of_the_middle(height, width, tmp_path):
     side = min(height, width)
     left, top = (width - side) // 2, (height - side) // 2
     edges = numpy.linspace(0, side, 13)
-    share = numpy.clip(numpy.minimum(edges[1:, None], numpy.arange(1, side + 1)) - numpy.maximum(edges[:-1, None], numpy.arange(side)), 0, None)
+    ends = numpy.minimum(edges[1:, None], numpy.arange(1, side + 1))
+    share = numpy.clip(ends - numpy.maximum(edges[:-1, None], numpy.arange(side)), 0, None)
     share /= share.sum(1, keepdims=True)
     expected = numpy.einsum("yi,xj,ijc->yxc", share, share, picture[top:top + side, left:left + side].astype(float))
     assert numpy.abs(stored(tmp_path / "out.h5")[0][0] - expected).max() <= 0.5 + 1e-6
@@ -166,7 +171,8 @@ def test_wrong_sizes_and_broken_pictures(tmp_path):
     assert len(refused.errors) == 1 and "c.png" in refused.errors[0] and "--skip-broken" in refused.err, refused
     assert not (tmp_path / "out.h5").exists()
     skipped = import_("folder", tmp_path / "in", "--size", 16, "--skip-broken", out=tmp_path / "out.h5")
-    assert len(skipped.warnings) == len(broken) and all(any(name in line for line in skipped.warnings) for name in broken), skipped
+    assert len(skipped.warnings) == len(broken), skipped
+    assert all(any(name in line for line in skipped.warnings) for name in broken), skipped
     assert len(stored(tmp_path / "out.h5")[0]) == 2
 
 

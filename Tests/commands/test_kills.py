@@ -29,10 +29,12 @@ class Job:
         scratch.mkdir()
         self.scratch = scratch
         # Open MPI's shared memory too, which is otherwise in /dev/shm among everybody's.
-        places = {name: str(scratch) for name in ("TMPDIR", "OMPI_MCA_btl_vader_backing_directory", "OMPI_MCA_osc_sm_backing_directory")}
+        places = {name: str(scratch)
+                  for name in ("TMPDIR", "OMPI_MCA_btl_vader_backing_directory", "OMPI_MCA_osc_sm_backing_directory")}
         self.log = run / "metrics.jsonl"
         self.before = self.steps()
-        self.running = Running(["train", "--config", CONFIGS / "ring.yaml", "--run", run, "--resume", "auto", "--steps", STEPS],
+        self.running = Running(["train", "--config", CONFIGS / "ring.yaml", "--run", run, "--resume", "auto",
+                                "--steps", STEPS],
                                ranks, environment=places)
 
     def steps(self):
@@ -53,8 +55,8 @@ class Job:
         return found
 
     def wait_until_random(self, chance):
-        """Until some time of the start, of the training, or of the end; which. On a busy machine a time since the beginning alone would
-        say little of how far the run has come."""
+        """Until some time of the start, of the training, or of the end; which. On a busy machine a time since the
+        beginning alone would say little of how far the run has come."""
         moment = chance.choice(["start", "training", "training", "end"]) if self.before < STEPS else "start"
         deadline = time.monotonic() + LIMIT
         if moment != "start":
@@ -72,7 +74,8 @@ class Job:
         return moment
 
     def kill(self, what, chance):
-        """Kills a rank, rank 0, the launcher (the only process of one rank) or all; returns which, or none where the job had ended."""
+        """Kills a rank, rank 0, the launcher (the only process of one rank) or all; returns which, or none where the
+        job had ended."""
         processes = self.processes()
         ranks = [process for process, rank in processes.items() if rank is not None]
         launcher = self.running.process.pid
@@ -91,10 +94,11 @@ class Job:
         return victims
 
     def end(self):
-        """Waits for the end of all its processes: how the job ended, after how many seconds, and whether the launcher had to be killed.
+        """Waits for the end of all its processes: how the job ended, after how many seconds, and whether the launcher
+        had to be killed.
 
-        mpirun of libpmix 4.2.2 (Debian 12) does not end where a rank was killed in the milliseconds in which it first speaks to it: it
-        waits for ever for a lock in PMIx_server_finalize, all ranks being gone."""
+        mpirun of libpmix 4.2.2 (Debian 12) does not end where a rank was killed in the milliseconds in which it first
+        speaks to it: it waits for ever for a lock in PMIx_server_finalize, all ranks being gone."""
         started = alone = time.monotonic()
         stuck = False
         while living := self.processes():
@@ -112,7 +116,8 @@ class Job:
 
 
 def start_and_kill(run, scratch, ranks, chance, seen):
-    """Starts the run, or goes on with it, and kills something; false where the job had ended by itself before. Counts into `seen`."""
+    """Starts the run, or goes on with it, and kills something; false where the job had ended by itself before. Counts
+    into `seen`."""
     job = Job(run, scratch, ranks)
     moment = job.wait_until_random(chance)
     what = chance.choice(["rank", "rank 0", "launcher", "all"])
@@ -122,13 +127,15 @@ def start_and_kill(run, scratch, ranks, chance, seen):
     assert killed or (finished.code == 0 and not stuck), finished
     # A warning would be of a checkpoint that cannot be read.
     assert not finished.warnings, finished
-    # Open MPI's launcher removes what its ranks leave; where it was killed itself, if only by the pipe to a rank, nobody does. Of a
-    # window of shared memory it knows nothing: the file of one stays where a rank is killed while it is made.
+    # Open MPI's launcher removes what its ranks leave; where it was killed itself, if only by the pipe to a rank,
+    # nobody does. Of a window of shared memory it knows nothing: the file of one stays where a rank is killed while it
+    # is made.
     left = {path.name.split(".")[0] for path in scratch.iterdir()}
     assert finished.code < 0 or left <= {"osc_sm"}, (finished, left)
     shutil.rmtree(scratch)
     if killed:
-        seen.update([f"in the {moment}", *(f"left {name}" for name in left), *(["launcher stuck without ranks"] if stuck else []),
+        seen.update([f"in the {moment}", *(f"left {name}" for name in left),
+                     *(["launcher stuck without ranks"] if stuck else []),
                      *(["launcher ended by SIGPIPE"] if finished.code == -signal.SIGPIPE else [])])
         seen["slowest"] = max(seen["slowest"], 0 if stuck else seconds)
     return bool(killed)
@@ -154,5 +161,6 @@ def test_kills_at_random_times(tmp_path, request, capsys):
         shutil.rmtree(run)
     slowest = seen.pop("slowest")
     with capsys.disabled():
-        print(f"\n{kills} kills in {runs} runs, seed {seed}; all {runs} ended with the same bits; a job was gone after at most {slowest:.1f} s; "
+        print(f"\n{kills} kills in {runs} runs, seed {seed}; all {runs} ended with the same bits; "
+              f"a job was gone after at most {slowest:.1f} s; "
               + ", ".join(f"{count} {what}" for what, count in sorted(seen.items())))

@@ -1,4 +1,5 @@
-"""Limits of memory, files and time, closed and full outputs, signals in the start: a sentence and a code, no hang, no crash."""
+"""Limits of memory, files and time, closed and full outputs, signals in the start: a sentence and a code, no hang, no
+crash."""
 
 import os
 import pathlib
@@ -41,14 +42,16 @@ def test_memory_of_the_start(ranks, tmp_path, monkeypatch):
 def test_open_files_of_the_start(tmp_path):
     """Open MPI crashes with 8, and ends with a code of its own with 16."""
     for ranks, files in (1, 8), (3, 16):
-        refused(limited(f"-n {files}", ranks, *RING, "--run", tmp_path / "run").wait(30), 70, f"{files} open files", "ulimit -n")
+        refused(limited(f"-n {files}", ranks, *RING, "--run", tmp_path / "run").wait(30), 70, f"{files} open files",
+                "ulimit -n")
     assert limited("-S -n 8", 1, *RING, "--run", tmp_path / "raised").wait(30).code == 0
 
 
 def stuck(tmp_path, **environment):
     """gan-dist with a library loaded first that never ends its initialisation."""
     (tmp_path / "stuck.c").write_text("#include <unistd.h>\n"
-                                      "__attribute__((constructor)) static void wait_for_ever(void) { for (;;) pause(); }\n")
+                                      "__attribute__((constructor)) static void wait_for_ever(void) "
+                                      "{ for (;;) pause(); }\n")
     subprocess.run(["cc", "-shared", "-fPIC", "-o", tmp_path / "stuck.so", tmp_path / "stuck.c"], check=True)
     return Running(RING, command=["env", f"LD_PRELOAD={tmp_path}/stuck.so", PROGRAM], environment=environment)
 
@@ -75,7 +78,8 @@ def test_stuck_rank_ends_the_job(tmp_path):
 def test_signal_in_MPI_Init(tmp_path):
     running = one_stuck_rank(tmp_path)
     deadline = time.monotonic() + 20
-    while not (ranks := processes(running.process.pid)) or "libmpi" not in pathlib.Path(f"/proc/{ranks[0]}/maps").read_text():
+    while (not (ranks := processes(running.process.pid))
+           or "libmpi" not in pathlib.Path(f"/proc/{ranks[0]}/maps").read_text()):
         assert time.monotonic() < deadline
         time.sleep(0.05)
     time.sleep(1)
@@ -114,7 +118,8 @@ def test_full_standard_output(data, run):
     train("dense", run, "--data", data, "--steps", 1)
     for command in ("presets", "presets ring", "--help", f"data info {data}", f"data verify {data}",
                     f"checkpoint info {run}/checkpoints/latest",
-                    f"evaluate {run} --data {data} --count 20 --metrics mmd --json", "bench allreduce --json --repetitions 1",
+                    f"evaluate {run} --data {data} --count 20 --metrics mmd --json",
+                    "bench allreduce --json --repetitions 1",
                     "train --dry-run"):
         done = subprocess.run(["bash", "-c", f'"$0" {command} > /dev/full', PROGRAM], capture_output=True, text=True)
         assert done.returncode == 74 and done.stderr.count("gan-dist: error: standard output") == 1, (command, done)

@@ -17,7 +17,8 @@ def test_two_at_once_over_a_dead_lock(start, data, run):
     """Several jobs start together where a job was killed: exactly one gets the run."""
     begin(start, data, run, 1, "--checkpoint-every", 5).signal(signal.SIGKILL)
     for _ in range(3):
-        jobs = [start("train", "--config", CONFIGS / "dropout.yaml", "--data", data, "--run", run, "--steps", MANY, "--resume", "auto") for _ in range(4)]
+        jobs = [start("train", "--config", CONFIGS / "dropout.yaml", "--data", data, "--run", run, "--steps", MANY,
+                      "--resume", "auto") for _ in range(4)]
         refused = []
         while len(refused) < 3:
             refused = [job for job in jobs if job.process.poll() is not None]
@@ -67,7 +68,8 @@ def test_what_no_living_job_made(lock, data, run):
     (["--data", "absent.h5"], 66),
     (["--set", "data.dataset=absent"], 65),
     (["--set", "exchange.shards=7", "--set", "training.batch=3"], 78),
-    (["--set", "optimizer.generator.rate=1000000", "--set", "optimizer.discriminator.rate=1000000", "--steps", "200"], 80),
+    (["--set", "optimizer.generator.rate=1000000", "--set", "optimizer.discriminator.rate=1000000", "--steps", "200"],
+     80),
 ], ids=["missing", "bad", "impossible", "diverged"])
 @pytest.mark.parametrize("ranks", [1, 2])
 def test_every_way_out_gives_the_lock_back(arguments, code, ranks, data, run):

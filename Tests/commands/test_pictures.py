@@ -112,7 +112,8 @@ def test_no_step_twice_after_a_resume(data, run):
 @pytest.mark.parametrize("path", ["linear", "spherical"])
 def test_walks_begin_and_end_at_samples(path, data, run, tmp_path):
     train("dense", run, "--data", data, "--steps", 6)
-    assert gan_dist("interpolate", run, "--rows", 3, "--columns", 5, "--path", path, "--seed", 7, "--out", tmp_path / "walk.png").code == 0
+    assert gan_dist("interpolate", run, "--rows", 3, "--columns", 5, "--path", path, "--seed", 7,
+                    "--out", tmp_path / "walk.png").code == 0
     assert gan_dist("sample", run, "--count", 6, "--seed", 7, "--out", tmp_path / "ends.h5").code == 0
     walk = numpy.asarray(Image.open(tmp_path / "walk.png")).astype(int)
     assert walk.shape == (3 * 9 - 1, 5 * 9 - 1)

@@ -32,12 +32,14 @@ def test_fifty_steps_agree_to_rounding(config, data, tmp_path):
 @pytest.mark.parametrize("config", ["dropout", "convolution"])
 def test_eight_shards_give_the_same_bits_on_any_ranks(config, data, tmp_path):
     for ranks in (1, 2, 3, 4, 8):
-        train(config, tmp_path / str(ranks), "--data", data, "--shards", 8, "--set", "exchange.kind=ordered", ranks=ranks)
+        train(config, tmp_path / str(ranks), "--data", data, "--shards", 8, "--set", "exchange.kind=ordered",
+              ranks=ranks)
     for ranks in (2, 3, 4, 8):
         assert_same(checkpoint(tmp_path / "1", 12), checkpoint(tmp_path / str(ranks), 12))
 
 
-# Dropout, batch normalisation, Adam for one network and momentum for the other; 8 shards of 20 examples are of unequal size.
+# Dropout, batch normalisation, Adam for one network and momentum for the other; 8 shards of 20 examples are of unequal
+# size.
 RING = ["--shards", 8, "-k", 2, "--steps", 12]
 
 
@@ -89,9 +91,11 @@ def test_packs_do_not_cross_shards(data, run):
 
 
 def test_synchronised_batch_normalisation_gives_the_same_bits_on_any_ranks(data, tmp_path):
-    # 20 examples are not divided evenly by 6 shards, nor 6 shards by 4 ranks; two steps of D, so that its passes alternate.
+    # 20 examples are not divided evenly by 6 shards, nor 6 shards by 4 ranks; two steps of D, so that its passes
+    # alternate.
     for ranks in (1, 2, 3, 4):
-        train("synchronised", tmp_path / str(ranks), "--data", data, "--shards", 6, "--set", "training.discriminator_steps=2", ranks=ranks)
+        train("synchronised", tmp_path / str(ranks), "--data", data, "--shards", 6,
+              "--set", "training.discriminator_steps=2", ranks=ranks)
     for ranks in (2, 3, 4):
         assert_same(checkpoint(tmp_path / "1", 12), checkpoint(tmp_path / str(ranks), 12))
 

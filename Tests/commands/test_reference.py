@@ -1,8 +1,8 @@
 """Whole training runs agree with PyTorch repeating them from their traces (Tests/reference/replay_trace.py).
 
-Tests/reference/*.h5 hold PyTorch's losses and parameters after each of six steps, and sketches of them for the two presets of full
-width (`sketch.py`); `Tests/reference/write` makes them anew. The same seed and pictures give the same trace today, so no PyTorch is
-needed to compare with them.
+Tests/reference/*.h5 hold PyTorch's losses and parameters after each of six steps, and sketches of them for the two
+presets of full width (`sketch.py`); `Tests/reference/write` makes them anew. The same seed and pictures give the same
+trace today, so no PyTorch is needed to compare with them.
 """
 
 import subprocess
@@ -26,7 +26,8 @@ def trace_of(config, data, folder, ranks):
     trace = folder / "trace.h5"
     # Where batch normalisation is by shard: two, whoever runs them.
     source = [] if config in ("packing-plane", "unrolled") else ["--data", data]
-    train(config, folder / "run", *source, "--steps", STEPS, "--shards", 2, "--trace", trace, "--trace-steps", STEPS, ranks=ranks)
+    train(config, folder / "run", *source, "--steps", STEPS, "--shards", 2, "--trace", trace, "--trace-steps", STEPS,
+          ranks=ranks)
     return trace
 
 
@@ -49,7 +50,8 @@ def test_presets_of_full_width_agree_with_pytorch_in_float64(preset, tmp_path):
     with h5py.File(tmp_path / "large.h5", "w") as file:
         file["images"] = pictures(size=28)
     trace = tmp_path / "trace.h5"
-    finished = gan_dist("train", "--preset", preset, "--data", tmp_path / "large.h5", "--run", tmp_path / "run", "--quiet", "--batch", 64,
+    finished = gan_dist("train", "--preset", preset, "--data", tmp_path / "large.h5", "--run", tmp_path / "run",
+                        "--quiet", "--batch", 64,
                         "--steps", 3, "--shards", 2, "--trace", trace, "--trace-steps", 3, ranks=2, limit=180)
     assert finished.code == 0, finished
     ours = arrays(trace)
@@ -66,16 +68,20 @@ def test_presets_of_full_width_agree_with_pytorch_in_float64(preset, tmp_path):
 
 @pytest.mark.parametrize("config", CONFIGS)
 def test_pytorch_repeats_the_run(config, data, tmp_path):
-    pytest.importorskip("torch", reason="no PyTorch (.venv/bin/pip install torch); its committed results are compared all the same")
+    pytest.importorskip("torch",
+                        reason="no PyTorch (.venv/bin/pip install torch); "
+                               "its committed results are compared all the same")
     trace = trace_of(config, data, tmp_path, 1)
-    replayed = subprocess.run([sys.executable, REFERENCE / "replay_trace.py", trace], capture_output=True, text=True, timeout=120)
+    replayed = subprocess.run([sys.executable, REFERENCE / "replay_trace.py", trace], capture_output=True, text=True,
+                              timeout=120)
     assert replayed.returncode == 0, replayed.stdout + replayed.stderr
 
 
 def test_the_reference_tells_answers_apart(data, tmp_path):
     """The comparison of the unrolled step can fail: one answer fewer is another gradient for the generator."""
     trace = tmp_path / "trace.h5"
-    train("unrolled", tmp_path / "run", "--steps", STEPS, "--shards", 2, "--set", "training.unrolling_steps=2", "--trace", trace, "--trace-steps", STEPS)
+    train("unrolled", tmp_path / "run", "--steps", STEPS, "--shards", 2, "--set", "training.unrolling_steps=2",
+          "--trace", trace, "--trace-steps", STEPS)
     theirs = arrays(REFERENCE / "unrolled.h5")
     name = f"steps/{STEPS - 1:06d}/after/generator/2.dense/weight"
     assert numpy.abs(arrays(trace)[name] - theirs[name]).max() > 1e-4
@@ -89,5 +95,6 @@ def test_replay_notices_a_wrong_gradient(data, tmp_path):
         config = file.attrs["config"]
         config = config.decode() if isinstance(config, bytes) else config
         file.attrs["config"] = config.replace("beta1: 0.5", "beta1: 0.6")
-    replayed = subprocess.run([sys.executable, REFERENCE / "replay_trace.py", trace], capture_output=True, text=True, timeout=120)
+    replayed = subprocess.run([sys.executable, REFERENCE / "replay_trace.py", trace], capture_output=True, text=True,
+                              timeout=120)
     assert replayed.returncode == 1, replayed.stdout + replayed.stderr

@@ -31,10 +31,10 @@ class Reader(html.parser.HTMLParser):
     def handle_starttag(self, tag, attributes):
         if tag not in VOID:
             self.open.append(tag)
-        self.sources += [value for name, value in attributes if name in ("src", "srcset", "href")]
+        self.handle_startendtag(tag, attributes)
 
     def handle_startendtag(self, tag, attributes):
-        pass
+        self.sources += [value for name, value in attributes if name in ("src", "srcset", "href")]
 
     def handle_endtag(self, tag):
         assert self.open and self.open.pop() == tag, tag
@@ -52,18 +52,21 @@ def report(*arguments, code=0):
 def read(path):
     page = path.read_text(encoding="utf-8")
     reader = Reader(page)
-    assert all(source.startswith("data:image/") for source in reader.sources) and "http" not in page and "<script" not in page
+    assert all(source.startswith("data:image/") for source in reader.sources)
+    assert "http" not in page and "<script" not in page
     return page, "".join(reader.text), reader.sources
 
 
 def test_page_of_a_run(data, run):
     train("dense", run, "--data", data, "--sample-every", 3)
     (run / "evaluation.json").write_text(json.dumps({
-        "parzen": {"value": 123.5, "standard_error": 1.25, "settings": {"sigma": 0.2}}, "modes": {"value": 8, "high_quality": 0.97, "settings": {}}}))
+        "parzen": {"value": 123.5, "standard_error": 1.25, "settings": {"sigma": 0.2}},
+        "modes": {"value": 8, "high_quality": 0.97, "settings": {}}}))
     shutil.copy(run / "samples/step-00000003.png", run / "nearest.png")
     report(run)
     page, text, sources = read(run / "report.html")
-    for words in ("Losses", "What D believes", "Gradient norms", "Throughput", "Samples of fixed latents", "Over the run", "From one latent to another",
+    for words in ("Losses", "What D believes", "Gradient norms", "Throughput", "Samples of fixed latents",
+                  "Over the run", "From one latent to another",
                   "nearest", "parzen", "123.5", "1.25", "high quality 0.97", "sigma 0.2", "Configuration", "momentum:"):
         assert words in text, words
     # Four sheets, nearest, walks, and the animation with the still picture in its place.
@@ -81,7 +84,8 @@ def test_curves_are_the_metrics(data, run):
     page, _, _ = read(run / "report.html")
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     chart = next(part for part in page.split("<figure>") if "<b>Losses</b>" in part)
-    curves = [numpy.array([pair.split() for pair in path.split("L")], float) for path in re.findall(r'class="line s\d" d="M([^"]+)"', chart)]
+    curves = [numpy.array([pair.split() for pair in path.split("L")], float)
+              for path in re.findall(r'class="line s\d" d="M([^"]+)"', chart)]
     assert len(curves) == 2
     ys = numpy.concatenate([curve[:, 1] for curve in curves])
     losses = numpy.array([[line[key] for line in lines] for key in ("loss_discriminator", "loss_generator")])
@@ -127,7 +131,8 @@ def test_bad_runs_are_refused(data, run, tmp_path):
 
 def brightness(page, folder, dark):
     picture = folder / f"{'dark' if dark else 'light'}.png"
-    subprocess.run([BROWSER, "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--window-size=1200,1600",
+    subprocess.run([BROWSER, "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
+                    "--window-size=1200,1600",
                     *(["--blink-settings=preferredColorScheme=0"] if dark else []), f"--user-data-dir={folder}/browser",
                     f"--screenshot={picture}", page.as_uri()], check=True, capture_output=True, timeout=60)
     return numpy.asarray(Image.open(picture).convert("RGB")).astype(float)
@@ -145,11 +150,13 @@ def test_a_browser_draws_it_light_and_dark(data, run, tmp_path):
 
 
 def sweep(*arguments, limit=120):
-    return subprocess.run([ROOT / "launch/sweep", *map(str, arguments)], capture_output=True, text=True, timeout=limit, env={**os.environ, "GAN_DIST": PROGRAM})
+    return subprocess.run([ROOT / "launch/sweep", *map(str, arguments)], capture_output=True, text=True, timeout=limit,
+                          env={**os.environ, "GAN_DIST": PROGRAM})
 
 
 def test_sweep_ends_with_the_comparison(data, tmp_path):
-    finished = sweep("-j", 2, tmp_path / "k", "training.discriminator_steps=1,2,3", "--config", CONFIGS / "dense.yaml", "--data", data, "--steps", 6)
+    finished = sweep("-j", 2, tmp_path / "k", "training.discriminator_steps=1,2,3", "--config", CONFIGS / "dense.yaml",
+                     "--data", data, "--steps", 6)
     assert finished.returncode == 0, finished
     for k in (1, 2, 3):
         assert yaml.safe_load((tmp_path / f"k/{k}/config.yaml").read_text())["training"]["discriminator_steps"] == k
@@ -158,7 +165,8 @@ def test_sweep_ends_with_the_comparison(data, tmp_path):
 
 
 def test_sweep_tells_of_a_run_that_failed(data, tmp_path):
-    finished = sweep(tmp_path / "b", "training.batch=20,0", "--config", CONFIGS / "dense.yaml", "--data", data, "--steps", 3)
+    finished = sweep(tmp_path / "b", "training.batch=20,0", "--config", CONFIGS / "dense.yaml", "--data", data,
+                     "--steps", 3)
     assert finished.returncode == 78 and "training.batch" in finished.stderr, finished
     assert "Losses" in read(tmp_path / "b/comparison.html")[1]
     assert sweep(tmp_path / "c", "training.batch").returncode == 64

@@ -16,7 +16,8 @@ MANY = 1_000_000
 
 def begin(start, data, run, ranks, *arguments):
     """A run without end, once it has logged ten steps."""
-    running = start("train", "--config", CONFIGS / "dropout.yaml", "--data", data, "--run", run, "--steps", MANY, *arguments, ranks=ranks)
+    running = start("train", "--config", CONFIGS / "dropout.yaml", "--data", data, "--run", run, "--steps", MANY,
+                    *arguments, ranks=ranks)
     log = run / "metrics.jsonl"
     deadline = time.monotonic() + 30
     while not (log.exists() and log.read_bytes().count(b"\n") >= 10):
@@ -77,7 +78,8 @@ def test_two_signals_are_one(start, data, run):
 def test_signal_before_the_first_step(start, data, run):
     """Whenever it comes, the job ends by itself and a later one begins or continues."""
     for delay in (0.05, 0.3, 0.6):
-        running = start("train", "--config", CONFIGS / "dense.yaml", "--data", data, "--run", run, "--steps", MANY, "--resume", "auto", ranks=2)
+        running = start("train", "--config", CONFIGS / "dense.yaml", "--data", data, "--run", run, "--steps", MANY,
+                        "--resume", "auto", ranks=2)
         time.sleep(delay)
         running.signal(signal.SIGUSR1)
         time.sleep(2)

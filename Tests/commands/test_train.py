@@ -53,9 +53,12 @@ def test_dry_run_trains_nothing(data, run):
 
 
 # The shape of the images that each is for; None: it makes its data.
-PRESETS = {"ring": None, "goodfellow-mnist": (28, 28, 1), "goodfellow-cifar10-dense": (32, 32, 3), "goodfellow-cifar10-conv": (32, 32, 3),
-           "dcgan-32": (28, 28, 1), "dcgan-32-colour": (32, 32, 3), "fluxgan-mnist": (28, 28, 1), "fluxgan-cifar10-dense": (32, 32, 3),
-           "fluxgan-cifar10-conv": (32, 32, 3), "pacgan-ring": None, "pacgan-grid": None, "unrolled-ring": None, "gaussian1d": None}
+PRESETS = {"ring": None, "goodfellow-mnist": (28, 28, 1), "goodfellow-cifar10-dense": (32, 32, 3),
+           "goodfellow-cifar10-conv": (32, 32, 3),
+           "dcgan-32": (28, 28, 1), "dcgan-32-colour": (32, 32, 3), "fluxgan-mnist": (28, 28, 1),
+           "fluxgan-cifar10-dense": (32, 32, 3),
+           "fluxgan-cifar10-conv": (32, 32, 3), "pacgan-ring": None, "pacgan-grid": None, "unrolled-ring": None,
+           "gaussian1d": None}
 
 
 def test_all_presets_are_listed():
@@ -78,7 +81,8 @@ def test_preset_is_a_whole_configuration(name, tmp_path):
 
 @pytest.mark.parametrize("name, counts", [
     # Of pylearn2's: 2,503,984 and 1,231,441. Of FluxGAN.jl's convolutional networks: its reshape to 3072 values fits.
-    ("goodfellow-mnist", ("2503984", "1231441")), ("fluxgan-cifar10-conv", ("64822003", "8134073")), ("pacgan-ring", ("484802", "407201"))])
+    ("goodfellow-mnist", ("2503984", "1231441")), ("fluxgan-cifar10-conv", ("64822003", "8134073")),
+    ("pacgan-ring", ("484802", "407201"))])
 def test_presets_have_the_sources_sizes(name, counts, tmp_path):
     with h5py.File(tmp_path / "data.h5", "w") as file:
         file["images"] = numpy.zeros((200, *(PRESETS[name] or (1, 1, 1))), numpy.uint8)
@@ -88,7 +92,8 @@ def test_presets_have_the_sources_sizes(name, counts, tmp_path):
 
 
 def test_set_overrides_one_value(data, run):
-    train("dense", run, "--data", data, "--steps", 2, "--set", "optimizer.generator.rate=0.25", "--set", "training.batch=8")
+    train("dense", run, "--data", data, "--steps", 2, "--set", "optimizer.generator.rate=0.25",
+          "--set", "training.batch=8")
     config = yaml.safe_load((run / "config.yaml").read_text())
     assert config["training"]["batch"] == 8
     assert metrics(run)[0]["lr_generator"] == pytest.approx(0.25)
@@ -113,7 +118,10 @@ def test_quiet_says_nothing(data, run):
     assert finished.out == "" and finished.err == "", finished
 
 
-@pytest.mark.parametrize("command", ["", "train", "presets", "sample", "interpolate", "report", "export", "data", "data info", "data import idx", "data import cifar10", "data import cifar100", "data import folder", "data synthetic", "checkpoint diff"])
+@pytest.mark.parametrize("command",
+                         ["", "train", "presets", "sample", "interpolate", "report", "export", "data", "data info",
+                          "data import idx", "data import cifar10", "data import cifar100", "data import folder",
+                          "data synthetic", "checkpoint diff"])
 def test_help_ends_with_an_example(command):
     finished = gan_dist(*command.split(), "--help")
     assert finished.code == 0

@@ -1,4 +1,5 @@
-"""Parameters that `gan-dist export --format safetensors` wrote, as the state of a PyTorch network of the same layers, numbered alike."""
+"""Parameters that `gan-dist export --format safetensors` wrote, as the state of a PyTorch network of the same layers,
+numbered alike."""
 
 import safetensors
 import torch
@@ -6,7 +7,8 @@ import torch
 
 def state(path, network):
     orders = {"IO": (1, 0), "HWIO": (3, 2, 0, 1), "HWOI": (3, 2, 0, 1), "C": (0,)}
-    names = {"weight": "weight", "bias": "bias", "scale": "weight", "shift": "bias", "mean": "running_mean", "variance": "running_var"}
+    names = {"weight": "weight", "bias": "bias", "scale": "weight", "shift": "bias", "mean": "running_mean",
+             "variance": "running_var"}
     with safetensors.safe_open(path, "pt") as file:
         found = {}
         for key in (key for key in file.keys() if key.startswith(network + "/")):

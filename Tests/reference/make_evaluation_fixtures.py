@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Writes Tests/EvaluationTests/Fixtures/evaluation.json: small inputs of the measures of `gan-dist evaluate`, and what NumPy, SciPy and
-scikit-learn make of them.
+"""Writes Tests/EvaluationTests/Fixtures/evaluation.json: small inputs of the measures of `gan-dist evaluate`, and what
+NumPy, SciPy and scikit-learn make of them.
 
     python3 Tests/reference/make_evaluation_fixtures.py        (needs numpy, scipy and scikit-learn)
 
@@ -51,7 +51,8 @@ def modes():
     distances = scipy.spatial.distance.cdist(points, means)
     nearest = distances.argmin(1)[distances.min(1) <= 0.3]
     counts = np.bincount(nearest, minlength=4)
-    return {"means": means, "deviation": 0.1, "points": points, "counts": counts, "reverse_kl": scipy.stats.entropy(counts, np.ones(4))}
+    return {"means": means, "deviation": 0.1, "points": points, "counts": counts,
+            "reverse_kl": scipy.stats.entropy(counts, np.ones(4))}
 
 
 def nearest():
@@ -117,7 +118,8 @@ def score():
     scores = [np.exp(scipy.stats.entropy(part.T, part.mean(0)[:, None]).mean()) for part in np.split(probabilities, 10)]
     counts = np.bincount(probabilities.argmax(1), minlength=4)
     other = np.array([20, 10, 5, 15])
-    return {"logits": logits, "scores": scores, "histogram": counts, "other": other, "divergence": scipy.stats.entropy(counts, other)}
+    return {"logits": logits, "scores": scores, "histogram": counts, "other": other,
+            "divergence": scipy.stats.entropy(counts, other)}
 
 
 def pyramid():
@@ -152,7 +154,8 @@ def sliced():
     along, patch_along = directions(5), directions(98)
     return {"first": first, "second": second, "directions": along, "distance": distance(first, second, along),
             "images": images[0], "other_images": images[1], "corners": corners[..., 0] * 8 + corners[..., 1],
-            "patch_directions": patch_along, "patch_distance": distance(patches(images[0]), patches(images[1]), patch_along)}
+            "patch_directions": patch_along,
+            "patch_distance": distance(patches(images[0]), patches(images[1]), patch_along)}
 
 
 def numbers(value):
@@ -161,7 +164,8 @@ def numbers(value):
     return [float(f"{x:.9g}") if np.float32(x) == x else float(x) for x in value]
 
 
-for case in (parzen, rank_sum, modes, nearest, divergence_of_two_normals, frechet, discrepancy, manifolds, score, pyramid,
+for case in (parzen, rank_sum, modes, nearest, divergence_of_two_normals, frechet, discrepancy, manifolds, score,
+             pyramid,
              sliced):
     cases[case.__name__] = {name: numbers(value) for name, value in case().items()}
 target = pathlib.Path(__file__).resolve().parents[1] / "EvaluationTests/Fixtures/evaluation.json"

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Writes Tests/NetsTests/Fixtures/layers.{json,f32}: inputs, outputs and gradients of layers, networks and optimisers, by PyTorch.
+"""Writes Tests/NetsTests/Fixtures/layers.{json,f32}: inputs, outputs and gradients of layers, networks and optimisers,
+by PyTorch.
 
     python3 Tests/reference/make_layer_fixtures.py        (needs torch and numpy)
 
-layers.f32 holds little-endian float32 values; layers.json says for each case and array where they start and their dimensions.
-All computing is in float64, so that the differences found by the tests are those of gan-dist; only the inputs are float32.
-Images are NHWC and convolution kernels HWIO (transposed: HWOI), as in gan-dist.
+layers.f32 holds little-endian float32 values; layers.json says for each case and array where they start and their
+dimensions. All computing is in float64, so that the differences found by the tests are those of gan-dist; only the
+inputs are float32. Images are NHWC and convolution kernels HWIO (transposed: HWOI), as in gan-dist.
 """
 import json
 import pathlib
@@ -49,7 +50,8 @@ def convolution(x, weight, stride, padding):
 
 
 def transposed_convolution(x, weight, stride, padding):
-    """x NHWC, weight HWOI. same: the input's size times the stride, cut from (or filled up to) the full result as its adjoint does."""
+    """x NHWC, weight HWOI. same: the input's size times the stride, cut from (or filled up to) the full result as its
+    adjoint does."""
     full = F.conv_transpose2d(to_nchw(x), weight.permute(3, 2, 0, 1).contiguous(), stride=stride)
     if padding == "same":
         for axis in (0, 1):
@@ -64,7 +66,8 @@ def batch_normalisation(x, scale, shift, running=None, epsilon=1e-5, momentum=0.
     """Over all axes but the last, in training; `running` = (mean, variance) is updated in place."""
     mean, variance = running if running else (None, None)
     flat = x.reshape(-1, x.shape[-1])
-    return F.batch_norm(flat, mean, variance, scale, shift, training=True, momentum=momentum, eps=epsilon).reshape(x.shape)
+    return F.batch_norm(flat, mean, variance, scale, shift, training=True, momentum=momentum,
+                        eps=epsilon).reshape(x.shape)
 
 
 def maxout(x, weight, bias, pieces):
@@ -130,13 +133,16 @@ for name, shape in [("of images", (4, 3, 5, 10)), ("of vectors", (13, 21)), ("fa
     running = draw(shape[-1]), draw(shape[-1]).abs()
     before = {"mean": running[0].clone(), "variance": running[1].clone()}
     parameters = {"scale": draw(shape[-1]), "shift": draw(shape[-1])}
-    record("batch normalisation " + name, lambda x, scale, shift: batch_normalisation(x, scale, shift, running), x, parameters, **before)
+    record("batch normalisation " + name, lambda x, scale, shift: batch_normalisation(x, scale, shift, running), x,
+           parameters, **before)
     case = cases["batch normalisation " + name]
     case["mean.after"], case["variance.after"] = running[0].numpy(), running[1].numpy()
     flat = x.detach().reshape(-1, shape[-1])
-    case["sampled"] = F.batch_norm(flat, *running, *[p.detach() for p in parameters.values()], training=False).reshape(shape).numpy()
+    case["sampled"] = F.batch_norm(flat, *running, *[p.detach() for p in parameters.values()],
+                                   training=False).reshape(shape).numpy()
 
-for name, function in [("relu", F.relu), ("leaky_relu", lambda x: F.leaky_relu(x, 0.2)), ("sigmoid", torch.sigmoid), ("tanh", torch.tanh)]:
+for name, function in [("relu", F.relu), ("leaky_relu", lambda x: F.leaky_relu(x, 0.2)), ("sigmoid", torch.sigmoid),
+                       ("tanh", torch.tanh)]:
     record(name, function, draw(3, 37) * 3, {})
 
 mask = (torch.rand(5, 13) < 0.8).double()
@@ -174,7 +180,8 @@ def maxout_discriminator(x, w0, b0, w1, b1, w2, b2):
 
 record("maxout discriminator", maxout_discriminator, draw(7, 12), {
     "0.maxout/weight": draw(12, 30) * 0.3, "0.maxout/bias": draw(30),
-    "1.maxout/weight": draw(6, 20) * 0.3, "1.maxout/bias": draw(20), "2.dense/weight": draw(4, 1), "2.dense/bias": draw(1)})
+    "1.maxout/weight": draw(6, 20) * 0.3, "1.maxout/bias": draw(20), "2.dense/weight": draw(4, 1),
+    "2.dense/bias": draw(1)})
 
 
 def optimise(name, make):
@@ -197,7 +204,8 @@ optimise("adam", lambda p: torch.optim.Adam(p, lr=2e-3, betas=(0.5, 0.999), eps=
 
 
 def pool(function, size, stride, edge):
-    """Over NHWC; `edge`: PyTorch's ceil_mode keeps windows that the edge cuts, and its mean can count the pixels that are there."""
+    """Over NHWC; `edge`: PyTorch's ceil_mode keeps windows that the edge cuts, and its mean can count the pixels that
+    are there."""
     return lambda x: to_nhwc(function(to_nchw(x), size, stride, ceil_mode=edge == "partial"))
 
 
@@ -227,7 +235,8 @@ def optimistic_adam(start, gradients, rate, beta1, beta2, epsilon):
 
 
 start, gradients = draw(37).numpy(), draw(6, 37).numpy()
-cases["optimistic adam"] = {"start": start, "gradients": gradients, "after": optimistic_adam(start, gradients, 2e-3, 0.5, 0.9, 1e-8)}
+cases["optimistic adam"] = {"start": start, "gradients": gradients,
+                            "after": optimistic_adam(start, gradients, 2e-3, 0.5, 0.9, 1e-8)}
 
 folder = pathlib.Path(__file__).parent.parent / "NetsTests" / "Fixtures"
 index, values, count = {}, [], 0

@@ -39,7 +39,8 @@ write("uint8_nhw.h5", pixels(5, 4, 3))
 write("uint8_nchw.h5", pixels(3, 3, 4, 5), {"layout": "NCHW"})
 write("uint8_nchw_bytes.h5", pixels(3, 3, 4, 5), {"layout": np.bytes_("NCHW"), "range": [0, 255]})
 write("float_unit.h5", ramp(6, 4, 3, 1))
-write("float_big_endian.h5", ramp(6, 4, 3, 1, low=-1, dtype=">f8"), chunks=(2, 4, 3, 1), compression="gzip", shuffle=True)
+write("float_big_endian.h5", ramp(6, 4, 3, 1, low=-1, dtype=">f8"), chunks=(2, 4, 3, 1), compression="gzip",
+      shuffle=True)
 write("float_range.h5", ramp(6, 4, 3, 1, low=-50, high=150), {"range": [-50.0, 150.0]}, fletcher32=True)
 write("float16.h5", ramp(6, 4, 3, 1, dtype="float16"))
 write("samples.h5", ramp(6, 2, low=-3, high=8), path="samples")
@@ -56,13 +57,15 @@ images = torch.tensor(ramp(2, 6, 5, 3)) ** 2
 with h5py.File("resize.h5", "w") as f:
     f["images"] = images.numpy()
     for size in [(9, 4), (3, 5), (12, 10)]:
-        fitted = torch.nn.functional.interpolate(images.permute(0, 3, 1, 2), size=size, mode="bilinear", align_corners=False)
+        fitted = torch.nn.functional.interpolate(images.permute(0, 3, 1, 2), size=size, mode="bilinear",
+                                                 align_corners=False)
         f[f"expected/{size[0]}x{size[1]}"] = fitted.permute(0, 2, 3, 1).contiguous().numpy()
 
 # Bad ones
 write("float_no_range.h5", ramp(6, 4, 3, 1, high=7))
 write("range_reversed.h5", ramp(6, 4, 3, 1), {"range": [1.0, 0.0]})
-write("outside_range.h5", np.concatenate([ramp(5, 4, 3, 1), np.full((1, 4, 3, 1), 2, "float32")]), {"range": [0.0, 1.0]})
+write("outside_range.h5", np.concatenate([ramp(5, 4, 3, 1), np.full((1, 4, 3, 1), 2, "float32")]),
+      {"range": [0.0, 1.0]})
 bad = ramp(6, 4, 3, 1)
 bad[3, 2, 1, 0] = np.nan
 write("nan.h5", bad)

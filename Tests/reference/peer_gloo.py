@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""The sum of a vector over ranks by gloo (torch.distributed), timed: a peer of `gan-dist bench allreduce` for launch/benchmarks/peers.
+"""The sum of a vector over ranks by gloo (torch.distributed), timed: a peer of `gan-dist bench allreduce` for
+launch/benchmarks/peers.
 
     torchrun --nproc_per_node=2 peer_gloo.py --count 12200000 --repetitions 15
 
@@ -35,7 +36,8 @@ def main():
             seconds.append(slowest.item())
     assert values[-1] == torch.distributed.get_world_size()
     if torch.distributed.get_rank() == 0:
-        print(json.dumps({"torch": torch.__version__, "ranks": torch.distributed.get_world_size(), "bytes": 4 * arguments.count,
+        print(json.dumps({"torch": torch.__version__, "ranks": torch.distributed.get_world_size(),
+                          "bytes": 4 * arguments.count,
                           "seconds_median": statistics.median(seconds), "seconds_min": min(seconds)}))
     torch.distributed.destroy_process_group()
 

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""The step of the dense preset in JAX, timed: what launch/benchmarks/peers measures gan-dist against, beside peer_torch.py.
+"""The step of the dense preset in JAX, timed: what launch/benchmarks/peers measures gan-dist against, beside
+peer_torch.py.
 
     taskset --cpu-list 0 peer_jax.py --preset goodfellow-mnist --batch 128 --steps 30
 
-One step, compiled as one function, is one update of the discriminator and one of the generator, each on fresh noise, with Adam, on
-random images held in memory: the step of peer_torch.py. XLA has no setting that holds it to one thread on every version: give the
-process one core. Prints one JSON object.
+One step, compiled as one function, is one update of the discriminator and one of the generator, each on fresh noise,
+with Adam, on random images held in memory: the step of peer_torch.py. XLA has no setting that holds it to one thread on
+every version: give the process one core. Prints one JSON object.
 """
 
 import argparse
@@ -22,7 +23,8 @@ RATE, BETA1, BETA2, EPSILON = 2e-4, 0.5, 0.999, 1e-8
 
 def initial(key, sizes):
     """Weights and biases of dense layers, sizes[i] = (inputs, outputs)."""
-    return [(0.02 * jax.random.normal(part, size), jnp.zeros(size[1])) for part, size in zip(jax.random.split(key, len(sizes)), sizes)]
+    return [(0.02 * jax.random.normal(part, size), jnp.zeros(size[1]))
+            for part, size in zip(jax.random.split(key, len(sizes)), sizes)]
 
 
 def generate(parameters, latents):
@@ -48,7 +50,8 @@ def decide(parameters, images, key):
 
 def discriminator_cost(parameters, generator, images, latents, keys):
     fake = jax.lax.stop_gradient(generate(generator, latents))
-    return (jax.nn.softplus(-decide(parameters, images, keys[0])).mean() + jax.nn.softplus(decide(parameters, fake, keys[1])).mean())
+    return (jax.nn.softplus(-decide(parameters, images, keys[0])).mean()
+            + jax.nn.softplus(decide(parameters, fake, keys[1])).mean())
 
 
 def generator_cost(parameters, discriminator, latents, key):
@@ -60,7 +63,9 @@ def adam(player, gradient, count):
     values, first, second = player
     first = jax.tree.map(lambda m, g: BETA1 * m + (1 - BETA1) * g, first, gradient)
     second = jax.tree.map(lambda v, g: BETA2 * v + (1 - BETA2) * g * g, second, gradient)
-    values = jax.tree.map(lambda p, m, v: p - RATE * (m / (1 - BETA1**count)) / (jnp.sqrt(v / (1 - BETA2**count)) + EPSILON), values, first, second)
+    values = jax.tree.map(
+        lambda p, m, v: p - RATE * (m / (1 - BETA1**count)) / (jnp.sqrt(v / (1 - BETA2**count)) + EPSILON),
+        values, first, second)
     return values, first, second
 
 
@@ -69,9 +74,11 @@ def step(state, data, batch):
     generator, discriminator, count, key = state
     key, pick, noise, again, real, fake, last = jax.random.split(key, 7)
     images = data[jax.random.randint(pick, (batch,), 0, data.shape[0])]
-    cost, gradient = jax.value_and_grad(discriminator_cost)(discriminator[0], generator[0], images, jax.random.normal(noise, (batch, 100)), (real, fake))
+    cost, gradient = jax.value_and_grad(discriminator_cost)(discriminator[0], generator[0], images,
+                                                            jax.random.normal(noise, (batch, 100)), (real, fake))
     discriminator = adam(discriminator, gradient, count)
-    own, gradient = jax.value_and_grad(generator_cost)(generator[0], discriminator[0], jax.random.normal(again, (batch, 100)), last)
+    own, gradient = jax.value_and_grad(generator_cost)(generator[0], discriminator[0],
+                                                       jax.random.normal(again, (batch, 100)), last)
     return (adam(generator, gradient, count), discriminator, count + 1, key), (cost, own)
 
 
@@ -86,7 +93,8 @@ def main():
         return values, jax.tree.map(jnp.zeros_like, values), jax.tree.map(jnp.zeros_like, values)
 
     keys = jax.random.split(jax.random.key(0), 4)
-    state = (player(initial(keys[0], [(100, 1200), (1200, 1200), (1200, 784)])), player(initial(keys[1], [(784, 1200), (240, 1200), (240, 1)])), 1.0, keys[2])
+    state = (player(initial(keys[0], [(100, 1200), (1200, 1200), (1200, 784)])),
+             player(initial(keys[1], [(784, 1200), (240, 1200), (240, 1)])), 1.0, keys[2])
     data = jax.random.uniform(keys[3], (4096, 784))
     compiled = jax.jit(step, static_argnums=2, donate_argnums=0)
     seconds = []
@@ -96,7 +104,8 @@ def main():
         jax.block_until_ready((state, costs))
         if number >= 3:
             seconds.append(time.perf_counter() - start)
-    print(json.dumps({"jax": jax.__version__, "preset": arguments.preset, "ranks": 1, "batch": arguments.batch, "cores": len(os.sched_getaffinity(0)),
+    print(json.dumps({"jax": jax.__version__, "preset": arguments.preset, "ranks": 1, "batch": arguments.batch,
+                      "cores": len(os.sched_getaffinity(0)),
                       "seconds_step_median": statistics.median(seconds), "seconds_step_min": min(seconds)}))
 
 

@@ -4,10 +4,10 @@
     peer_torch.py --preset dcgan-32 --batch 64 --steps 10
     torchrun --nproc_per_node=2 peer_torch.py --preset dcgan-32 --batch 64
 
-One step is one update of the discriminator and one of the generator, each on fresh noise, with Adam, on random images held in
-memory. --batch is the global minibatch, shared out over the ranks of torchrun (DistributedDataParallel, gloo). The best known
-form of each choice is used that changes no result: the discriminator's gradients are not computed in the generator's update,
-Adam is fused, and --channels-last and --compile may be tried. Prints one JSON object.
+One step is one update of the discriminator and one of the generator, each on fresh noise, with Adam, on random images
+held in memory. --batch is the global minibatch, shared out over the ranks of torchrun (DistributedDataParallel, gloo).
+The best known form of each choice is used that changes no result: the discriminator's gradients are not computed in the
+generator's update, Adam is fused, and --channels-last and --compile may be tried. Prints one JSON object.
 """
 
 import argparse
@@ -35,8 +35,10 @@ class Maxout(nn.Module):
 
 def goodfellow():
     """Goodfellow et al. 2014, MNIST."""
-    generator = nn.Sequential(nn.Linear(100, 1200), nn.ReLU(), nn.Linear(1200, 1200), nn.ReLU(), nn.Linear(1200, 784), nn.Sigmoid())
-    discriminator = nn.Sequential(nn.Dropout(0.2), Maxout(784, 240, 5), nn.Dropout(0.5), Maxout(240, 240, 5), nn.Dropout(0.5), nn.Linear(240, 1))
+    generator = nn.Sequential(nn.Linear(100, 1200), nn.ReLU(), nn.Linear(1200, 1200), nn.ReLU(), nn.Linear(1200, 784),
+                              nn.Sigmoid())
+    discriminator = nn.Sequential(nn.Dropout(0.2), Maxout(784, 240, 5), nn.Dropout(0.5), Maxout(240, 240, 5),
+                                  nn.Dropout(0.5), nn.Linear(240, 1))
     return generator, discriminator, (100,), (784,)
 
 
@@ -44,7 +46,8 @@ def dcgan():
     """The DCGAN at 32 × 32 with one channel."""
     layers, channels = [], 100
     for width, stride, padding in ((1024, 1, 0), (512, 2, 1), (256, 2, 1)):
-        layers += [nn.ConvTranspose2d(channels, width, 4, stride, padding, bias=False), nn.BatchNorm2d(width), nn.LeakyReLU(0.2)]
+        layers += [nn.ConvTranspose2d(channels, width, 4, stride, padding, bias=False), nn.BatchNorm2d(width),
+                   nn.LeakyReLU(0.2)]
         channels = width
     generator = nn.Sequential(*layers, nn.ConvTranspose2d(channels, 1, 4, 2, 1), nn.Sigmoid())
     layers, channels = [nn.Conv2d(1, 128, 4, 2, 1), nn.LeakyReLU(0.2)], 128
@@ -59,19 +62,24 @@ class Players:
     """Both networks, their optimisers, and the step."""
 
     def __init__(self, arguments, ranks):
-        self.generator, self.discriminator, self.latent, image = {"goodfellow-mnist": goodfellow, "dcgan-32": dcgan}[arguments.preset]()
+        networks = {"goodfellow-mnist": goodfellow, "dcgan-32": dcgan}[arguments.preset]
+        self.generator, self.discriminator, self.latent, image = networks()
         self.count = arguments.batch // ranks
         self.images = torch.rand(4096, *image)
         if arguments.channels_last and len(image) == 3:
-            self.generator, self.discriminator = (network.to(memory_format=torch.channels_last) for network in (self.generator, self.discriminator))
+            self.generator, self.discriminator = (network.to(memory_format=torch.channels_last)
+                                                  for network in (self.generator, self.discriminator))
             self.images = self.images.contiguous(memory_format=torch.channels_last)
         if arguments.compile:
             self.generator, self.discriminator = torch.compile(self.generator), torch.compile(self.discriminator)
-        # In the generator's update the discriminator is called without its wrapper: its gradients are not exchanged there.
+        # In the generator's update the discriminator is called without its wrapper: its gradients are not exchanged
+        # there.
         self.bare = self.discriminator
         if ranks > 1:
-            self.generator, self.discriminator = (DistributedDataParallel(network, broadcast_buffers=False) for network in (self.generator, self.discriminator))
-        self.optimisers = [torch.optim.Adam(network.parameters(), 2e-4, (0.5, 0.999), fused=True) for network in (self.discriminator, self.generator)]
+            self.generator, self.discriminator = (DistributedDataParallel(network, broadcast_buffers=False)
+                                                  for network in (self.generator, self.discriminator))
+        self.optimisers = [torch.optim.Adam(network.parameters(), 2e-4, (0.5, 0.999), fused=True)
+                           for network in (self.discriminator, self.generator)]
 
     def noise(self):
         return torch.randn(self.count, *self.latent)
@@ -117,7 +125,8 @@ def main():
         players.step()
         seconds.append(time.perf_counter() - start)
     if int(os.environ.get("RANK", 0)) == 0:
-        print(json.dumps({"torch": torch.__version__, "preset": arguments.preset, "ranks": ranks, "batch": arguments.batch,
+        print(json.dumps({"torch": torch.__version__, "preset": arguments.preset, "ranks": ranks,
+                          "batch": arguments.batch,
                           "seconds_step_median": statistics.median(seconds), "seconds_step_min": min(seconds)}))
     if ranks > 1:
         torch.distributed.destroy_process_group()

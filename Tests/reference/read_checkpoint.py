@@ -1,4 +1,5 @@
-"""Reads a checkpoint of gan-dist with h5py alone and checks that it is as documented.  python read_checkpoint.py FILE.h5"""
+"""Reads a checkpoint of gan-dist with h5py alone and checks that it is as documented: python read_checkpoint.py FILE.h5
+"""
 import hashlib
 import struct
 import sys
@@ -25,7 +26,8 @@ with h5py.File(path, "r") as f:
     for name, array in arrays.items():
         assert array.dtype == np.dtype("<f4"), f"{name} is {array.dtype}, not float32"
         assert isinstance(array.attrs["layout"], str), f"{name} has no layout"
-        assert name.split("/")[0] in ("generator", "discriminator", "optimizer", "average"), f"{name} is in no known group"
+        groups = ("generator", "discriminator", "optimizer", "average")
+        assert name.split("/")[0] in groups, f"{name} is in no known group"
         array[()]
     for network in ["generator", "discriminator"]:
         parameters = [name for name in arrays if name.startswith(network + "/") and "/statistics/" not in name]

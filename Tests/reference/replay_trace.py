@@ -5,14 +5,16 @@
     replay_trace.py T.h5
 
 The trace gives what is random (initial values, minibatches, noise, dropout masks) and the configuration; the losses,
-gradients and updates are PyTorch's, in float64: autograd, its convolutions and batch normalisation. Exit code 1 where a loss differs by
-more than 1e-5 or a gradient, parameter or running statistic by more than 1e-4, each as a part of its array's largest value
-(of a tenth of the network's largest where that is more: a sum that cancels to almost nothing has no digits to compare).
+gradients and updates are PyTorch's, in float64: autograd, its convolutions and batch normalisation. Exit code 1 where a
+loss differs by more than 1e-5 or a gradient, parameter or running statistic by more than 1e-4, each as a part of its
+array's largest value (of a tenth of the network's largest where that is more: a sum that cancels to almost nothing has
+no digits to compare).
 
---against-float64 measures the distances of whole vectors, and those of PyTorch's own float32, for wide networks: see `against_float64`.
+--against-float64 measures the distances of whole vectors, and those of PyTorch's own float32, for wide networks: see
+`against_float64`.
 
---write-reference OUT.h5 keeps PyTorch's losses and parameters (their sketches, with --against-float64), so that a machine without
-PyTorch can compare a trace with them.
+--write-reference OUT.h5 keeps PyTorch's losses and parameters (their sketches, with --against-float64), so that a
+machine without PyTorch can compare a trace with them.
 
 Needs torch, numpy, h5py and PyYAML.
 """
@@ -65,14 +67,16 @@ class Network:
         self.layers = [(kind, options or {}) for kind, options in self.layers]
         self.parameters = {key: tensor(value).requires_grad_() for key, value in initial.items()}
         # Running means start at 0, variances at 1. Their paths begin with `statistics/`.
-        self.statistics = {key: torch.full(value.shape, float(key.endswith("variance"))) for key, value in statistics.items()}
+        self.statistics = {key: torch.full(value.shape, float(key.endswith("variance")))
+                           for key, value in statistics.items()}
         self.by_place = {place(key): value for key, value in self.parameters.items()}
 
     def parameter(self, index, name):
         return self.by_place.get((index, name))
 
     def forward(self, x, masks=None, seen=None):
-        """`masks`: keep masks by the layer's number. `seen`: gets the batch's mean and variance of each batch normalisation."""
+        """`masks`: keep masks by the layer's number. `seen`: gets the batch's mean and variance of each batch
+        normalisation."""
         for index, (kind, options) in enumerate(self.layers):
             weight, bias = self.parameter(index, "weight"), self.parameter(index, "bias")
             match kind:
@@ -93,14 +97,17 @@ class Network:
                         # As in PyTorch, the running variance follows the unbiased estimate.
                         seen[index] = {"mean": x.detach().mean(axes), "variance": x.detach().var(axes)}
                     last = x.dim() - 1
-                    x = F.batch_norm(x.movedim(last, 1), None, None, self.parameter(index, "scale"), self.parameter(index, "shift"),
+                    x = F.batch_norm(x.movedim(last, 1), None, None, self.parameter(index, "scale"),
+                                     self.parameter(index, "shift"),
                                      training=True, eps=options.get("epsilon", 1e-5)).movedim(1, last)
                 case "dropout":
                     x = x * masks[index].reshape(x.shape) / options["keep"]
                 case "channel_maxout":
                     x = x.reshape(*x.shape[:-1], -1, options["pieces"]).max(-1).values
                 case "max_pool" | "mean_pool":
-                    pool, more = (F.max_pool2d, {}) if kind == "max_pool" else (F.avg_pool2d, {"count_include_pad": False})
+                    pool, more = F.max_pool2d, {}
+                    if kind == "mean_pool":
+                        pool, more = F.avg_pool2d, {"count_include_pad": False}
                     x = pool(x.permute(0, 3, 1, 2), options["size"], options.get("stride", options["size"]),
                              ceil_mode=options.get("edge", "whole") == "partial", **more).permute(0, 2, 3, 1)
                 case "zero_padding":
@@ -239,16 +246,20 @@ class Replay:
         self.rows = [slice(v * self.batch // parts, (v + 1) * self.batch // parts) for v in range(parts)]
         self.generator, self.discriminator = (
             Network(name, self.config[name], self.arrays(f"initial/{name}"),
-                    {path: value for path, value in self.arrays(f"steps/000000/after/{name}").items() if path.startswith("statistics/")})
+                    {path: value for path, value in self.arrays(f"steps/000000/after/{name}").items()
+                     if path.startswith("statistics/")})
             for name in ("generator", "discriminator"))
-        self.optimisers = {network: Optimiser(self.config["optimizer"][network.name], network) for network in (self.generator, self.discriminator)}
+        self.optimisers = {network: Optimiser(self.config["optimizer"][network.name], network)
+                           for network in (self.generator, self.discriminator)}
         self.updates = {self.generator: 0, self.discriminator: 0}
         self.epoch = 0
         self.results = {}
 
     def statistics(self):
-        """`shard` or `minibatch`: what batch normalisation takes its statistics over, which has to be one of them in all layers."""
-        layers = [layer["batch_normalisation"] or {} for name in ("generator", "discriminator") for layer in self.config[name]
+        """`shard` or `minibatch`: what batch normalisation takes its statistics over, which has to be one of them in
+        all layers."""
+        layers = [layer["batch_normalisation"] or {} for name in ("generator", "discriminator")
+                  for layer in self.config[name]
                   if isinstance(layer, dict) and "batch_normalisation" in layer]
         kinds = {options.get("statistics", "shard") for options in layers}
         if len(kinds) > 1:
@@ -257,7 +268,8 @@ class Replay:
 
     def arrays(self, path):
         found = {}
-        self.trace[path].visititems(lambda name, item: found.__setitem__(name, item[()]) if isinstance(item, h5py.Dataset) else None)
+        self.trace[path].visititems(lambda name, item: found.__setitem__(name, item[()])
+                                    if isinstance(item, h5py.Dataset) else None)
         return found
 
     def read(self, path):
@@ -269,7 +281,9 @@ class Replay:
         if path not in self.trace:
             return {}
         group = self.trace[path]
-        return {int(name.split(".")[0]): torch.tensor(numpy.asarray(group[name] if half is None else group[name][half])[rows]).to(torch.get_default_dtype()) for name in group}
+        masks = {name: numpy.asarray(group[name] if half is None else group[name][half])[rows] for name in group}
+        return {int(name.split(".")[0]): torch.tensor(mask).to(torch.get_default_dtype())
+                for name, mask in masks.items()}
 
     def save(self, path, values):
         for name, value in values.items():
@@ -298,10 +312,13 @@ class Replay:
         smoothing = self.config["objective"].get("label_smoothing", 0)
         on_real, on_fake, fakes = 0, 0, []
         for rows in self.rows:
-            logits = self.logits(real[rows].reshape(-1, *real.shape[1:]), self.masks(f"{path}/dropout", rows, "real"), f"{path} real", rows, passes)
-            on_real = on_real + ((1 - smoothing) * F.softplus(-logits) + smoothing * F.softplus(logits)).sum() / self.packs
+            logits = self.logits(real[rows].reshape(-1, *real.shape[1:]), self.masks(f"{path}/dropout", rows, "real"),
+                                 f"{path} real", rows, passes)
+            costs = (1 - smoothing) * F.softplus(-logits) + smoothing * F.softplus(logits)
+            on_real = on_real + costs.sum() / self.packs
             images = self.fake(noise, path, rows, passes)
-            logits = self.logits(images if keep_images else images.detach(), self.masks(f"{path}/dropout", rows, "fake"), f"{path} fake", rows, passes)
+            logits = self.logits(images if keep_images else images.detach(),
+                                 self.masks(f"{path}/dropout", rows, "fake"), f"{path} fake", rows, passes)
             on_fake = on_fake + F.softplus(logits).sum() / self.packs
             fakes.append(logits)
         self.save(path, {"loss_real": on_real, "loss_fake": on_fake})
@@ -319,17 +336,20 @@ class Replay:
         second = {name: state[name].get("exp_avg_sq", torch.zeros_like(value)).clone() for name, value in kept.items()}
         results, gradients = dict(self.results), None
         for t in range(self.updates[player] + 1, self.updates[player] + 1 + self.config["training"]["unrolling_steps"]):
-            step = dict(zip(player.parameters, torch.autograd.grad(loss, list(player.parameters.values()), create_graph=True)))
+            step = dict(zip(player.parameters,
+                            torch.autograd.grad(loss, list(player.parameters.values()), create_graph=True)))
             gradients = gradients or {name: value.detach() for name, value in step.items()}
             first = {name: beta1 * first[name] + (1 - beta1) * step[name] for name in step}
             second = {name: beta2 * second[name] + (1 - beta2) * step[name] ** 2 for name in step}
             # A tiny number under the root: a gradient that is zero must not make its slope infinite.
             player.parameters = {name: value - adam.rate(t - 1) / (1 - beta1**t) * first[name]
-                                 / (torch.sqrt(second[name] / (1 - beta2**t) + 1e-30) + epsilon) for name, value in player.parameters.items()}
+                                 / (torch.sqrt(second[name] / (1 - beta2**t) + 1e-30) + epsilon)
+                                 for name, value in player.parameters.items()}
             player.by_place = {place(key): value for key, value in player.parameters.items()}
             loss, _ = self.discriminator_cost(f"{path}/discriminator/0", [], keep_images=True)
         mine = self.generator.gradients(-loss)
-        player.parameters, player.by_place, self.results = kept, {place(key): value for key, value in kept.items()}, results
+        player.parameters, player.by_place = kept, {place(key): value for key, value in kept.items()}
+        self.results = results
         self.save(f"{path}/generator", {"loss": -loss})
         self.move(player, gradients, f"{path}/discriminator/0")
         self.move(self.generator, mine, f"{path}/generator")
@@ -340,7 +360,8 @@ class Replay:
         self.updates[network] += 1
 
     def follow(self, passes):
-        """Moves the running statistics towards those of each pass in turn, a pass being the same forward of all shards."""
+        """Moves the running statistics towards those of each pass in turn, a pass being the same forward of all
+        shards."""
         for network in (self.generator, self.discriminator):
             mine = {}
             for label, owner, rows, seen in passes:
@@ -390,7 +411,8 @@ def differences(ours, theirs):
     network = {"generator": 0.0, "discriminator": 0.0}
     for path, value in largest.items():
         network[player(path)] = max(network[player(path)], value)
-    return {path: float(numpy.abs(numpy.subtract(numpy.ravel(ours[path]), numpy.ravel(value), dtype=numpy.float64)).max(initial=0))
+    return {path: float(numpy.abs(numpy.subtract(numpy.ravel(ours[path]), numpy.ravel(value),
+                                                 dtype=numpy.float64)).max(initial=0))
             / max(largest[path], network[player(path)] / 10, 1e-30) for path, value in theirs.items()}
 
 
@@ -417,17 +439,18 @@ def report(number, results, trace):
         limit = LOSS_LIMIT if kind == "losses" else ARRAY_LIMIT
         wrong = not apart[path] <= limit
         bad += wrong
-        print(f"step {number + 1}  {kind:10}  {apart[path]:.1e}  {path}{f'  TOO FAR: at most {limit}' if wrong else ''}")
+        verdict = f"  TOO FAR: at most {limit}" if wrong else ""
+        print(f"step {number + 1}  {kind:10}  {apart[path]:.1e}  {path}{verdict}")
     return bad
 
 
 def against_float64(trace, steps):
-    """How far gan-dist and PyTorch's own float32 are from PyTorch in float64, step by step; returns how often gan-dist is too far, and
-    what test_reference.py needs to see the same without PyTorch.
+    """How far gan-dist and PyTorch's own float32 are from PyTorch in float64, step by step; returns how often gan-dist
+    is too far, and what test_reference.py needs to see the same without PyTorch.
 
-    A leaky ReLU whose input is nearly zero takes the other slope after the smallest rounding, and Adam's first step is the sign of a
-    gradient however small it is: in wide networks no float32 program stays within 1e-4 of another, so the distance that
-    float32 itself causes is the measure.
+    A leaky ReLU whose input is nearly zero takes the other slope after the smallest rounding, and Adam's first step is
+    the sign of a gradient however small it is: in wide networks no float32 program stays within 1e-4 of another, so the
+    distance that float32 itself causes is the measure.
     """
     exact, single = {}, {}
     for precision, results in ((torch.float64, exact), (torch.float32, single)):
@@ -444,7 +467,9 @@ def against_float64(trace, steps):
             apart, most = distance(mine[kind], expected), limit(kind, theirs[kind])
             wrong = not apart <= most
             bad += wrong
-            print(f"step {number + 1}  {kind:30}  PyTorch's float32 {theirs[kind][-1]:.1e}  gan-dist {apart:.1e}{f'  TOO FAR: at most {most:.1e}' if wrong else ''}")
+            verdict = f"  TOO FAR: at most {most:.1e}" if wrong else ""
+            print(f"step {number + 1}  {kind:30}  PyTorch's float32 {theirs[kind][-1]:.1e}  "
+                  f"gan-dist {apart:.1e}{verdict}")
             reference[f"{number}/{kind}"] = sketch(expected), theirs[kind][-1]
     return bad, reference
 
@@ -477,7 +502,8 @@ def main():
             replay = Replay(trace)
             for number in range(steps):
                 results = replay.step(number)
-                kept |= {path: (numpy.float32(value), {}) for path, value in results.items() if "/gradients/" not in path}
+                kept |= {path: (numpy.float32(value), {}) for path, value in results.items()
+                         if "/gradients/" not in path}
                 bad += report(number, results, trace)
         if arguments.write_reference:
             write(arguments.write_reference, trace, kept)

@@ -1,8 +1,8 @@
 """Distances between vectors too long to commit, from short sketches of them.
 
-The sketch of x adds every value, with a random sign, to one of 1024 sums: a fixed linear map that keeps a vector's length within
-a few per cent (the variance of the squared length is 2/1024 of its square; Charikar, Chen and Farach-Colton 2002). So the length
-of x − y is that of the difference of their sketches.
+The sketch of x adds every value, with a random sign, to one of 1024 sums: a fixed linear map that keeps a vector's
+length within a few per cent (the variance of the squared length is 2/1024 of its square; Charikar, Chen and
+Farach-Colton 2002). So the length of x − y is that of the difference of their sketches.
 """
 
 import numpy
@@ -23,8 +23,8 @@ def distance(values, expected):
 
 
 def vectors(arrays, step):
-    """One step's results, of a trace or of a replay, as long vectors: its losses, and of each player the gradients and the parameters
-    after it."""
+    """One step's results, of a trace or of a replay, as long vectors: its losses, and of each player the gradients and
+    the parameters after it."""
     path = f"steps/{step:06d}/"
     of_step = {name.removeprefix(path): arrays[name] for name in sorted(arrays) if name.startswith(path)}
     kinds = {
@@ -35,16 +35,19 @@ def vectors(arrays, step):
         "generator": lambda name: name.startswith("after/generator/") and "/statistics/" not in name,
         "running statistics": lambda name: "/statistics/" in name,
     }
-    chosen = {kind: [numpy.ravel(value) for name, value in of_step.items() if belongs(name)] for kind, belongs in kinds.items()}
+    chosen = {kind: [numpy.ravel(value) for name, value in of_step.items() if belongs(name)]
+              for kind, belongs in kinds.items()}
     return {kind: numpy.concatenate(parts) for kind, parts in chosen.items() if parts}
 
 
 def limit(kind, theirs):
-    """How far gan-dist may be from PyTorch's float64, given the distances of PyTorch's own float32 in this step and those before.
+    """How far gan-dist may be from PyTorch's float64, given the distances of PyTorch's own float32 in this step and
+    those before.
 
-    Where rounding is not amplified: 1e-5 for losses, 1e-4 for parameters and running statistics; for gradients 3e-3, because a few
-    units whose leaky ReLU or maxout goes the other way make that much. Later not farther than a float32 program comes: the distances of two such
-    programs are draws of the same kind, those of the few losses more widely spread than those of long vectors.
+    Where rounding is not amplified: 1e-5 for losses, 1e-4 for parameters and running statistics; for gradients 3e-3,
+    because a few units whose leaky ReLU or maxout goes the other way make that much. Later not farther than a float32
+    program comes: the distances of two such programs are draws of the same kind, those of the few losses more widely
+    spread than those of long vectors.
     """
     if kind == "losses":
         return max(1e-5, 5 * max(theirs))

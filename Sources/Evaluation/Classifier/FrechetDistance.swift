@@ -16,6 +16,8 @@ public enum FrechetDistance {
         let mean: [Double]
         /// [D, D]
         let covariance: [Double]
+        /// Rows whose differences from the mean are held in double at a time.
+        private static let block = 1024
 
         init(_ features: Examples) {
             let (count, size) = (features.count, features.shape.count), values = features.values
@@ -24,21 +26,17 @@ public enum FrechetDistance {
             for row in 0 ..< count {
                 for index in 0 ..< size { mean[index] += Double(values[row * size + index]) / Double(count) }
             }
-            var sums = [Double](repeating: 0, count: size * size), centred = mean
-            for row in 0 ..< count {
-                for index in 0 ..< size { centred[index] = Double(values[row * size + index]) - mean[index] }
-                for first in 0 ..< size where centred[first] != 0 {
-                    let factor = centred[first]
-                    for second in 0 ... first { sums[first * size + second] += factor * centred[second] }
+            var sums = [Double](repeating: 0, count: size * size)
+            for first in stride(from: 0, to: count, by: Self.block) {
+                let rows = first ..< min(first + Self.block, count)
+                let centred = rows.flatMap { row in
+                    (0 ..< size).map { Double(values[row * size + $0]) - mean[$0] }
                 }
+                Matrix.multiply(
+                    centred, transposed: true, by: centred, into: &sums, rows: size, columns: size, inner: rows.count,
+                    adding: true)
             }
-            for first in 0 ..< size {
-                for second in 0 ... first {
-                    sums[first * size + second] /= Double(count - 1)
-                    sums[second * size + first] = sums[first * size + second]
-                }
-            }
-            (self.count, self.mean, covariance) = (count, mean, sums)
+            (self.count, self.mean, covariance) = (count, mean, sums.map { $0 / Double(count - 1) })
         }
     }
 
@@ -46,8 +44,8 @@ public enum FrechetDistance {
     static func squared(_ first: Moments, _ second: Moments) -> Double {
         let size = first.mean.count
         let root = squareRoot(first.covariance, size)
-        let product = multiply(multiply(root, second.covariance, size), root, size)
-        let values = SymmetricEigenvalues.decompose(product, order: size).values
+        let middle = product(product(root, second.covariance, size), root, size)
+        let values = SymmetricEigenvalues.decompose(middle, order: size).values
         let trace = (0 ..< size).reduce(0.0) {
             $0 + first.covariance[$1 * size + $1] + second.covariance[$1 * size + $1]
         }
@@ -59,24 +57,16 @@ public enum FrechetDistance {
     /// V diag(√λ) Vᵀ of a symmetric matrix without negative eigenvalues.
     private static func squareRoot(_ matrix: [Double], _ size: Int) -> [Double] {
         let (values, vectors) = SymmetricEigenvalues.decompose(matrix, order: size)
-        var scaled = vectors, transposed = vectors
+        var scaled = vectors
         for row in 0 ..< size {
-            for column in 0 ..< size {
-                scaled[row * size + column] = max(values[row], 0).squareRoot() * vectors[row * size + column]
-                transposed[column * size + row] = vectors[row * size + column]
-            }
+            for column in 0 ..< size { scaled[row * size + column] *= max(values[row], 0).squareRoot() }
         }
-        return multiply(transposed, scaled, size)
+        return product(vectors, transposed: true, scaled, size)
     }
 
-    private static func multiply(_ a: [Double], _ b: [Double], _ size: Int) -> [Double] {
+    private static func product(_ a: [Double], transposed: Bool = false, _ b: [Double], _ size: Int) -> [Double] {
         var result = [Double](repeating: 0, count: size * size)
-        for row in 0 ..< size {
-            for inner in 0 ..< size {
-                let factor = a[row * size + inner]
-                for column in 0 ..< size { result[row * size + column] += factor * b[inner * size + column] }
-            }
-        }
+        Matrix.multiply(a, transposed: transposed, by: b, into: &result, rows: size, columns: size, inner: size)
         return result
     }
 

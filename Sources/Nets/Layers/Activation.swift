@@ -39,7 +39,7 @@ public struct LeakyReLU: Layer {
     public init(slope: Float) { self.slope = slope }
 
     public init(_ settings: any LayerSettings) throws(Failure) {
-        slope = Float(try settings.number("slope", default: 0.2, 0 ... 1))
+        slope = Float(try settings.number("slope", default: 0.2, 0 ... 1, meaning: "the slope below 0"))
     }
 
     public var name: String { "leaky_relu" }

@@ -149,9 +149,15 @@ public struct BatchNormalisation: Layer {
 
 /// With `statistics: shard`, the usual, each shard is normalised alone, with `minibatch` all of them together.
 func batchNormalisation(_ settings: any LayerSettings) throws(Failure) -> any Layer {
-    let epsilon = Float(try settings.number("epsilon", default: 1e-5, 1e-12 ... 1))
-    let momentum = Float(try settings.number("momentum", default: 0.1, 0 ... 1))
-    return switch try settings.choice("statistics", default: StatisticsScope.shard) {
+    let epsilon = Float(try settings.number("epsilon", default: 1e-5, 1e-12 ... 1, meaning: "added to the variance"))
+    let momentum = Float(
+        try settings.number(
+            "momentum", default: 0.1, 0 ... 1,
+            meaning: "the share of a step's mean and variance in the running ones, which sampling uses"))
+    let scope = try settings.choice(
+        "statistics", default: StatisticsScope.shard,
+        meaning: "over which examples: each shard's, or the whole minibatch's on all ranks")
+    return switch scope {
     case .shard: BatchNormalisation(epsilon: epsilon, momentum: momentum)
     case .minibatch: SynchronisedBatchNormalisation(epsilon: epsilon, momentum: momentum)
     }

@@ -10,7 +10,7 @@ public struct ChannelMaxout: Layer {
     public init(pieces: Int) { self.pieces = pieces }
 
     public init(_ settings: any LayerSettings) throws(Failure) {
-        pieces = try settings.integer("pieces", 1 ... 255)
+        pieces = try settings.integer("pieces", 1 ... 255, meaning: "values of which one output is the largest")
     }
 
     public var name: String { "channelMaxout" }

@@ -37,11 +37,13 @@ public struct Convolution2D: Layer {
     }
 
     public init(_ settings: any LayerSettings) throws(Failure) {
-        channels = try settings.integer("channels", 1 ... 1 << 20)
-        kernel = try settings.extent("kernel", 1 ... 1024)
-        stride = try settings.extent("stride", default: 1, 1 ... 1024)
-        padding = try settings.choice("padding", default: .same)
-        weights = try settings.initialiser("weights", default: .he)
+        channels = try settings.integer("channels", 1 ... 1 << 20, meaning: "channels of the output")
+        kernel = try settings.extent("kernel", 1 ... 1024, meaning: "pixels of the kernel")
+        stride = try settings.extent("stride", default: 1, 1 ... 1024, meaning: "pixels from one window to the next")
+        padding = try settings.choice(
+            "padding", default: .same,
+            meaning: "zeros around the image so that ⌈size / stride⌉ pixels come out, or none")
+        weights = try settings.initialiser("weights", default: .he, meaning: "how the weights start")
         let bias = try settings.bias()
         (hasBias, biases) = (bias != nil, bias ?? .zero)
     }

@@ -18,8 +18,8 @@ public struct Dense: Layer {
     }
 
     public init(_ settings: any LayerSettings) throws(Failure) {
-        units = try settings.integer("units", 1 ... 1 << 24)
-        weights = try settings.initialiser("weights", default: .glorot)
+        units = try settings.integer("units", 1 ... 1 << 24, meaning: "values of the output")
+        weights = try settings.initialiser("weights", default: .glorot, meaning: "how the weights start")
         let bias = try settings.bias()
         (hasBias, biases) = (bias != nil, bias ?? .zero)
     }

@@ -10,7 +10,8 @@ public struct Dropout: Layer {
     public init(keepProbability: Float) { self.keepProbability = keepProbability }
 
     public init(_ settings: any LayerSettings) throws(Failure) {
-        keepProbability = Float(try settings.number("keep", default: 0.5, 0.001 ... 1))
+        keepProbability = Float(
+            try settings.number("keep", default: 0.5, 0.001 ... 1, meaning: "the probability that a value is kept"))
     }
 
     public var name: String { "dropout" }

@@ -20,10 +20,10 @@ public struct Maxout: Layer {
     }
 
     public init(_ settings: any LayerSettings) throws(Failure) {
-        units = try settings.integer("units", 1 ... 1 << 24)
-        pieces = try settings.integer("pieces", 1 ... 255)
-        weights = try settings.initialiser("weights", default: .glorot)
-        biases = try settings.initialiser("bias", default: .zero)
+        units = try settings.integer("units", 1 ... 1 << 24, meaning: "values of the output")
+        pieces = try settings.integer("pieces", 1 ... 255, meaning: "values of which one output is the largest")
+        weights = try settings.initialiser("weights", default: .glorot, meaning: "how the weights start")
+        biases = try settings.initialiser("bias", default: .zero, meaning: "how the biases start")
     }
 
     public var name: String { "maxout" }

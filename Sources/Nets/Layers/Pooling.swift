@@ -29,9 +29,12 @@ public struct Pooling2D: Layer {
 
     public init(_ reduction: Reduction, _ settings: any LayerSettings) throws(Failure) {
         self.reduction = reduction
-        size = try settings.integer("size", 1 ... 1024)
-        stride = try settings.integer("stride", default: size, 1 ... 1024)
-        edge = try settings.choice("edge", default: .whole)
+        size = try settings.integer("size", 1 ... 1024, meaning: "pixels of a window's side")
+        stride = try settings.integer(
+            "stride", default: size, 1 ... 1024, meaning: "pixels from one window to the next")
+        edge = try settings.choice(
+            "edge", default: .whole,
+            meaning: "windows that the edge of the image cuts: left out, or kept with the pixels that are there")
     }
 
     public var name: String { reduction == .maximum ? "maxPool" : "meanPool" }

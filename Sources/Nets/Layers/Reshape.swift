@@ -8,7 +8,7 @@ public struct Reshape: Layer {
     public init(to shape: Shape) { self.shape = shape }
 
     public init(_ settings: any LayerSettings) throws(Failure) {
-        shape = try settings.shape("shape")
+        shape = try settings.shape("shape", meaning: "the shape of the output")
     }
 
     public var name: String { "reshape" }

@@ -9,7 +9,7 @@ public struct ZeroPadding: Layer {
     public init(pixels: Int) { self.pixels = pixels }
 
     public init(_ settings: any LayerSettings) throws(Failure) {
-        pixels = try settings.integer("pixels", 1 ... 1024)
+        pixels = try settings.integer("pixels", 1 ... 1024, meaning: "zeros on each side")
     }
 
     public var name: String { "zeroPadding" }
