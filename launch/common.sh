@@ -25,3 +25,23 @@ use a clone of your own, or have its owner give it to you with chown -R $(id -un
         fi
     done
 }
+
+has_instructions() { # FLAG…
+    local flag
+    for flag; do grep -qw "$flag" /proc/cpuinfo || return 1; done
+}
+
+# The vector instruction sets of this processor that there is a build for, the best first, by the names that compilers
+# know them by.
+instruction_sets() {
+    if has_instructions avx2 fma avx512f avx512bw avx512cd avx512dq avx512vl; then echo x86-64-v4; fi
+    if has_instructions avx2 fma; then echo x86-64-v3; fi
+    echo plain
+}
+
+# The options of `swift build` and `swift test` for the program and for its tests, one a line. -enable-testing lets the
+# unit tests reach what is internal; it changes no result (Tests/README.md).
+release_options() { # INSTRUCTION-SET
+    printf '%s\n' --configuration release -Xswiftc -enable-testing
+    if [ "$1" != plain ]; then printf '%s\n' -Xcc "-march=$1"; fi
+}

@@ -179,8 +179,10 @@ final class Rendezvous: @unchecked Sendable {
 
     /// Shows `item` to all ranks, lets `body` read all items, and returns when every rank has.
     func share(_ item: Item, rank: Int, _ body: ([Item]) -> Void) throws {
-        lock.withLock { items[rank] = item }
-        let everyone = 0 ..< items.count
+        let everyone = lock.withLock {
+            items[rank] = item
+            return 0 ..< items.count
+        }
         try wait(group: everyone)
         body(lock.withLock { items })
         try wait(group: everyone)
