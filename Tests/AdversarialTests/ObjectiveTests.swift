@@ -55,45 +55,45 @@ import Testing
         #expect(sigmoid(-1e4) == 0)
     }
 
-    /// At D = ½ everywhere V is −log 4 and the bound of the divergence 0 (theorem 1); a D that tells apart has more
-    /// of both.
-    @Test func equilibriumHasItsValues() {
-        func odds(_ real: [Float], _ fake: [Float]) -> StepReport.LogOdds {
-            let (real, fake) = (FloatBuffer(real), FloatBuffer(fake)), count = Double(real.count)
-            let ofReal = LogOddsFigures(real.values, isReal: true), ofFake = LogOddsFigures(fake.values, isReal: false)
-            return .init(
-                dReal: ofReal.probability / count, dFake: ofFake.probability / count,
-                value: (ofReal.value + ofFake.value) / count)
-        }
-        let equal = odds([0, 0, 0], [0, 0, 0])
-        #expect(equal.dReal == 0.5 && equal.dFake == 0.5)
-        #expect(abs(equal.value + log(4)) < 1e-15 && abs(equal.jsdBound) < 1e-15)
-        let apart = odds([2, 2, 2], [-1, -1, -1])
-        #expect(
-            abs(apart.value - (log(1 / (1 + exp(-2.0))) + log(1 - 1 / (1 + exp(1.0))))) < 1e-12 && apart.jsdBound > 0.2)
+    /// Sums over the rows of D and of the terms of V, which a D that tells apart raises.
+    @Test func whatLogOddsSayIsSummedOverTheRows() {
+        let logits = FloatBuffer([2, -1, 0.5]), d = [2, -1, 0.5].map { 1 / (1 + exp(-$0)) }
+        let real = LogOddsFigures(logits.values, isReal: true), fake = LogOddsFigures(logits.values, isReal: false)
+        #expect(abs(real.probability - d.reduce(0, +)) < 1e-12 && abs(fake.probability - d.reduce(0, +)) < 1e-12)
+        #expect(abs(real.value - d.reduce(0) { $0 + log($1) }) < 1e-12)
+        #expect(abs(fake.value - d.reduce(0) { $0 + log(1 - $1) }) < 1e-12)
     }
 
-    /// One loop over rows: sums of the costs, and the derivatives of the mean over all rows of the minibatch.
+    /// One loop over rows: sums of the costs, and the derivatives of the mean over all rows of the minibatch, as
+    /// formulas of D.
     @Test(arguments: GeneratorLoss.allCases) func costsOfAShardAreSumsAndSlopesOfTheMinibatchsMean(loss: GeneratorLoss)
     {
-        let half = DiscriminatorLoss(reduction: .mean, labelSmoothing: 0.1)
-        let objective = StandardObjective(generator: loss, discriminator: half)
+        let objective = StandardObjective(
+            generator: loss, discriminator: DiscriminatorLoss(reduction: .mean, labelSmoothing: 0.1))
         let real = FloatBuffer([-2, 0.5, 3]), fake = FloatBuffer([1, -0.25, -4]), rows = 12
         let slopes = (real: FloatBuffer(count: 3), fake: FloatBuffer(count: 3))
         let costs = objective.discriminator(
             real: real.values, fake: fake.values, of: rows, into: (slopes.real.values, slopes.fake.values))
-        #expect(abs(costs.real - real.values.array.reduce(0) { $0 + half.valueOnReal(Double($1)) }) < 1e-12)
-        #expect(abs(costs.fake - fake.values.array.reduce(0) { $0 + half.valueOnFake(Double($1)) }) < 1e-12)
-        for row in 0 ..< 3 {
-            #expect(abs(Double(slopes.real.values[row]) - 0.5 / 12 * half.slopeOnReal(Double(real.values[row]))) < 1e-8)
-            #expect(abs(Double(slopes.fake.values[row]) - 0.5 / 12 * half.slopeOnFake(Double(fake.values[row]))) < 1e-8)
-        }
+        let ofReal = real.array.map { 1 / (1 + exp(-Double($0))) },
+            ofFake = fake.array.map { 1 / (1 + exp(-Double($0))) }
+        #expect(abs(costs.real - ofReal.reduce(0) { $0 - 0.9 * log($1) - 0.1 * log(1 - $1) }) < 1e-12)
+        #expect(abs(costs.fake - ofFake.reduce(0) { $0 - log(1 - $1) }) < 1e-12)
+        expect(slopes.real, ofReal.map { ($0 - 0.9) / 24 })
+        expect(slopes.fake, ofFake.map { $0 / 24 })
         let cost = objective.generator(fake: fake.values, of: rows, into: slopes.fake.values)
-        #expect(abs(cost - fake.values.array.reduce(0) { $0 + loss.value(Double($1)) }) < 1e-12)
-        for row in 0 ..< 3 {
-            let expected = loss.slope(Double(fake.values[row])) / 12
-            #expect(abs(Double(slopes.fake.values[row]) - expected) < 1e-6 * max(1, abs(expected)))
-        }
+        let (right, derivatives): ([Double], [Double]) =
+            switch loss {
+            case .minimax: (ofFake.map { log(1 - $0) }, ofFake.map { -$0 })
+            case .nonSaturating: (ofFake.map { -log($0) }, ofFake.map { $0 - 1 })
+            case .maximumLikelihood: (ofFake.map { -$0 / (1 - $0) }, ofFake.map { -$0 / (1 - $0) })
+            }
+        #expect(abs(cost - right.reduce(0, +)) < 1e-12)
+        expect(slopes.fake, derivatives.map { $0 / 12 })
+    }
+
+    private func expect(_ slopes: FloatBuffer, _ right: [Double]) {
+        #expect(slopes.count == right.count)
+        for (slope, right) in zip(slopes.array, right) { #expect(abs(Double(slope) - right) < 1e-6 * abs(right)) }
     }
 
     @Test func aStepIsAListOfUpdates() {

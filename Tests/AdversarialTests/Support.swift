@@ -28,6 +28,8 @@ final class RingExamples: MinibatchSource {
         }
         return memory.values
     }
+
+    func values(_ number: Int) -> [Float] { minibatch(number).array }
 }
 
 /// Networks of the plane that are small, dense and smooth, with steps downhill at 0.2 and 0.3.
@@ -44,10 +46,12 @@ func smallGame() -> Game {
 
 extension Game {
     /// A trainer of this game on ``RingExamples``.
-    func trainer(shards: Int, _ communicator: any Communicator) throws -> Trainer {
+    func trainer(
+        shards: Int, _ communicator: any Communicator, exampleShape: Shape = .vector(2)
+    ) throws -> Trainer {
         let table = try ShardTable(shards: shards, communicator: communicator)
         return try Trainer(
-            self, exampleShape: .vector(2), reals: RingExamples(batch: batch, rows: table.rows(batch: batch)),
+            self, exampleShape: exampleShape, reals: RingExamples(batch: batch, rows: table.rows(batch: batch)),
             shards: table, communicator: communicator)
     }
 }

@@ -86,12 +86,11 @@ import Testing
             gradient: parts[0].gradient, statistics: parts[0].statistics)
     }
 
-    /// The largest difference, as a part of the largest value.
-    private func apart(_ first: Pass, _ second: Pass) -> Float {
-        zip(first.all, second.all).map { first, second in
-            #expect(first.count == second.count && !first.isEmpty)
-            return zip(first, second).map { abs($0 - $1) }.max()! / second.map(abs).max()!
-        }.max()!
+    /// The largest difference, as a part of the largest value; infinite where one is not a number.
+    private func apart(_ first: Pass, _ second: Pass) -> Double {
+        zip(first.all, second.all).reduce(0) {
+            max($0, relativeDistance($1.0.map(Double.init), $1.1.map(Double.init)))
+        }
     }
 
     @Test(arguments: [4, 5, 7, 8, 11]) func sameBitsOnAnyNumberOfRanks(shards: Int) throws {

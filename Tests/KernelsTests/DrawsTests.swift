@@ -160,6 +160,10 @@ import Testing
         let n = Double(mask.count), ones = mask.values.array.count { $0 == 1 },
             zeros = mask.values.array.count { $0 == 0 }
         #expect(ones + zeros == mask.count)
+        // Kept where the uniform value of the same key is below the probability.
+        let draws = uniform(
+            Draws(seed: 8, purpose: .dropoutReal, step: 4), samples: 300, perSample: 784, layer: 2)
+        #expect(mask.array == draws.map { $0 < keep ? 1 : 0 })
         #expect(abs(Double(ones) / n - Double(keep)) <= 5 * (Double(keep * (1 - keep)) / n).squareRoot())
     }
 

@@ -155,54 +155,6 @@ import Testing
         #expect(abs(store.statistics.values[16] - (0.75 + 0.25 * (3 * 7 + 2 * 8) / 5)) < 1e-6)
     }
 
-    /// Central differences through every kind of layer at once, dropout with its mask held by its key.
-    @Test func gradientsAreThoseOfCentralDifferences() throws {
-        let network = lasting(
-            try Network(
-                [
-                    Dense(units: 18), Tanh(), Reshape(to: .image(height: 3, width: 3, channels: 2)),
-                    TransposedConvolution2D(channels: 3, kernel: 4, stride: 2), BatchNormalisation(), Sigmoid(),
-                    Convolution2D(channels: 4, kernel: 3, stride: 2), LeakyReLU(slope: 0.2), Flatten(),
-                    Dropout(keepProbability: 0.7), Maxout(units: 3, pieces: 2), Dense(units: 1),
-                ], input: .vector(4), capacity: 5, name: "n"))
-        let store = network.store
-        store.initialise(seed: 5, role: 0)
-        let values = lasting(Array(repeating: 0, count: 20))
-        Draws(seed: 2, purpose: .synthetic, step: 0).fillNormal(values, samples: 5)
-        let input = Batch(values, count: 5, shape: .vector(4))
-        func loss() throws -> Double {
-            try network.forward(input, parameters: network.store.values.values, mode: training()).values.array.reduce(0)
-            { $0 + Double($1) }
-        }
-        _ = try loss()
-        let ones = Batch(lasting(Array(repeating: 1, count: 5)), count: 5, shape: .vector(1))
-        let gradients = lasting(Array(repeating: 0, count: store.count))
-        let inputGradient = try network.backward(
-            from: ones, parameters: network.store.values.values, into: gradients, inputGradient: true)!.values.array
-
-        let step: Float = 5e-4
-        func difference(_ place: Floats, _ index: Int) throws -> Double {
-            let value = place[index]
-            place[index] = value + step
-            let above = try loss()
-            place[index] = value - step
-            let below = try loss()
-            place[index] = value
-            return (above - below) / Double(2 * step)
-        }
-        for index in 0 ..< 20 {
-            #expect(abs(try difference(values, index) - Double(inputGradient[index])) < 5e-3, "input \(index)")
-        }
-        for entry in store.entries {
-            for index in [
-                entry.range.lowerBound, entry.range.lowerBound + entry.range.count / 2, entry.range.upperBound - 1,
-            ] {
-                let expected = try difference(store.values.values, index)
-                #expect(abs(expected - Double(gradients[index])) < 5e-3, "\(entry.name) at \(index): \(expected)")
-            }
-        }
-    }
-
     /// The real and the generated half of two shards as parts of one batch: the bits of a pass over each half of each
     /// shard alone, the real one first and the generated one added; and a frozen backward of the generated half
     /// alone.

@@ -175,17 +175,23 @@ import Testing
         expectClose(sampled.values, try fixture.values("sampled"), "\(name): sampled")
     }
 
-    @Test func dropoutWithPyTorchsMask() throws {
+    /// PyTorch draws another mask, and cannot be given one: the forward is compared with the mask of the keyed draws'
+    /// definition, and the backward, in the mask's place PyTorch's, with PyTorch's.
+    @Test func dropout() throws {
         let fixture = try Fixture("dropout")
         let network = try fixture.network([Dropout(keepProbability: 0.8)])
         let input = try fixture.batch("input")
-        _ = try network.forward(input, parameters: network.store.values.values, mode: training())
-        // The mask that was drawn is what backward uses: put PyTorch's in its place.
-        let mask = network.dropoutMasks[0].mask
-        mask.copy(from: try fixture.floats("mask"))
-        let output = lasting(input.values.array)
-        Activations.applyMask(mask, factor: 1 / 0.8, to: input.values, into: output)
-        expectClose(output, try fixture.values("output"), "dropout: output")
+        let output = try network.forward(input, parameters: network.store.values.values, mode: training(step: 3))
+        let draws = lasting([Float](repeating: 0, count: input.values.count))
+        Draws(seed: 1, purpose: .dropoutReal, step: 3).fillUniform(draws, samples: input.count, low: 0, high: 1)
+        func dropped(_ keep: (Int) -> Bool) throws -> [Float] {
+            try fixture.values("input").enumerated().map { keep($0.offset) ? $0.element / 0.8 : 0 }
+        }
+        expectClose(output.values, try dropped { draws[$0] < 0.8 }, tolerance: 1e-6, "dropout: output")
+        // The same formula with PyTorch's mask is PyTorch's output.
+        let mask = try fixture.floats("mask")
+        expectClose(try fixture.floats("output"), try dropped { mask[$0] == 1 }, tolerance: 1e-6, "PyTorch's output")
+        network.dropoutMasks[0].mask.copy(from: mask)
         let back = try network.backward(
             from: try fixture.batch("outputGradient"), parameters: network.store.values.values, into: nil,
             inputGradient: true)
