@@ -13,7 +13,7 @@ public struct Configuration: Sendable {
     public let latent: Latent
     public let generator: [any Layer]
     public let discriminator: [any Layer]
-    public let objective: StandardObjective
+    public let objective: any Objective
     public let discriminatorOptimiser: OptimiserSettings
     public let generatorOptimiser: OptimiserSettings
     public let training: Training
@@ -47,11 +47,14 @@ public struct Configuration: Sendable {
     public struct Training: Sendable {
         /// Algorithm 1 of Goodfellow et al. 2014, or both players at once from one batch, as the paper's own code did.
         public enum Update: String, CaseIterable, Sendable { case alternating, simultaneous }
+        /// Who moves first in an alternating step: D in Algorithm 1, G in Mescheder et al. 2018.
+        public enum Order: String, CaseIterable, Sendable { case discriminatorFirst, generatorFirst }
         /// Examples in a global minibatch, over all ranks.
         public let batch: Int
         /// k of Algorithm 1.
         public let discriminatorSteps: Int
         public let update: Update
+        public let order: Order
         /// Examples that the discriminator judges as one pack: Lin et al. 2018, "PacGAN".
         public let packing: Int
         public let steps: Int
@@ -63,7 +66,9 @@ public struct Configuration: Sendable {
         /// What a step is.
         public var updates: [Adversarial.Update] {
             switch update {
-            case .alternating: Adversarial.Update.alternating(discriminatorSteps: discriminatorSteps)
+            case .alternating:
+                Adversarial.Update.alternating(
+                    discriminatorSteps: discriminatorSteps, generatorFirst: order == .generatorFirst)
             case .simultaneous: Adversarial.Update.simultaneous(unrollingSteps: unrollingSteps)
             }
         }
@@ -143,7 +148,7 @@ public struct Configuration: Sendable {
             "discriminator", layers, default: nil,
             meaning: "from an example (or a pack) to one logit, without a sigmoid at its end", example: "[relu]")
         discriminator = try Layers.list(root, "discriminator")
-        objective = try root.section("objective", StandardObjective.init)
+        objective = try root.section("objective") { (section) throws(Failure) in try section.objective() }
         var optimisers: [OptimiserSettings] = []
         try root.section("optimizer") { (section) throws(Failure) in
             for player in ["discriminator", "generator"] {
@@ -163,6 +168,11 @@ public struct Configuration: Sendable {
                 "training.discriminator_steps", "\(training.discriminatorSteps) with a simultaneous update",
                 remedy: "Use 1, or update: alternating.")
         }
+        if training.update == .simultaneous, training.order == .generatorFirst {
+            throw .configuration(
+                "training.order", "a simultaneous update has no order",
+                remedy: "Take training.order out, or use update: alternating.")
+        }
         if training.unrollingSteps > 0 { try checkUnrolling() }
         if let shards = exchange.shards, shards > training.batch {
             throw .configuration(
@@ -177,10 +187,12 @@ extension Configuration {
     /// Unrolling is of the authors' game: the saddle objective, Adam, both players at once.
     private func checkUnrolling() throws(Failure) {
         let learnsByAdam = if case .adam = discriminatorOptimiser.rule { true } else { false }
+        let standard = objective as? StandardObjective
         let needs: [(key: String, isMet: Bool, value: String)] = [
+            ("objective.loss", standard != nil, "standard"),
             ("training.update", training.update == .simultaneous, "simultaneous"),
-            ("objective.generator", objective.generatorLoss == .minimax, "minimax"),
-            ("objective.discriminator", objective.discriminatorLoss.reduction == .sum, "sum"),
+            ("objective.generator", standard?.generatorLoss == .minimax, "minimax"),
+            ("objective.discriminator", standard?.discriminatorLoss.reduction == .sum, "sum"),
             ("optimizer.discriminator.kind", learnsByAdam, "adam"),
         ]
         for need in needs where !need.isMet {
@@ -242,21 +254,6 @@ extension Latent {
     }
 }
 
-extension StandardObjective {
-    init(_ section: Section) throws(Failure) {
-        let generator = try section.choice(
-            "generator", default: GeneratorLoss.nonSaturating, meaning: "the generator's cost (Goodfellow et al. 2014)")
-        let reduction = try section.choice(
-            "discriminator", default: DiscriminatorLoss.Reduction.sum,
-            meaning: "the discriminator's cost: the costs of real and of generated examples, added or averaged")
-        let smoothing = try section.number(
-            "label_smoothing", default: 0, 0 ... 0.5,
-            meaning: "the discriminator's target is 1 minus this for real examples")
-        self.init(
-            generator: generator, discriminator: DiscriminatorLoss(reduction: reduction, labelSmoothing: smoothing))
-    }
-}
-
 extension Configuration.Training {
     init(_ section: Section) throws(Failure) {
         batch = try section.integer(
@@ -267,6 +264,8 @@ extension Configuration.Training {
         update = try section.choice(
             "update", default: .alternating,
             meaning: "k updates of the discriminator, then one of the generator (Algorithm 1); or one of both at once")
+        order = try section.choice(
+            "order", default: .discriminatorFirst, meaning: "who moves first in an alternating step")
         packing = try section.integer(
             "packing", default: 1, 1 ... 255,
             meaning: "examples that the discriminator sees as one pack (PacGAN); divides `batch`")

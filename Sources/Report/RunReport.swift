@@ -81,18 +81,30 @@ public struct RunReport {
                 title: title, note: note, series: series, reference: reference.map { (value: $0.0, name: $0.1) },
                 isLogarithmic: logarithmic)
         }
-        let isSum = run.configuration.objective.discriminatorLoss.reduction == .sum
-        return [
-            chart(
-                "Losses", "the costs that each player lowers",
-                ["discriminator": "loss_discriminator", "generator": "loss_generator"],
-                isSum ? (2 * log(2), "D at equilibrium: 2 log 2") : (log(2), "D at equilibrium: log 2")),
-            chart(
-                "What D believes", "the mean probability that it gives to examples being real",
-                ["real examples, D(x)": "d_real", "generated ones, D(G(z))": "d_fake"], (0.5, "½")),
-            chart(
-                "The game's value", "V(D, G) = E log D(x) + E log(1 − D(G(z)))", ["V(D, G)": "value"],
-                (-log(4), "at equilibrium: −log 4")),
+        let objective = run.configuration.objective, balance = objective.balance?.discriminator
+        let losses = chart(
+            "Losses", "the costs that each player lowers",
+            ["discriminator": "loss_discriminator", "generator": "loss_generator"],
+            balance.map { ($0, "D at equilibrium: " + String(format: "%.4g", $0)) })
+        let ofLogits =
+            objective.isLogOdds
+            ? [
+                chart(
+                    "D's probabilities", "the mean probability that it gives to examples being real",
+                    ["real examples, D(x)": "d_real", "generated ones, D(G(z))": "d_fake"], (0.5, "½")),
+                chart(
+                    "The game's value", "V(D, G) = E log D(x) + E log(1 − D(G(z)))", ["V(D, G)": "value"],
+                    (-log(4), "at equilibrium: −log 4")),
+            ]
+            : [
+                chart(
+                    "Mean logits", "of D, which this objective does not take for probabilities",
+                    ["real examples": "logit_real", "generated ones": "logit_fake"]),
+                chart(
+                    "Pairs ranked rightly", "the share of pairs in which the real example has the higher logit",
+                    ["share": "pairs_ranked"], (0.5, "½")),
+            ]
+        return [losses] + ofLogits + [
             chart(
                 "Gradient norms", "of the whole minibatch, before the update",
                 ["discriminator": "grad_norm_discriminator", "generator": "grad_norm_generator"], logarithmic: true),

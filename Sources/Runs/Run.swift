@@ -214,7 +214,7 @@ public final class Run {
         return 0
     }
 
-    private var samplesPerStep: Int { configuration.training.batch * configuration.training.discriminatorSteps }
+    private var samplesPerStep: Int { configuration.training.batch * configuration.game.minibatchesOfStep }
 
     private func announce() {
         let data = dataset.name
@@ -323,8 +323,10 @@ public final class Run {
 
     private func summary(_ report: StepReport, _ throughput: Throughput) -> String {
         let left = Double(configuration.training.steps - report.step) * throughput.secondsPerStep
-        let odds = report.logOdds.map { String(format: "  D(x) %.2f  D(G(z)) %.2f", $0.dReal, $0.dFake) } ?? ""
-        return String(format: "D %.3f  G %.3f", report.lossDiscriminator, report.lossGenerator) + odds
+        let ofLogits =
+            report.logOdds.map { String(format: "  D(x) %.2f  D(G(z)) %.2f", $0.dReal, $0.dFake) }
+            ?? String(format: "  pair gap %.2f, %.0f %% ranked", report.pairGap, 100 * report.pairsRanked)
+        return String(format: "D %.3f  G %.3f", report.lossDiscriminator, report.lossGenerator) + ofLogits
             + String(format: "  %.0f samples/s  ", throughput.samplesPerSecond) + durationText(left) + " left"
     }
 

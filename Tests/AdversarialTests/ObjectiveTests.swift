@@ -80,12 +80,13 @@ import Testing
         #expect(abs(costs.fake - ofFake.reduce(0) { $0 - log(1 - $1) }) < 1e-12)
         expect(slopes.real, ofReal.map { ($0 - 0.9) / 24 })
         expect(slopes.fake, ofFake.map { $0 / 24 })
-        let cost = objective.generator(fake: fake.values, of: rows, into: slopes.fake.values)
+        let cost = objective.generator(real: nil, fake: fake.values, of: rows, into: slopes.fake.values)
         let (right, derivatives): ([Double], [Double]) =
             switch loss {
             case .minimax: (ofFake.map { log(1 - $0) }, ofFake.map { -$0 })
             case .nonSaturating: (ofFake.map { -log($0) }, ofFake.map { $0 - 1 })
             case .maximumLikelihood: (ofFake.map { -$0 / (1 - $0) }, ofFake.map { -$0 / (1 - $0) })
+            case .reverseKL: (ofFake.map { log(1 - $0) - log($0) }, ofFake.map { _ in -1 })
             }
         #expect(abs(cost - right.reduce(0, +)) < 1e-12)
         expect(slopes.fake, derivatives.map { $0 / 12 })

@@ -65,7 +65,7 @@ def test_page_of_a_run(data, run):
     shutil.copy(run / "samples/step-00000003.png", run / "nearest.png")
     report(run)
     page, text, sources = read(run / "report.html")
-    for words in ("Losses", "What D believes", "Gradient norms", "Throughput", "Samples of fixed latents",
+    for words in ("Losses", "D's probabilities", "Gradient norms", "Throughput", "Samples of fixed latents",
                   "Over the run", "From one latent to another",
                   "nearest", "parzen", "123.5", "1.25", "high quality 0.97", "sigma 0.2", "Configuration", "momentum:"):
         assert words in text, words
