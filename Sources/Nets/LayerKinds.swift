@@ -22,6 +22,7 @@ public struct LayerKind: Sendable {
         LayerKind("convolution") { settings throws(Failure) in try Convolution2D(settings) },
         LayerKind("transposed_convolution") { settings throws(Failure) in try TransposedConvolution2D(settings) },
         LayerKind("batch_normalisation", batchNormalisation),
+        LayerKind("layer_normalisation") { settings throws(Failure) in try LayerNormalisation(settings) },
         LayerKind("dropout") { settings throws(Failure) in try Dropout(settings) },
         LayerKind("reshape") { settings throws(Failure) in try Reshape(settings) },
         LayerKind("flatten") { _ in Flatten() },
@@ -29,10 +30,12 @@ public struct LayerKind: Sendable {
         LayerKind("leaky_relu") { settings throws(Failure) in try LeakyReLU(settings) },
         LayerKind("sigmoid") { _ in Sigmoid() },
         LayerKind("tanh") { _ in Tanh() },
+        LayerKind("softplus") { _ in Softplus() },
         LayerKind("channel_maxout") { settings throws(Failure) in try ChannelMaxout(settings) },
         LayerKind("max_pool") { settings throws(Failure) in try Pooling2D(.maximum, settings) },
         LayerKind("mean_pool") { settings throws(Failure) in try Pooling2D(.mean, settings) },
         LayerKind("zero_padding") { settings throws(Failure) in try ZeroPadding(settings) },
+        LayerKind("constant") { settings throws(Failure) in try Constant(settings) },
     ]
 }
 
