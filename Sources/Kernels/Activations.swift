@@ -41,10 +41,59 @@ public enum Activations {
         map(gradient, output, into: inputGradient) { dy, y in dy * (1 - y * y) }
     }
 
+    /// dx (+)= e · t · y (1 − y) (1 − 2y): what the slope's change brings to the gradient of e · slope · t.
+    public static func sigmoidCurvature(
+        _ gradient: Floats, tangent: Floats, output: Floats, into inputGradient: Floats, adding: Bool
+    ) {
+        addCurvature(gradient, tangent, output, to: inputGradient, adding) { y in y * (1 - y) * (1 - 2 * y) }
+    }
+
+    /// dx (+)= −2 e · t · y (1 − y²).
+    public static func tanhCurvature(
+        _ gradient: Floats, tangent: Floats, output: Floats, into inputGradient: Floats, adding: Bool
+    ) {
+        addCurvature(gradient, tangent, output, to: inputGradient, adding) { y in -2 * y * (1 - y * y) }
+    }
+
+    /// y = ln(1 + exp(x)).
+    public static func softplus(_ input: Floats, into output: Floats) { map(input, into: output, VectorMath.softplus) }
+
+    /// dx = dy / (1 + exp(−x)).
+    public static func softplusGradient(_ gradient: Floats, input: Floats, into inputGradient: Floats) {
+        map(gradient, input, into: inputGradient) { dy, x in dy * VectorMath.sigmoid(x) }
+    }
+
+    /// dx (+)= e · t · exp(−|x|) / (1 + exp(−|x|))².
+    public static func softplusCurvature(
+        _ gradient: Floats, tangent: Floats, input: Floats, into inputGradient: Floats, adding: Bool
+    ) {
+        addCurvature(gradient, tangent, input, to: inputGradient, adding) { x in
+            let e = VectorMath.exp(-VectorMath.magnitude(x))
+            return e / ((1 + e) * (1 + e))
+        }
+    }
+
     /// y = x · mask · factor: dropout with its mask of 0 and 1, and its own gradient.
     public static func applyMask(_ mask: Floats, factor: Float, to input: Floats, into output: Floats) {
         let factors = Vector(repeating: factor)
         map(input, mask, into: output) { x, keep in x * (keep * factors) }
+    }
+
+    /// sum (+)= gradient · tangent · function(value).
+    @inline(__always)
+    private static func addCurvature(
+        _ gradient: Floats, _ tangent: Floats, _ values: Floats, to sum: Floats, _ adding: Bool,
+        _ function: (Vector) -> Vector
+    ) {
+        precondition(
+            gradient.count == values.count && tangent.count == values.count && sum.count == values.count,
+            "\(gradient.count) gradients and \(tangent.count) tangents of \(values.count) values into \(sum.count)")
+        forEachEight(values.count) { index, lanes in
+            let bent =
+                gradient.lanes(at: index, lanes) * tangent.lanes(at: index, lanes)
+                * function(values.lanes(at: index, lanes))
+            sum.setLanes(adding ? sum.lanes(at: index, lanes) + bent : bent, at: index, lanes)
+        }
     }
 
     @inline(__always)

@@ -32,6 +32,16 @@ public enum MaxoutKernels {
         for unit in 0 ..< units { mapGradients[unit * pieces + Int(winners[unit])] = gradient[unit] }
     }
 
+    /// y[u] = z[u, p] of the piece p that won.
+    public static func select(_ maps: Floats, winners: Floats, pieces: Int, into output: Floats) {
+        precondition(
+            maps.count == output.count * pieces && winners.count == output.count,
+            "\(maps.count) maps of \(pieces) pieces and \(winners.count) winners into \(output.count) units")
+        let units = output.count
+        let maps = maps.base, winners = winners.base, output = output.base
+        for unit in 0 ..< units { output[unit] = maps[unit * pieces + Int(winners[unit])] }
+    }
+
     @inline(__always)
     private static func gather(_ start: UnsafeMutablePointer<Float>, _ distance: Int, _ lanes: Int) -> Vector {
         if lanes == 8 {

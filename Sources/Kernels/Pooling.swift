@@ -80,6 +80,20 @@ public enum Pooling {
         }
     }
 
+    /// y = x of the pixel that won.
+    public static func selectMaximum(
+        _ input: Floats, winners: Floats, _ geometry: PoolingGeometry, batch: Int, into output: Floats
+    ) {
+        let (values, places, result) = (input.base, winners.base, output.base)
+        let (channels, row) = (geometry.channels, geometry.width * geometry.channels)
+        geometry.forEachWindow(batch: batch) { target, source, _, _ in
+            for channel in 0 ..< channels {
+                let (y, x) = Int(places[target + channel]).quotientAndRemainder(dividingBy: geometry.size)
+                result[target + channel] = values[source + y * row + x * channels + channel]
+            }
+        }
+    }
+
     /// y = the sum of the window's pixels within the image, divided by their number.
     public static func mean(_ input: Floats, _ geometry: PoolingGeometry, batch: Int, into output: Floats) {
         let (values, means) = (input.base, output.base)

@@ -73,6 +73,36 @@ public enum Reductions {
         }
     }
 
+    /// sums[c] += Σ_r w · matrix[r, c], with the weight w of the example that row r belongs to: each has as many rows.
+    public static func addColumnSums(of matrix: Floats, times weights: Floats, to sums: Floats) {
+        let columns = sums.count, count = matrix.count / max(weights.count, 1)
+        precondition(
+            matrix.count == weights.count * count && count % columns == 0,
+            "\(matrix.count) values are no rows of \(columns) for \(weights.count) examples")
+        for example in 0 ..< weights.count {
+            let weight = weights[example], rows = matrix[example * count ..< (example + 1) * count]
+            addColumnSums(rows: count / columns, columns: columns, to: sums) { offset, _, lanes in
+                rows.lanes(at: offset, lanes) * weight
+            }
+        }
+    }
+
+    /// target[n] += w[n] · source[n], for rows n of equal length.
+    public static func addRows(of source: Floats, times weights: Floats, to target: Floats) {
+        let count = source.count / max(weights.count, 1)
+        precondition(
+            source.count == target.count && source.count == weights.count * count,
+            "\(source.count) values times \(weights.count) weights added to \(target.count)")
+        for row in 0 ..< weights.count {
+            let weight = weights[row], start = row * count
+            forEachEight(count) { column, lanes in
+                let index = start + column
+                let sum = target.lanes(at: index, lanes) + source.lanes(at: index, lanes) * weight
+                target.setLanes(sum, at: index, lanes)
+            }
+        }
+    }
+
     /// The same for two sums of terms that have much in common.
     @inline(__always)
     static func addColumnSums(
@@ -144,16 +174,26 @@ public enum Reductions {
     }
 }
 
-/// A running Σ v² of vectors: eight float lanes for 64 vectors, then into a double. A double per value would halve the
-/// lanes; a float for all of them would lose the digits of the small values.
+/// A running Σ v² of vectors.
 struct SquaredNorm {
+    private var squares = RunningSum()
+
+    @inline(__always)
+    mutating func add(_ vector: Vector) { squares.add(vector * vector) }
+
+    var total: Double { squares.total }
+}
+
+/// A running sum of vectors: eight float lanes for 64 vectors, then into a double. A double per value would halve the
+/// lanes; a float for all of them would lose the digits of the small values.
+struct RunningSum {
     private var lanes = Vector.zero
     private var vectors = 0
     private var sum = 0.0
 
     @inline(__always)
     mutating func add(_ vector: Vector) {
-        lanes += vector * vector
+        lanes += vector
         vectors &+= 1
         if vectors == 64 { flush() }
     }

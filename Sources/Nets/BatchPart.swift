@@ -12,15 +12,22 @@ public struct BatchPart: Sendable {
     public let purpose: Purpose
     /// Parts of one shard share a gradient: the first of them writes it, the others add to it, in their order.
     public let shard: Int
-    /// 0, or 1 for the second half of each shard: parts of one half share the sums of a ``MinibatchLayer``.
+    /// 0, or 1 for the second half of each shard: parts of one half share the sums of a ``MinibatchLayer``. What a
+    /// penalty alone looks at is a third and a fourth.
     public let half: Int
+    /// Whether a penalty is taken on the gradients of its logits:
+    /// ``Network/backward(from:parameters:into:adding:penalties:ready:)``.
+    public let isPenalised: Bool
 
-    public init(rows: Range<Int>, firstSample: Int, purpose: Purpose, shard: Int = 0, half: Int = 0) {
+    public init(
+        rows: Range<Int>, firstSample: Int, purpose: Purpose, shard: Int = 0, half: Int = 0, isPenalised: Bool = false
+    ) {
         self.rows = rows
         self.firstSample = firstSample
         self.purpose = purpose
         self.shard = shard
         self.half = half
+        self.isPenalised = isPenalised
     }
 
     /// The mode of a pass over this part, of a pass over the batch.

@@ -77,6 +77,9 @@ public struct LayerMemory {
     public let scratch: Floats
     /// The layer's number in its network: part of the key of its random draws.
     public let layer: Int
+    /// In the parameters' gradient of ``TangentLayer/tangentGradients(_:tangent:input:output:_:)``: one an example.
+    /// Empty elsewhere.
+    public let rowWeights: Floats
     /// What the part at hand shares with the others of its minibatch; nil in sampling and for layers that treat each
     /// part alone.
     public let shared: SharedPart?
@@ -87,6 +90,17 @@ public struct LayerMemory {
     public func gradientToAdd(_ index: Int) -> Floats {
         if !addsGradients { gradients[index].fill(0) }
         return gradients[index]
+    }
+
+    /// Makes the gradient of parameter `index`, which is added to every row of the output: db (+)= Σ_n dy_n, or
+    /// Σ_n w_n dy_n with ``rowWeights``.
+    func addBiasGradient(_ outputGradient: Floats, _ index: Int) {
+        let gradient = gradientToAdd(index)
+        if rowWeights.count == 0 {
+            Reductions.addColumnSums(of: outputGradient, columns: gradient.count, to: gradient)
+        } else {
+            Reductions.addColumnSums(of: outputGradient, times: rowWeights, to: gradient)
+        }
     }
 }
 

@@ -35,6 +35,10 @@ public struct LayerKind: Sendable {
             "batch_normalisation", "each channel by the mean and variance of the minibatch (Ioffe & Szegedy 2015)",
             batchNormalisation),
         LayerKind(
+            "layer_normalisation",
+            "each example by the mean and variance of all its values (Ba et al. 2016), then scale and shift a channel"
+        ) { settings throws(Failure) in try LayerNormalisation(settings) },
+        LayerKind(
             "dropout", "in training each value is kept or set to 0 at random, and scaled (Srivastava et al. 2014)"
         ) { settings throws(Failure) in try Dropout(settings) },
         LayerKind("reshape", "the same values under another shape") { settings throws(Failure) in
@@ -45,6 +49,7 @@ public struct LayerKind: Sendable {
         LayerKind("leaky_relu", "x above 0, slope · x below") { settings throws(Failure) in try LeakyReLU(settings) },
         LayerKind("sigmoid", "1 / (1 + exp(−x))") { _ in Sigmoid() },
         LayerKind("tanh", "tanh(x)") { _ in Tanh() },
+        LayerKind("softplus", "log(1 + exp(x))") { _ in Softplus() },
         LayerKind("channel_maxout", "the largest of each `pieces` neighbouring channels") { settings throws(Failure) in
             try ChannelMaxout(settings)
         },
@@ -53,6 +58,9 @@ public struct LayerKind: Sendable {
         },
         LayerKind("mean_pool", "the mean of each window") { settings throws(Failure) in
             try Pooling2D(.mean, settings)
+        },
+        LayerKind("constant", "learned values, whatever the input") { settings throws(Failure) in
+            try Constant(settings)
         },
         LayerKind("zero_padding", "zeros around an image") { settings throws(Failure) in try ZeroPadding(settings) },
     ]

@@ -114,7 +114,8 @@ extension Network {
         }
         var lines = [
             "\(name): input \(inputShape), batches of at most \(shards > 1 ? "\(shards) shards of " : "")\(capacity)"
-                + (halves > 1 ? " real and as many generated examples" : ""),
+                + (halves > 1 ? " real and as many generated examples" : "")
+                + (halves > 2 ? ", and \(halves - 2) × as many for penalties alone" : ""),
             row(["layer", "output", "parameters", "MB"]),
         ]
         for (number, plan) in plans.enumerated() {
@@ -127,6 +128,7 @@ extension Network {
         }
         lines.append(row(["parameters", "", "\(store.parameterCount)", megabytes(store.count)]))
         lines.append(row(["gradients of activations", "", "", megabytes(gradients.reduce(0) { $0 + $1.count })]))
+        if !penalised.isEmpty { lines.append(row(["kept for penalties", "", "", megabytes(penaltyValues)])) }
         lines.append(row(["scratch", "", "", megabytes(scratch.count)]))
         return lines.joined(separator: "\n")
     }

@@ -19,23 +19,26 @@ public final class Network {
     public let capacity: Int
     /// Shards that a batch holds, at most: each has a gradient of its own.
     public let shards: Int
-    /// Halves of a shard, 1 or 2, each of at most ``capacity`` examples.
+    /// Halves of a shard, each of at most ``capacity`` examples: 1; 2, real and generated; or up to 4 with what
+    /// penalties alone look at.
     public let halves: Int
     public let store: ParameterStore
 
     /// The layers as they are computed: a layer that the one before can apply is part of that one.
-    private let computed: [any Layer]
+    let computed: [any Layer]
     let plans: [LayerPlan]
     let scratch: FloatBuffer
     /// Backward goes to and fro between these two.
     let gradients: [FloatBuffer]
-    private let lowestWithParameters: Int
+    let lowestWithParameters: Int
+    /// One a layer, where the network was built for penalties.
+    let penalised: [PenaltyPlan]
     /// What each layer was given in the last forward.
     private var inputs: [Floats]
     private var lastOutput = Floats.none
     private var lastWasTraining = false
-    private var lastParts: [BatchPart] = []
-    private var lastCount = 0
+    private(set) var lastParts: [BatchPart] = []
+    private(set) var lastCount = 0
 
     /// The shape of each layer's output.
     public var outputShapes: [Shape] { plans.map(\.output) }
@@ -43,10 +46,11 @@ public final class Network {
     /// Throws where a layer cannot take the output of the one before: `generator: layer 3 (dense): its input is …`.
     ///
     /// `sums` makes the sums of so many numbers over all shards of a minibatch, for each ``MinibatchLayer`` and half;
-    /// a network without cannot train those layers.
+    /// a network without cannot train those layers. `penalised`: whether its batches may have penalised parts, which
+    /// takes memory of its own; every layer must then be a ``TangentLayer``.
     public init(
         _ layers: [any Layer], input: Shape, capacity: Int, shards: Int = 1, halves: Int = 1, name: String,
-        sums: ((Int) -> any SharedSums)? = nil
+        penalised: Bool = false, sums: ((Int) -> any SharedSums)? = nil
     ) throws(ShapeError) {
         precondition(
             capacity > 0 && shards > 0 && halves > 0,
@@ -67,6 +71,12 @@ public final class Network {
             computed, shapes: shapes, capacity: capacity, parts: shards * halves, halves: halves, store: store,
             sums: sums)
         lowestWithParameters = store.entries.first?.layer ?? layers.count
+        self.penalised =
+            penalised
+            ? Self.penaltyPlan(
+                try Self.tangentLayers(layers, computed: computed, name: name), plans: plans,
+                rows: capacity * shards * halves)
+            : []
         inputs = Array(repeating: .none, count: layers.count)
         lastParts.reserveCapacity(shards * halves)
         // A smaller batch may need more: it is computed in another form, or in fewer blocks.
@@ -143,13 +153,7 @@ public final class Network {
         only parts: Range<Int>? = nil,
         inputGradient: Bool, ready: (Range<Int>) throws -> Void = { _ in }
     ) throws -> Batch? {
-        precondition(lastWasTraining, "\(name): backward without a forward in training")
-        precondition(
-            gradient.shape == outputShape && gradient.count == lastCount,
-            "\(name): a gradient of \(gradient.count) × \(gradient.shape) for \(lastCount) × \(outputShape)")
-        precondition(
-            target == nil || target!.count % max(store.count, 1) == 0,
-            "\(name): \(target!.count) gradients for shards of \(store.count) values")
+        check(gradient, target)
         precondition(target != nil || inputGradient, "\(name): backward of which nothing is wanted")
         let parts = parts ?? lastParts.indices
         let lowest = inputGradient ? 0 : lowestWithParameters
@@ -181,15 +185,32 @@ public final class Network {
         return inputGradient ? current : nil
     }
 
+    func check(_ gradient: Batch, _ target: Floats?) {
+        precondition(lastWasTraining, "\(name): backward without a forward in training")
+        precondition(
+            gradient.shape == outputShape && gradient.count == lastCount,
+            "\(name): a gradient of \(gradient.count) × \(gradient.shape) for \(lastCount) × \(outputShape)")
+        precondition(
+            target == nil || target!.count % max(store.count, 1) == 0,
+            "\(name): \(target!.count) gradients for shards of \(store.count) values")
+    }
+
+    /// What layer `number` was given in the last forward, and what it made of it, as far as that still stands.
+    func ends(_ number: Int) -> (input: Batch, output: Batch) {
+        let output = number + 1 < layers.count ? inputs[number + 1] : lastOutput
+        return (
+            Batch(inputs[number], count: lastCount, shape: plans[number].input),
+            Batch(output, count: lastCount, shape: plans[number].output)
+        )
+    }
+
     /// One layer of ``backward(from:parameters:into:adding:only:inputGradient:ready:)``, part by part.
     private func backward(
         _ number: Int, _ parts: Range<Int>, from gradient: Batch, into inputGradient: Batch?, _ parameters: Floats,
         _ target: Floats?, adding: Bool
     ) throws {
         let plan = plans[number]
-        let input = Batch(inputs[number], count: lastCount, shape: plan.input)
-        let output = Batch(
-            number + 1 < layers.count ? inputs[number + 1] : lastOutput, count: lastCount, shape: plan.output)
+        let (input, output) = ends(number)
         if let shared = plan.shared {
             for index in parts {
                 let rows = lastParts[index].rows
@@ -210,7 +231,7 @@ public final class Network {
     }
 
     /// Whether part `index` adds to the gradient that an earlier one of `parts` has written.
-    private func isAdded(_ index: Int, _ parts: Range<Int>) -> Bool {
+    func isAdded(_ index: Int, _ parts: Range<Int>) -> Bool {
         for earlier in parts.lowerBound ..< index where lastParts[earlier].shard == lastParts[index].shard {
             return true
         }
@@ -277,9 +298,9 @@ public final class Network {
         return plans[number].saved.values[index * count ..< (index + 1) * count]
     }
 
-    private func memory(
+    func memory(
         _ number: Int, _ index: Int, _ parameters: Floats, gradients: Floats? = nil, adding: Bool = false,
-        batchStatistics: Floats? = nil
+        rowWeights: Floats = .none, batchStatistics: Floats? = nil
     ) -> LayerMemory {
         let plan = plans[number], part = lastParts[index]
         func slice(_ all: Floats?, _ number: Int, _ count: Int) -> Floats {
@@ -292,7 +313,7 @@ public final class Network {
             statistics: Parts(buffer: store.statistics.values, ranges: plan.statisticRanges),
             batchStatistics: Parts(
                 buffer: slice(batchStatistics, index, store.statistics.count), ranges: plan.statisticRanges),
-            saved: savedValues(number, index), scratch: scratch.values, layer: number,
+            saved: savedValues(number, index), scratch: scratch.values, layer: number, rowWeights: rowWeights,
             shared: plan.shared.map { SharedPart(sums: $0.sums[part.half], part: part.shard) })
     }
 }

@@ -23,6 +23,10 @@ public enum Shape: Hashable, Sendable, CustomStringConvertible {
 
     public var isImage: Bool { if case .image = self { true } else { false } }
 
+    func requirePositive() throws(ShapeError) {
+        guard dimensions.allSatisfy({ $0 >= 1 }) else { throw ShapeError("\(self) has a dimension below 1") }
+    }
+
     /// `[100]` or `[28, 28, 1]`.
     public var dimensions: [Int] {
         switch self {
@@ -46,6 +50,9 @@ public struct Batch {
         self.count = count
         self.shape = shape
     }
+
+    /// The values of one example.
+    public subscript(example: Int) -> Floats { values[example * shape.count ..< (example + 1) * shape.count] }
 
     /// Some of its examples, sharing their memory.
     public subscript(rows: Range<Int>) -> Batch {

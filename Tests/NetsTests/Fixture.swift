@@ -3,28 +3,38 @@ import Kernels
 @testable import Nets
 import Testing
 
-/// One case of Fixtures/layers.{json,f32}, which Tests/reference/make_layer_fixtures.py made with PyTorch.
+/// One case of Fixtures/layers.{json,f32} or penalties.{json,f32}, which Tests/reference/make_layer_fixtures.py and
+/// make_penalty_fixtures.py made with PyTorch.
 struct Fixture {
     struct Array: Decodable {
         let start: Int
         let dimensions: [Int]
     }
-    private struct Index: Decodable { let cases: [String: [String: Array]] }
 
-    private static let folder = Bundle.module.resourceURL!.appendingPathComponent("Fixtures")
-    private static let index = try! JSONDecoder().decode(
-        Index.self, from: Data(contentsOf: folder.appendingPathComponent("layers.json")))
-    private static let values: [Float] = try! Data(contentsOf: folder.appendingPathComponent("layers.f32"))
-        .withUnsafeBytes {
-            $0.bindMemory(to: UInt32.self).map { Float(bitPattern: UInt32(littleEndian: $0)) }
+    struct File {
+        private struct Index: Decodable { let cases: [String: [String: Array]] }
+        let cases: [String: [String: Array]]
+        let values: [Float]
+
+        private init(_ name: String) {
+            let folder = Bundle.module.resourceURL!.appendingPathComponent("Fixtures")
+            let index = try! Data(contentsOf: folder.appendingPathComponent("\(name).json"))
+            cases = try! JSONDecoder().decode(Index.self, from: index).cases
+            values = try! Data(contentsOf: folder.appendingPathComponent("\(name).f32")).withUnsafeBytes {
+                $0.bindMemory(to: UInt32.self).map { Float(bitPattern: UInt32(littleEndian: $0)) }
+            }
         }
 
+        static let layers = File("layers"), penalties = File("penalties")
+    }
+
     let name: String
+    let file: File
     let arrays: [String: Array]
 
-    init(_ name: String) throws {
-        self.name = name
-        arrays = try #require(Self.index.cases[name], "no case \(name) in the fixtures")
+    init(_ name: String, in file: File = .layers) throws {
+        (self.name, self.file) = (name, file)
+        arrays = try #require(file.cases[name], "no case \(name) in the fixtures")
     }
 
     func dimensions(_ array: String) throws -> [Int] {
@@ -33,7 +43,7 @@ struct Fixture {
 
     func values(_ array: String) throws -> [Float] {
         let place = try #require(arrays[array], "\(name): no array \(array) in the fixtures")
-        return Swift.Array(Self.values[place.start ..< place.start + place.dimensions.reduce(1, *)])
+        return Swift.Array(file.values[place.start ..< place.start + place.dimensions.reduce(1, *)])
     }
 
     func shape(_ array: String) throws -> Shape {
@@ -55,9 +65,10 @@ struct Fixture {
     }
 
     /// The layers as a network with the fixture's parameters, for batches of the fixture's size and one more.
-    func network(_ layers: [any Layer]) throws -> Network {
+    func network(_ layers: [any Layer], penalised: Bool = false) throws -> Network {
         let network = lasting(
-            try Network(layers, input: shape("input"), capacity: dimensions("input")[0] + 1, name: name))
+            try Network(
+                layers, input: shape("input"), capacity: dimensions("input")[0] + 1, name: name, penalised: penalised))
         for entry in network.store.entries {
             let array = key(entry)
             #expect(try dimensions(array) == entry.specification.dimensions, "\(name): \(array)")

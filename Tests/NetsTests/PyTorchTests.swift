@@ -106,6 +106,16 @@ import Testing
         try check("mean pool " + name, [Pooling2D(.mean, size: size, stride: stride, edge: edge)])
     }
 
+    @Test(arguments: ["of images", "of vectors", "far from zero"])
+    func layerNormalisation(name: String) throws {
+        try check(
+            "layer normalisation " + name, [LayerNormalisation()], tolerance: name == "far from zero" ? 2e-5 : 1e-5)
+    }
+
+    @Test func constant() throws {
+        try check("constant", [Constant(shape: .image(height: 2, width: 3, channels: 4))])
+    }
+
     @Test func layersWithoutArithmetic() throws {
         try check("zero padding", [ZeroPadding(pixels: 2)])
         try check("channel maxout", [ChannelMaxout(pieces: 2)])
@@ -133,6 +143,7 @@ import Testing
         try check("relu", [ReLU()])
         try check("leaky_relu", [LeakyReLU(slope: 0.2)])
         try check("sigmoid", [Sigmoid()])
+        try check("softplus", [Softplus()])
         try check("tanh", [Tanh()])
         // The same computed in place: behind a layer that needs not its output, and before one that only renames it.
         let fixture = try Fixture("tanh")

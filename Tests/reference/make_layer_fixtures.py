@@ -238,6 +238,16 @@ start, gradients = draw(37).numpy(), draw(6, 37).numpy()
 cases["optimistic adam"] = {"start": start, "gradients": gradients,
                             "after": optimistic_adam(start, gradients, 2e-3, 0.5, 0.9, 1e-8)}
 
+record("softplus", F.softplus, draw(3, 37) * 3, {})
+for name, shape, function in [
+    ("of images", (4, 3, 5, 6), lambda x, *parameters: to_nhwc(F.group_norm(to_nchw(x), 1, *parameters))),
+    ("of vectors", (13, 21), lambda x, *parameters: F.layer_norm(x, x.shape[1:], *parameters)),
+    ("far from zero", (5, 12), lambda x, *parameters: F.layer_norm(x, x.shape[1:], *parameters)),
+]:
+    x = draw(*shape) + (100 if name == "far from zero" else 0)
+    record("layer normalisation " + name, function, x.float().double(), {"scale": draw(shape[-1]), "shift": draw(shape[-1])})
+record("constant", lambda x, values: values.expand(len(x), -1, -1, -1) + 0 * x.sum(), draw(4, 3), {"values": draw(2, 3, 4)})
+
 folder = pathlib.Path(__file__).parent.parent / "NetsTests" / "Fixtures"
 index, values, count = {}, [], 0
 for case, arrays in cases.items():

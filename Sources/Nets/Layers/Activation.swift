@@ -5,7 +5,7 @@ import Support
 // Slopes are taken from the output.
 
 /// y = max(x, 0).
-public struct ReLU: Layer {
+public struct ReLU: DiagonalLayer {
     public init() {}
     public var name: String { "relu" }
     public var outputMemory: OutputMemory { .overInput }
@@ -33,7 +33,7 @@ public struct ReLU: Layer {
 }
 
 /// y = x where x > 0, slope · x elsewhere: Maas et al. 2013.
-public struct LeakyReLU: Layer {
+public struct LeakyReLU: DiagonalLayer {
     public let slope: Float
 
     public init(slope: Float) { self.slope = slope }
@@ -73,7 +73,7 @@ public struct LeakyReLU: Layer {
 }
 
 /// y = 1 / (1 + exp(−x)).
-public struct Sigmoid: Layer {
+public struct Sigmoid: DiagonalLayer {
     public init() {}
     public var name: String { "sigmoid" }
     public var outputMemory: OutputMemory { .overInput }
@@ -92,6 +92,17 @@ public struct Sigmoid: Layer {
         Activations.sigmoidGradient(outputGradient.values, output: output.values, into: inputGradient.values)
     }
 
+    public var hasCurvature: Bool { true }
+
+    public func curvature(
+        _ outputGradient: Batch, tangent: Batch, input: Batch, output: Batch, into inputGradient: Batch, adding: Bool,
+        _ memory: LayerMemory
+    ) {
+        Activations.sigmoidCurvature(
+            outputGradient.values, tangent: tangent.values, output: output.values, into: inputGradient.values,
+            adding: adding)
+    }
+
     public func operators(
         _ x: OperatorValue, from input: Shape, in graph: any OperatorGraph
     ) -> OperatorValue? {
@@ -100,7 +111,7 @@ public struct Sigmoid: Layer {
 }
 
 /// y = tanh(x).
-public struct Tanh: Layer {
+public struct Tanh: DiagonalLayer {
     public init() {}
     public var name: String { "tanh" }
     public var outputMemory: OutputMemory { .overInput }
@@ -119,9 +130,57 @@ public struct Tanh: Layer {
         Activations.tanhGradient(outputGradient.values, output: output.values, into: inputGradient.values)
     }
 
+    public var hasCurvature: Bool { true }
+
+    public func curvature(
+        _ outputGradient: Batch, tangent: Batch, input: Batch, output: Batch, into inputGradient: Batch, adding: Bool,
+        _ memory: LayerMemory
+    ) {
+        Activations.tanhCurvature(
+            outputGradient.values, tangent: tangent.values, output: output.values, into: inputGradient.values,
+            adding: adding)
+    }
+
     public func operators(
         _ x: OperatorValue, from input: Shape, in graph: any OperatorGraph
     ) -> OperatorValue? {
         graph.node("Tanh", [x])
+    }
+}
+
+/// y = ln(1 + exp(x)). The slope, the sigmoid of x, is taken from the input, for the output has lost its digits where
+/// it is small.
+public struct Softplus: DiagonalLayer {
+    public init() {}
+    public var name: String { "softplus" }
+    public func outputShape(for input: Shape) throws(ShapeError) -> Shape { input }
+
+    public func forward(_ input: Batch, into output: Batch, _ memory: LayerMemory, mode: Mode) {
+        Activations.softplus(input.values, into: output.values)
+    }
+
+    public func backward(
+        _ outputGradient: Batch, input: Batch, output: Batch,
+        into inputGradient: Batch?, _ memory: LayerMemory, parameterGradients: Bool
+    ) {
+        guard let inputGradient else { return }
+        Activations.softplusGradient(outputGradient.values, input: input.values, into: inputGradient.values)
+    }
+
+    public var hasCurvature: Bool { true }
+
+    public func curvature(
+        _ outputGradient: Batch, tangent: Batch, input: Batch, output: Batch, into inputGradient: Batch, adding: Bool,
+        _ memory: LayerMemory
+    ) {
+        Activations.softplusCurvature(
+            outputGradient.values, tangent: tangent.values, input: input.values, into: inputGradient.values,
+            adding: adding)
+    }
+
+    public func operators(
+        _ x: OperatorValue, from input: Shape, in graph: any OperatorGraph
+    ) -> OperatorValue? {
+        graph.node("Softplus", [x])
     }
 }

@@ -4,7 +4,7 @@ import Support
 /// y[…, u] = max_p x[…, u · pieces + p]: the maxima of ``Maxout`` alone, over the channels of an image or the values
 /// of a vector. After a convolution of `pieces` times as many channels it makes a maxout convolution (Goodfellow et
 /// al. 2013, §3).
-public struct ChannelMaxout: Layer {
+public struct ChannelMaxout: TangentLayer {
     public let pieces: Int
 
     public init(pieces: Int) { self.pieces = pieces }
@@ -41,6 +41,14 @@ public struct ChannelMaxout: Layer {
         MaxoutKernels.backward(
             outputGradient.values, winners: memory.saved[0 ..< outputGradient.values.count],
             pieces: pieces, into: inputGradient.values)
+    }
+
+    public func tangent(
+        _ inputTangent: Batch, input: Batch, output: Batch, into outputTangent: Batch, _ memory: LayerMemory
+    ) {
+        MaxoutKernels.select(
+            inputTangent.values, winners: memory.saved[0 ..< output.values.count], pieces: pieces,
+            into: outputTangent.values)
     }
 
     public func operators(

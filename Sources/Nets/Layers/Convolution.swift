@@ -14,7 +14,7 @@ public enum Padding: String, Sendable, CaseIterable {
 ///
 /// Kernel K × L, stride s down and t across: x [N, H, W, I], W `weight` [K, L, I, O], b `bias` [O], y [N, H′, W′, O]:
 /// see ``Padding``.
-public struct Convolution2D: Layer {
+public struct Convolution2D: TangentLayer {
     public let channels: Int
     public let kernel: Extent
     public let stride: Extent
@@ -84,15 +84,21 @@ public struct Convolution2D: Layer {
             convolution.weightGradient(
                 input: input.values, outputGradient: outputGradient.values,
                 into: memory.gradients[0], adding: memory.addsGradients, batch: input.count, scratch: memory.scratch)
-            if hasBias {
-                Reductions.addColumnSums(of: outputGradient.values, columns: channels, to: memory.gradientToAdd(1))
-            }
+            if hasBias { memory.addBiasGradient(outputGradient.values, 1) }
         }
         if let inputGradient {
             convolution.inputGradient(
                 outputGradient.values, weight: memory.parameters[0], into: inputGradient.values,
                 batch: input.count, scratch: memory.scratch)
         }
+    }
+
+    public func tangent(
+        _ inputTangent: Batch, input: Batch, output: Batch, into outputTangent: Batch, _ memory: LayerMemory
+    ) {
+        convolution(for: input.shape).forward(
+            inputTangent.values, weight: memory.parameters[0], into: outputTangent.values, batch: input.count,
+            scratch: memory.scratch)
     }
 
     private func convolution(for input: Shape) -> Convolution {

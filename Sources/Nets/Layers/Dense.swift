@@ -4,7 +4,7 @@ import Support
 /// y = x W + b.
 ///
 /// N examples, I inputs, O units: x [N, I], W `weight` [I, O], b `bias` [O], y [N, O].
-public struct Dense: Layer {
+public struct Dense: TangentLayer {
     public let units: Int
     public let hasBias: Bool
     public let weights: Initialiser
@@ -51,6 +51,13 @@ public struct Dense: Layer {
         multiplyRowsBackward(
             outputGradient.values, input: input, memory, hasBias: hasBias,
             into: inputGradient, parameterGradients: parameterGradients, scratch: memory.scratch)
+    }
+
+    public func tangent(
+        _ inputTangent: Batch, input: Batch, output: Batch, into outputTangent: Batch, _ memory: LayerMemory
+    ) {
+        multiplyRows(
+            inputTangent, memory.parameters, hasBias: false, into: outputTangent.values, scratch: memory.scratch)
     }
 
     public func operators(

@@ -3,7 +3,7 @@ import Support
 
 /// In training y = x · mask / keep, mask 1 with probability keep and 0 otherwise, drawn per value; in sampling y = x.
 /// Srivastava et al. 2014, scaled in training ("inverted") so that sampling needs no factor.
-public struct Dropout: Layer {
+public struct Dropout: DiagonalLayer {
     /// The probability that a value is *kept*, in (0, 1].
     public let keepProbability: Float
 

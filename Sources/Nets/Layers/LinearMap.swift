@@ -29,7 +29,7 @@ func multiplyRowsBackward(
     if parameterGradients {
         product.weightGradient(
             input.values, gradient, into: memory.gradients[0], adding: memory.addsGradients, scratch: scratch)
-        if hasBias { Reductions.addColumnSums(of: gradient, columns: outputs, to: memory.gradientToAdd(1)) }
+        if hasBias { memory.addBiasGradient(gradient, 1) }
     }
     if let inputGradient {
         product.inputGradient(gradient, weight: memory.parameters[0], into: inputGradient.values, scratch: scratch)

@@ -6,7 +6,7 @@ import Support
 ///
 /// N examples, I inputs, U units of P pieces: x [N, I], W `weight` [I, U · P] and b `bias` [U · P] with the pieces of
 /// a unit side by side, y [N, U].
-public struct Maxout: Layer {
+public struct Maxout: TangentLayer {
     public let units: Int
     public let pieces: Int
     public let weights: Initialiser
@@ -65,6 +65,15 @@ public struct Maxout: Layer {
         multiplyRowsBackward(
             mapGradients, input: input, memory, hasBias: true,
             into: inputGradient, parameterGradients: parameterGradients, scratch: scratch)
+    }
+
+    public func tangent(
+        _ inputTangent: Batch, input: Batch, output: Batch, into outputTangent: Batch, _ memory: LayerMemory
+    ) {
+        let (maps, scratch) = split(memory.scratch, for: output)
+        multiplyRows(inputTangent, memory.parameters, hasBias: false, into: maps, scratch: scratch)
+        MaxoutKernels.select(
+            maps, winners: memory.saved[0 ..< output.values.count], pieces: pieces, into: outputTangent.values)
     }
 
     private func split(_ scratch: Floats, for output: Batch) -> (maps: Floats, rest: Floats) {

@@ -4,7 +4,7 @@ import Support
 /// y[n, p, q, c] = the largest or the mean of x[n, p·stride + i, q·stride + j, c], 0 ≤ i, j < size.
 ///
 /// x [N, H, W, C], y [N, H′, W′, C]: see ``Edge``. No parameters.
-public struct Pooling2D: Layer {
+public struct Pooling2D: TangentLayer {
     public enum Reduction: Sendable { case maximum, mean }
 
     /// What becomes of windows that the lower or right edge cuts.
@@ -84,6 +84,20 @@ public struct Pooling2D: Layer {
         case .mean:
             Pooling.meanGradient(
                 outputGradient.values, geometry(for: input.shape), batch: input.count, into: inputGradient.values)
+        }
+    }
+
+    public func tangent(
+        _ inputTangent: Batch, input: Batch, output: Batch, into outputTangent: Batch, _ memory: LayerMemory
+    ) {
+        switch reduction {
+        case .maximum:
+            Pooling.selectMaximum(
+                inputTangent.values, winners: memory.saved, geometry(for: input.shape), batch: input.count,
+                into: outputTangent.values)
+        case .mean:
+            Pooling.mean(
+                inputTangent.values, geometry(for: input.shape), batch: input.count, into: outputTangent.values)
         }
     }
 

@@ -2,7 +2,7 @@ import Kernels
 import Support
 
 /// The same values under another shape.
-public struct Reshape: Layer {
+public struct Reshape: DiagonalLayer {
     public let shape: Shape
 
     public init(to shape: Shape) { self.shape = shape }
@@ -15,7 +15,7 @@ public struct Reshape: Layer {
     public var outputMemory: OutputMemory { .input }
 
     public func outputShape(for input: Shape) throws(ShapeError) -> Shape {
-        guard shape.dimensions.allSatisfy({ $0 >= 1 }) else { throw ShapeError("\(shape) has a dimension below 1") }
+        try shape.requirePositive()
         guard input.count == shape.count else {
             throw ShapeError("\(shape) wants \(shape.count) values, not \(input.count)")
         }
@@ -41,7 +41,7 @@ public struct Reshape: Layer {
 }
 
 /// An image as a vector: H × W × C values, channels fastest. A vector stays one.
-public struct Flatten: Layer {
+public struct Flatten: DiagonalLayer {
     public init() {}
     public var name: String { "flatten" }
     public var outputMemory: OutputMemory { .input }
@@ -66,7 +66,7 @@ public struct Flatten: Layer {
 }
 
 /// What is left of a layer that the one before has applied already.
-struct AppliedBefore: Layer {
+struct AppliedBefore: DiagonalLayer {
     let name: String
     var outputMemory: OutputMemory { .input }
     func outputShape(for input: Shape) throws(ShapeError) -> Shape { input }

@@ -10,7 +10,7 @@ import Support
 /// Kernel K × L, stride s down and t across: x [N, H, W, I], W `weight` [K, L, O, I], b `bias` [O], y [N, H′, W′, O]:
 /// see ``Padding``. Forward is the input gradient of the convolution that takes y's shape to x's, whose input
 /// channels are O and whose output channels are I.
-public struct TransposedConvolution2D: Layer {
+public struct TransposedConvolution2D: TangentLayer {
     public let channels: Int
     public let kernel: Extent
     public let stride: Extent
@@ -75,15 +75,21 @@ public struct TransposedConvolution2D: Layer {
             adjoint.weightGradient(
                 input: outputGradient.values, outputGradient: input.values,
                 into: memory.gradients[0], adding: memory.addsGradients, batch: input.count, scratch: memory.scratch)
-            if hasBias {
-                Reductions.addColumnSums(of: outputGradient.values, columns: channels, to: memory.gradientToAdd(1))
-            }
+            if hasBias { memory.addBiasGradient(outputGradient.values, 1) }
         }
         if let inputGradient {
             adjoint.forward(
                 outputGradient.values, weight: memory.parameters[0], into: inputGradient.values,
                 batch: input.count, scratch: memory.scratch)
         }
+    }
+
+    public func tangent(
+        _ inputTangent: Batch, input: Batch, output: Batch, into outputTangent: Batch, _ memory: LayerMemory
+    ) {
+        adjoint(for: input.shape).inputGradient(
+            inputTangent.values, weight: memory.parameters[0], into: outputTangent.values, batch: input.count,
+            scratch: memory.scratch)
     }
 
     private func outputImage(for input: Shape) -> Shape {

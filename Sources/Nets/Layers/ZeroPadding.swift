@@ -3,7 +3,7 @@ import Support
 
 /// `pixels` zeros on each side of an image: x [N, H, W, C] becomes [N, H + 2·pixels, W + 2·pixels, C]. Before a
 /// convolution with `padding: valid` it is what other programs call that convolution's padding.
-public struct ZeroPadding: Layer {
+public struct ZeroPadding: TangentLayer {
     public let pixels: Int
 
     public init(pixels: Int) { self.pixels = pixels }
@@ -21,8 +21,7 @@ public struct ZeroPadding: Layer {
     }
 
     public func forward(_ input: Batch, into output: Batch, _ memory: LayerMemory, mode: Mode) {
-        output.values.fill(0)
-        forEachRow(of: input, in: output) { small, large in large.copy(from: small) }
+        pad(input, into: output)
     }
 
     public func backward(
@@ -31,6 +30,17 @@ public struct ZeroPadding: Layer {
     ) {
         guard let inputGradient else { return }
         forEachRow(of: inputGradient, in: outputGradient) { small, large in small.copy(from: large) }
+    }
+
+    public func tangent(
+        _ inputTangent: Batch, input: Batch, output: Batch, into outputTangent: Batch, _ memory: LayerMemory
+    ) {
+        pad(inputTangent, into: outputTangent)
+    }
+
+    private func pad(_ images: Batch, into padded: Batch) {
+        padded.values.fill(0)
+        forEachRow(of: images, in: padded) { small, large in large.copy(from: small) }
     }
 
     /// Each row of the images, and the part of the padded row that holds it.

@@ -1,0 +1,59 @@
+import Foundation
+@testable import Nets
+
+/// Networks of dense layers in double, as the definitions say: what the fast ones are compared with.
+struct Naive {
+    static func sigmoid(_ x: Double) -> Double { 1 / (1 + exp(-x)) }
+    static func tanh(_ x: Double) -> Double { Foundation.tanh(x) }
+    static func softplus(_ x: Double) -> Double { max(x, 0) + log1p(exp(-abs(x))) }
+
+    /// Channels fastest; a scale and a shift a channel.
+    static func layerNormalisation(_ x: [Double], _ scale: [Double], _ shift: [Double]) -> [Double] {
+        let count = Double(x.count), mean = x.reduce(0, +) / count
+        let variance = x.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / count
+        return x.indices.map {
+            let channel = $0 % scale.count
+            return (x[$0] - mean) / (variance + 1e-5).squareRoot() * scale[channel] + shift[channel]
+        }
+    }
+
+    let layers: [any Layer]
+    /// Of each layer.
+    var parameters: [[[Double]]]
+
+    init(_ network: Network) {
+        layers = network.layers
+        parameters = network.layers.indices.map { number in
+            network.store.entries.filter { $0.layer == number }.map {
+                network.store.values.values[$0.range].array.map(Double.init)
+            }
+        }
+    }
+
+    /// The logit of one example.
+    func logit(_ x: [Double]) -> Double {
+        zip(layers, parameters).reduce(x) { x, layer in
+            let p = layer.1
+            switch layer.0 {
+            case is Dense:
+                let outputs = p[1].count
+                return (0 ..< outputs).map { o in
+                    x.indices.reduce(p[1][o]) { $0 + x[$1] * p[0][$1 * outputs + o] }
+                }
+            case let layer as LeakyReLU: return x.map { $0 > 0 ? $0 : Double(layer.slope) * $0 }
+            case is Sigmoid: return x.map(Self.sigmoid)
+            case is Tanh: return x.map(Self.tanh)
+            case is Softplus: return x.map(Self.softplus)
+            case is LayerNormalisation: return Self.layerNormalisation(x, p[0], p[1])
+            default: fatalError("\(layer.0.name) is not among the naive layers")
+            }
+        }[0]
+    }
+
+    /// The derivative of the logit at `x` along `u`.
+    func derivative(at x: [Double], along u: [Double]) -> Double {
+        let h = 1e-4
+        func moved(_ step: Double) -> Double { logit(zip(x, u).map { $0 + step * $1 }) }
+        return (8 * (moved(h) - moved(-h)) - (moved(2 * h) - moved(-2 * h))) / (12 * h)
+    }
+}

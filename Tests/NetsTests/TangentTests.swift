@@ -1,0 +1,164 @@
+import Kernels
+@testable import Nets
+import Testing
+
+/// What a penalty asks of each layer alone.
+@Suite struct TangentTests {
+    struct Case: Sendable, CustomTestStringConvertible {
+        let layer: any Layer
+        let input: Shape
+        var testDescription: String { "\(layer.name) of \(input)" }
+
+        init(_ layer: any Layer, _ input: Shape) { (self.layer, self.input) = (layer, input) }
+    }
+
+    private static let image = Shape.image(height: 5, width: 7, channels: 6)
+
+    private static let cases: [Case] = [
+        Case(Dense(units: 11), .vector(7)), Case(Dense(units: 40, hasBias: false), .vector(24)),
+        Case(Maxout(units: 5, pieces: 3), .vector(9)), Case(ChannelMaxout(pieces: 3), image),
+        Case(Convolution2D(channels: 4, kernel: 3, stride: 2), image),
+        Case(Convolution2D(channels: 5, kernel: Extent(height: 2, width: 4), padding: .valid), image),
+        Case(Convolution2D(channels: 64, kernel: 4, stride: 2), .image(height: 16, width: 16, channels: 32)),
+        Case(TransposedConvolution2D(channels: 3, kernel: 4, stride: 2), image),
+        Case(
+            TransposedConvolution2D(channels: 8, kernel: 4, padding: .valid), .image(height: 1, width: 1, channels: 9)),
+        Case(ReLU(), image), Case(LeakyReLU(slope: 0.2), image), Case(Sigmoid(), image), Case(Tanh(), image),
+        Case(Softplus(), image), Case(Pooling2D(.maximum, size: 3, stride: 2, edge: .partial), image),
+        Case(Pooling2D(.mean, size: 3, stride: 2, edge: .partial), image),
+        Case(Pooling2D(.mean, size: 2, stride: 2), image), Case(ZeroPadding(pixels: 2), image),
+        Case(Reshape(to: .vector(210)), image), Case(Flatten(), image), Case(Dropout(keepProbability: 0.6), image),
+        Case(LayerNormalisation(), image), Case(LayerNormalisation(epsilon: 0.1), .vector(13)),
+        Case(Constant(shape: .vector(3)), image), Case(AppliedBefore(name: "relu"), image),
+    ]
+
+    /// ⟨e, J t⟩ = ⟨Jᵀ e, t⟩: the tangent belongs to the layer's own backward.
+    @Test(arguments: cases)
+    private func theTangentIsTheAdjointOfBackward(of tested: Case) throws {
+        let layer = try OneLayer(tested.layer, tested.input)
+        let t = normal(layer.input.values.count, step: 1), e = normal(layer.output.values.count, step: 2)
+        let tangent = layer.tangent(t), back = layer.backward(e)
+        let left = dot(e, tangent), right = dot(back, t)
+        let scale = (dot(e, e) * dot(tangent, tangent)).squareRoot()
+        #expect(abs(left - right) <= 1e-6 * scale, "\(tested.layer.name): ⟨e, J t⟩ = \(left), ⟨Jᵀ e, t⟩ = \(right)")
+        #expect(scale > 0 || tested.layer is Constant, "\(tested.layer.name): nothing was tested")
+        #expect(layer.tangent(t).array == tangent.array, "\(tested.layer.name): the tangent changed what it read")
+    }
+
+    struct Curved: Sendable, CustomTestStringConvertible {
+        let layer: any TangentLayer
+        let input: Shape
+        /// The layer in double, for one example; `parameters` are the network's.
+        let function: @Sendable (_ x: [Double], _ parameters: [[Double]]) -> [Double]
+        var testDescription: String { "\(layer.name) of \(input)" }
+    }
+
+    private static let curved: [Curved] = [
+        Curved(layer: Sigmoid(), input: .vector(21)) { x, _ in x.map(Naive.sigmoid) },
+        Curved(layer: Tanh(), input: .vector(21)) { x, _ in x.map(Naive.tanh) },
+        Curved(layer: Softplus(), input: .vector(21)) { x, _ in x.map(Naive.softplus) },
+        Curved(layer: LayerNormalisation(), input: .vector(13)) { x, p in Naive.layerNormalisation(x, p[0], p[1]) },
+        Curved(layer: LayerNormalisation(), input: .image(height: 3, width: 2, channels: 3)) { x, p in
+            Naive.layerNormalisation(x, p[0], p[1])
+        },
+    ]
+
+    /// c = ∂⟨e, J(x) t⟩ / ∂x against second differences of ⟨e, f(x)⟩ along t and along each value.
+    @Test(arguments: curved)
+    private func curvatureIsTheSecondDifference(of tested: Curved) throws {
+        let layer = try OneLayer(tested.layer, tested.input), count = tested.input.count
+        let parameters = layer.network.store.entries.map {
+            layer.network.store.values.values[$0.range].array.map(Double.init)
+        }
+        let t = normal(layer.input.values.count, step: 1), e = normal(layer.output.values.count, step: 2)
+        var expected: [Float] = []
+        let h = 1e-4
+        for example in 0 ..< layer.input.count {
+            let x = layer.input[example].array.map(Double.init)
+            let (direction, weights) = (slice(t, example, count), slice(e, example, count))
+            func value(_ along: Double, _ index: Int, _ step: Double) -> Double {
+                var moved = zip(x, direction).map { $0 + along * $1 }
+                moved[index] += step
+                return zip(weights, tested.function(moved, parameters)).reduce(0) { $0 + $1.0 * $1.1 }
+            }
+            for index in 0 ..< count {
+                let difference = value(h, index, h) - value(h, index, -h) - value(-h, index, h) + value(-h, index, -h)
+                expected.append(Float(difference / (4 * h * h)))
+            }
+        }
+        let sum = lasting(Array(repeating: .nan, count: expected.count))
+        layer.curvature(e, t, into: sum, adding: false)
+        expectClose(sum, expected, tolerance: 5e-6, "\(tested.layer.name): curvature")
+        layer.curvature(e, t, into: sum, adding: true)
+        expectClose(sum, expected.map { 2 * $0 }, tolerance: 5e-6, "\(tested.layer.name): curvature, added")
+    }
+
+    /// The layers' own slopes hold where the output of the activation has no digits left.
+    @Test func softplusIsExactFarFromZero() throws {
+        let x = lasting([-80, -20, -5, 0, 5, 20, 80]), ones = lasting(Array(repeating: 1, count: 7))
+        let slopes = lasting(Array(repeating: 0, count: 7)), bends = lasting(Array(repeating: 0, count: 7))
+        Activations.softplusGradient(ones, input: x, into: slopes)
+        Activations.softplusCurvature(ones, tangent: ones, input: x, into: bends, adding: false)
+        for index in 0 ..< 7 {
+            let s = Naive.sigmoid(Double(x[index])), bend = s * Naive.sigmoid(-Double(x[index]))
+            #expect(abs(Double(slopes[index]) / s - 1) < 1e-6 && abs(Double(bends[index]) / bend - 1) < 1e-6)
+        }
+    }
+
+    private func slice(_ values: Floats, _ example: Int, _ count: Int) -> [Double] {
+        values[example * count ..< (example + 1) * count].array.map(Double.init)
+    }
+}
+
+/// A network of one layer after a forward of three examples in training, with random parameters.
+private struct OneLayer {
+    let network: Network
+    let input: Batch
+    let output: Batch
+
+    init(_ layer: any Layer, _ shape: Shape) throws {
+        network = lasting(try Network([layer], input: shape, capacity: 3, name: "n", penalised: true))
+        for (number, entry) in network.store.entries.enumerated() {
+            network.store.values.values[entry.range].copy(from: normal(entry.range.count, step: 10 + number))
+        }
+        _ = try network.forward(
+            Batch(normal(3 * shape.count, step: 0), count: 3, shape: shape), parameters: network.store.values.values,
+            mode: training())
+        (input, output) = network.ends(0)
+    }
+
+    private var memory: LayerMemory { network.memory(0, 0, network.store.values.values) }
+
+    func tangent(_ t: Floats) -> Floats {
+        let result = lasting(Array(repeating: .nan, count: output.values.count))
+        network.penalised[0].layer.tangent(
+            Batch(t, count: 3, shape: input.shape), input: input, output: output,
+            into: Batch(result, count: 3, shape: output.shape), memory)
+        return result
+    }
+
+    func backward(_ e: Floats) -> Floats {
+        let result = lasting(Array(repeating: .nan, count: input.values.count))
+        network.layers[0].backward(
+            Batch(e, count: 3, shape: output.shape), input: input, output: output,
+            into: Batch(result, count: 3, shape: input.shape), memory, parameterGradients: false)
+        return result
+    }
+
+    func curvature(_ e: Floats, _ t: Floats, into sum: Floats, adding: Bool) {
+        network.penalised[0].layer.curvature(
+            Batch(e, count: 3, shape: output.shape), tangent: Batch(t, count: 3, shape: input.shape), input: input,
+            output: output, into: Batch(sum, count: 3, shape: input.shape), adding: adding, memory)
+    }
+}
+
+/// Normal values, the same for the same `step`.
+func normal(_ count: Int, step: Int) -> Floats {
+    let values = lasting(Array(repeating: 0, count: count))
+    Draws(seed: 9, purpose: .synthetic, step: step).fillNormal(values, samples: 1)
+    return values
+}
+
+func dot(_ a: Floats, _ b: Floats) -> Double {
+    (0 ..< a.count).reduce(0) { $0 + Double(a[$1]) * Double(b[$1]) }
+}

@@ -1,0 +1,191 @@
+#!/usr/bin/env python3
+"""Writes Tests/NetsTests/Fixtures/penalties.{json,f32}: gradients of gradient penalties, by PyTorch's create_graph.
+
+    python3 Tests/reference/make_penalty_fixtures.py        (needs torch and numpy)
+
+The cost is mean softplus(-s_i) + the penalty: R1 (R2 is the same on other rows) or WGAN-GP. Files, layouts and precision
+are those of make_layer_fixtures.py, whose layers this uses.
+"""
+import json
+import pathlib
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+torch.manual_seed(20180707)
+torch.set_default_dtype(torch.float64)
+cases: dict[str, dict[str, np.ndarray]] = {}
+# What the tests' dropout keeps of 4 examples of 20 and of 12 values, as they draw it (seed 1, step 0).
+KEPT = {
+    "1": "01001111001110111111101010011110001111101101110111010101111111100110111101010111",
+    "4": "010000110011101110010011010100000001011011010111",
+}
+
+
+def draw(*shape):
+    """Normal values that float32 holds exactly."""
+    return torch.randn(*shape).float().double()
+
+
+def to_nchw(x):
+    return x.permute(0, 3, 1, 2)
+
+
+def to_nhwc(x):
+    return x.permute(0, 2, 3, 1)
+
+
+class Network:
+    """Layers by their names here; parameters have the names of gan-dist: 0.dense/weight."""
+
+    def __init__(self, *layers):
+        self.layers, self.parameters, self.masks = layers, {}, {}
+        # The smallest distance of any value to a corner of a function: float32 must be on the same side of it.
+        self.margin = float("inf")
+
+    def parameter(self, number, kind, name, *shape, scale=1.0):
+        key = f"{number}.{kind}/{name}"
+        if key not in self.parameters:
+            self.parameters[key] = (draw(*shape) * scale).float().double()
+        return self.parameters[key]
+
+    def away_from(self, distances):
+        distances = distances.detach().abs()
+        # Dropout's zeros are zeros in float32 too.
+        self.margin = min(self.margin, distances[distances > 0].min().item())
+
+    def __call__(self, x):
+        for number, (kind, *settings) in enumerate(self.layers):
+            x = getattr(self, kind)(number, x, *settings)
+        return x
+
+    def dense(self, number, x, units):
+        weight = self.parameter(number, "dense", "weight", x.shape[1], units, scale=x.shape[1] ** -0.5)
+        return x @ weight + self.parameter(number, "dense", "bias", units)
+
+    def winners(self, maps):
+        """The largest of the last axis."""
+        if maps.shape[-1] > 1:
+            first, second = maps.topk(2, -1).values.unbind(-1)
+            self.away_from(first - second)
+        return maps.amax(-1)
+
+    def maxout(self, number, x, units, pieces):
+        weight = self.parameter(number, "maxout", "weight", x.shape[1], units * pieces, scale=x.shape[1] ** -0.5)
+        bias = self.parameter(number, "maxout", "bias", units * pieces)
+        return self.winners((x @ weight + bias).view(len(x), units, pieces))
+
+    def channel_maxout(self, number, x, pieces):
+        return self.winners(x.reshape(*x.shape[:-1], -1, pieces))
+
+    def convolution(self, number, x, channels, kernel, stride, padding):
+        inputs = x.shape[3]
+        weight = self.parameter(number, "convolution", "weight", kernel, kernel, inputs, channels, scale=(inputs * kernel**2) ** -0.5)
+        x = to_nchw(x)
+        if padding == "same":
+            totals = [max((-(-size // stride) - 1) * stride + kernel - size, 0) for size in x.shape[2:]]
+            x = F.pad(x, (totals[1] // 2, totals[1] - totals[1] // 2, totals[0] // 2, totals[0] - totals[0] // 2))
+        return to_nhwc(F.conv2d(x, weight.permute(3, 2, 0, 1).contiguous(), self.parameter(number, "convolution", "bias", channels), stride))
+
+    def transposed_convolution(self, number, x, channels, kernel, stride):
+        """`same`, of a kernel at least as large as its stride."""
+        inputs, more = x.shape[3], kernel - stride
+        weight = self.parameter(number, "transposed_convolution", "weight", kernel, kernel, channels, inputs, scale=(inputs * kernel**2) ** -0.5)
+        full = F.conv_transpose2d(to_nchw(x), weight.permute(3, 2, 0, 1).contiguous(), self.parameter(number, "transposed_convolution", "bias", channels), stride)
+        before, height, width = more // 2, x.shape[1] * stride, x.shape[2] * stride
+        return to_nhwc(full[:, :, before:before + height, before:before + width])
+
+    def layer_normalisation(self, number, x):
+        scale = self.parameter(number, "layer_normalisation", "scale", x.shape[-1])
+        shift = self.parameter(number, "layer_normalisation", "shift", x.shape[-1])
+        return F.layer_norm(x, x.shape[1:]) * scale + shift if x.dim() == 2 else to_nhwc(F.group_norm(to_nchw(x), 1, scale, shift))
+
+    def leaky_relu(self, number, x, slope):
+        self.away_from(x)
+        return F.leaky_relu(x, slope)
+
+    def max_pool(self, number, x, size, stride):
+        """Also windows that the edge cuts."""
+        windows = F.pad(to_nchw(x), (0, size - 1, 0, size - 1), value=-1e9).unfold(2, size, stride).unfold(3, size, stride).flatten(4)
+        y = to_nhwc(F.max_pool2d(to_nchw(x), size, stride, ceil_mode=True))
+        self.winners(windows[:, :, :y.shape[1], :y.shape[2]])
+        return y
+
+    def mean_pool(self, number, x, size):
+        return to_nhwc(F.avg_pool2d(to_nchw(x), size))
+
+    def zero_padding(self, number, x, pixels):
+        return F.pad(x, (0, 0, pixels, pixels, pixels, pixels))
+
+    def reshape(self, number, x, *shape):
+        return x.reshape(len(x), *shape)
+
+    def flatten(self, number, x):
+        return x.flatten(1)
+
+    def dropout(self, number, x, keep):
+        mask = torch.tensor([float(kept) for kept in KEPT[str(number)]]).view(x.shape)
+        self.masks[f"{number}.dropout.mask"] = mask
+        return x * mask / keep
+
+    def tanh(self, number, x):
+        return torch.tanh(x)
+
+    def sigmoid(self, number, x):
+        return torch.sigmoid(x)
+
+    def softplus(self, number, x):
+        return F.softplus(x)
+
+
+GAMMA, FACTOR = 0.7, 10.0
+PENALTIES = {
+    "r1": lambda norms: GAMMA / 2 * norms.square().mean(),
+    "gradientPenalty": lambda norms: FACTOR * (norms - 1).square().mean(),
+}
+
+
+def record(name, x, *layers):
+    network = Network(*layers)
+    network(x)
+    x.requires_grad_()
+    for value in network.parameters.values():
+        value.requires_grad_()
+    logits = network(x)
+    slopes, = torch.autograd.grad(F.softplus(-logits).mean(), logits, retain_graph=True)
+    gradients, = torch.autograd.grad(logits.sum(), x, create_graph=True)
+    norms = gradients.flatten(1).square().sum(1).sqrt()
+    arrays = {"input": x, "logits": logits, "slopes": slopes, "inputGradient": gradients, **network.parameters, **network.masks}
+    for kind, penalty in PENALTIES.items():
+        found = torch.autograd.grad(F.softplus(-logits).mean() + penalty(norms), list(network.parameters.values()), retain_graph=True)
+        arrays |= {f"{key}.{kind}": value for key, value in zip(network.parameters, found)}
+    assert network.margin > 1e-5, f"{name}: {network.margin} from a corner: take another seed"
+    cases[name] = {key: value.detach().numpy().copy() for key, value in arrays.items()}
+
+
+record("leaky convolutions", draw(4, 8, 8, 3), ("convolution", 8, 4, 2, "same"), ("leaky_relu", 0.2), ("convolution", 6, 3, 1, "same"),
+       ("leaky_relu", 0.2), ("flatten",), ("dense", 1))
+record("transposed convolution", draw(4, 10), ("dense", 12), ("leaky_relu", 0.1), ("reshape", 2, 2, 3), ("transposed_convolution", 5, 4, 2),
+       ("leaky_relu", 0.0), ("transposed_convolution", 2, 3, 1), ("tanh",), ("flatten",), ("dense", 1))
+record("maxout", draw(6, 12), ("maxout", 6, 5), ("maxout", 4, 3), ("dense", 1))
+record("pooling", draw(3, 9, 7, 2), ("zero_padding", 2), ("convolution", 12, 3, 1, "valid"), ("channel_maxout", 3), ("max_pool", 3, 2),
+       ("convolution", 6, 3, 1, "same"), ("leaky_relu", 0.2), ("mean_pool", 2), ("flatten",), ("dense", 1))
+record("smooth", draw(5, 9), ("dense", 20), ("tanh",), ("dense", 15), ("sigmoid",), ("dense", 12), ("softplus",), ("dense", 1))
+record("smooth convolutions", draw(3, 8, 8, 2), ("convolution", 6, 4, 2, "same"), ("softplus",), ("max_pool", 2, 1), ("tanh",),
+       ("convolution", 8, 3, 1, "same"), ("channel_maxout", 2), ("sigmoid",), ("mean_pool", 2), ("flatten",), ("maxout", 5, 2), ("tanh",), ("dense", 1))
+record("layer normalisation", draw(4, 8, 8, 3), ("convolution", 8, 4, 2, "same"), ("layer_normalisation",), ("leaky_relu", 0.2), ("flatten",),
+       ("dense", 16), ("layer_normalisation",), ("tanh",), ("dense", 1))
+record("dropout", draw(4, 9), ("dense", 20), ("dropout", 0.7), ("leaky_relu", 0.2), ("dense", 12), ("dropout", 0.6), ("tanh",), ("dense", 1))
+
+folder = pathlib.Path(__file__).parent.parent / "NetsTests" / "Fixtures"
+index, values, count = {}, [], 0
+for case, arrays in cases.items():
+    index[case] = {}
+    for name, array in arrays.items():
+        index[case][name] = {"start": count, "dimensions": list(array.shape)}
+        values.append(array.astype("<f4").ravel())
+        count += array.size
+np.concatenate(values).tofile(folder / "penalties.f32")
+(folder / "penalties.json").write_text(json.dumps({"torch": torch.__version__, "cases": index}, indent=0) + "\n")
+print(f"{len(cases)} cases, {4 * count} bytes")
