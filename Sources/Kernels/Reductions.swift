@@ -138,22 +138,35 @@ public enum Reductions {
 
     /// Σ v², in double: float within blocks of 512 values, then one block after another.
     public static func squaredNorm(of values: Floats) -> Double {
-        var norm = SquaredNorm()
+        var norm = ProductSum()
         forEachEight(values.count) { index, lanes in norm.add(values.lanes(at: index, lanes)) }
         return norm.total
     }
+
+    /// Σ a b, in the same way.
+    public static func product(_ first: Floats, _ second: Floats) -> Double {
+        precondition(first.count == second.count, "a product of \(first.count) and \(second.count) values")
+        var sum = ProductSum()
+        forEachEight(first.count) { index, lanes in
+            sum.add(first.lanes(at: index, lanes), times: second.lanes(at: index, lanes))
+        }
+        return sum.total
+    }
 }
 
-/// A running Σ v² of vectors: eight float lanes for 64 vectors, then into a double. A double per value would halve the
+/// A running Σ a b of vectors: eight float lanes for 64 vectors, then into a double. A double per value would halve the
 /// lanes; a float for all of them would lose the digits of the small values.
-struct SquaredNorm {
+struct ProductSum {
     private var lanes = Vector.zero
     private var vectors = 0
     private var sum = 0.0
 
     @inline(__always)
-    mutating func add(_ vector: Vector) {
-        lanes += vector * vector
+    mutating func add(_ vector: Vector) { add(vector, times: vector) }
+
+    @inline(__always)
+    mutating func add(_ first: Vector, times second: Vector) {
+        lanes += first * second
         vectors &+= 1
         if vectors == 64 { flush() }
     }

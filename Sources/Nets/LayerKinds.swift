@@ -42,6 +42,8 @@ public struct LayerKind: Sendable {
 public protocol LayerSettings {
     func integer(_ key: String, default standard: Int?, _ allowed: ClosedRange<Int>) throws(Failure) -> Int
     func number(_ key: String, default standard: Double?, _ allowed: ClosedRange<Double>) throws(Failure) -> Double
+    /// True or false; false where nothing is said, and then it is not shown among the layer's settings.
+    func flag(_ key: String) throws(Failure) -> Bool
     func choice<Choice: RawRepresentable & CaseIterable>(
         _ key: String, default standard: Choice
     ) throws(Failure) -> Choice where Choice.RawValue == String

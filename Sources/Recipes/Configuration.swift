@@ -171,11 +171,13 @@ extension Configuration {
     /// Unrolling is of the authors' game: the saddle objective, Adam, both players at once.
     private func checkUnrolling() throws(Failure) {
         let learnsByAdam = if case .adam = discriminatorOptimiser.rule { true } else { false }
+        let clips = discriminatorOptimiser.clipNorm != nil || discriminatorOptimiser.clipWeights != nil
         let needs: [(key: String, isMet: Bool, value: String)] = [
             ("training.update", training.update == .simultaneous, "simultaneous"),
             ("objective.generator", objective.generatorLoss == .minimax, "minimax"),
             ("objective.discriminator", objective.discriminatorLoss.reduction == .sum, "sum"),
             ("optimizer.discriminator.kind", learnsByAdam, "adam"),
+            ("optimizer.discriminator.clip", !clips, "null"),
         ]
         for need in needs where !need.isMet {
             throw .configuration(

@@ -13,6 +13,7 @@ final class Section {
     let origins: Origins
     private let given: Node.Mapping
     private(set) var resolved: [(String, Node)] = []
+    private var allowed: [String] = []
 
     init(_ node: Node?, path: String, _ origins: Origins) throws(Failure) {
         (self.path, self.origins) = (path, origins)
@@ -38,6 +39,10 @@ final class Section {
     var keys: [String] { given.keys.compactMap(\.string) }
 
     func record(_ key: String, _ node: Node) { resolved.append((key, node)) }
+
+    /// The key may be given, but where nobody does it stays out of the whole: configurations that do without it are
+    /// printed as they were before there was one.
+    func allow(_ key: String) { allowed.append(key) }
 
     func integer(_ key: String, default standard: Int? = nil, _ allowed: ClosedRange<Int>) throws(Failure) -> Int {
         guard let node = node(key) else {
@@ -106,6 +111,14 @@ final class Section {
         return value
     }
 
+    func optionalNumber(_ key: String, _ allowed: ClosedRange<Double>) throws(Failure) -> Double? {
+        if node(key) == nil {
+            record(key, Section.nothing)
+            return nil
+        }
+        return try number(key, allowed)
+    }
+
     func string(_ key: String, default standard: String? = nil) throws(Failure) -> String {
         guard let value = try optionalString(key, recording: false) ?? standard else { throw missing(key) }
         record(key, .text(value))
@@ -123,10 +136,11 @@ final class Section {
         return value
     }
 
-    func flag(_ key: String, default standard: Bool) throws(Failure) -> Bool {
+    /// False where nothing is said: ``allow(_:)``.
+    func flag(_ key: String) throws(Failure) -> Bool {
         guard let node = node(key) else {
-            record(key, Node(String(standard), Tag(.bool)))
-            return standard
+            allow(key)
+            return false
         }
         guard let value = node.bool else { throw wrong(key, node, "true or false") }
         record(key, Node(String(value), Tag(.bool)))
@@ -158,7 +172,7 @@ final class Section {
 
     /// The whole of what was read; throws for a key that nobody asked for.
     func finish() throws(Failure) -> Node {
-        let known = resolved.map(\.0)
+        let known = resolved.map(\.0) + allowed
         for (key, _) in given {
             let word = key.string ?? Section.text(key)
             if !known.contains(word) {
@@ -174,15 +188,13 @@ final class Section {
     }
 
     /// Where a required key is absent it may stand there misspelt.
-    func missing(_ key: String) -> Failure {
+    func missing(
+        _ key: String, remedy: String = "Add it, or start from a preset (gan-dist presets)."
+    ) -> Failure {
         if let misspelt = keys.first(where: { Spelling.nearest(to: $0, among: [key]) != nil }) {
             return .configuration(name(misspelt), "there is no such key", remedy: "Did you mean '\(key)'?")
         }
-        return absent(key)
-    }
-
-    private func absent(_ key: String) -> Failure {
-        .configuration(name(key), "it is missing", remedy: "Add it, or start from a preset (gan-dist presets).")
+        return .configuration(name(key), "it is missing", remedy: remedy)
     }
 
     func wrong(_ key: String, _ node: Node, _ wanted: String) -> Failure {
