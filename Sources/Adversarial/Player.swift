@@ -15,7 +15,6 @@ public final class Player {
     public let role: Role
     public let network: Network
     public let optimiser: Optimiser
-    private let settings: OptimiserSettings
     private let gradients: GradientSum
     /// The gradients of a group's shards, one after another; nil where a group is one shard, whose gradient needs no
     /// memory but the sum's own.
@@ -27,7 +26,6 @@ public final class Player {
     ) throws {
         self.role = role
         let isGenerator = role == .generator
-        settings = isGenerator ? game.generatorOptimiser : game.discriminatorOptimiser
         do {
             network = try Network(
                 isGenerator ? game.generator : game.discriminator, input: input, capacity: capacity, shards: together,
@@ -41,7 +39,8 @@ public final class Player {
                 remedy: "Change that layer or the one before it; layers are counted from 0.")
         }
         network.store.initialise(seed: game.seed, role: role.rawValue)
-        optimiser = Optimiser(settings.rule, count: network.store.count)
+        optimiser = Optimiser(
+            isGenerator ? game.generatorOptimiser : game.discriminatorOptimiser, count: network.store.count)
         gradients = try GradientSum(
             count: network.store.count, table: table, communicator: communicator,
             kind: game.exchange, precision: game.precision)
@@ -100,13 +99,8 @@ public final class Player {
 
     // MARK: - The update
 
-    /// The learning rate of update `number`, counted from 1.
-    func rate(number: Int) -> Double { settings.rate.rate(at: number - 1) }
-
     /// Moves the parameters; returns the squared norm of the gradient.
-    func move(by gradient: Floats, number: Int, epoch: Int) -> Double {
-        optimiser.update(
-            network.store.values.values, gradients: gradient, rate: rate(number: number),
-            momentum: settings.momentum.momentum(afterEpochs: epoch), update: number)
+    func move(by gradient: Floats, at progress: Progress) -> Double {
+        optimiser.update(network.store.values.values, gradients: gradient, at: progress)
     }
 }

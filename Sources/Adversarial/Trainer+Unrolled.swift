@@ -21,7 +21,8 @@ extension Trainer {
             if answer == 0 {
                 trace?.gradient(gradient, of: discriminator, inner: 0)
                 statistics.record(
-                    .discriminator, squaredNorm: squaredNorm, rate: discriminator.rate(number: stepsDone + 1))
+                    .discriminator, squaredNorm: squaredNorm,
+                    rate: discriminator.optimiser.rate(at: progress(update: stepsDone + 1)))
             }
         }
         unrolling.keepState(unrolling.steps)
@@ -49,9 +50,7 @@ extension Trainer {
     private func carryBack(_ unrolling: Unrolling, _ answer: Int, _ real: Floats) throws {
         let difference = unrolling.imageDifference
         difference.values.fill(0)
-        let number = stepsDone + 1 + answer
-        let distance = try unrolling.carryBack(answer, update: number, rate: discriminator.rate(number: number)) {
-            sign in
+        let distance = try unrolling.carryBack(answer, at: progress(update: stepsDone + 1 + answer)) { sign in
             try discriminatorGradient(
                 real, unrolling.generated, purpose: .images(into: difference, factor: sign, isGeneratorCost: false))
         }

@@ -263,13 +263,21 @@ public final class Trainer {
         let gradient = try timed(.communication) { try player.sumGradients() }
         trace?.gradient(gradient, of: player, inner: inner)
         let squaredNorm = move(player, by: gradient, number: number)
-        statistics.record(player.role, squaredNorm: squaredNorm, rate: player.rate(number: number))
+        statistics.record(
+            player.role, squaredNorm: squaredNorm, rate: player.optimiser.rate(at: progress(update: number)))
     }
 
     /// Moves the player's parameters; returns the squared norm of the gradient.
     func move(_ player: Player, by gradient: Floats, number: Int) -> Double {
-        let epoch = reals.epoch(minibatch: minibatchesDone)
-        return timed(.optimiser) { player.move(by: gradient, number: number, epoch: epoch) }
+        let progress = progress(update: number)
+        return timed(.optimiser) { player.move(by: gradient, at: progress) }
+    }
+
+    /// Where the run stands at update `number` of a player.
+    func progress(update number: Int) -> Progress {
+        Progress(
+            steps: stepsDone, epochs: reals.epoch(minibatch: minibatchesDone),
+            examples: Double(minibatchesDone) * Double(batch), update: number)
     }
 
     private func writeTrace() throws {

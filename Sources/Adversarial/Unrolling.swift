@@ -26,7 +26,7 @@ final class Unrolling {
     /// such gradients.
     let generated, imageGradient, imageDifference: FloatBuffer
     private let player: Player
-    private let constants: (beta1: Double, beta2: Double, epsilon: Double)
+    private let constants: (beta1: Double, beta2: Schedule, epsilon: Double)
     private let valueAdjoint, firstAdjoint, secondAdjoint: FloatBuffer
     private let direction, upper: FloatBuffer
 
@@ -45,8 +45,8 @@ final class Unrolling {
 
     /// `player` must learn by Adam; `imageValues` are the values of all examples of this rank's part of a minibatch.
     init(steps: Int, _ player: Player, imageValues: Int) {
-        guard case .adam(let beta1, let beta2, let epsilon) = player.optimiser.rule else {
-            preconditionFailure("unrolling of \(player.optimiser.rule)")
+        guard case .adam(let beta1, let beta2, let epsilon) = player.optimiser.settings.rule else {
+            preconditionFailure("unrolling of \(player.optimiser.settings.rule)")
         }
         self.steps = steps
         self.player = player
@@ -89,14 +89,14 @@ final class Unrolling {
         secondAdjoint.values.fill(0)
     }
 
-    /// Carries the adjoints back over answer `number`, which was D's update `update`.
+    /// Carries the adjoints back over answer `number`, an update of D made at `progress`.
     ///
     /// `evaluate(sign)` is called with D displaced to θ + hḡ and then to θ − hḡ, returns ∇L there, and adds sign ·
     /// its image gradients, which are to be divided by 2h: the returned value, nil where ḡ is zero.
     func carryBack(
-        _ number: Int, update: Int, rate: Double, evaluate: (_ sign: Float) throws -> Floats
+        _ number: Int, at progress: Progress, evaluate: (_ sign: Float) throws -> Floats
     ) throws -> Double? {
-        findDirection(number, update: update, rate: rate)
+        findDirection(number, at: progress)
         let origin = states[number].values.values
         let length = Reductions.squaredNorm(of: direction.values).squareRoot()
         guard length > 0 else { return nil }
@@ -116,8 +116,9 @@ final class Unrolling {
     }
 
     /// ḡ, with the moments' adjoints carried back.
-    private func findDirection(_ number: Int, update: Int, rate: Double) {
-        let (beta1, beta2, epsilon) = constants
+    private func findDirection(_ number: Int, at progress: Progress) {
+        let (beta1, epsilon) = (constants.beta1, constants.epsilon), beta2 = constants.beta2.value(at: progress)
+        let rate = player.optimiser.rate(at: progress), update = progress.update
         let (first, second, gradient) = (
             states[number + 1].first.values, states[number + 1].second.values, gradients[number].values
         )

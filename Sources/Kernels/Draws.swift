@@ -6,6 +6,7 @@ public enum Purpose: UInt32, Sendable {
     case fixedLatents
     case evaluation
     case selection
+    case spectralVectors
 }
 
 /// The random numbers of one pass over a minibatch: a pure function of their key, with no state to keep or to restore.

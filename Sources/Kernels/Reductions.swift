@@ -168,20 +168,22 @@ public enum Reductions {
 
     /// Σ v², in double: float within blocks of 512 values, then one block after another.
     public static func squaredNorm(of values: Floats) -> Double {
-        var norm = SquaredNorm()
-        forEachEight(values.count) { index, lanes in norm.add(values.lanes(at: index, lanes)) }
+        var norm = RunningSum()
+        forEachEight(values.count) { index, lanes in
+            norm.add(values.lanes(at: index, lanes), times: values.lanes(at: index, lanes))
+        }
         return norm.total
     }
-}
 
-/// A running Σ v² of vectors.
-struct SquaredNorm {
-    private var squares = RunningSum()
-
-    @inline(__always)
-    mutating func add(_ vector: Vector) { squares.add(vector * vector) }
-
-    var total: Double { squares.total }
+    /// Σ a b, in the same way.
+    public static func product(_ first: Floats, _ second: Floats) -> Double {
+        precondition(first.count == second.count, "a product of \(first.count) and \(second.count) values")
+        var sum = RunningSum()
+        forEachEight(first.count) { index, lanes in
+            sum.add(first.lanes(at: index, lanes), times: second.lanes(at: index, lanes))
+        }
+        return sum.total
+    }
 }
 
 /// A running sum of vectors: eight float lanes for 64 vectors, then into a double. A double per value would halve the
@@ -194,6 +196,18 @@ struct RunningSum {
     @inline(__always)
     mutating func add(_ vector: Vector) {
         lanes += vector
+        count()
+    }
+
+    /// Adds a product, value by value.
+    @inline(__always)
+    mutating func add(_ first: Vector, times second: Vector) {
+        lanes += first * second
+        count()
+    }
+
+    @inline(__always)
+    private mutating func count() {
         vectors &+= 1
         if vectors == 64 { flush() }
     }

@@ -19,15 +19,20 @@ public struct ParameterSpec: Sendable {
     /// Values that feed one output, and outputs that one input feeds: what He and Glorot scale by.
     public let fanIn: Int
     public let fanOut: Int
+    /// Whether the layer computes with W / σ(W): see ``SpectralNormalisation``.
+    public let isSpectral: Bool
 
-    public init(_ name: String, _ dimensions: [Int], layout: String, initialiser: Initialiser, fanIn: Int, fanOut: Int)
-    {
+    public init(
+        _ name: String, _ dimensions: [Int], layout: String, initialiser: Initialiser, fanIn: Int, fanOut: Int,
+        isSpectral: Bool = false
+    ) {
         self.name = name
         self.dimensions = dimensions
         self.layout = layout
         self.initialiser = initialiser
         self.fanIn = fanIn
         self.fanOut = fanOut
+        self.isSpectral = isSpectral
     }
 
     public var count: Int { dimensions.reduce(1, *) }

@@ -76,6 +76,8 @@ public protocol LayerSettings {
     func number(
         _ key: String, default standard: Double?, _ allowed: ClosedRange<Double>, meaning: String
     ) throws(Failure) -> Double
+    /// True or false; false where nothing is said, and then it is not shown among the layer's settings.
+    func flag(_ key: String, meaning: String) throws(Failure) -> Bool
     func choice<Choice: RawRepresentable & CaseIterable>(
         _ key: String, default standard: Choice, meaning: String
     ) throws(Failure) -> Choice where Choice.RawValue == String
@@ -90,6 +92,10 @@ public protocol LayerSettings {
 }
 
 extension LayerSettings {
+    /// The key of a layer whose weight is divided by its spectral norm.
+    func spectral() throws(Failure) -> Bool {
+        try flag("spectral", meaning: "divide the weights by their spectral norm (Miyato et al. 2018)")
+    }
     func integer(_ key: String, _ allowed: ClosedRange<Int>, meaning: String) throws(Failure) -> Int {
         try integer(key, default: nil, allowed, meaning: meaning)
     }

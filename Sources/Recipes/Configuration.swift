@@ -188,12 +188,14 @@ extension Configuration {
     private func checkUnrolling() throws(Failure) {
         let learnsByAdam = if case .adam = discriminatorOptimiser.rule { true } else { false }
         let standard = objective as? StandardObjective
+        let clips = discriminatorOptimiser.clipNorm != nil || discriminatorOptimiser.clipWeights != nil
         let needs: [(key: String, isMet: Bool, value: String)] = [
             ("objective.loss", standard != nil, "standard"),
             ("training.update", training.update == .simultaneous, "simultaneous"),
             ("objective.generator", standard?.generatorLoss == .minimax, "minimax"),
             ("objective.discriminator", standard?.discriminatorLoss.reduction == .sum, "sum"),
             ("optimizer.discriminator.kind", learnsByAdam, "adam"),
+            ("optimizer.discriminator.clip", !clips, "null"),
         ]
         for need in needs where !need.isMet {
             throw .configuration(

@@ -46,7 +46,7 @@ public struct ConfigurationTree {
 
     /// Replaces the value at the setting's key, such as `optimizer.generator.kind` or `generator.0.dense.units`.
     ///
-    /// Where a `kind` changes, its neighbours but `rate` go: they belong to the old kind.
+    /// Where a `kind` changes, its neighbours but `rate` and `clip` go: they belong to the old kind.
     public mutating func apply(_ setting: Setting) throws(Failure) {
         let value = try setting.node()
         origins.settings.append(setting)
@@ -89,7 +89,8 @@ public struct ConfigurationTree {
         case .mapping(let mapping):
             var mapping = mapping
             if first == "kind", path.count == 1, mapping["kind"] != nil, mapping["kind"]?.string != value.string {
-                mapping = Node.Mapping(mapping.filter { $0.key.string == "rate" }.map { ($0.key, $0.value) })
+                mapping = Node.Mapping(
+                    mapping.filter { ["rate", "clip"].contains($0.key.string) }.map { ($0.key, $0.value) })
             }
             mapping[Node(first)] = try replacing(path.dropFirst(), in: mapping[first], by: value, key: key)
             return .mapping(mapping)

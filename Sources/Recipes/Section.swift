@@ -13,6 +13,7 @@ final class Section {
     let origins: Origins
     private let given: Node.Mapping
     private(set) var resolved: [(String, Node)] = []
+    private var allowed: [String] = []
 
     init(_ node: Node?, path: String, _ origins: Origins) throws(Failure) {
         (self.path, self.origins) = (path, origins)
@@ -38,6 +39,14 @@ final class Section {
     var keys: [String] { given.keys.compactMap(\.string) }
 
     func record(_ key: String, _ node: Node) { resolved.append((key, node)) }
+
+    /// The key may be given, but where nobody does it stays out of the whole: configurations that do without it are
+    /// printed as they were before there was one. `form`: a value of it, in YAML, that brings other keys.
+    func allow(_ key: String, _ type: String, meaning: String, form: String? = nil) {
+        note(
+            key, type, default: Section.nothing, meaning: meaning, alternatives: form.map { [$0] } ?? [])
+        allowed.append(key)
+    }
 
     /// Puts what the value of `key` may be on the page of all keys, where that is being made.
     ///
@@ -142,6 +151,15 @@ final class Section {
         return value
     }
 
+    func optionalNumber(_ key: String, _ allowed: ClosedRange<Double>, meaning: String) throws(Failure) -> Double? {
+        if node(key) == nil {
+            note(key, KeyNotes.type(allowed), default: Section.nothing, meaning: meaning)
+            record(key, Section.nothing)
+            return nil
+        }
+        return try number(key, allowed, meaning: meaning)
+    }
+
     func string(_ key: String, default standard: String, meaning: String) throws(Failure) -> String {
         note(key, "text", default: .text(standard), meaning: meaning)
         let value = try text(key) ?? standard
@@ -160,6 +178,18 @@ final class Section {
         guard let node = node(key) else { return nil }
         guard case .scalar = node, let value = node.string else { throw wrong(key, node, "a text") }
         guard !value.unicodeScalars.contains("\0") else { throw wrong(key, node, "a text without the character NUL") }
+        return value
+    }
+
+    /// False where nothing is said, and then it stays out of the whole, as ``allow(_:_:meaning:form:)`` has it.
+    func flag(_ key: String, meaning: String) throws(Failure) -> Bool {
+        guard let node = node(key) else {
+            allow(key, "true or false", meaning: meaning)
+            return false
+        }
+        note(key, "true or false", default: Section.nothing, meaning: meaning)
+        guard let value = node.bool else { throw wrong(key, node, "true or false") }
+        record(key, Node(String(value), Tag(.bool)))
         return value
     }
 
@@ -209,7 +239,7 @@ final class Section {
 
     /// The whole of what was read; throws for a key that nobody asked for.
     func finish() throws(Failure) -> Node {
-        let known = resolved.map(\.0)
+        let known = resolved.map(\.0) + allowed
         for (key, _) in given {
             let word = key.string ?? Section.text(key)
             if !known.contains(word) {
@@ -225,15 +255,13 @@ final class Section {
     }
 
     /// Where a required key is absent it may stand there misspelt.
-    func missing(_ key: String) -> Failure {
+    func missing(
+        _ key: String, remedy: String = "Add it, or start from a preset (gan-dist presets)."
+    ) -> Failure {
         if let misspelt = keys.first(where: { Spelling.nearest(to: $0, among: [key]) != nil }) {
             return .configuration(name(misspelt), "there is no such key", remedy: "Did you mean '\(key)'?")
         }
-        return absent(key)
-    }
-
-    private func absent(_ key: String) -> Failure {
-        .configuration(name(key), "it is missing", remedy: "Add it, or start from a preset (gan-dist presets).")
+        return .configuration(name(key), "it is missing", remedy: remedy)
     }
 
     func wrong(_ key: String, _ node: Node, _ wanted: String) -> Failure {

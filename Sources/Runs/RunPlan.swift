@@ -89,7 +89,7 @@ struct RunPlan {
     /// Refuses what no rank of this machine could hold, rather than end for want of memory half-way through the start.
     private static func requireMemory(for configuration: Configuration, ranks: Int) throws(Failure) {
         let rows = configuration.training.batch / max(configuration.exchange.shards ?? ranks, ranks)
-        let copies = { (settings: OptimiserSettings) in 2 + Optimiser(settings.rule, count: 1).moments.count }
+        let copies = { (settings: OptimiserSettings) in 2 + Optimiser(settings, count: 1).moments.count }
         let example = try configuration.exampleShape(), packing = configuration.training.packing
         let values: Double
         do {

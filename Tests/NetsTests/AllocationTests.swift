@@ -4,7 +4,7 @@ import Kernels
 import Testing
 
 @Suite struct AllocationTests {
-    /// A step of every kind of layer and of each update allocates nothing once it has run.
+    /// A step of every kind of layer and of each update, of the spectral norms and of the average allocates nothing once it has run.
     @Test func aSteadyStepAllocatesNothing() throws {
         // OpenBLAS allocates to divide work among threads, and in some kernels for products of under 10⁶
         // multiplications: hence one thread, as a rank has, and wide convolutions.
@@ -21,10 +21,19 @@ import Testing
                 ], input: .vector(16), capacity: 8, name: "n"))
         let store = network.store
         store.initialise(seed: 1, role: 0)
-        let optimisers = [
-            Optimiser(.descent, count: store.count), Optimiser(.momentum, count: store.count),
-            Optimiser(.adam(beta1: 0.5, beta2: 0.999, epsilon: 1e-8), count: store.count),
+        let rules: [UpdateRule] = [
+            .descent, .momentum, .adam(beta1: 0.5, beta2: 0.999, epsilon: 1e-8),
+            .adamW(beta1: 0.5, beta2: 0.999, epsilon: 1e-8, weightDecay: 0.01),
+            .optimisticAdam(beta1: 0.5, beta2: 0.999, epsilon: 1e-8), .rmsprop(alpha: 0.99, epsilon: 1e-8),
         ]
+        let optimisers = rules.map {
+            Optimiser(
+                OptimiserSettings($0, rate: .constant(1e-4), momentum: .constant(0.5), clipNorm: 1, clipWeights: 10),
+                count: store.count)
+        }
+        let spectral = try #require(SpectralNormalisation(of: store, all: true, seed: 1, role: 0))
+        let average = AveragedParameters(of: store.values.values, AverageSettings(halfLife: .constant(100), ramp: 0.05))
+        let effective = lasting(Array(repeating: 0, count: store.count))
         let values = lasting(Array(repeating: 0.1, count: 8 * 16))
         let ones = lasting(Array(repeating: 1, count: 8))
         let sums = lasting(Array(repeating: 0, count: store.statistics.count)),
@@ -46,11 +55,13 @@ import Testing
             _ = try network.backward(
                 from: gradient, parameters: network.store.values.values, into: nil, inputGradient: true)
             store.applyStatistics(sums, samples: count)
+            let progress = Progress(steps: step, epochs: 0, examples: Double(8 * step), update: step + 1)
             for number in optimisers.indices {
-                norm += optimisers[number].update(
-                    store.values.values, gradients: gradients, rate: 1e-4,
-                    momentum: 0.5, update: step + 1)
+                norm += optimisers[number].update(store.values.values, gradients: gradients, at: progress)
             }
+            average.update(with: store.values.values, batch: 8, at: progress)
+            spectral.refresh(store.values.values, into: effective)
+            spectral.pullBack(gradients, effective: effective, into: gradients)
             _ = try network.forward(input, parameters: network.store.values.values, mode: .sampling)
         }
         for step in 0 ..< 3 { try run(step) }

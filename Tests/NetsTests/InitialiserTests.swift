@@ -52,22 +52,4 @@ import Testing
             }
         }
     }
-
-    @Test func schedules() {
-        #expect(RateSchedule.constant(0.3).rate(at: 77) == 0.3)
-        let decay = RateSchedule.exponential(initial: 0.1, decay: 1.000004, floor: 1e-6)
-        #expect(
-            decay.rate(at: 0) == 0.1 && abs(decay.rate(at: 250_000) - 0.1 / 2.718276) < 1e-6
-                && decay.rate(at: 10_000_000) == 1e-6)
-        let linear = RateSchedule.linear(initial: 1, final: 0.5, steps: 10)
-        #expect(
-            linear.rate(at: 0) == 1 && linear.rate(at: 5) == 0.75 && linear.rate(at: 10) == 0.5
-                && linear.rate(at: 99) == 0.5)
-        let ramp = MomentumRamp(from: 0.5, to: 0.7, epochs: 250)
-        #expect(
-            ramp.momentum(afterEpochs: 0) == 0.5 && ramp.momentum(afterEpochs: 1) == 0.5
-                && ramp.momentum(afterEpochs: 400) == 0.7)
-        #expect(abs(ramp.momentum(afterEpochs: 125) - (0.5 + 0.2 * 124 / 249)) < 1e-12)
-        #expect(MomentumRamp(from: 0.5, to: 0.7, epochs: 1).momentum(afterEpochs: 1) == 0.7)
-    }
 }

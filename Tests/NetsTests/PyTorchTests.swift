@@ -208,33 +208,4 @@ import Testing
             inputGradient: true)
         expectClose(try #require(back).values, try fixture.values("inputGradient"), "dropout: input gradient")
     }
-
-    @Test(arguments: [
-        ("descent", UpdateRule.descent), ("momentum", .momentum),
-        ("adam", .adam(beta1: 0.5, beta2: 0.999, epsilon: 1e-8)),
-        ("optimistic adam", .optimisticAdam(beta1: 0.5, beta2: 0.9, epsilon: 1e-8)),
-    ])
-    func optimisers(name: String, rule: UpdateRule) throws {
-        let fixture = try Fixture(name)
-        let values = try fixture.floats("start"), gradients = try fixture.floats("gradients"),
-            after = try fixture.values("after")
-        let optimiser = Optimiser(rule, count: 37)
-        for step in 0 ..< 6 {
-            let gradient = gradients[step * 37 ..< (step + 1) * 37]
-            let rate = name.hasSuffix("adam") ? 2e-3 : 0.1
-            let square: Double
-            if step == 3 {
-                // In two ranges: the update knows no neighbours.
-                square =
-                    optimiser.update(values, gradients: gradient, range: 0 ..< 16, rate: rate, momentum: 0.7, update: 4)
-                    + optimiser.update(
-                        values, gradients: gradient, range: 16 ..< 37, rate: rate, momentum: 0.7, update: 4)
-            } else {
-                square = optimiser.update(values, gradients: gradient, rate: rate, momentum: 0.7, update: step + 1)
-            }
-            expectClose(values, Array(after[step * 37 ..< (step + 1) * 37]), tolerance: 1e-6, "\(name), step \(step)")
-            let expected = gradient.array.reduce(0) { $0 + Double($1) * Double($1) }
-            #expect(abs(square - expected) < 1e-6 * expected)
-        }
-    }
 }

@@ -112,7 +112,7 @@ import Testing
         let configuration = try Configuration(tree: tree)
         #expect(configuration.generatorOptimiser.rule == .adam(beta1: 0.5, beta2: 0.999, epsilon: 1e-8))
         #expect(configuration.discriminatorOptimiser.rule == .momentum)
-        #expect(configuration.generatorOptimiser.rate.rate(at: 7) == 0.001)
+        #expect(configuration.generatorOptimiser.rate == .constant(0.001))
     }
 
     /// Unrolling is of one game only; packs must fill the batch.
@@ -129,10 +129,13 @@ import Testing
     }
 
     @Test func schedulesAreThePapers() throws {
-        let configuration = try Preset.named("goodfellow-mnist").configuration()
-        #expect(abs(configuration.generatorOptimiser.rate.rate(at: 1000) - 0.1 / 1.004007980) < 1e-6)
-        #expect(configuration.generatorOptimiser.rate.rate(at: 100_000_000) == 1e-6)
-        #expect(configuration.generatorOptimiser.momentum.momentum(afterEpochs: 0) == 0.5)
-        #expect(configuration.generatorOptimiser.momentum.momentum(afterEpochs: 1000) == 0.7)
+        let settings = try Preset.named("goodfellow-mnist").configuration().generatorOptimiser
+        func progress(update: Int, epochs: Int) -> Progress {
+            Progress(steps: 0, epochs: epochs, examples: 0, update: update)
+        }
+        #expect(abs(settings.rate.value(at: progress(update: 1001, epochs: 0)) - 0.1 / 1.004007980) < 1e-6)
+        #expect(settings.rate.value(at: progress(update: 100_000_001, epochs: 0)) == 1e-6)
+        #expect(settings.momentum.value(at: progress(update: 1, epochs: 0)) == 0.5)
+        #expect(settings.momentum.value(at: progress(update: 1, epochs: 1000)) == 0.7)
     }
 }

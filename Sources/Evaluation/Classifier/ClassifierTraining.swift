@@ -91,8 +91,10 @@ public struct ClassifierTraining: Sendable {
         let gradients = try GradientSum(
             count: network.store.count, scale: 1 / Float(Self.batch), table: table, communicator: communicator)
         let losses = ShardSums(count: 2, table: table, communicator: communicator)
-        let optimiser = Optimiser(.adam(beta1: 0.9, beta2: 0.999, epsilon: 1e-8), count: network.store.count)
-        let schedule = RateSchedule.linear(initial: Self.rate, final: 0, steps: steps)
+        let settings = OptimiserSettings(
+            .adam(beta1: 0.9, beta2: 0.999, epsilon: 1e-8),
+            rate: Schedule(.linear(from: Self.rate, to: 0, over: steps)))
+        let optimiser = Optimiser(settings, count: network.store.count)
         let logitGradient = FloatBuffer(count: network.capacity * images.classes)
         let firstRow = table.rows(batch: Self.batch).lowerBound
         for step in 0 ..< steps {
@@ -120,7 +122,7 @@ public struct ClassifierTraining: Sendable {
             }
             _ = optimiser.update(
                 network.store.values.values, gradients: try gradients.finish(),
-                rate: schedule.rate(at: step), update: step + 1)
+                at: Progress(steps: step, epochs: 0, examples: Double(step * Self.batch), update: step + 1))
             try losses.sum()
             try report(
                 step + 1, of: steps, loss: losses.totals[0] / Double(Self.batch),

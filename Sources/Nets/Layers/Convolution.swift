@@ -22,10 +22,12 @@ public struct Convolution2D: TangentLayer {
     public let hasBias: Bool
     public let weights: Initialiser
     public let biases: Initialiser
+    /// Whether W is divided by its spectral norm.
+    public let isSpectral: Bool
 
     public init(
         channels: Int, kernel: Extent, stride: Extent = 1, padding: Padding = .same, hasBias: Bool = true,
-        weights: Initialiser = .glorot, biases: Initialiser = .zero
+        weights: Initialiser = .glorot, biases: Initialiser = .zero, isSpectral: Bool = false
     ) {
         self.channels = channels
         self.kernel = kernel
@@ -34,6 +36,7 @@ public struct Convolution2D: TangentLayer {
         self.hasBias = hasBias
         self.weights = weights
         self.biases = biases
+        self.isSpectral = isSpectral
     }
 
     public init(_ settings: any LayerSettings) throws(Failure) {
@@ -46,6 +49,7 @@ public struct Convolution2D: TangentLayer {
         weights = try settings.initialiser("weights", default: .he, meaning: "how the weights start")
         let bias = try settings.bias()
         (hasBias, biases) = (bias != nil, bias ?? .zero)
+        isSpectral = try settings.spectral()
     }
 
     public var name: String { "convolution" }
@@ -63,7 +67,7 @@ public struct Convolution2D: TangentLayer {
     public func parameters(for input: Shape) -> [ParameterSpec] {
         convolutionParameters(
             kernel: kernel, inputs: input.channels, outputs: channels, layout: "HWIO",
-            hasBias: hasBias, weights: weights, biases: biases)
+            hasBias: hasBias, weights: weights, biases: biases, isSpectral: isSpectral)
     }
 
     public func scratchCount(for input: Shape, batch: Int) -> Int { convolution(for: input).scratchCount(batch: batch) }
@@ -149,13 +153,14 @@ func convolutionOfImage(
 
 /// Fans are counted as the frameworks do, K · L · channels, whatever the stride.
 func convolutionParameters(
-    kernel: Extent, inputs: Int, outputs: Int, layout: String, hasBias: Bool, weights: Initialiser, biases: Initialiser
+    kernel: Extent, inputs: Int, outputs: Int, layout: String, hasBias: Bool, weights: Initialiser, biases: Initialiser,
+    isSpectral: Bool
 ) -> [ParameterSpec] {
     let fanIn = kernel.height * kernel.width * inputs, fanOut = kernel.height * kernel.width * outputs
     let last = layout == "HWIO" ? [inputs, outputs] : [outputs, inputs]
     let weight = ParameterSpec(
         "weight", [kernel.height, kernel.width] + last, layout: layout, initialiser: weights, fanIn: fanIn,
-        fanOut: fanOut)
+        fanOut: fanOut, isSpectral: isSpectral)
     guard hasBias else { return [weight] }
     return [weight, ParameterSpec("bias", [outputs], layout: "C", initialiser: biases, fanIn: fanIn, fanOut: fanOut)]
 }

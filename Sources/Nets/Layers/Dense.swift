@@ -9,12 +9,18 @@ public struct Dense: TangentLayer {
     public let hasBias: Bool
     public let weights: Initialiser
     public let biases: Initialiser
+    /// Whether W is divided by its spectral norm.
+    public let isSpectral: Bool
 
-    public init(units: Int, hasBias: Bool = true, weights: Initialiser = .glorot, biases: Initialiser = .zero) {
+    public init(
+        units: Int, hasBias: Bool = true, weights: Initialiser = .glorot, biases: Initialiser = .zero,
+        isSpectral: Bool = false
+    ) {
         self.units = units
         self.hasBias = hasBias
         self.weights = weights
         self.biases = biases
+        self.isSpectral = isSpectral
     }
 
     public init(_ settings: any LayerSettings) throws(Failure) {
@@ -22,6 +28,7 @@ public struct Dense: TangentLayer {
         weights = try settings.initialiser("weights", default: .glorot, meaning: "how the weights start")
         let bias = try settings.bias()
         (hasBias, biases) = (bias != nil, bias ?? .zero)
+        isSpectral = try settings.spectral()
     }
 
     public var name: String { "dense" }
@@ -33,7 +40,9 @@ public struct Dense: TangentLayer {
     }
 
     public func parameters(for input: Shape) -> [ParameterSpec] {
-        linearParameters(input: input.count, outputs: units, hasBias: hasBias, weights: weights, biases: biases)
+        linearParameters(
+            input: input.count, outputs: units, hasBias: hasBias, weights: weights, biases: biases,
+            isSpectral: isSpectral)
     }
 
     public func scratchCount(for input: Shape, batch: Int) -> Int {

@@ -3,10 +3,11 @@ import Kernels
 // What dense and maxout share: z = x W + b on the rows of a batch, and requirements on shapes.
 
 func linearParameters(
-    input: Int, outputs: Int, hasBias: Bool, weights: Initialiser, biases: Initialiser
+    input: Int, outputs: Int, hasBias: Bool, weights: Initialiser, biases: Initialiser, isSpectral: Bool
 ) -> [ParameterSpec] {
     let weight = ParameterSpec(
-        "weight", [input, outputs], layout: "IO", initialiser: weights, fanIn: input, fanOut: outputs)
+        "weight", [input, outputs], layout: "IO", initialiser: weights, fanIn: input, fanOut: outputs,
+        isSpectral: isSpectral)
     guard hasBias else { return [weight] }
     return [weight, ParameterSpec("bias", [outputs], layout: "C", initialiser: biases, fanIn: input, fanOut: outputs)]
 }

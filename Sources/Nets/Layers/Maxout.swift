@@ -11,12 +11,18 @@ public struct Maxout: TangentLayer {
     public let pieces: Int
     public let weights: Initialiser
     public let biases: Initialiser
+    /// Whether W is divided by its spectral norm.
+    public let isSpectral: Bool
 
-    public init(units: Int, pieces: Int, weights: Initialiser = .glorot, biases: Initialiser = .zero) {
+    public init(
+        units: Int, pieces: Int, weights: Initialiser = .glorot, biases: Initialiser = .zero,
+        isSpectral: Bool = false
+    ) {
         self.units = units
         self.pieces = pieces
         self.weights = weights
         self.biases = biases
+        self.isSpectral = isSpectral
     }
 
     public init(_ settings: any LayerSettings) throws(Failure) {
@@ -24,6 +30,7 @@ public struct Maxout: TangentLayer {
         pieces = try settings.integer("pieces", 1 ... 255, meaning: "values of which one output is the largest")
         weights = try settings.initialiser("weights", default: .glorot, meaning: "how the weights start")
         biases = try settings.initialiser("bias", default: .zero, meaning: "how the biases start")
+        isSpectral = try settings.spectral()
     }
 
     public var name: String { "maxout" }
@@ -36,7 +43,9 @@ public struct Maxout: TangentLayer {
     }
 
     public func parameters(for input: Shape) -> [ParameterSpec] {
-        linearParameters(input: input.count, outputs: units * pieces, hasBias: true, weights: weights, biases: biases)
+        linearParameters(
+            input: input.count, outputs: units * pieces, hasBias: true, weights: weights, biases: biases,
+            isSpectral: isSpectral)
     }
 
     /// The number of the piece that won, for each unit.

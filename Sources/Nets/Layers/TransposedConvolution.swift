@@ -18,10 +18,12 @@ public struct TransposedConvolution2D: TangentLayer {
     public let hasBias: Bool
     public let weights: Initialiser
     public let biases: Initialiser
+    /// Whether W is divided by its spectral norm.
+    public let isSpectral: Bool
 
     public init(
         channels: Int, kernel: Extent, stride: Extent = 1, padding: Padding = .same, hasBias: Bool = true,
-        weights: Initialiser = .glorot, biases: Initialiser = .zero
+        weights: Initialiser = .glorot, biases: Initialiser = .zero, isSpectral: Bool = false
     ) {
         self.channels = channels
         self.kernel = kernel
@@ -30,6 +32,7 @@ public struct TransposedConvolution2D: TangentLayer {
         self.hasBias = hasBias
         self.weights = weights
         self.biases = biases
+        self.isSpectral = isSpectral
     }
 
     public init(_ settings: any LayerSettings) throws(Failure) {
@@ -41,6 +44,7 @@ public struct TransposedConvolution2D: TangentLayer {
         weights = try settings.initialiser("weights", default: .he, meaning: "how the weights start")
         let bias = try settings.bias()
         (hasBias, biases) = (bias != nil, bias ?? .zero)
+        isSpectral = try settings.spectral()
     }
 
     public var name: String { "transposed_convolution" }
@@ -54,7 +58,7 @@ public struct TransposedConvolution2D: TangentLayer {
     public func parameters(for input: Shape) -> [ParameterSpec] {
         convolutionParameters(
             kernel: kernel, inputs: input.channels, outputs: channels, layout: "HWOI",
-            hasBias: hasBias, weights: weights, biases: biases)
+            hasBias: hasBias, weights: weights, biases: biases, isSpectral: isSpectral)
     }
 
     public func scratchCount(for input: Shape, batch: Int) -> Int { adjoint(for: input).scratchCount(batch: batch) }

@@ -1,0 +1,45 @@
+import Glibc
+import Kernels
+
+/// How fast an average forgets.
+public struct AverageSettings: Hashable, Sendable {
+    /// Examples after which a value's share in the average has halved.
+    public let halfLife: Schedule
+    /// The half-life is at most this much of the examples seen: 0.05 in StyleGAN2. Nil: the half-life as it is.
+    public let ramp: Double?
+
+    public init(halfLife: Schedule, ramp: Double? = nil) { (self.halfLife, self.ramp) = (halfLife, ramp) }
+
+    /// 1 − β of an update after a minibatch of `batch` examples, β = ½^(batch / half-life): 1 where the half-life is 0.
+    public func share(batch: Int, at progress: Progress) -> Double {
+        var halfLife = self.halfLife.value(at: progress)
+        if let ramp { halfLife = min(halfLife, ramp * progress.examples) }
+        return halfLife > 0 ? -expm1(-M_LN2 * Double(batch) / halfLife) : 1
+    }
+}
+
+/// The moving average of a network's parameters: w̄ ← β w̄ + (1 − β) w after every update.
+///
+/// It starts as the parameters themselves. Computed as w̄ + (1 − β)(w − w̄) in float32, so that the average of what
+/// stays the same is that, to the bit.
+public final class AveragedParameters {
+    public let settings: AverageSettings
+    /// In the layout of the parameters.
+    public let values: FloatBuffer
+
+    public init(of parameters: Floats, _ settings: AverageSettings) {
+        self.settings = settings
+        values = FloatBuffer(count: parameters.count)
+        values.values.copy(from: parameters)
+    }
+
+    /// Takes in the parameters that an update, of a minibatch of `batch` examples, has led to.
+    public func update(with parameters: Floats, batch: Int, at progress: Progress) {
+        let share = settings.share(batch: batch, at: progress)
+        if share == 1 {
+            values.values.copy(from: parameters)
+        } else {
+            OptimiserKernels.average(values.values, with: parameters, share: Float(share))
+        }
+    }
+}
