@@ -33,7 +33,8 @@ import Testing
 
     private static func trainer(seed: UInt64) throws -> Trainer {
         let adam = OptimiserSettings(
-            .adam(beta1: 0.5, beta2: 0.9, epsilon: 1e-8), rate: .linear(initial: 0.04, final: 0, steps: steps))
+            .adam(beta1: 0.5, beta2: 0.9, epsilon: 1e-8),
+            rate: Schedule(.linear(from: 0.04, to: 0, over: steps), unit: .updates))
         let game = Game(
             generator: [Dense(units: 8), Tanh(), Dense(units: 1)],
             discriminator: [Dense(units: 8), Tanh(), Dense(units: 8), LeakyReLU(slope: 0.2), Dense(units: 1)],

@@ -77,19 +77,24 @@ struct ReferencePlayer {
 
     /// The learning rate of the next update.
     var rate: Double {
-        switch settings.rate {
+        switch settings.rate.course {
         case .constant(let rate): rate
-        case .exponential(let initial, let decay, let floor): max(floor, initial * pow(decay, -Double(updates)))
+        case .decay(let initial, let decay, let floor): max(floor, initial * pow(decay, -Double(updates)))
         case .linear(let initial, let final, let steps):
             initial + (final - initial) * min(1, Double(updates) / Double(steps))
+        default: fatalError("the reference has no \(settings.rate)")
         }
     }
 
     /// `epochs`: how many are complete. The momentum is `from` in the first, and `to` from epoch n on.
     private func momentum(_ epochs: Int) -> Double {
-        let ramp = settings.momentum
-        let share = min(1, Double(max(epochs - 1, 0)) / Double(max(ramp.epochs - 1, 1)))
-        return (1 - share) * ramp.from + share * ramp.to
+        switch settings.momentum.course {
+        case .constant(let momentum): return momentum
+        case .ramp(let from, let to, let over):
+            let share = min(1, Double(max(epochs - 1, 0)) / Double(max(over - 1, 1)))
+            return (1 - share) * from + share * to
+        default: fatalError("the reference has no \(settings.momentum)")
+        }
     }
 
     mutating func move(_ gradient: [Double], epochs: Int) {
@@ -102,11 +107,12 @@ struct ReferencePlayer {
                 velocity[index] = momentum(epochs) * velocity[index] - rate * g
                 network.values[index] += velocity[index]
             case .adam(let beta1, let beta2, let epsilon):
-                network.values[index] -= rate * adam(index, g, beta1, beta2, epsilon)
+                network.values[index] -= rate * adam(index, g, beta1, beta2.largest, epsilon)
             case .optimisticAdam(let beta1, let beta2, let epsilon):
-                let step = rate * adam(index, g, beta1, beta2, epsilon)
+                let step = rate * adam(index, g, beta1, beta2.largest, epsilon)
                 network.values[index] += previous[index] - 2 * step
                 previous[index] = step
+            default: fatalError("the reference has no \(settings.rule)")
             }
         }
     }

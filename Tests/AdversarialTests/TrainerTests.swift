@@ -38,13 +38,14 @@ import Testing
 
     // An ε and a β₂ at which Adam's step shows both, and is no mere sign of the gradient.
     private static let adam = OptimiserSettings(
-        .adam(beta1: 0.5, beta2: 0.9, epsilon: 0.01), rate: .linear(initial: 0.02, final: 0.01, steps: 5))
+        .adam(beta1: 0.5, beta2: 0.9, epsilon: 0.01),
+        rate: Schedule(.linear(from: 0.02, to: 0.01, over: 5), unit: .updates))
     private static let optimistic = OptimiserSettings(
         .optimisticAdam(beta1: 0.5, beta2: 0.9, epsilon: 0.01), rate: .constant(0.02))
     /// The momentum grows over the second and third epoch: with 36 examples a step, from step 3 on.
     private static let momentum = OptimiserSettings(
-        .momentum, rate: .exponential(initial: 0.1, decay: 1.1, floor: 0.07),
-        momentum: MomentumRamp(from: 0.5, to: 0.9, epochs: 3))
+        .momentum, rate: Schedule(.decay(initial: 0.1, decay: 1.1, floor: 0.07), unit: .updates),
+        momentum: Schedule(.ramp(from: 0.5, to: 0.9, over: 3), unit: .epochs))
 
     static let cases = [
         Case("alternating", Update.alternating(discriminatorSteps: 1)),
