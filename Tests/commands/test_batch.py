@@ -9,11 +9,10 @@ import re
 import shlex
 import signal
 import subprocess
-import time
 
 import pytest
 
-from conftest import CONFIGS, LIMIT, ROOT, Running, metrics
+from conftest import CONFIGS, LIMIT, ROOT, Running, metrics, wait_until
 from processes import ranks as processes
 from test_stop import MANY
 
@@ -60,10 +59,7 @@ class Scheduler:
         return Running([], command=["bash", self.folder / name], environment={**places, "PATH": path, **SCRIPTS[name][0], **environment})
 
     def wait_for_steps(self, running, number=10):
-        deadline = time.monotonic() + LIMIT
-        while self.run is None or len(metrics(self.run)) < number:
-            assert running.process.poll() is None and time.monotonic() < deadline, running.wait()
-            time.sleep(0.05)
+        wait_until(lambda: self.run and len(metrics(self.run)) >= number, f"{number} steps", running)
 
 
 @pytest.fixture
@@ -132,9 +128,7 @@ def test_a_job_binds_its_ranks_and_has_no_setting_of_a_laptop(name, launcher, sc
 
 def test_pod_that_is_evicted_saves_and_goes_on_in_the_next(run):
     running = pod(run, "--steps", MANY)
-    while not (run / "metrics.jsonl").exists() or len(metrics(run)) < 10:
-        assert running.process.poll() is None, running.wait()
-        time.sleep(0.05)
+    wait_until(lambda: (run / "metrics.jsonl").exists() and len(metrics(run)) >= 10, "ten steps", running)
     running.signal(signal.SIGTERM)
     assert running.wait().code == 75
     last = metrics(run)[-1]["step"]

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from conftest import CONFIGS, PROGRAM, assert_same, checkpoint, metrics, resume, train
+from conftest import CONFIGS, LIMIT, PROGRAM, assert_same, checkpoint, metrics, resume, train
 from test_stop import MANY, begin
 
 
@@ -23,7 +23,7 @@ def test_failure_ends_the_run_with_the_last_good_one(start, data, run):
     running = begin(start, data, run, 2, "--checkpoint-every", 50)
     (run / "checkpoints").rename(run / "kept")
     (run / "checkpoints").touch()
-    finished = running.wait(30)
+    finished = running.wait()
     assert finished.code == 74, finished
     assert len(finished.errors) == 1 and "checkpoint" in finished.errors[0], finished
     assert not (run / "lock").exists() and not (run / "heartbeats").exists()
@@ -39,7 +39,7 @@ def test_signal_while_one_is_written(ranks, start, data, run, tmp_path):
     running = begin(start, data, run, ranks, "--checkpoint-every", 1)
     running.signal(signal.SIGUSR2)
     running.signal(signal.SIGUSR1)
-    finished = running.wait(20)
+    finished = running.wait()
     assert finished.code == 75 and not finished.errors, finished
     last = metrics(run)[-1]["step"]
     assert not list(run.glob("checkpoints/.*"))
@@ -61,7 +61,7 @@ def test_other_arithmetic_is_named(data, run, monkeypatch):
 def test_ranks_with_other_arithmetic_are_named(data, run):
     arguments = ["train", "--config", CONFIGS / "dense.yaml", "--data", data, "--run", run, "--steps", 2]
     command = ["mpirun", "-n", "1", PROGRAM, *map(str, arguments), ":", "-n", "1", "env", "OPENBLAS_CORETYPE=Prescott", PROGRAM, *map(str, arguments)]
-    finished = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    finished = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT)
     assert finished.returncode == 0, finished
     warnings = [line for line in finished.stderr.splitlines() if line.startswith("gan-dist: warning: ")]
     assert len(warnings) == 1 and "rank 1 on " in warnings[0] and "Prescott" in warnings[0], finished

@@ -5,17 +5,17 @@ the checkpoint concerns itself with these files. strace counts a thread's calls 
 """
 
 import concurrent.futures
+import contextlib
 import os
 import pathlib
 import platform
 import re
 import shutil
 import subprocess
-import time
 
 import pytest
 
-from conftest import CONFIGS, LIMIT, PROGRAM, Running, assert_complete, assert_same, checkpoint, gan_dist
+from conftest import CONFIGS, LIMIT, PROGRAM, Running, assert_complete, assert_same, checkpoint, gan_dist, wait_until
 
 BEFORE, STEPS = 4, 6
 ARGUMENTS = ["--resume", "auto", "--shards", 1, "--checkpoint-every", 2, "--sample-every", 100, "--keep", 1]
@@ -38,11 +38,13 @@ def calls(log):
     return re.findall(r"^(\d+) +(\w+)\((.*)$", log.read_text(), re.MULTILINE)
 
 
-def wait_until(condition):
-    deadline = time.monotonic() + LIMIT
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+def is_traced(process):
+    """Whether strace has all of its threads."""
+    for thread in pathlib.Path(f"/proc/{process}/task").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            if "TracerPid:\t0\n" in (thread / "status").read_text():
+                return False
+    return True
 
 
 class Held:
@@ -62,7 +64,7 @@ class Held:
         command = [PROGRAM, "train", "--run", run, *ARGUMENTS, "--steps", STEPS]
         self.process = subprocess.Popen(list(map(str, command)), stdin=subprocess.DEVNULL, stdout=writing, stderr=subprocess.PIPE, text=True)
         os.close(writing)
-        wait_until(lambda: (run / "log.txt").exists() or self.process.poll() is not None)
+        wait_until(lambda: (run / "log.txt").exists() or self.process.poll() is not None, "a log")
 
     def finish_traced(self, log, *injections):
         """Lets it go on to its end under strace: the exit code and the errors that it printed."""
@@ -71,8 +73,7 @@ class Held:
         paths = [folder, checkpoint(self.run, BEFORE), new, folder / f".{new.name}.{temporary}", folder / "latest", folder / f".latest.{temporary}"]
         tracer = subprocess.Popen([*strace(log, paths, WRITING, injections), "-p", str(self.process.pid)],
                                   stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        threads = pathlib.Path(f"/proc/{self.process.pid}/task")
-        wait_until(lambda: all("TracerPid:\t0\n" not in (thread / "status").read_text() for thread in threads.iterdir()))
+        wait_until(lambda: is_traced(self.process.pid), "strace")
         with os.fdopen(self.reading, "rb") as output, concurrent.futures.ThreadPoolExecutor(1) as reader:
             reader.submit(output.read)
             _, err = self.process.communicate(timeout=LIMIT)
