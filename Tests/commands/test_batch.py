@@ -9,6 +9,7 @@ import re
 import shlex
 import signal
 import subprocess
+import sys
 
 import pytest
 
@@ -172,6 +173,23 @@ def test_struck_below_the_script_it_is_run_again(number, victim, scheduler):
     finished = running.wait()
     assert finished.code == (75 if victim == "mpirun" else 137), finished
     assert scheduler.asked.read_text() == "scontrol requeue 7\n"
+
+
+def test_launcher_that_does_not_end_is_killed_and_run_again(tmp_path):
+    """It has a rank for some seconds, and then waits for ever without one."""
+    launcher = "import signal, subprocess; subprocess.run(['sleep', '3']); signal.pause()"
+    script = f"""
+set -euo pipefail
+run={shlex.quote(str(tmp_path / 'run'))}
+. {ROOT}/launch/cluster/batch.sh
+sleep() {{ command sleep 0.1; }}
+supervise {shlex.quote(sys.executable)} -c {shlex.quote(launcher)}
+echo "$code"
+again
+"""
+    finished = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=LIMIT)
+    assert finished.returncode == 0 and finished.stdout.startswith("137\n"), finished
+    assert "does not end" in finished.stderr, finished
 
 
 def test_three_restarts_without_progress_are_the_last(tmp_path):
