@@ -68,6 +68,8 @@ public final class RunLock: Sendable {
         _ other: RunLockHolder, _ mine: RunLockHolder, _ file: RunLockFile, _ patience: Double,
         _ waiting: (String) -> Void
     ) throws(Failure) -> Bool {
+        let endOfPatience = monotonicSeconds() + patience
+        while other.isEnding, monotonicSeconds() < endOfPatience { Thread.sleep(forTimeInterval: 0.02) }
         if let lives = other.lives { return lives }
         if mine.follows(other) { return false }
         waiting("\(file.path) was made on \(other.host); watching it for \(Int(patience)) s for a sign of life")
@@ -142,6 +144,12 @@ struct RunLockHolder: Codable, Equatable {
         return Self.startTime(of: process) == started
     }
 
+    /// Whether its process was killed but is not gone yet. That takes some time where it had much memory or the host is
+    /// busy; the command that killed it, or its launcher, has ended before.
+    var isEnding: Bool {
+        lives == true && (Self.status(of: process).map(Self.isEnding) ?? false)
+    }
+
     /// The same job, started again by its scheduler: which it does only when the start before has ended. (The same
     /// start of a job can run the program twice at a time, on two of its nodes.)
     func follows(_ other: RunLockHolder) -> Bool {
@@ -160,11 +168,25 @@ struct RunLockHolder: Codable, Equatable {
 
     /// Nil where there is no such process, or only its remains that nobody has waited for.
     static func startTime(of process: Int32) -> String? {
-        guard let stat = try? String(contentsOfFile: "/proc/\(process)/stat", encoding: .utf8),
-            let name = stat.lastIndex(of: ")")
-        else { return nil }
+        guard let fields = status(of: process), fields[0] != "Z" else { return nil }
+        return String(fields[19])
+    }
+
+    /// The fields of /proc/PID/stat after the process's name: the first here is the third there.
+    private static func status(of process: Int32) -> [Substring]? {
+        (try? String(contentsOfFile: "/proc/\(process)/stat", encoding: .utf8)).flatMap(statusFields)
+    }
+
+    static func statusFields(_ stat: String) -> [Substring]? {
+        guard let name = stat.lastIndex(of: ")") else { return nil }
         let fields = stat[stat.index(after: name)...].split(separator: " ")
-        return fields.count > 19 && fields[0] != "Z" ? String(fields[19]) : nil
+        return fields.count > 28 ? fields : nil
+    }
+
+    /// Whether SIGKILL waits for the process, or the kernel takes it apart (PF_EXITING in its flags).
+    static func isEnding(_ fields: [Substring]) -> Bool {
+        let flags = UInt64(fields[6]) ?? 0, pending = UInt64(fields[28]) ?? 0
+        return flags & 4 != 0 || pending & (1 << UInt64(SIGKILL - 1)) != 0
     }
 }
 

@@ -101,6 +101,19 @@ import Testing
         }
     }
 
+    /// What Linux wrote in /proc/PID/stat of one process: asleep, just killed, and while its memory was given back.
+    @Test(arguments: [("4194304", "0", false), ("4194304", "256", true), ("4195340", "0", true)])
+    func aKilledProcessIsEnding(flags: String, pending: String, ends: Bool) throws {
+        let stat = """
+            9602 (a) b) S 9523 9520 21112 0 -1 \(flags) 78805 0 0 0 7 27 0 0 39 19 1 0 3189219 331554816 80122 \
+            18446744073709551615 94796548198400 94796548198741 140721400333504 0 0 \(pending) 0 16781312 2 1 0 0 17
+            """
+        let fields = try #require(RunLockHolder.statusFields(stat))
+        #expect(RunLockHolder.isEnding(fields) == ends)
+        #expect(fields[19] == "3189219", "when it started")
+        #expect(!RunLockHolder.mine().isEnding)
+    }
+
     private final class Counter: @unchecked Sendable {
         private let lock = NSLock()
         private(set) var count = 0

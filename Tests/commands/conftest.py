@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import select
 import signal
 import subprocess
 import time
@@ -16,8 +17,26 @@ from pictures import pictures
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CONFIGS = ROOT / "Tests/commands/configs"
 PROGRAM = os.environ["GAN_DIST"]
-# Enough for a tiny network on a busy machine; a hang is seen within it.
-LIMIT = 60
+# Seconds after which what is waited for counts as a hang. It costs nothing where there is none, so that it is far above
+# what a tiny network needs on a machine with twenty other programs a core.
+LIMIT = 240
+
+# In a test run that was started in the background a shell ignores INT, and nohup HUP; gan-dist would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+def wait_until(condition, what, running=None):
+    """Until `condition` is true; `what` names it. Where `running` ends before, it never will be."""
+    deadline = time.monotonic() + LIMIT
+    while not condition():
+        if running and running.process.poll() is not None and not condition():
+            pytest.fail(f"ended without {what}: {running.wait()}")
+        if time.monotonic() > deadline:
+            if running:
+                running.end()
+            pytest.fail(f"not within {LIMIT} s: {what}")
+        time.sleep(0.01)
 
 
 class Finished:
@@ -63,6 +82,17 @@ class Running:
             self.end()
             pytest.fail(f"not done after {limit} s: {' '.join(self.process.args)}")
         return Finished(self.process.returncode, out, err, time.monotonic() - self.started)
+
+    def read_errors_until(self, text):
+        """What it prints on standard error up to `text`; ``wait`` returns the rest."""
+        seen, deadline = b"", time.monotonic() + LIMIT
+        while text.encode() not in seen:
+            ready, _, _ = select.select([self.process.stderr], [], [], max(0, deadline - time.monotonic()))
+            new = os.read(self.process.stderr.fileno(), 65536) if ready else b""
+            if not new:
+                pytest.fail(f"{text!r} is not in {seen.decode()!r}")
+            seen += new
+        return seen.decode()
 
     def end(self):
         """mpirun ends its ranks on TERM; what is left after three seconds is killed."""

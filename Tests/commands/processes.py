@@ -1,6 +1,7 @@
 """The processes of a job under mpirun, seen through /proc."""
 
 import pathlib
+import time
 
 
 def parent_and_state(process):
@@ -21,3 +22,16 @@ def ranks(mpirun):
         except OSError:
             continue
     return [process for _, process in sorted(found)]
+
+
+def is_stuck(mpirun):
+    """Whether an mpirun that runs has had no rank for twenty seconds.
+
+    That of libpmix 4.2 does not end where a rank was gone before it had answered that rank's first words: it gives what
+    it knows of the rank back twice, and waits for ever for a lock in that memory (PMIx_server_finalize)."""
+    alone = time.monotonic()
+    while mpirun.poll() is None and not ranks(mpirun.pid):
+        if time.monotonic() - alone > 20:
+            return True
+        time.sleep(0.1)
+    return False

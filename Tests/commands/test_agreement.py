@@ -9,7 +9,7 @@ import subprocess
 import h5py
 import numpy
 
-from conftest import CONFIGS, LIMIT, PROGRAM, arrays
+from conftest import CONFIGS, LIMIT, PROGRAM, arrays, wait_until
 from pictures import pictures
 from processes import ranks as processes
 from test_stop import begin
@@ -58,8 +58,8 @@ def test_a_bit_flipped_in_the_memory_of_a_rank_is_found(start, data, run):
     still = [word for player in ("generator", "discriminator") for word in ("--set", f"optimizer.{player}.rate=1e-30")]
     running = begin(start, data, run, 3, *still, "--set", "exchange.check_every=5", "--checkpoint-every", 10,
                     "--keep", 1000)
-    while not (written := sorted((run / "checkpoints").glob("step-*.h5"))):
-        assert running.process.poll() is None
+    wait_until(lambda: list((run / "checkpoints").glob("step-*.h5")), "a checkpoint", running)
+    written = sorted((run / "checkpoints").glob("step-*.h5"))
     weights = max((values for name, values in arrays(written[-1]).items() if name.startswith("generator/")),
                   key=numpy.size).ravel()[:64]
     rank = processes(running.process.pid)[1]

@@ -11,11 +11,11 @@ import re
 import shlex
 import signal
 import subprocess
-import time
+import sys
 
 import pytest
 
-from conftest import CONFIGS, LIMIT, ROOT, Running, metrics
+from conftest import CONFIGS, LIMIT, ROOT, Running, metrics, wait_until
 from processes import ranks as processes
 from test_stop import MANY
 
@@ -66,10 +66,7 @@ class Scheduler:
                        environment={**places, "PATH": path, **SCRIPTS[name][0], **environment})
 
     def wait_for_steps(self, running, number=10):
-        deadline = time.monotonic() + LIMIT
-        while self.run is None or len(metrics(self.run)) < number:
-            assert running.process.poll() is None and time.monotonic() < deadline, running.wait()
-            time.sleep(0.05)
+        wait_until(lambda: self.run and len(metrics(self.run)) >= number, f"{number} steps", running)
 
 
 @pytest.fixture
@@ -138,9 +135,7 @@ def test_a_job_binds_its_ranks_and_has_no_setting_of_a_laptop(name, launcher, sc
 
 def test_pod_that_is_evicted_saves_and_goes_on_in_the_next(run):
     running = pod(run, "--steps", MANY)
-    while not (run / "metrics.jsonl").exists() or len(metrics(run)) < 10:
-        assert running.process.poll() is None, running.wait()
-        time.sleep(0.05)
+    wait_until(lambda: (run / "metrics.jsonl").exists() and len(metrics(run)) >= 10, "ten steps", running)
     running.signal(signal.SIGTERM)
     assert running.wait().code == 75
     last = metrics(run)[-1]["step"]
@@ -185,6 +180,23 @@ def test_struck_below_the_script_it_is_run_again(number, victim, scheduler):
     finished = running.wait()
     assert finished.code == (75 if victim == "mpirun" else 137), finished
     assert scheduler.asked.read_text() == "scontrol requeue 7\n"
+
+
+def test_launcher_that_does_not_end_is_killed_and_run_again(tmp_path):
+    """It has a rank for some seconds, and then waits for ever without one."""
+    launcher = "import signal, subprocess; subprocess.run(['sleep', '3']); signal.pause()"
+    script = f"""
+set -euo pipefail
+run={shlex.quote(str(tmp_path / 'run'))}
+. {ROOT}/launch/cluster/batch.sh
+sleep() {{ command sleep 0.1; }}
+supervise {shlex.quote(sys.executable)} -c {shlex.quote(launcher)}
+echo "$code"
+again
+"""
+    finished = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=LIMIT)
+    assert finished.returncode == 0 and finished.stdout.startswith("137\n"), finished
+    assert "does not end" in finished.stderr, finished
 
 
 def test_three_restarts_without_progress_are_the_last(tmp_path):

@@ -6,17 +6,17 @@ name and a number are one call.
 """
 
 import concurrent.futures
+import contextlib
 import os
 import pathlib
 import platform
 import re
 import shutil
 import subprocess
-import time
 
 import pytest
 
-from conftest import CONFIGS, LIMIT, PROGRAM, Running, assert_complete, assert_same, checkpoint, gan_dist
+from conftest import CONFIGS, LIMIT, PROGRAM, Running, assert_complete, assert_same, checkpoint, gan_dist, wait_until
 
 BEFORE, STEPS = 4, 6
 ARGUMENTS = ["--resume", "auto", "--shards", 1, "--checkpoint-every", 2, "--sample-every", 100, "--keep", 1]
@@ -41,11 +41,17 @@ def calls(log):
     return re.findall(r"^(\d+) +(\w+)\((.*)$", log.read_text(), re.MULTILINE)
 
 
-def wait_until(condition):
-    deadline = time.monotonic() + LIMIT
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+def is_traced(process):
+    """Whether strace has all of its threads."""
+    for thread in pathlib.Path(f"/proc/{process}/task").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            if "TracerPid:\t0\n" in (thread / "status").read_text():
+                return False
+    return True
+
+
+def counts(codes):
+    return ", ".join(f"{codes.count(code)} × {code}" for code in sorted(set(codes)))
 
 
 class Held:
@@ -66,7 +72,7 @@ class Held:
         self.process = subprocess.Popen(list(map(str, command)), stdin=subprocess.DEVNULL, stdout=writing,
                                         stderr=subprocess.PIPE, text=True)
         os.close(writing)
-        wait_until(lambda: (run / "log.txt").exists() or self.process.poll() is not None)
+        wait_until(lambda: (run / "log.txt").exists() or self.process.poll() is not None, "a log")
 
     def finish_traced(self, log, *injections):
         """Lets it go on to its end under strace: the exit code and the errors that it printed."""
@@ -76,9 +82,7 @@ class Held:
                  folder / f".latest.{temporary}"]
         tracer = subprocess.Popen([*strace(log, paths, WRITING, injections), "-p", str(self.process.pid)],
                                   stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        threads = pathlib.Path(f"/proc/{self.process.pid}/task")
-        wait_until(lambda: all("TracerPid:\t0\n" not in (thread / "status").read_text()
-                               for thread in threads.iterdir()))
+        wait_until(lambda: is_traced(self.process.pid), "strace")
         with os.fdopen(self.reading, "rb") as output, concurrent.futures.ThreadPoolExecutor(1) as reader:
             reader.submit(output.read)
             _, err = self.process.communicate(timeout=LIMIT)
@@ -164,10 +168,6 @@ def strike(kind, index, before, whole, folder):
     return code
 
 
-def counted(codes):
-    return ", ".join(f"{codes.count(code)} × {code}" for code in sorted(set(codes)))
-
-
 @pytest.mark.parametrize("kind", ["kill", "one error", "errors from there on"])
 def test_each_call_of_a_checkpoint(kind, before, whole, tmp_path, capsys):
     sequence = whole[1]
@@ -176,7 +176,7 @@ def test_each_call_of_a_checkpoint(kind, before, whole, tmp_path, capsys):
                    for index in range(len(sequence))]
         codes = [result.result() for result in pending]
     with capsys.disabled():
-        print(f"\n{kind}: at each of {len(codes)} calls; exit codes {counted(codes)}")
+        print(f"\n{kind}: at each of {len(codes)} calls; exit codes {counts(codes)}")
 
 
 def test_each_call_of_a_resume(before, whole, tmp_path, capsys):
@@ -203,4 +203,4 @@ def test_each_call_of_a_resume(before, whole, tmp_path, capsys):
         assert_same(checkpoint(run, STEPS), checkpoint(whole[0], STEPS))
         codes.append(finished.code)
     with capsys.disabled():
-        print(f"\nan error at each of {len(codes)} calls of a resume; exit codes {counted(codes)}")
+        print(f"\nan error at each of {len(codes)} calls of a resume; exit codes {counts(codes)}")

@@ -5,7 +5,7 @@ import pathlib
 
 import pytest
 
-from conftest import PROGRAM, Running, gan_dist
+from conftest import PROGRAM, Running
 from test_bad_input import refused
 
 RING = ["train", "--steps", "1", "--batch", "16"]

@@ -3,6 +3,7 @@ crash."""
 
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -11,7 +12,7 @@ import time
 
 import pytest
 
-from conftest import CONFIGS, PROGRAM, ROOT, Running, gan_dist, train
+from conftest import CONFIGS, PROGRAM, ROOT, Running, gan_dist, train, wait_until
 from processes import ranks as processes
 from test_bad_input import refused
 
@@ -29,7 +30,7 @@ def test_memory_of_the_start(ranks, tmp_path, monkeypatch):
         # As launch/env sets it, too.
         if megabytes == 650:
             monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")
-        finished = limited(f"-v {megabytes * 1000}", ranks, *RING, "--run", tmp_path / str(megabytes)).wait(30)
+        finished = limited(f"-v {megabytes * 1000}", ranks, *RING, "--run", tmp_path / str(megabytes)).wait()
         assert "Fatal" not in finished.err and "crashed" not in finished.err, finished
         if megabytes == 1500:
             assert finished.code == 0, finished
@@ -42,22 +43,28 @@ def test_memory_of_the_start(ranks, tmp_path, monkeypatch):
 def test_open_files_of_the_start(tmp_path):
     """Open MPI crashes with 8, and ends with a code of its own with 16."""
     for ranks, files in (1, 8), (3, 16):
-        refused(limited(f"-n {files}", ranks, *RING, "--run", tmp_path / "run").wait(30), 70, f"{files} open files",
+        refused(limited(f"-n {files}", ranks, *RING, "--run", tmp_path / "run").wait(), 70, f"{files} open files",
                 "ulimit -n")
-    assert limited("-S -n 8", 1, *RING, "--run", tmp_path / "raised").wait(30).code == 0
+    assert limited("-S -n 8", 1, *RING, "--run", tmp_path / "raised").wait().code == 0
+
+
+def caught(process, number):
+    """Whether a process has a handler for the signal."""
+    status = pathlib.Path(f"/proc/{process}/status").read_text()
+    return int(re.search(r"SigCgt:\t(\w+)", status)[1], 16) >> (number - 1) & 1
 
 
 def stuck(tmp_path, **environment):
     """gan-dist with a library loaded first that never ends its initialisation."""
     (tmp_path / "stuck.c").write_text("#include <unistd.h>\n"
-                                      "__attribute__((constructor)) static void wait_for_ever(void) "
+                                      "__attribute__((constructor)) static void wait_for_ever(void)\n"
                                       "{ for (;;) pause(); }\n")
     subprocess.run(["cc", "-shared", "-fPIC", "-o", tmp_path / "stuck.so", tmp_path / "stuck.c"], check=True)
     return Running(RING, command=["env", f"LD_PRELOAD={tmp_path}/stuck.so", PROGRAM], environment=environment)
 
 
 def test_limit_of_the_start(tmp_path):
-    finished = stuck(tmp_path, GAN_DIST_START_LIMIT="2", OMPI_COMM_WORLD_RANK="5").wait(20)
+    finished = stuck(tmp_path, GAN_DIST_START_LIMIT="2", OMPI_COMM_WORLD_RANK="5").wait()
     refused(finished, 70, "rank 5", socket.gethostname(), "2 s")
     assert "loading the libraries" in finished.err
 
@@ -72,28 +79,29 @@ def one_stuck_rank(tmp_path, **environment):
 
 
 def test_stuck_rank_ends_the_job(tmp_path):
-    refused(one_stuck_rank(tmp_path, GAN_DIST_START_LIMIT="2").wait(30), 70, "starting MPI", "rank 0")
+    refused(one_stuck_rank(tmp_path, GAN_DIST_START_LIMIT="2").wait(), 70, "starting MPI", "rank 0")
 
 
 def test_signal_in_MPI_Init(tmp_path):
     running = one_stuck_rank(tmp_path)
-    deadline = time.monotonic() + 20
-    while (not (ranks := processes(running.process.pid))
-           or "libmpi" not in pathlib.Path(f"/proc/{ranks[0]}/maps").read_text()):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+
+    def catches(number):
+        ranks = processes(running.process.pid)
+        return ranks and caught(ranks[0], number)
+
+    wait_until(lambda: catches(signal.SIGTERM), "its handlers", running)
     time.sleep(1)
-    os.kill(ranks[0], signal.SIGTERM)
-    finished = running.wait(10)
+    os.kill(processes(running.process.pid)[0], signal.SIGTERM)
+    finished = running.wait()
     assert finished.code == 143 and "SIGTERM before training began" in finished.err, finished
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_signals_in_the_start(number, tmp_path):
     running = stuck(tmp_path)
-    time.sleep(0.3)
+    wait_until(lambda: caught(running.process.pid, signal.SIGALRM), "the limit of the start", running)
     running.signal(number)
-    assert running.wait(3).code in (-number, 128 + number)
+    assert running.wait().code in (-number, 128 + number)
 
 
 def test_hangup(start, data, tmp_path):
@@ -103,15 +111,14 @@ def test_hangup(start, data, tmp_path):
         command = ["env", "--ignore-signal=HUP", PROGRAM] if ignored else [PROGRAM]
         arguments = ["train", "--config", CONFIGS / "dense.yaml", "--data", data, "--run", run, "--steps", 10**6]
         running = Running(arguments, command=command)
-        while not ((run / "metrics.jsonl").exists() and (run / "metrics.jsonl").stat().st_size > 2000):
-            assert running.process.poll() is None
-            time.sleep(0.02)
+        log = run / "metrics.jsonl"
+        wait_until(lambda: log.exists() and log.stat().st_size > 2000, "some steps", running)
         running.signal(signal.SIGHUP)
         if ignored:
             time.sleep(0.5)
             assert running.process.poll() is None
             running.signal(signal.SIGTERM)
-        assert running.wait(20).code == 75
+        assert running.wait().code == 75
 
 
 def test_full_standard_output(data, run):

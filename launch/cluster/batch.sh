@@ -36,6 +36,20 @@ sweep() {
     done
 }
 
+# Kills a launcher that has had ranks (or srun, or ssh to other nodes) and has had none for a minute. That of libpmix 4.2
+# never ends where a rank was gone before it had answered the rank's first words.
+end_stuck() { # PROCESS
+    local had=0 alone=0
+    while [ "$alone" -lt 6 ]; do
+        # Where the job ends first this sleep is left, which must not keep the job's output open.
+        sleep 10 >/dev/null 2>&1
+        if ! kill -0 "$1" 2>/dev/null; then return; fi
+        if pgrep -P "$1" >/dev/null; then had=1 alone=0; else alone=$((alone + had)); fi
+    done
+    echo "the launcher does not end though all its ranks have: it is killed" >&2
+    kill -KILL "$1" 2>/dev/null || true
+}
+
 # Runs the launcher and passes a warning of the scheduler on to it as USR1, which mpirun and srun forward to every
 # rank (TERM they do not). Its exit code is `code`; `ended` is 1 where the warning was TERM, by which schedulers end a
 # job for good.
@@ -47,6 +61,8 @@ supervise() { # LAUNCHER…
     ended=0
     "$@" &
     local job=$!
+    end_stuck "$job" &
+    local watch=$!
     trap 'warned=1; kill -USR1 "$job" 2>/dev/null || true' USR1 USR2
     trap 'warned=1; ended=1; kill -USR1 "$job" 2>/dev/null || true' TERM
     while :; do
@@ -57,6 +73,8 @@ supervise() { # LAUNCHER…
         if [ "$warned" -eq 0 ]; then break; fi
     done
     trap - USR1 USR2 TERM
+    kill "$watch" 2>/dev/null || true
+    wait "$watch" 2>/dev/null || true
     # An mpirun that is itself sent TERM or INT lets its ranks save, for two seconds, and ends with 1, whatever their
     # code.
     if [ "$code" -eq 1 ] && [ "$(newest_step)" -gt "$before" ]; then code=75; fi
