@@ -10,6 +10,14 @@ public struct Game: Sendable {
     public var discriminator: [any Layer]
     public var latent: Latent
     public var objective: any Objective
+    /// Terms of the discriminator's cost beside the objective's.
+    public var penalties: [Penalty]
+    /// LeCam's regulariser of the discriminator.
+    public var leCam: LeCam?
+    /// Players of which every weight is divided by its spectral norm; of the others, those whose layers say so.
+    public var spectralPlayers: Set<Player.Role>
+    /// Of the generator's parameters.
+    public var average: AverageSettings?
     public var generatorOptimiser: OptimiserSettings
     public var discriminatorOptimiser: OptimiserSettings
     /// What one alternation step is.
@@ -28,7 +36,8 @@ public struct Game: Sendable {
     /// each player in turn, the non-saturating cost.
     public init(
         generator: [any Layer], discriminator: [any Layer], latent: Latent = Latent(size: 100),
-        objective: any Objective = StandardObjective(),
+        objective: any Objective = StandardObjective(), penalties: [Penalty] = [], leCam: LeCam? = nil,
+        spectralPlayers: Set<Player.Role> = [], average: AverageSettings? = nil,
         generatorOptimiser: OptimiserSettings = OptimiserSettings(.adam(beta1: 0.5, beta2: 0.999, epsilon: 1e-8)),
         discriminatorOptimiser: OptimiserSettings = OptimiserSettings(.adam(beta1: 0.5, beta2: 0.999, epsilon: 1e-8)),
         updates: [Update] = Update.alternating(discriminatorSteps: 1), batch: Int = 64, packing: Int = 1,
@@ -38,6 +47,10 @@ public struct Game: Sendable {
         self.discriminator = discriminator
         self.latent = latent
         self.objective = objective
+        self.penalties = penalties
+        self.leCam = leCam
+        self.spectralPlayers = spectralPlayers
+        self.average = average
         self.generatorOptimiser = generatorOptimiser
         self.discriminatorOptimiser = discriminatorOptimiser
         self.updates = updates
@@ -59,11 +72,15 @@ public struct Game: Sendable {
 
     func needsReals(_ update: Update) -> Bool { update.moves(.discriminator) || objective.isRelativistic }
 
+    var penaltyPlaces: PenaltyPlaces { penalties.reduce(into: []) { $0.insert($1.place) } }
+
     /// Whether a layer needs all shards of a minibatch at once.
     public var normalisesMinibatches: Bool { (generator + discriminator).contains { $0 is any MinibatchLayer } }
 
     /// Whether a layer or the objective does.
-    var needsWholeMinibatches: Bool { normalisesMinibatches || objective is any MinibatchObjective }
+    var needsWholeMinibatches: Bool {
+        normalisesMinibatches || objective is any MinibatchObjective || leCam != nil
+    }
 }
 
 /// The noise z that the generator is given.
@@ -98,6 +115,8 @@ public protocol StepTrace: AnyObject {
     func noise(_ noise: Batch, inner: Int?, rows: Range<Int>)
     /// The dropout masks of the last forward of the discriminator.
     func masks(of network: Network, inner: Int?)
+    /// What the penalties of a group's packs have drawn: one number a pack, or one a value of it.
+    func penaltyDraws(_ name: String, _ values: Floats, inner: Int, packs: Range<Int>)
     /// The sum over all ranks.
     func gradient(_ gradient: Floats, of player: Player, inner: Int)
     func losses(inner: Int?, _ losses: KeyValuePairs<String, Double>)

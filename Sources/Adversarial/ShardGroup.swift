@@ -16,31 +16,37 @@ struct ShardGroup {
     /// The discriminator's batch in its own update: the packs of real examples of each shard, then those of generated
     /// ones.
     let bothHalves: [BatchPart]
+    /// The same where penalties are taken in some places, with the rows that these need after both halves.
+    private let penalised: [[BatchPart]]
     /// Its batch in the generator's update: generated examples alone, or real ones before them where the objective is
     /// relativistic.
     let generatedHalf, generatorHalves: [BatchPart]
 
-    /// The part of ``bothHalves`` that are real, and generated.
-    var realParts: Range<Int> { 0 ..< shards.count }
+    /// The parts of ``bothHalves`` that are generated, and their rows.
     var fakeParts: Range<Int> { shards.count ..< 2 * shards.count }
+    var fakePacks: Range<Int> { packs.count ..< 2 * packs.count }
+
+    /// The discriminator's batch in its own update where penalties are taken at `places`.
+    func parts(_ places: PenaltyPlaces) -> [BatchPart] { places.isEmpty ? bothHalves : penalised[places.rawValue] }
 
     /// Those of a buffer of a value a row of D's batch that belong to both halves of a shard of the group.
     func halves(of values: Floats, _ part: Int) -> (real: Floats, fake: Floats) {
         (values[bothHalves[part].rows], values[bothHalves[shards.count + part].rows])
     }
 
-    private init(_ shards: Range<Int>, of table: ShardTable, batch: Int, packing: Int) {
+    private init(_ shards: Range<Int>, of table: ShardTable, batch: Int, packing: Int, penalties: PenaltyPlaces) {
         let each = shards.map { table.rows(of: $0, batch: batch) }
         let rows = each[0].lowerBound ..< each.last!.upperBound
         let packs = rows.lowerBound / packing ..< rows.upperBound / packing
-        func parts(_ purpose: Purpose, size: Int = 1, half: Int = 0, after start: Int = 0) -> [BatchPart] {
+        func parts(
+            _ purpose: Purpose, size: Int = 1, half: Int = 0, after start: Int = 0, isPenalised: Bool = false
+        ) -> [BatchPart] {
             each.enumerated().map { shard, rows in
                 let mine = rows.lowerBound / size ..< rows.upperBound / size
                 let first = start - each[0].lowerBound / size
                 return BatchPart(
                     rows: first + mine.lowerBound ..< first + mine.upperBound, firstSample: mine.lowerBound,
-                    purpose: purpose,
-                    shard: shard, half: half)
+                    purpose: purpose, shard: shard, half: half, isPenalised: isPenalised)
             }
         }
         (self.shards, self.rows, self.packs) = (shards, rows, packs)
@@ -48,15 +54,33 @@ struct ShardGroup {
         generatorNoise = parts(.generatorNoise)
         bothHalves =
             parts(.dropoutReal, size: packing) + parts(.dropoutFake, size: packing, half: 1, after: packs.count)
+        penalised =
+            penalties.isEmpty
+            ? []
+            : (0 ..< 16).map { PenaltyPlaces(rawValue: $0) }.map { places in
+                var all = parts(.dropoutReal, size: packing, isPenalised: places.contains(.real))
+                all += parts(
+                    .dropoutFake, size: packing, half: 1, after: packs.count, isPenalised: places.contains(.fake))
+                for (place, purpose) in [(PenaltyPlaces.between, Purpose.dropoutBetween), (.around, .dropoutAround)] {
+                    guard places.contains(place) else { continue }
+                    let half = all.count / shards.count
+                    all += parts(
+                        purpose, size: packing, half: half, after: half * packs.count, isPenalised: true)
+                }
+                return all
+            }
         generatedHalf = parts(.dropoutGenerator, size: packing)
         generatorHalves =
             parts(.dropoutReal, size: packing) + parts(.dropoutGenerator, size: packing, half: 1, after: packs.count)
     }
 
     /// The groups that this rank computes, in the order of shards; all of one size.
-    static func all(of table: ShardTable, batch: Int, packing: Int = 1, together: Bool) -> [ShardGroup] {
-        if together { return [ShardGroup(table.mine, of: table, batch: batch, packing: packing)] }
-        return table.mine.map { ShardGroup($0 ..< $0 + 1, of: table, batch: batch, packing: packing) }
+    static func all(
+        of table: ShardTable, batch: Int, packing: Int = 1, together: Bool, penalties: PenaltyPlaces = []
+    ) -> [ShardGroup] {
+        (together ? [table.mine] : table.mine.map { $0 ..< $0 + 1 }).map {
+            ShardGroup($0, of: table, batch: batch, packing: packing, penalties: penalties)
+        }
     }
 }
 

@@ -16,10 +16,26 @@ public struct StepReport: Sendable {
     public var pairsRanked = 0.0
     /// Nil where the objective's logits are no log-odds.
     public var logOdds: LogOdds?
+    /// The penalties on real examples (R1), on generated ones (R2), between the two (WGAN-GP) and around real ones
+    /// (DRAGAN); nil where D's last update took none there. D's cost is without them.
+    public var penaltyReal: PenaltyFigures?
+    public var penaltyFake: PenaltyFigures?
+    public var penaltyBetween: PenaltyFigures?
+    public var penaltyAround: PenaltyFigures?
+    /// LeCam's regulariser, which D's cost is without too.
+    public var leCam: Double?
     public var gradientNormDiscriminator = 0.0
     public var gradientNormGenerator = 0.0
     public var rateDiscriminator = 0.0
     public var rateGenerator = 0.0
+    /// Of a penalty on g = ∇ₓ s(x) in one place.
+    public struct PenaltyFigures: Sendable, Equatable {
+        /// The mean cost, without the factor of a penalty that is taken at some updates only.
+        public var cost: Double
+        /// E ‖g‖ and E ‖g‖².
+        public var norm, squaredNorm: Double
+    }
+
     /// What D's logits say where they are log-odds.
     public struct LogOdds: Sendable {
         /// Mean D(x) and D(G(z)).

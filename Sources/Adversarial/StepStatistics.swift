@@ -21,8 +21,9 @@ final class StepStatistics {
     private let k: Int
     private let objective: any Objective
     private let table: ShardTable
-    private let generator: Network
-    private let discriminator: Network
+    private let players: (generator: Player, discriminator: Player)
+    private var generator: Network { players.generator.network }
+    private var discriminator: Network { players.discriminator.network }
     private let sums: ShardSums
     /// Which forwards of G and which passes of D there were: a simultaneous update has no forward of the generator's
     /// own.
@@ -34,26 +35,33 @@ final class StepStatistics {
     private var report = StepReport()
     /// Rows that D judges in a pass over the minibatch.
     private let packs: Int
+    private let leCam: Bool
+    /// Of an update of D: LeCam's cost, then the cost of a penalty, ‖g‖ and ‖g‖² at each place that there is.
+    private let penaltyColumns: Int
+    /// Where the last update of D was penalised.
+    private var placesRan: PenaltyPlaces = []
     /// Passes over the minibatch in a step at most, of each half.
     private let passes: Int
     /// Bytes of one shard's sums, of which every rank gets every shard's.
     var bytesOfShard: Int { sums.totals.count * MemoryLayout<Double>.size }
 
     init(
-        _ game: Game, generator: Network, discriminator: Network, table: ShardTable,
+        _ game: Game, generator generatorPlayer: Player, discriminator discriminatorPlayer: Player, table: ShardTable,
         _ communicator: any Communicator
     ) {
         k = game.discriminatorSteps
         objective = game.objective
         packs = game.packs
         self.table = table
-        self.generator = generator
-        self.discriminator = discriminator
+        players = (generatorPlayer, discriminatorPlayer)
+        let (generator, discriminator) = (generatorPlayer.network, discriminatorPlayer.network)
         generatorStatistics = FloatBuffer(count: generator.shards * generator.store.statistics.count)
         discriminatorStatistics = FloatBuffer(
             count: discriminator.shards * discriminator.halves * discriminator.store.statistics.count)
         passes = 2 * k + (objective.isRelativistic ? 2 : 1)
-        let figures = Vote.allCases.count + passes * Figure.allCases.count
+        leCam = game.leCam != nil
+        penaltyColumns = (leCam ? 1 : 0) + (game.penalties.isEmpty ? 0 : 3 * PenaltyPlaces.count)
+        let figures = Vote.allCases.count + passes * Figure.allCases.count + k * penaltyColumns
         let statistics = (k + 1) * generator.store.statistics.count + passes * discriminator.store.statistics.count
         sums = ShardSums(count: figures + statistics, table: table, communicator: communicator)
         generatorRan = [Bool](repeating: false, count: k + 1)
@@ -73,8 +81,16 @@ final class StepStatistics {
         Vote.allCases.count + number(pass) * Figure.allCases.count + figure.rawValue
     }
 
+    private func penaltyColumn(_ inner: Int, _ column: Int) -> Int {
+        Vote.allCases.count + passes * Figure.allCases.count + inner * penaltyColumns + column
+    }
+
+    private func penaltyColumn(_ inner: Int, _ place: PenaltyPlaces) -> Int {
+        penaltyColumn(inner, penaltyColumns - 3 * (PenaltyPlaces.count - place.rawValue.trailingZeroBitCount))
+    }
+
     private func generatorColumn(_ forward: Int) -> Int {
-        Vote.allCases.count + passes * Figure.allCases.count + forward * generator.store.statistics.count
+        penaltyColumn(k, 0) + forward * generator.store.statistics.count
     }
 
     private func discriminatorColumn(_ pass: Int) -> Int {
@@ -83,7 +99,10 @@ final class StepStatistics {
 
     // MARK: - Adding
 
-    func begin() { report = StepReport() }
+    func begin() {
+        report = StepReport()
+        placesRan = []
+    }
 
     /// Runs a forward of the generator, the one of inner step `inner` or of its own update (nil), and adds its batch
     /// statistics.
@@ -93,7 +112,7 @@ final class StepStatistics {
         let statistics = generatorStatistics.values
         statistics.fill(0)
         let output = try generator.forward(
-            noise, parameters: generator.store.values.values, mode: .training(draws), parts: parts,
+            noise, parameters: players.generator.parameters, mode: .training(draws), parts: parts,
             batchStatistics: statistics)
         generatorRan[inner ?? k] = true
         for index in parts.indices {
@@ -112,7 +131,7 @@ final class StepStatistics {
         let statistics = discriminatorStatistics.values
         statistics.fill(0)
         let output = try discriminator.forward(
-            packs, parameters: discriminator.store.values.values, mode: .training(draws), parts: parts,
+            packs, parameters: players.discriminator.parameters, mode: .training(draws), parts: parts,
             batchStatistics: statistics)
         for index in parts.indices {
             let part = parts[index], half = part.purpose == .dropoutReal ? Pass.Half.real : .fake
@@ -136,7 +155,7 @@ final class StepStatistics {
     /// What the logits of both halves of a shard say in the discriminator's update `inner`.
     func add(figuresOf logits: (real: Floats, fake: Floats), inner: Int, shard: Int) {
         let real = Pass.discriminator(inner: inner, .real), fake = Pass.discriminator(inner: inner, .fake)
-        let figures = LogitFigures(real: logits.real, fake: logits.fake)
+        let figures = LogitFigures(logits)
         sums[shard: shard, column(real, .logit)] += figures.real
         sums[shard: shard, column(fake, .logit)] += figures.fake
         sums[shard: shard, column(real, .ranked)] += figures.ranked
@@ -147,6 +166,20 @@ final class StepStatistics {
             sums[shard: shard, column(pass, .value)] += odds.value
         }
     }
+
+    /// A row's cost of a penalty at a place, without the factor of one that is taken at some updates only, and ‖g‖².
+    func add(penalty cost: Double, squaredNorm: Double, at place: PenaltyPlaces, inner: Int, shard: Int) {
+        let column = penaltyColumn(inner, place)
+        sums[shard: shard, column] += cost
+        sums[shard: shard, column + 1] += squaredNorm.squareRoot()
+        sums[shard: shard, column + 2] += squaredNorm
+    }
+
+    /// Where an update of D is penalised.
+    func begin(_ places: PenaltyPlaces, inner: Int) { if inner == k - 1 { placesRan = places } }
+
+    /// The sum of a shard's costs.
+    func add(leCam cost: Double, inner: Int, shard: Int) { sums[shard: shard, penaltyColumn(inner, 0)] += cost }
 
     /// What an update of a player saw and used: the same on every rank already.
     func record(_ role: Player.Role, squaredNorm: Double, rate: Double) {
@@ -186,9 +219,24 @@ final class StepStatistics {
                 dReal: mean(real, .probability), dFake: mean(fake, .probability),
                 value: mean(real, .value) + mean(fake, .value))
         }
+        reportPenalties()
         report.stopRequested = sums.totals[Vote.stop.rawValue] > 0
         report.checkpointFinished = sums.totals[Vote.checkpoint.rawValue] > 0
         return report
+    }
+
+    /// Of the last update of D; every rank knows alike where it was penalised.
+    private func reportPenalties() {
+        func figures(_ place: PenaltyPlaces) -> StepReport.PenaltyFigures? {
+            guard placesRan.contains(place) else { return nil }
+            let column = penaltyColumn(k - 1, place), rows = Double(packs)
+            return .init(
+                cost: sums.totals[column] / rows, norm: sums.totals[column + 1] / rows,
+                squaredNorm: sums.totals[column + 2] / rows)
+        }
+        (report.penaltyReal, report.penaltyFake) = (figures(.real), figures(.fake))
+        (report.penaltyBetween, report.penaltyAround) = (figures(.between), figures(.around))
+        if leCam { report.leCam = sums.totals[penaltyColumn(k - 1, 0)] / Double(packs) }
     }
 
     /// The mean cost of a pass over the minibatch of the step that was last finished.

@@ -103,8 +103,7 @@ extension Trainer {
         let gradient = Batch(slopes.values, count: logits.count, shape: .vector(1))
         try discriminator.backward(from: gradient)
         guard case .images(let buffer, let factor, _) = purpose else { return }
-        let examples = try discriminator.backwardFrozen(from: gradient, only: group.fakeParts)[
-            logits.count / 2 ..< logits.count]
+        let examples = try discriminator.backwardFrozen(from: gradient, only: group.fakeParts)[group.fakePacks]
         let images = packing.split(examples), target = rows(group, of: buffer.values)
         for index in 0 ..< images.values.count { target.values[index] += factor * images.values[index] }
     }

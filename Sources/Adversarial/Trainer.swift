@@ -42,6 +42,8 @@ public final class Trainer {
     let slopes: FloatBuffer
     /// Where the objective needs sums over the whole minibatch.
     private let minibatchSums: MinibatchSummation?
+    let leCam: LeCamPass?
+    private let penalties: PenaltyPass
     /// Where the generator's gradient goes through steps of the discriminator.
     private let unrolling: Unrolling?
 
@@ -60,7 +62,8 @@ public final class Trainer {
         let capacity = shards.mostRowsOfAShard(batch: game.batch)
         try Self.check(shards, batch: game.batch, packing: game.packing)
         groups = ShardGroup.all(
-            of: shards, batch: game.batch, packing: game.packing, together: game.needsWholeMinibatches)
+            of: shards, batch: game.batch, packing: game.packing, together: game.needsWholeMinibatches,
+            penalties: game.penaltyPlaces)
         let together = groups[0].shards.count
         packing = Packing(size: game.packing, example: exampleShape, capacity: 2 * together * capacity)
         generator = try Player(
@@ -75,12 +78,15 @@ public final class Trainer {
             discriminator.network, makes: .vector(1), from: fewest / game.packing, of: game.batch / game.packing)
         latents = Latents(game.latent, capacity: together * capacity)
         statistics = StepStatistics(
-            game, generator: generator.network, discriminator: discriminator.network, table: shards, communicator)
+            game, generator: generator, discriminator: discriminator, table: shards, communicator)
         minibatchSums = (game.objective as? any MinibatchObjective).map {
             MinibatchSummation($0, rows: game.packs, shards, communicator)
         }
-        bothHalves = FloatBuffer(count: 2 * together * capacity * exampleShape.count)
-        slopes = FloatBuffer(count: 2 * together * capacity)
+        leCam = game.leCam.map { LeCamPass($0, rows: game.packs, shards, communicator) }
+        let values = together * capacity * exampleShape.count
+        penalties = PenaltyPass(game, rows: together * capacity / game.packing, values: values)
+        bothHalves = FloatBuffer(count: (2 + game.penaltyPlaces.parts) * values)
+        slopes = FloatBuffer(count: (2 + game.penaltyPlaces.parts) * together * capacity)
         let unrollingSteps = game.updates.map(\.unrollingSteps).max() ?? 0
         unrolling =
             unrollingSteps == 0
@@ -88,6 +94,7 @@ public final class Trainer {
             : Unrolling(
                 steps: unrollingSteps, discriminator,
                 imageValues: shards.rows(batch: game.batch).count * exampleShape.count)
+        for player in players { player.begin() }
     }
 
     // MARK: - The step
@@ -187,19 +194,43 @@ public final class Trainer {
     /// both.
     @discardableResult
     func discriminatorPass(real: Batch, fake: Batch, _ inner: Int, _ group: ShardGroup) throws -> Batch {
-        let packs = bothHalves(real: real, fake: fake)
+        let places = penalties.begin(at: progress(update: number(of: .discriminator, inner)))
+        statistics.begin(places, inner: inner)
+        let packs = penalise(bothHalves(real: real, fake: fake), places, inner, group), parts = group.parts(places)
         let logits = try statistics.forward(
-            discriminator: packs, inner: inner, draws(.dropoutReal, inner, group.packs), group.bothHalves, group)
+            discriminator: packs, inner: inner, draws(.dropoutReal, inner, group.packs), parts, group)
         trace?.masks(of: discriminator.network, inner: inner)
         try minibatchSums?.sum(.discriminator, logits, group)
+        try leCam?.update(logits, group, isFirst: stepsDone == 0 && inner == 0)
+        slopes.values[2 * group.packs.count ..< logits.count].fill(0)
         for (part, shard) in group.shards.enumerated() {
             let costs = discriminatorCosts(logits, part, group)
             statistics.add(cost: costs.real, .discriminator(inner: inner, .real), shard: shard)
             statistics.add(cost: costs.fake, .discriminator(inner: inner, .fake), shard: shard)
+            if let leCam {
+                let (real, fake) = group.halves(of: logits.values, part)
+                let cost = leCam.add(real: real, fake: fake, to: group.halves(of: slopes.values, part))
+                statistics.add(leCam: cost, inner: inner, shard: shard)
+            }
             statistics.add(figuresOf: group.halves(of: logits.values, part), inner: inner, shard: shard)
         }
-        try discriminator.backward(from: Batch(slopes.values, count: logits.count, shape: .vector(1)))
+        try discriminator.backward(from: Batch(slopes.values, count: logits.count, shape: .vector(1))) {
+            penalties.direct($0, parts, group, inner, statistics)
+        }
         return logits
+    }
+
+    /// The discriminator's batch with the rows that penalties look at beside its halves.
+    private func penalise(_ halves: Batch, _ places: PenaltyPlaces, _ inner: Int, _ group: ShardGroup) -> Batch {
+        guard places.parts > 0 else { return halves }
+        let rows = group.packs.count
+        penalties.fill(
+            bothHalves.values[halves.values.count ..< bothHalves.values.count], real: halves[0 ..< rows],
+            fake: halves[rows ..< 2 * rows], places
+        ) { draws($0, inner, group.packs) } trace: {
+            trace?.penaltyDraws($0, $1, inner: inner, packs: group.packs)
+        }
+        return Batch(bothHalves.values, count: (2 + places.parts) * rows, shape: packing.shape)
     }
 
     /// D's costs on both halves of a shard of the group, whose slopes it writes.
@@ -226,7 +257,7 @@ public final class Trainer {
         let examples = try discriminator.backwardFrozen(
             from: Batch(slopes.values, count: logits.count, shape: .vector(1)),
             only: hasReals ? group.fakeParts : nil)
-        let generated = hasReals ? logits.count / 2 ..< logits.count : 0 ..< logits.count
+        let generated = hasReals ? group.fakePacks : 0 ..< logits.count
         try generator.backward(from: packing.split(examples[generated]))
     }
 
@@ -258,7 +289,7 @@ public final class Trainer {
 
     /// Sums the shards' gradients over all ranks and moves the player's parameters by them.
     func move(_ player: Player, _ inner: Int) throws {
-        let number = (player.role == .discriminator ? stepsDone * k + inner : stepsDone) + 1
+        let number = number(of: player.role, inner)
         enter(.exchange)
         let gradient = try timed(.communication) { try player.sumGradients() }
         trace?.gradient(gradient, of: player, inner: inner)
@@ -270,7 +301,12 @@ public final class Trainer {
     /// Moves the player's parameters; returns the squared norm of the gradient.
     func move(_ player: Player, by gradient: Floats, number: Int) -> Double {
         let progress = progress(update: number)
-        return timed(.optimiser) { player.move(by: gradient, at: progress) }
+        return timed(.optimiser) { player.move(by: gradient, at: progress, batch: batch) }
+    }
+
+    /// The number of a player's update in this step, counted from 1 over the run.
+    private func number(of role: Player.Role, _ inner: Int) -> Int {
+        (role == .discriminator ? stepsDone * k + inner : stepsDone) + 1
     }
 
     /// Where the run stands at update `number` of a player.

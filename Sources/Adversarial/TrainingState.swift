@@ -40,23 +40,39 @@ extension Trainer {
                         layout: $0.specification.layout, values: moment.values.values[$0.range])
                 }
             }
-            return parameters + statistics + moments
-        }
+            let spectral = (player.spectral?.named ?? []).map {
+                StateArray(
+                    name: "spectral/\(name)/\($0.name)", dimensions: $0.dimensions, layout: "C", values: $0.values)
+            }
+            let average = (player.average.map { store.named($0.values.values) } ?? []).map {
+                StateArray(
+                    name: "average/\(name)/\($0.name)", dimensions: $0.dimensions, layout: "", values: $0.values)
+            }
+            return parameters + statistics + moments + spectral + average
+        } + (leCam.map { [StateArray(name: "lecam/means", dimensions: [2], layout: "C", values: $0.means.values)] } ?? [])
     }
 
     /// The arrays have been given the state after so many steps.
-    public func resume(at step: Int) { stepsDone = step }
+    public func resume(at step: Int) {
+        stepsDone = step
+        for player in players { player.resume() }
+    }
+
+    /// Some parameters have been given values before the first step.
+    public func parametersWereGiven() { for player in players { player.begin() } }
 
     /// Gives rank `root`'s state to all ranks. Collective.
     public func share(from root: Int) throws {
         stepsDone = try communicator.broadcast(stepsDone, from: root)
         for player in players {
             for buffer in [player.network.store.values, player.network.store.statistics]
-                + player.optimiser.moments.map(\.values)
+                + player.optimiser.moments.map(\.values) + [player.spectral?.state, player.average?.values].compactMap({ $0 })
             {
                 try communicator.broadcast(UnsafeMutableRawBufferPointer(buffer.values.bytes), from: root)
             }
+            player.resume()
         }
+        if let leCam { try communicator.broadcast(UnsafeMutableRawBufferPointer(leCam.means.values.bytes), from: root) }
     }
 
     /// A hash of all of the state, to compare ranks by.
@@ -94,5 +110,6 @@ extension Trainer {
         }
         let values = generator.network.store.values.values[bias.range]
         for index in 0 ..< means.count { values[index] = generator.network.layers.inverseOfOutput(means[index]) }
+        generator.begin()
     }
 }

@@ -7,6 +7,7 @@ public enum Purpose: UInt32, Sendable {
     case evaluation
     case selection
     case spectralVectors
+    case interpolation, perturbation, dropoutBetween, dropoutAround
 }
 
 /// The random numbers of one pass over a minibatch: a pure function of their key, with no state to keep or to restore.

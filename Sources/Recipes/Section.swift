@@ -153,7 +153,7 @@ final class Section {
 
     func optionalNumber(_ key: String, _ allowed: ClosedRange<Double>, meaning: String) throws(Failure) -> Double? {
         if node(key) == nil {
-            note(key, KeyNotes.type(allowed), default: Section.nothing, meaning: meaning)
+            note(key, KeyNotes.type(allowed, or: []), default: Section.nothing, meaning: meaning)
             record(key, Section.nothing)
             return nil
         }

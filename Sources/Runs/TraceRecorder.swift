@@ -67,12 +67,25 @@ public final class TraceRecorder: StepTrace {
     public func masks(of network: Network, inner: Int?) {
         guard !isOver else { return }
         for (name, part, mask) in network.dropoutMasks {
-            let half = part.half == 0 ? "real" : "fake"
-            let place = path(inner) + "/dropout/\(name)" + (inner == nil ? "" : "/\(half)")
+            let half =
+                switch part.purpose {
+                case .dropoutReal: "real"
+                case .dropoutBetween: "between"
+                case .dropoutAround: "around"
+                default: "fake"
+                }
+            let isAlone = inner == nil && part.purpose == .dropoutGenerator
+            let place = path(inner) + "/dropout/\(name)" + (isAlone ? "" : "/\(half)")
             fill(
                 place, [mask.count / part.rows.count], mask, part.firstSample ..< part.firstSample + part.rows.count,
                 of: packsInBatch)
         }
+    }
+
+    public func penaltyDraws(_ name: String, _ values: Floats, inner: Int, packs: Range<Int>) {
+        guard !isOver else { return }
+        let size = values.count / packs.count
+        fill(path(inner) + "/" + name, size == 1 ? [] : [size], values, packs, of: packsInBatch)
     }
 
     public func gradient(_ gradient: Floats, of player: Player, inner: Int) {
@@ -98,8 +111,14 @@ public final class TraceRecorder: StepTrace {
             let results: [TraceArray] = players.flatMap { player in
                 let store = player.network.store
                 let place = "\(group)/after/\(player.role.name)/"
+                let spectral = (player.spectral?.named ?? []).map {
+                    TraceArray(place + "spectral/\($0.name)", $0.dimensions, $0.values)
+                }
+                let average = (player.average.map { store.named($0.values.values) } ?? []).map {
+                    TraceArray(place + "average/\($0.name)", $0.dimensions, $0.values)
+                }
                 return store.named(store.values.values).map { TraceArray(place + $0.name, $0.dimensions, $0.values) }
-                    + store.statisticEntries.map {
+                    + spectral + average + store.statisticEntries.map {
                         TraceArray(place + "statistics/\($0.name)", [$0.range.count], store.statistics.values[$0.range])
                     }
             }

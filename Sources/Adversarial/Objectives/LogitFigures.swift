@@ -7,7 +7,8 @@ struct LogitFigures {
     /// Pairs of a real and a generated row of which the real one has the higher logit.
     var ranked = 0.0
 
-    init(real reals: Floats, fake fakes: Floats) {
+    init(_ logits: (real: Floats, fake: Floats)) {
+        let (reals, fakes) = logits
         for row in 0 ..< reals.count { real += Double(reals[row]) }
         for row in 0 ..< fakes.count { fake += Double(fakes[row]) }
         for row in 0 ..< min(reals.count, fakes.count) where reals[row] > fakes[row] { ranked += 1 }

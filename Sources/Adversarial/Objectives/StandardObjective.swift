@@ -77,7 +77,12 @@ public enum GeneratorLoss: String, CaseIterable, Sendable {
 /// 2014, eq. 1), with one-sided label smoothing (Salimans et al. 2016 §3.4).
 public struct DiscriminatorLoss: Sendable {
     /// Whether the two halves are added (sum) or averaged (mean).
-    public enum Reduction: String, CaseIterable, Sendable { case sum, mean }
+    public enum Reduction: String, CaseIterable, Sendable {
+        case sum, mean
+
+        /// 1 for the sum of the halves, ½ for their mean.
+        public var weight: Double { self == .sum ? 1 : 0.5 }
+    }
 
     public let reduction: Reduction
     /// The target of real examples is 1 − labelSmoothing.
@@ -88,8 +93,7 @@ public struct DiscriminatorLoss: Sendable {
         self.labelSmoothing = labelSmoothing
     }
 
-    /// 1 for the sum of the halves, ½ for their mean.
-    public var weight: Double { reduction == .sum ? 1 : 0.5 }
+    public var weight: Double { reduction.weight }
 
     /// (1 − α) softplus(−s) + α softplus(s), without ``weight``.
     public func valueOnReal(_ logit: Double) -> Double {
