@@ -3,28 +3,42 @@ import Kernels
 @testable import Nets
 import Testing
 
-/// One case of Fixtures/layers.{json,f32}, which Tests/reference/make_layer_fixtures.py made with PyTorch.
+/// One case of Fixtures/layers.{json,f32} or optimisers.{json,f32}, which Tests/reference/make_layer_fixtures.py and
+/// make_optimiser_fixtures.py made with PyTorch.
 struct Fixture {
-    struct Array: Decodable {
+    struct Array: Decodable, Sendable {
         let start: Int
         let dimensions: [Int]
     }
     private struct Index: Decodable { let cases: [String: [String: Array]] }
 
-    private static let folder = Bundle.module.resourceURL!.appendingPathComponent("Fixtures")
-    private static let index = try! JSONDecoder().decode(
-        Index.self, from: Data(contentsOf: folder.appendingPathComponent("layers.json")))
-    private static let values: [Float] = try! Data(contentsOf: folder.appendingPathComponent("layers.f32"))
-        .withUnsafeBytes {
-            $0.bindMemory(to: UInt32.self).map { Float(bitPattern: UInt32(littleEndian: $0)) }
-        }
+    /// A pair of files.
+    struct File: Sendable {
+        static let layers = File("layers")
+        static let optimisers = File("optimisers")
 
+        fileprivate let cases: [String: [String: Array]]
+        fileprivate let values: [Float]
+
+        private init(_ name: String) {
+            let folder = Bundle.module.resourceURL!.appendingPathComponent("Fixtures")
+            func data(_ ending: String) -> Data {
+                try! Data(contentsOf: folder.appendingPathComponent("\(name).\(ending)"))
+            }
+            cases = try! JSONDecoder().decode(Index.self, from: data("json")).cases
+            values = data("f32").withUnsafeBytes {
+                $0.bindMemory(to: UInt32.self).map { Float(bitPattern: UInt32(littleEndian: $0)) }
+            }
+        }
+    }
+
+    private let file: File
     let name: String
     let arrays: [String: Array]
 
-    init(_ name: String) throws {
-        self.name = name
-        arrays = try #require(Self.index.cases[name], "no case \(name) in the fixtures")
+    init(_ name: String, in file: File = .layers) throws {
+        (self.name, self.file) = (name, file)
+        arrays = try #require(file.cases[name], "no case \(name) in the fixtures")
     }
 
     func dimensions(_ array: String) throws -> [Int] {
@@ -33,7 +47,7 @@ struct Fixture {
 
     func values(_ array: String) throws -> [Float] {
         let place = try #require(arrays[array], "\(name): no array \(array) in the fixtures")
-        return Swift.Array(Self.values[place.start ..< place.start + place.dimensions.reduce(1, *)])
+        return Swift.Array(file.values[place.start ..< place.start + place.dimensions.reduce(1, *)])
     }
 
     func shape(_ array: String) throws -> Shape {
