@@ -92,7 +92,8 @@ public final class SpectralNormalisation {
     /// ``refresh(_:into:)`` has made. `target` may be `gradient`.
     public func pullBack(_ gradient: Floats, effective: Floats, into target: Floats) {
         copyOthers(gradient, into: target)
-        for entry in entries {
+        for number in entries.indices {
+            let entry = entries[number]
             SpectralNorm.pullBack(
                 gradient[entry.range], normalised: effective[entry.range], entry.form, u: state.values[entry.u],
                 v: state.values[entry.v], norm: entry.sigma, into: target[entry.range])
@@ -101,7 +102,8 @@ public final class SpectralNormalisation {
 
     private func divide(_ values: Floats, into effective: Floats) {
         copyOthers(values, into: effective)
-        for entry in entries {
+        for number in entries.indices {
+            let entry = entries[number]
             SpectralNorm.divide(values[entry.range], by: entry.sigma, into: effective[entry.range])
         }
     }
@@ -111,9 +113,10 @@ public final class SpectralNormalisation {
         precondition(values.count == target.count, "\(values.count) values into \(target.count)")
         guard values.base != target.base else { return }
         var end = 0
-        for entry in entries {
-            target[end ..< entry.range.lowerBound].copy(from: values[end ..< entry.range.lowerBound])
-            end = entry.range.upperBound
+        for number in entries.indices {
+            let range = entries[number].range
+            target[end ..< range.lowerBound].copy(from: values[end ..< range.lowerBound])
+            end = range.upperBound
         }
         target[end ..< target.count].copy(from: values[end ..< values.count])
     }

@@ -3,29 +3,33 @@ import Kernels
 @testable import Nets
 import Testing
 
-/// One case of Fixtures/layers.{json,f32} or penalties.{json,f32}, which Tests/reference/make_layer_fixtures.py and
-/// make_penalty_fixtures.py made with PyTorch.
+/// One case of Fixtures/layers.{json,f32}, penalties.{json,f32} or optimisers.{json,f32}, which the scripts
+/// Tests/reference/make_{layer,penalty,optimiser}_fixtures.py made with PyTorch.
 struct Fixture {
-    struct Array: Decodable {
+    struct Array: Decodable, Sendable {
         let start: Int
         let dimensions: [Int]
     }
 
-    struct File {
+    /// A pair of files.
+    struct File: Sendable {
         private struct Index: Decodable { let cases: [String: [String: Array]] }
+
+        static let layers = File("layers"), penalties = File("penalties"), optimisers = File("optimisers")
+
         let cases: [String: [String: Array]]
         let values: [Float]
 
         private init(_ name: String) {
             let folder = Bundle.module.resourceURL!.appendingPathComponent("Fixtures")
-            let index = try! Data(contentsOf: folder.appendingPathComponent("\(name).json"))
-            cases = try! JSONDecoder().decode(Index.self, from: index).cases
-            values = try! Data(contentsOf: folder.appendingPathComponent("\(name).f32")).withUnsafeBytes {
+            func data(_ ending: String) -> Data {
+                try! Data(contentsOf: folder.appendingPathComponent("\(name).\(ending)"))
+            }
+            cases = try! JSONDecoder().decode(Index.self, from: data("json")).cases
+            values = data("f32").withUnsafeBytes {
                 $0.bindMemory(to: UInt32.self).map { Float(bitPattern: UInt32(littleEndian: $0)) }
             }
         }
-
-        static let layers = File("layers"), penalties = File("penalties")
     }
 
     let name: String
