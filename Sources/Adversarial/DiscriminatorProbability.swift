@@ -4,10 +4,13 @@ import Nets
 /// Asks a discriminator for probabilities, outside training.
 public final class DiscriminatorProbability {
     private let network: Network
+    private let parameters: Floats
     private let packing: Int
 
-    public init(_ network: Network, packing: Int) {
+    /// `parameters`: those to compute with, which must outlive this.
+    public init(_ network: Network, parameters: Floats, packing: Int) {
         self.network = network
+        self.parameters = parameters
         self.packing = packing
     }
 
@@ -21,7 +24,7 @@ public final class DiscriminatorProbability {
                     from: points.values[pack * size ..< (pack + 1) * size])
             }
         }
-        let logits = try network.answers(count: count) { start, part in
+        let logits = try network.answers(count: count, parameters) { start, part in
             Batch(
                 packs.values[start * network.inputShape.count ..< (start + part) * network.inputShape.count],
                 count: part, shape: network.inputShape)

@@ -77,6 +77,12 @@ public struct Game: Sendable {
     /// Whether a layer needs all shards of a minibatch at once.
     public var normalisesMinibatches: Bool { (generator + discriminator).contains { $0 is any MinibatchLayer } }
 
+    /// Whether a weight is divided by its spectral norm.
+    public var normalisesSpectrally: Bool {
+        !spectralPlayers.isEmpty
+            || (generator + discriminator).contains { $0.parameters(for: .vector(1)).contains(where: \.isSpectral) }
+    }
+
     /// Whether a layer or the objective does.
     var needsWholeMinibatches: Bool {
         normalisesMinibatches || objective is any MinibatchObjective || leCam != nil

@@ -36,8 +36,8 @@ public final class Player {
         do {
             network = try Network(
                 isGenerator ? game.generator : game.discriminator, input: input, capacity: capacity, shards: together,
-                halves: isGenerator ? 1 : 2 + game.penaltyPlaces.parts, penalised: !isGenerator && !game.penalties.isEmpty,
-                name: role.name
+                halves: isGenerator ? 1 : 2 + game.penaltyPlaces.parts, name: role.name,
+                penalised: !isGenerator && !game.penalties.isEmpty
             ) {
                 LayerSums(count: $0, table: table, communicator)
             }
@@ -56,13 +56,16 @@ public final class Player {
             of: network.store, all: game.spectralPlayers.contains(role), seed: game.seed, role: role.rawValue)
         effective = spectral == nil ? nil : FloatBuffer(count: network.store.count)
         pulledBack = spectral == nil ? nil : FloatBuffer(count: network.store.count)
-        average =
-            isGenerator ? game.average.map { AveragedParameters(of: network.store.values.values, $0) } : nil
+        let values = network.store.values.values
+        average = isGenerator ? game.average.map { AveragedParameters(of: values, $0) } : nil
         ofShards = together > 1 ? FloatBuffer(count: together * network.store.count) : nil
     }
 
     /// What the network computes with: its parameters, where none is normalised.
     public var parameters: Floats { effective?.values ?? network.store.values.values }
+
+    /// What samples are made with: the average, where there is one.
+    public var sampledParameters: Floats { average?.values.values ?? parameters }
 
     /// The parameters have been given first values: those that are computed with, and their average, follow.
     func begin() {

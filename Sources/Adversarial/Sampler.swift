@@ -4,10 +4,13 @@ import Nets
 /// Asks a generator for examples, outside training.
 public final class Sampler {
     private let network: Network
+    private let parameters: Floats
     private let latents: Latents
 
-    public init(_ network: Network, _ latent: Latent) {
+    /// `parameters`: those to compute with, in the layout of the network's store; nil: its own. They must outlive this.
+    public init(_ network: Network, _ latent: Latent, parameters: Floats? = nil) {
         self.network = network
+        self.parameters = parameters ?? network.store.values.values
         latents = Latents(latent, capacity: network.capacity)
     }
 
@@ -18,7 +21,7 @@ public final class Sampler {
 
     /// `count` examples, one after another, from latents number `draws.firstSample` on.
     public func samples(count: Int, _ draws: Draws) throws -> FloatBuffer {
-        try network.answers(count: count) { start, size in
+        try network.answers(count: count, parameters) { start, size in
             let part = Draws(
                 seed: draws.seed, purpose: draws.purpose, step: draws.step, inner: draws.inner,
                 firstSample: draws.firstSample + start)
@@ -39,7 +42,7 @@ public final class Sampler {
     /// The examples that `latents` give.
     public func samples(of latents: FloatBuffer) throws -> FloatBuffer {
         let size = network.inputShape.count
-        return try network.answers(count: latents.count / size) { start, count in
+        return try network.answers(count: latents.count / size, parameters) { start, count in
             Batch(latents.values[start * size ..< (start + count) * size], count: count, shape: network.inputShape)
         }
     }
@@ -48,11 +51,13 @@ public final class Sampler {
 extension Network {
     /// The outputs for `count` inputs, one after another, as many at once as the network was planned for; `input`
     /// gives those from a number on.
-    public func answers(count: Int, _ input: (_ start: Int, _ count: Int) throws -> Batch) throws -> FloatBuffer {
+    public func answers(
+        count: Int, _ parameters: Floats, _ input: (_ start: Int, _ count: Int) throws -> Batch
+    ) throws -> FloatBuffer {
         let answers = FloatBuffer(count: count * outputShape.count)
         for start in stride(from: 0, to: count, by: capacity) {
             let size = min(capacity, count - start)
-            let output = try forward(try input(start, size), parameters: store.values.values, mode: .sampling)
+            let output = try forward(try input(start, size), parameters: parameters, mode: .sampling)
             answers.values[start * outputShape.count ..< (start + size) * outputShape.count].copy(from: output.values)
         }
         return answers

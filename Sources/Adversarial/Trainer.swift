@@ -227,7 +227,9 @@ public final class Trainer {
         penalties.fill(
             bothHalves.values[halves.values.count ..< bothHalves.values.count], real: halves[0 ..< rows],
             fake: halves[rows ..< 2 * rows], places
-        ) { draws($0, inner, group.packs) } trace: {
+        ) {
+            draws($0, inner, group.packs)
+        } trace: {
             trace?.penaltyDraws($0, $1, inner: inner, packs: group.packs)
         }
         return Batch(bothHalves.values, count: (2 + places.parts) * rows, shape: packing.shape)

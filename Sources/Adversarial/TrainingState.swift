@@ -21,35 +21,41 @@ extension Trainer {
 
     /// Every array of the state.
     public var state: [StateArray] {
-        players.flatMap { player in
-            let store = player.network.store, name = player.role.name
-            let parameters = store.entries.map {
+        var arrays = players.flatMap(Self.state(of:))
+        if let leCam {
+            arrays.append(StateArray(name: "lecam/means", dimensions: [2], layout: "C", values: leCam.means.values))
+        }
+        return arrays
+    }
+
+    private static func state(of player: Player) -> [StateArray] {
+        let store = player.network.store, name = player.role.name
+        /// The parameters' parts of a buffer of their layout.
+        func parameters(_ prefix: String, _ flat: Floats) -> [StateArray] {
+            store.entries.map {
                 StateArray(
-                    name: "\(name)/\($0.name)", dimensions: $0.specification.dimensions,
-                    layout: $0.specification.layout, values: store.values.values[$0.range])
+                    name: "\(prefix)/\($0.name)", dimensions: $0.specification.dimensions,
+                    layout: $0.specification.layout, values: flat[$0.range])
             }
-            let statistics = store.statisticEntries.map {
+        }
+        var arrays = parameters(name, store.values.values)
+        for entry in store.statisticEntries {
+            arrays.append(
                 StateArray(
-                    name: "\(name)/statistics/\($0.name)", dimensions: [$0.range.count], layout: "C",
-                    values: store.statistics.values[$0.range])
-            }
-            let moments = player.optimiser.moments.flatMap { moment in
-                store.entries.map {
-                    StateArray(
-                        name: "optimizer/\(name)/\(moment.name)/\($0.name)", dimensions: $0.specification.dimensions,
-                        layout: $0.specification.layout, values: moment.values.values[$0.range])
-                }
-            }
-            let spectral = (player.spectral?.named ?? []).map {
+                    name: "\(name)/statistics/\(entry.name)", dimensions: [entry.range.count], layout: "C",
+                    values: store.statistics.values[entry.range]))
+        }
+        for moment in player.optimiser.moments {
+            arrays += parameters("optimizer/\(name)/\(moment.name)", moment.values.values)
+        }
+        for vector in player.spectral?.named ?? [] {
+            arrays.append(
                 StateArray(
-                    name: "spectral/\(name)/\($0.name)", dimensions: $0.dimensions, layout: "C", values: $0.values)
-            }
-            let average = (player.average.map { store.named($0.values.values) } ?? []).map {
-                StateArray(
-                    name: "average/\(name)/\($0.name)", dimensions: $0.dimensions, layout: "", values: $0.values)
-            }
-            return parameters + statistics + moments + spectral + average
-        } + (leCam.map { [StateArray(name: "lecam/means", dimensions: [2], layout: "C", values: $0.means.values)] } ?? [])
+                    name: "spectral/\(name)/\(vector.name)", dimensions: vector.dimensions, layout: "C",
+                    values: vector.values))
+        }
+        if let average = player.average { arrays += parameters("average/\(name)", average.values.values) }
+        return arrays
     }
 
     /// The arrays have been given the state after so many steps.
@@ -66,13 +72,21 @@ extension Trainer {
         stepsDone = try communicator.broadcast(stepsDone, from: root)
         for player in players {
             for buffer in [player.network.store.values, player.network.store.statistics]
-                + player.optimiser.moments.map(\.values) + [player.spectral?.state, player.average?.values].compactMap({ $0 })
+                + player.optimiser.moments.map(\.values)
+                + [player.spectral?.state, player.average?.values].compactMap({ $0 })
             {
                 try communicator.broadcast(UnsafeMutableRawBufferPointer(buffer.values.bytes), from: root)
             }
             player.resume()
         }
         if let leCam { try communicator.broadcast(UnsafeMutableRawBufferPointer(leCam.means.values.bytes), from: root) }
+    }
+
+    /// σ of each weight that is divided by its spectral norm: `sigma/discriminator/0.dense/weight`.
+    public var spectralNorms: [(name: String, sigma: Double)] {
+        players.flatMap { player in
+            (player.spectral?.sigmas ?? []).map { ("sigma/\(player.role.name)/\($0.name)", $0.sigma) }
+        }
     }
 
     /// A hash of all of the state, to compare ranks by.

@@ -123,6 +123,7 @@ extension Trainer {
         let data = TrainingData(random: 4096, shape: shape, seed: configuration.seed)
         let images = try data.reader(batch: batch, rows: table.rows(batch: batch), seed: configuration.seed)
         return try Trainer(
-            configuration.game, exampleShape: shape, reals: images, shards: table, communicator: communicator)
+            configuration.game(for: data), exampleShape: shape, reals: images, shards: table, communicator: communicator
+        )
     }
 }

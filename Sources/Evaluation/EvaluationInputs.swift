@@ -12,6 +12,8 @@ import Support
 public struct EvaluationRequest: Sendable {
     /// A checkpoint, or the folder of a run for its newest; or nil with ``samples``.
     public var checkpoint: String?
+    /// With the generator's parameters of the last step, where an average of them was kept.
+    public var live = false
     /// A dataset of examples that are judged in place of a generator's.
     public var samples: String?
     /// The training data; nil: what the checkpoint's configuration names.
@@ -134,7 +136,7 @@ private struct Files {
             sampleFile = try judging.open(dataset, shape)
         } else {
             let checkpoint = try Checkpoint.read(request.checkpoint ?? "") { console.warn($0) }
-            let model = try GeneratorModel(checkpoint)
+            let model = try GeneratorModel(checkpoint, live: request.live)
             (self.model, discriminator, shape) = (model, try DiscriminatorModel(checkpoint), model.network.outputShape)
             (configured, seed) = (model.configuration.data, model.configuration.seed)
             judging.checkpoint = checkpoint

@@ -14,6 +14,10 @@ public struct Configuration: Sendable {
     public let generator: [any Layer]
     public let discriminator: [any Layer]
     public let objective: any Objective
+    public let penalties: [Penalty]
+    public let leCam: LeCam?
+    /// Players of which every weight is divided by its spectral norm.
+    public let spectralPlayers: Set<Player.Role>
     public let discriminatorOptimiser: OptimiserSettings
     public let generatorOptimiser: OptimiserSettings
     public let training: Training
@@ -63,6 +67,9 @@ public struct Configuration: Sendable {
         /// 0 for none.
         public let unrollingSteps: Int
 
+        /// Of the generator's parameters.
+        public let average: AverageSettings?
+
         /// What a step is.
         public var updates: [Adversarial.Update] {
             switch update {
@@ -96,6 +103,7 @@ public struct Configuration: Sendable {
     public var game: Game {
         Game(
             generator: generator, discriminator: discriminator, latent: latent, objective: objective,
+            penalties: penalties, leCam: leCam, spectralPlayers: spectralPlayers, average: training.average,
             generatorOptimiser: generatorOptimiser, discriminatorOptimiser: discriminatorOptimiser,
             updates: training.updates, batch: training.batch, packing: training.packing, seed: seed,
             exchange: exchange.kind, precision: exchange.precision)
@@ -148,7 +156,12 @@ public struct Configuration: Sendable {
             "discriminator", layers, default: nil,
             meaning: "from an example (or a pack) to one logit, without a sigmoid at its end", example: "[relu]")
         discriminator = try Layers.list(root, "discriminator")
-        objective = try root.section("objective") { (section) throws(Failure) in try section.objective() }
+        let costs = try root.section("objective") { (section) throws(Failure) in
+            (objective: try section.objective(), penalties: try section.penalties("penalties"))
+        }
+        objective = costs.objective
+        (penalties, leCam) = costs.penalties
+        spectralPlayers = try root.spectralPlayers("spectral")
         var optimisers: [OptimiserSettings] = []
         try root.section("optimizer") { (section) throws(Failure) in
             for player in ["discriminator", "generator"] {
@@ -196,6 +209,8 @@ extension Configuration {
             ("objective.discriminator", standard?.discriminatorLoss.reduction == .sum, "sum"),
             ("optimizer.discriminator.kind", learnsByAdam, "adam"),
             ("optimizer.discriminator.clip", !clips, "null"),
+            ("objective.penalties", penalties.isEmpty && leCam == nil, "null"),
+            ("spectral", !game.normalisesSpectrally, "null"),
         ]
         for need in needs where !need.isMet {
             throw .configuration(
@@ -271,6 +286,7 @@ extension Configuration.Training {
         packing = try section.integer(
             "packing", default: 1, 1 ... 255,
             meaning: "examples that the discriminator sees as one pack (PacGAN); divides `batch`")
+        average = try section.average("average")
         unrollingSteps = try section.integer(
             "unrolling_steps", default: 0, 0 ... 1000,
             meaning: "the discriminator's updates that the generator's gradient looks ahead (unrolled GAN)")

@@ -42,6 +42,9 @@ final class Section {
 
     /// The key may be given, but where nobody does it stays out of the whole: configurations that do without it are
     /// printed as they were before there was one. `form`: a value of it, in YAML, that brings other keys.
+    func allow(_ key: String) { allowed.append(key) }
+
+    /// The same, with its place on the page of all keys.
     func allow(_ key: String, _ type: String, meaning: String, form: String? = nil) {
         note(
             key, type, default: Section.nothing, meaning: meaning, alternatives: form.map { [$0] } ?? [])

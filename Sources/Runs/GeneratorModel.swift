@@ -13,12 +13,12 @@ public final class GeneratorModel {
     /// Alternation steps it was trained for.
     public let step: Int
 
-    public init(_ checkpoint: Checkpoint) throws {
+    /// `live`: with the parameters of the last step, also where their average was kept.
+    public init(_ checkpoint: Checkpoint, live: Bool = false) throws {
         configuration = try Configuration(stored: checkpoint.configuration(), source: checkpoint.path)
         step = checkpoint.contents.step
         network = try checkpoint.network(
-            configuration.generator, input: .vector(configuration.latent.size), capacity: 64,
-            name: "generator")
+            .generator, configuration, input: .vector(configuration.latent.size), capacity: 64, live: live)
         sampler = Sampler(network, configuration.latent)
     }
 
@@ -69,8 +69,7 @@ public final class DiscriminatorModel {
         exampleShape = try configuration.exampleShape()
         packs = Packing(size: packing, example: exampleShape, capacity: Self.capacity * packing)
         network = try checkpoint.network(
-            configuration.discriminator, input: packs.shape, capacity: Self.capacity, name: "discriminator"
-        )
+            .discriminator, configuration, input: packs.shape, capacity: Self.capacity)
     }
 
     /// D's logit of each pack of examples, one after another, scaled as its training data were; without dropout, with
@@ -105,5 +104,53 @@ extension Checkpoint {
             try copy("\(name)/statistics/\(entry.name)", to: network.store.statistics.values[entry.range])
         }
         return network
+    }
+
+    /// A player's network with the parameters that it computes with: the generator's average, where one was kept and
+    /// `live` does not ask for the last step's; else weights divided by their spectral norm, where they are in training.
+    /// Running statistics are always the last step's.
+    func network(
+        _ role: Player.Role, _ configuration: Configuration, input: Shape, capacity: Int, live: Bool = false
+    ) throws(Failure) -> Network {
+        let layers = role == .generator ? configuration.generator : configuration.discriminator
+        let network = try network(layers, input: input, capacity: capacity, name: role.name)
+        let store = network.store, values = store.values.values
+        if role == .generator, !live, configuration.training.average != nil {
+            for array in store.named(values) { try copy("average/\(role.name)/\(array.name)", to: array.values) }
+            return network
+        }
+        let all = configuration.spectralPlayers.contains(role)
+        guard let spectral = SpectralNormalisation(of: store, all: all, seed: 0, role: role.rawValue) else {
+            return network
+        }
+        for vector in spectral.named { try copy("spectral/\(role.name)/\(vector.name)", to: vector.values) }
+        let effective = FloatBuffer(count: values.count)
+        spectral.normalise(values, into: effective.values)
+        values.copy(from: effective.values)
+        return network
+    }
+
+    /// The parameters and running statistics of both networks, as ``GeneratorModel`` has them, under the names of a
+    /// checkpoint.
+    public func networkArrays(live: Bool) throws -> [CheckpointArray] {
+        let configuration = try Configuration(stored: configuration(), source: path)
+        let packed = Packing(
+            size: configuration.training.packing, example: try configuration.exampleShape(), capacity: 1)
+        var arrays: [CheckpointArray] = []
+        for role in [Player.Role.generator, .discriminator] {
+            let input = role == .generator ? Shape.vector(configuration.latent.size) : packed.shape
+            let store = try network(role, configuration, input: input, capacity: 1, live: live).store
+            arrays += store.entries.map {
+                CheckpointArray(
+                    path: "\(role.name)/\($0.name)", dimensions: $0.specification.dimensions,
+                    layout: $0.specification.layout, values: store.values.values[$0.range])
+            }
+            arrays += store.statisticEntries.map {
+                CheckpointArray(
+                    path: "\(role.name)/statistics/\($0.name)", dimensions: [$0.range.count], layout: "C",
+                    values: store.statistics.values[$0.range])
+            }
+        }
+        return arrays
     }
 }

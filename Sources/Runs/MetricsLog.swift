@@ -56,6 +56,23 @@ struct MetricsLine {
     let epoch: Double
     let samplesSeen: Int
     let throughput: Throughput
+    /// σ of each weight that is divided by it, `sigma/discriminator/0.dense/weight`.
+    let spectralNorms: [(name: String, sigma: Double)]
+
+    /// Those of the penalties that the game has.
+    private var penalties: [(name: String, value: Double?)] {
+        let places = [
+            ("real", report.penaltyReal), ("fake", report.penaltyFake), ("between", report.penaltyBetween),
+            ("around", report.penaltyAround),
+        ]
+        return places.flatMap { place, figures -> [(name: String, value: Double?)] in
+            guard let figures else { return [] }
+            return [
+                ("penalty_\(place)", figures.cost), ("grad_x_\(place)", figures.norm),
+                ("grad_x_squared_\(place)", figures.squaredNorm),
+            ]
+        } + (report.leCam.map { [("lecam", $0)] } ?? []) + spectralNorms.map { ($0.name, $0.sigma) }
+    }
 
     /// Every figure but the step, under its name; nil where the objective gives it no meaning.
     var figures: [(name: String, value: Double?)] {
@@ -68,6 +85,7 @@ struct MetricsLine {
             ("value", report.logOdds?.value), ("jsd_bound", report.logOdds?.jsdBound),
             ("logit_real", report.logitReal), ("logit_fake", report.logitFake), ("pair_gap", report.pairGap),
             ("pairs_ranked", report.pairsRanked),
+        ] + penalties + [
             ("grad_norm_discriminator", report.gradientNormDiscriminator),
             ("grad_norm_generator", report.gradientNormGenerator),
             ("lr_discriminator", report.rateDiscriminator), ("lr_generator", report.rateGenerator),

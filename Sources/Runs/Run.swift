@@ -87,7 +87,7 @@ public final class Run {
         }
         trainer = try communicator.agreed { [configuration, dataset, images] in
             try Trainer(
-                configuration.game, exampleShape: dataset.shape, reals: images, shards: shards,
+                configuration.game(for: dataset), exampleShape: dataset.shape, reals: images, shards: shards,
                 communicator: communicator)
         }
         if lastCheckpoint != nil {
@@ -104,6 +104,7 @@ public final class Run {
                     if communicator.rank == 0 { console.say(try trainer.start(from: file)) }
                 }
                 try trainer.share(from: 0)
+                trainer.parametersWereGiven()
             }
         }
         try trainer.requireEqualReplicas()
@@ -311,7 +312,8 @@ public final class Run {
         if report.step % configuration.output.logEvery == 0 || report.step == steps {
             let line = MetricsLine(
                 report: report, epoch: images.epochs(minibatch: trainer.minibatchesDone),
-                samplesSeen: trainer.stepsDone * samplesPerStep, throughput: throughput)
+                samplesSeen: trainer.stepsDone * samplesPerStep, throughput: throughput,
+                spectralNorms: trainer.spectralNorms)
             try metrics?.append(line)
             try events?.append(
                 step: report.step, scalars: line.figures.compactMap { name, value in value.map { (name, $0) } })

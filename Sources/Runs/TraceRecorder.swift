@@ -118,7 +118,8 @@ public final class TraceRecorder: StepTrace {
                     TraceArray(place + "average/\($0.name)", $0.dimensions, $0.values)
                 }
                 return store.named(store.values.values).map { TraceArray(place + $0.name, $0.dimensions, $0.values) }
-                    + spectral + average + store.statisticEntries.map {
+                    + spectral + average
+                    + store.statisticEntries.map {
                         TraceArray(place + "statistics/\($0.name)", [$0.range.count], store.statistics.values[$0.range])
                     }
             }

@@ -113,6 +113,9 @@ public final class TrainingData: Sendable {
     /// The mean over all examples of each of their values.
     func means() throws -> [Float] { try source.means() }
 
+    /// The standard deviation of all values.
+    func deviation() throws -> Double { try source.deviation() }
+
     public func reader(
         batch: Int, rows: Range<Int>, seed: UInt64, shuffle: Shuffle = .samples
     ) throws -> MinibatchReader {
@@ -148,4 +151,17 @@ public final class TrainingData: Sendable {
 
     /// Epochs that so many minibatches make.
     func epochs(minibatches: Int, batch: Int) -> Double { Double(minibatches) * Double(batch) / Double(source.count) }
+}
+
+extension Configuration {
+    /// What is trained, with what it needs to know of the data.
+    public func game(for data: TrainingData) throws -> Game {
+        var game = game
+        for index in game.penalties.indices {
+            if case .dragan(let target, _) = game.penalties[index].kind {
+                game.penalties[index].kind = .dragan(target: target, deviation: try data.deviation())
+            }
+        }
+        return game
+    }
 }

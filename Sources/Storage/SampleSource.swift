@@ -311,16 +311,35 @@ public final class SampleSource: @unchecked Sendable {
     /// The mean over all examples of each of their values, as `read` gives them: the marginals of an output bias.
     public func means() throws(Failure) -> [Float] {
         var sums = [Double](repeating: 0, count: elements)
+        try forEachExample { example in
+            for element in 0 ..< elements { sums[element] += Double(example[element]) }
+        }
+        return sums.map { Float($0 / Double(count)) }
+    }
+
+    /// The standard deviation of all values of all examples.
+    public func deviation() throws(Failure) -> Double {
+        var sum = 0.0, squares = 0.0
+        try forEachExample { example in
+            for element in 0 ..< elements {
+                let value = Double(example[element])
+                sum += value
+                squares += value * value
+            }
+        }
+        let values = Double(count) * Double(elements), mean = sum / values
+        return max(0, squares / values - mean * mean).squareRoot()
+    }
+
+    /// In their order.
+    private func forEachExample(_ body: (Floats) -> Void) throws(Failure) {
         let rows = max(1, min(count, (1 << 20) / elements))
         let buffer = FloatBuffer(count: rows * elements)
         for start in stride(from: 0, to: count, by: rows) {
             let indices = Array(start ..< min(start + rows, count))
             try read(indices, into: buffer.values[0 ..< indices.count * elements])
-            for row in indices.indices {
-                for element in 0 ..< elements { sums[element] += Double(buffer.values[row * elements + element]) }
-            }
+            for row in indices.indices { body(buffer.values[row * elements ..< (row + 1) * elements]) }
         }
-        return sums.map { Float($0 / Double(count)) }
     }
 }
 

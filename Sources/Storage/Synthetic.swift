@@ -26,6 +26,8 @@ public enum SyntheticKind: String, Sendable, CaseIterable {
     case grid
     /// One mode: N(4, 0.5²), the usual one-dimensional example.
     case gaussian1d
+    /// One point, 0: the data of the Dirac-GAN (Mescheder et al. 2018, §2).
+    case point
 
     /// The centre of each mode.
     public var modes: [[Double]] {
@@ -33,6 +35,7 @@ public enum SyntheticKind: String, Sendable, CaseIterable {
         case .ring: (0 ..< 8).map { [cos(2 * .pi * Double($0) / 8), sin(2 * .pi * Double($0) / 8)] }
         case .grid: [-4.0, -2, 0, 2, 4].flatMap { x in [-4.0, -2, 0, 2, 4].map { [x, $0] } }
         case .gaussian1d: [[4]]
+        case .point: [[0]]
         }
     }
 
@@ -42,6 +45,7 @@ public enum SyntheticKind: String, Sendable, CaseIterable {
         case .ring: 0.01
         case .grid: 0.05
         case .gaussian1d: 0.5
+        case .point: 0
         }
     }
 

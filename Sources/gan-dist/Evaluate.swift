@@ -32,6 +32,8 @@ struct Evaluate: ParsableCommand {
     @Option(help: "What the latents and all choices follow from.") var seed: UInt64 = 1
     @Option(help: ArgumentHelp("Draw D and the optimal D of one-dimensional data (game).", valueName: "FILE.svg"))
     var figure: String?
+    @Flag(help: "The parameters of the last step, where an average of them was kept (training.average).")
+    var live = false
     @Flag(help: "Print JSON, one object a measure, and nothing else.") var json = false
 
     func validate() throws {
@@ -45,7 +47,7 @@ struct Evaluate: ParsableCommand {
         var request = EvaluationRequest()
         (request.checkpoint, request.samples, request.data, request.heldOut) = (checkpoint, samples, data, heldOut)
         (request.classifier, request.count, request.seed, request.figure) = (classifier, count, seed, figure)
-        request.dataset = dataset
+        (request.dataset, request.live) = (dataset, live)
         request.metrics = try metrics.map(Metric.list)
         let asJSON = json
         Job.run { [request] communicator in
@@ -70,6 +72,8 @@ struct Nearest: ParsableCommand {
     var dataset: String?
     @Option(help: "How many samples, one a row.") var count = 10
     @Option(help: "What the latents follow from.") var seed: UInt64 = 1
+    @Flag(help: "The parameters of the last step, where an average of them was kept (training.average).")
+    var live = false
     @Option(help: ArgumentHelp("The picture to write.", valueName: "FILE.png")) var out: String
 
     func validate() throws {
@@ -80,7 +84,7 @@ struct Nearest: ParsableCommand {
     func run() throws {
         var request = EvaluationRequest()
         (request.checkpoint, request.data, request.count, request.seed) = (checkpoint, data, count, seed)
-        request.dataset = dataset
+        (request.dataset, request.live) = (dataset, live)
         Job.run { [request, out] communicator in
             try NearestSheet.write(
                 request, to: out, EvaluationContext(communicator, Console(speaks: communicator.rank == 0)))

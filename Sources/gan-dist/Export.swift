@@ -27,14 +27,16 @@ struct Export: ParsableCommand {
     @Argument(help: "A checkpoint file, or the folder of a run for its newest.") var checkpoint: String
     @Option(help: "onnx or safetensors.") var format: Format
     @Option(help: "The file to write.") var out: String
+    @Flag(help: "The parameters of the last step, where an average of them was kept (training.average).")
+    var live = false
 
     func run() throws {
         let console = Console(speaks: true)
         let checkpoint = try Checkpoint.read(checkpoint) { console.warn($0) }
         switch format {
-        case .onnx: try WholeFile.write(ONNXExport.model(of: GeneratorModel(checkpoint)), to: out)
+        case .onnx: try WholeFile.write(ONNXExport.model(of: GeneratorModel(checkpoint, live: live)), to: out)
         case .safetensors:
-            try SafeTensors.write(out, checkpoint.contents.arrays.filter { !$0.path.hasPrefix("optimizer/") })
+            try SafeTensors.write(out, checkpoint.networkArrays(live: live))
         }
         console.say("step \(checkpoint.contents.step) in \(out)")
     }

@@ -13,6 +13,8 @@ struct Sample: ParsableCommand {
     @Option(help: "What the latents follow from.") var seed: UInt64 = 1
     @Flag(help: "Store the latents beside the examples, as /latents of the HDF5 file.") var latents = false
     @Option(help: ArgumentHelp("The picture or dataset to write.", valueName: "FILE.png|FILE.h5")) var out: String
+    @Flag(help: "The parameters of the last step, where an average of them was kept (training.average).")
+    var live = false
 
     func validate() throws {
         try check("--count", count, 1 ... 100_000_000)
@@ -24,7 +26,7 @@ struct Sample: ParsableCommand {
 
     func run() throws {
         let console = Console(speaks: true)
-        let model = try GeneratorModel(Checkpoint.read(checkpoint) { console.warn($0) })
+        let model = try GeneratorModel(Checkpoint.read(checkpoint) { console.warn($0) }, live: live)
         try model.write(count: count, seed: seed, latents: latents, to: out)
         console.say("\(count) examples of step \(model.step) in \(out)")
     }

@@ -68,8 +68,9 @@ final class PenaltyPass {
 
     /// Puts the penalties' derivatives with respect to g in the place of g, for the rows of penalised parts, and adds
     /// costs and norms to the statistics.
-    func direct(_ gradient: Batch, _ parts: [BatchPart], _ group: ShardGroup, _ inner: Int, _ statistics: StepStatistics)
-    {
+    func direct(
+        _ gradient: Batch, _ parts: [BatchPart], _ group: ShardGroup, _ inner: Int, _ statistics: StepStatistics
+    ) {
         for part in parts where part.isPenalised {
             let place = Self.place(of: part)
             guard let (penalty, weight) = active.first(where: { $0.penalty.place == place }) else { continue }

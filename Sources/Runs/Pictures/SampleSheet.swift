@@ -24,11 +24,13 @@ public final class SampleSheet {
         _ trainer: Trainer, _ configuration: Configuration, _ data: TrainingData, _ folder: RunFolder
     ) throws {
         guard Picture.canDraw(data.shape) else { return nil }
-        sampler = Sampler(trainer.generator.network, configuration.latent)
+        sampler = Sampler(
+            trainer.generator.network, configuration.latent, parameters: trainer.generator.sampledParameters)
         latents = Draws(seed: configuration.seed, purpose: .fixedLatents, step: 0)
         self.folder = folder
         let discriminator = DiscriminatorProbability(
-            trainer.discriminator.network, packing: configuration.training.packing)
+            trainer.discriminator.network, parameters: trainer.discriminator.parameters,
+            packing: configuration.training.packing)
         scene = Scene(
             mixture: configuration.data.synthetic,
             around: try data.firstValues(count: Scene.enough / data.shape.count + 1), dimension: data.shape.count,
