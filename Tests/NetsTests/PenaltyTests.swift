@@ -282,9 +282,9 @@ import Testing
         }
         for _ in 0 ..< 3 { try step() }
         let before = allocationsOfThisThread()
-        for _ in 0 ..< 20 { try step() }
+        for _ in 0 ..< 5 { try step() }
         let made = allocationsOfThisThread() - before
-        #expect(made == 0 && final == 23 * network.store.count, "20 steps made \(made) allocations")
+        #expect(made == 0 && final == 8 * network.store.count, "5 steps made \(made) allocations")
     }
 }
 
