@@ -7,6 +7,8 @@ struct PenaltyPlan {
     let adjoint: FloatBuffer?
     /// For t at the layer's input; nil where no later pass reads it there.
     let tangent: FloatBuffer?
+    /// Whether a later layer reads the tangent.
+    let passesTangentOn: Bool
 }
 
 extension Network {
@@ -27,31 +29,34 @@ extension Network {
         return result
     }
 
-    /// What layers with parameters or with curvature read is kept from the pass that makes it to the gradients of
-    /// that layer. A layer that needs no memory for its output makes e, as it makes t, in its neighbour's.
+    /// e and t are kept from the pass that makes them to the layer's parameter gradients, where it has parameters or
+    /// curvature. A layer computed in the memory of its input makes them in its neighbour's.
     static func penaltyPlan(_ layers: [any TangentLayer], plans: [LayerPlan], rows: Int) -> [PenaltyPlan] {
-        guard let lowest = plans.firstIndex(where: { $0.parameterStart != nil }) else {
-            return layers.map { PenaltyPlan(layer: $0, adjoint: nil, tangent: nil) }
-        }
-        func reads(_ number: Int) -> Bool {
-            plans[number].parameterStart != nil || (number > lowest && layers[number].hasCurvature)
+        let lowest = plans.firstIndex { $0.parameterStart != nil } ?? layers.count
+        // The curvature of a layer changes the gradients of those below.
+        let reads = layers.indices.map {
+            plans[$0].parameterStart != nil || ($0 > lowest && layers[$0].hasCurvature)
         }
         var adjoints: [FloatBuffer?] = [], tangents: [FloatBuffer?] = []
         for number in layers.indices {
-            let isOwn = layers[number].outputMemory == .own || number == 0
-            let isKept = reads(number) || number == layers.count - 1
-            adjoints.append(
-                isKept ? FloatBuffer(count: rows * plans[number].output.count) : isOwn ? nil : adjoints[number - 1])
+            // The pass begins in memory of its own, and ends in that of the tangent.
+            if reads[number] || number == layers.count - 1 {
+                adjoints.append(FloatBuffer(count: rows * plans[number].output.count))
+            } else {
+                adjoints.append(number == 0 || layers[number].outputMemory == .own ? nil : adjoints[number - 1])
+            }
         }
         for number in layers.indices.reversed() {
-            let isOwn = layers[number].outputMemory == .own
-            tangents.append(
-                reads(number)
-                    ? FloatBuffer(count: rows * plans[number].input.count) : isOwn ? nil : tangents.last ?? nil)
+            if reads[number] {
+                tangents.insert(FloatBuffer(count: rows * plans[number].input.count), at: 0)
+            } else {
+                tangents.insert(layers[number].outputMemory == .own ? nil : tangents.first ?? nil, at: 0)
+            }
         }
-        tangents.reverse()
-        return layers.indices.map {
-            PenaltyPlan(layer: layers[$0], adjoint: adjoints[$0], tangent: tangents[$0])
+        return layers.indices.map { number in
+            PenaltyPlan(
+                layer: layers[number], adjoint: adjoints[number], tangent: tangents[number],
+                passesTangentOn: reads[(number + 1)...].contains(true))
         }
     }
 
@@ -124,7 +129,7 @@ extension Network {
     /// t at the input of every layer, in the rows of penalised parts.
     private func keepTangents(_ direction: Batch, _ parameters: Floats) {
         var current = direction
-        for number in layers.indices.dropLast() {
+        for number in layers.indices where penalised[number].passesTangentOn {
             let kept = penalised[number + 1].tangent
             let next = Batch(room(kept, after: current, of: number), count: lastCount, shape: plans[number].output)
             let (input, output) = ends(number)
@@ -138,12 +143,12 @@ extension Network {
         }
     }
 
-    /// The parameters' gradients of each layer, the last layer's first, with what curvature brings to those below.
+    /// The parameters' gradients of each layer, the last layer's first, and with it q at the layer's input.
     private func makeGradients(
         _ slopes: Batch, _ parameters: Floats, _ target: Floats, adding: Bool, _ ready: (Range<Int>) throws -> Void
     ) throws {
-        // Of the rows of penalised parts; nil as long as all layers were linear piece by piece.
-        var brought: Batch?
+        // q, in the rows of penalised parts; nil as long as the layers are linear piece by piece.
+        var curvature: Batch?
         var final = store.count
         var number = layers.count
         while number > lowestWithParameters {
@@ -151,23 +156,23 @@ extension Network {
             // A layer's parameters come first, so that their gradient can travel meanwhile, unless curvature reads
             // the tangent that they overwrite.
             let isCurved = penalised[number].layer.hasCurvature
-            let below = isCurved ? takeBackCurvature(brought, through: number, parameters) : nil
+            let below = isCurved ? takeBackCurvature(curvature, through: number, parameters) : nil
             if let start = plans[number].parameterStart {
                 for index in lastParts.indices {
                     makeGradient(
-                        number, index, slopes, brought, parameters, target,
+                        number, index, slopes, curvature, parameters, target,
                         adding: adding || isAdded(index, lastParts.indices))
                 }
                 try ready(start ..< final)
                 final = start
             }
-            brought = isCurved ? below : takeBackCurvature(brought, through: number, parameters)
+            curvature = isCurved ? below : takeBackCurvature(curvature, through: number, parameters)
         }
     }
 
     /// One part's gradient of the parameters of layer `number`.
     private func makeGradient(
-        _ number: Int, _ index: Int, _ slopes: Batch, _ brought: Batch?, _ parameters: Floats, _ target: Floats,
+        _ number: Int, _ index: Int, _ slopes: Batch, _ curvature: Batch?, _ parameters: Floats, _ target: Floats,
         adding: Bool
     ) {
         let plan = penalised[number], rows = lastParts[index].rows
@@ -182,30 +187,30 @@ extension Network {
         plan.layer.tangentGradients(
             adjoint[rows], tangent: tangent[rows], input: input[rows], output: output[rows],
             memory(number, index, parameters, gradients: target, adding: adding, rowWeights: slopes[rows].values))
-        if let brought {
+        if let curvature {
             computed[number].backward(
-                brought[rows], input: input[rows], output: output[rows], into: nil,
+                curvature[rows], input: input[rows], output: output[rows], into: nil,
                 memory(number, index, parameters, gradients: target, adding: true), parameterGradients: true)
         }
     }
 
-    /// What curvature brings to the input of layer `number`, of what it brings to the output and of the layer's own;
-    /// nil where there is none of either or no parameter below.
-    private func takeBackCurvature(_ brought: Batch?, through number: Int, _ parameters: Floats) -> Batch? {
+    /// q at the input of layer `number`, of that at its output and the layer's own curvature; nil where there is neither
+    /// or no parameter below.
+    private func takeBackCurvature(_ curvature: Batch?, through number: Int, _ parameters: Floats) -> Batch? {
         let plan = penalised[number]
-        guard number > lowestWithParameters, plan.layer.hasCurvature || brought != nil else { return nil }
+        guard number > lowestWithParameters, plan.layer.hasCurvature || curvature != nil else { return nil }
         let shape = plans[number].input
         let next = Batch(
-            brought.map { room(nil, after: $0, of: number) } ?? gradients[0].values, count: lastCount, shape: shape)
+            curvature.map { room(nil, after: $0, of: number) } ?? gradients[0].values, count: lastCount, shape: shape)
         let (input, output) = ends(number)
         for index in lastParts.indices where lastParts[index].isPenalised {
-            if let brought { takeBack(brought, through: number, index, into: next, parameters) }
+            if let curvature { takeBack(curvature, through: number, index, into: next, parameters) }
             guard plan.layer.hasCurvature else { continue }
             let rows = lastParts[index].rows
             plan.layer.curvature(
                 Batch(plan.adjoint!.values, count: lastCount, shape: plans[number].output)[rows],
                 tangent: Batch(plan.tangent!.values, count: lastCount, shape: shape)[rows], input: input[rows],
-                output: output[rows], into: next[rows], adding: brought != nil, memory(number, index, parameters))
+                output: output[rows], into: next[rows], adding: curvature != nil, memory(number, index, parameters))
         }
         return next
     }

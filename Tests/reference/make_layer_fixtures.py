@@ -244,9 +244,10 @@ for name, shape, function in [
     ("of vectors", (13, 21), lambda x, *parameters: F.layer_norm(x, x.shape[1:], *parameters)),
     ("far from zero", (5, 12), lambda x, *parameters: F.layer_norm(x, x.shape[1:], *parameters)),
 ]:
-    x = draw(*shape) + (100 if name == "far from zero" else 0)
-    record("layer normalisation " + name, function, x.float().double(), {"scale": draw(shape[-1]), "shift": draw(shape[-1])})
-record("constant", lambda x, values: values.expand(len(x), -1, -1, -1) + 0 * x.sum(), draw(4, 3), {"values": draw(2, 3, 4)})
+    x = (draw(*shape) + (100 if name == "far from zero" else 0)).float().double()
+    record("layer normalisation " + name, function, x, {"scale": draw(shape[-1]), "shift": draw(shape[-1])})
+record("constant", lambda x, values: values.expand(len(x), -1, -1, -1) + 0 * x.sum(), draw(4, 3),
+       {"values": draw(2, 3, 4)})
 
 folder = pathlib.Path(__file__).parent.parent / "NetsTests" / "Fixtures"
 index, values, count = {}, [], 0

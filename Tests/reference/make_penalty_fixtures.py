@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Writes Tests/NetsTests/Fixtures/penalties.{json,f32}: gradients of gradient penalties, by PyTorch's create_graph.
+"""Writes Tests/NetsTests/Fixtures/penalties.{json,f32}: gradients of gradient penalties, by PyTorch.
 
     python3 Tests/reference/make_penalty_fixtures.py        (needs torch and numpy)
 
-The cost is mean softplus(-s_i) + the penalty: R1 (R2 is the same on other rows) or WGAN-GP. Files, layouts and precision
-are those of make_layer_fixtures.py, whose layers this uses.
+The cost is mean softplus(-s_i) + the penalty: R1 (R2 is the same on other rows) or WGAN-GP, differentiated twice with
+create_graph. Files, layouts and precision are as make_layer_fixtures.py describes them.
 """
 import json
 import pathlib
@@ -60,9 +60,12 @@ class Network:
             x = getattr(self, kind)(number, x, *settings)
         return x
 
+    def linear(self, number, kind, x, outputs):
+        weight = self.parameter(number, kind, "weight", x.shape[1], outputs, scale=x.shape[1] ** -0.5)
+        return x @ weight + self.parameter(number, kind, "bias", outputs)
+
     def dense(self, number, x, units):
-        weight = self.parameter(number, "dense", "weight", x.shape[1], units, scale=x.shape[1] ** -0.5)
-        return x @ weight + self.parameter(number, "dense", "bias", units)
+        return self.linear(number, "dense", x, units)
 
     def winners(self, maps):
         """The largest of the last axis."""
@@ -72,34 +75,39 @@ class Network:
         return maps.amax(-1)
 
     def maxout(self, number, x, units, pieces):
-        weight = self.parameter(number, "maxout", "weight", x.shape[1], units * pieces, scale=x.shape[1] ** -0.5)
-        bias = self.parameter(number, "maxout", "bias", units * pieces)
-        return self.winners((x @ weight + bias).view(len(x), units, pieces))
+        return self.winners(self.linear(number, "maxout", x, units * pieces).view(len(x), units, pieces))
 
     def channel_maxout(self, number, x, pieces):
         return self.winners(x.reshape(*x.shape[:-1], -1, pieces))
 
+    def kernels(self, number, kind, kernel, inputs, *channels):
+        """For PyTorch: of the weights HWIO or HWOI with the first two dimensions last, and the last first."""
+        scale = (inputs * kernel**2) ** -0.5
+        weight = self.parameter(number, kind, "weight", kernel, kernel, *channels, scale=scale)
+        return weight.permute(3, 2, 0, 1).contiguous()
+
     def convolution(self, number, x, channels, kernel, stride, padding):
-        inputs = x.shape[3]
-        weight = self.parameter(number, "convolution", "weight", kernel, kernel, inputs, channels, scale=(inputs * kernel**2) ** -0.5)
+        weight = self.kernels(number, "convolution", kernel, x.shape[3], x.shape[3], channels)
+        bias = self.parameter(number, "convolution", "bias", channels)
         x = to_nchw(x)
         if padding == "same":
-            totals = [max((-(-size // stride) - 1) * stride + kernel - size, 0) for size in x.shape[2:]]
-            x = F.pad(x, (totals[1] // 2, totals[1] - totals[1] // 2, totals[0] // 2, totals[0] - totals[0] // 2))
-        return to_nhwc(F.conv2d(x, weight.permute(3, 2, 0, 1).contiguous(), self.parameter(number, "convolution", "bias", channels), stride))
+            down, across = [max((-(-size // stride) - 1) * stride + kernel - size, 0) for size in x.shape[2:]]
+            x = F.pad(x, (across // 2, across - across // 2, down // 2, down - down // 2))
+        return to_nhwc(F.conv2d(x, weight, bias, stride))
 
     def transposed_convolution(self, number, x, channels, kernel, stride):
         """`same`, of a kernel at least as large as its stride."""
-        inputs, more = x.shape[3], kernel - stride
-        weight = self.parameter(number, "transposed_convolution", "weight", kernel, kernel, channels, inputs, scale=(inputs * kernel**2) ** -0.5)
-        full = F.conv_transpose2d(to_nchw(x), weight.permute(3, 2, 0, 1).contiguous(), self.parameter(number, "transposed_convolution", "bias", channels), stride)
-        before, height, width = more // 2, x.shape[1] * stride, x.shape[2] * stride
+        weight = self.kernels(number, "transposed_convolution", kernel, x.shape[3], channels, x.shape[3])
+        bias = self.parameter(number, "transposed_convolution", "bias", channels)
+        full = F.conv_transpose2d(to_nchw(x), weight, bias, stride)
+        before, height, width = (kernel - stride) // 2, x.shape[1] * stride, x.shape[2] * stride
         return to_nhwc(full[:, :, before:before + height, before:before + width])
 
     def layer_normalisation(self, number, x):
         scale = self.parameter(number, "layer_normalisation", "scale", x.shape[-1])
         shift = self.parameter(number, "layer_normalisation", "shift", x.shape[-1])
-        return F.layer_norm(x, x.shape[1:]) * scale + shift if x.dim() == 2 else to_nhwc(F.group_norm(to_nchw(x), 1, scale, shift))
+        last = x.dim() - 1
+        return F.group_norm(x.movedim(last, 1), 1, scale, shift).movedim(1, last)
 
     def leaky_relu(self, number, x, slope):
         self.away_from(x)
@@ -107,7 +115,8 @@ class Network:
 
     def max_pool(self, number, x, size, stride):
         """Also windows that the edge cuts."""
-        windows = F.pad(to_nchw(x), (0, size - 1, 0, size - 1), value=-1e9).unfold(2, size, stride).unfold(3, size, stride).flatten(4)
+        padded = F.pad(to_nchw(x), (0, size - 1, 0, size - 1), value=-1e9)
+        windows = padded.unfold(2, size, stride).unfold(3, size, stride).flatten(4)
         y = to_nhwc(F.max_pool2d(to_nchw(x), size, stride, ceil_mode=True))
         self.winners(windows[:, :, :y.shape[1], :y.shape[2]])
         return y
@@ -156,27 +165,36 @@ def record(name, x, *layers):
     slopes, = torch.autograd.grad(F.softplus(-logits).mean(), logits, retain_graph=True)
     gradients, = torch.autograd.grad(logits.sum(), x, create_graph=True)
     norms = gradients.flatten(1).square().sum(1).sqrt()
-    arrays = {"input": x, "logits": logits, "slopes": slopes, "inputGradient": gradients, **network.parameters, **network.masks}
+    arrays = {"input": x, "logits": logits, "slopes": slopes, "inputGradient": gradients}
+    arrays |= network.parameters | network.masks
     for kind, penalty in PENALTIES.items():
-        found = torch.autograd.grad(F.softplus(-logits).mean() + penalty(norms), list(network.parameters.values()), retain_graph=True)
+        cost = F.softplus(-logits).mean() + penalty(norms)
+        found = torch.autograd.grad(cost, list(network.parameters.values()), retain_graph=True)
         arrays |= {f"{key}.{kind}": value for key, value in zip(network.parameters, found)}
     assert network.margin > 1e-5, f"{name}: {network.margin} from a corner: take another seed"
     cases[name] = {key: value.detach().numpy().copy() for key, value in arrays.items()}
 
 
-record("leaky convolutions", draw(4, 8, 8, 3), ("convolution", 8, 4, 2, "same"), ("leaky_relu", 0.2), ("convolution", 6, 3, 1, "same"),
-       ("leaky_relu", 0.2), ("flatten",), ("dense", 1))
-record("transposed convolution", draw(4, 10), ("dense", 12), ("leaky_relu", 0.1), ("reshape", 2, 2, 3), ("transposed_convolution", 5, 4, 2),
+record("leaky convolutions", draw(4, 8, 8, 3),
+       ("convolution", 8, 4, 2, "same"), ("leaky_relu", 0.2), ("convolution", 6, 3, 1, "same"), ("leaky_relu", 0.2),
+       ("flatten",), ("dense", 1))
+record("transposed convolution", draw(4, 10),
+       ("dense", 12), ("leaky_relu", 0.1), ("reshape", 2, 2, 3), ("transposed_convolution", 5, 4, 2),
        ("leaky_relu", 0.0), ("transposed_convolution", 2, 3, 1), ("tanh",), ("flatten",), ("dense", 1))
 record("maxout", draw(6, 12), ("maxout", 6, 5), ("maxout", 4, 3), ("dense", 1))
-record("pooling", draw(3, 9, 7, 2), ("zero_padding", 2), ("convolution", 12, 3, 1, "valid"), ("channel_maxout", 3), ("max_pool", 3, 2),
+record("pooling", draw(3, 9, 7, 2),
+       ("zero_padding", 2), ("convolution", 12, 3, 1, "valid"), ("channel_maxout", 3), ("max_pool", 3, 2),
        ("convolution", 6, 3, 1, "same"), ("leaky_relu", 0.2), ("mean_pool", 2), ("flatten",), ("dense", 1))
-record("smooth", draw(5, 9), ("dense", 20), ("tanh",), ("dense", 15), ("sigmoid",), ("dense", 12), ("softplus",), ("dense", 1))
-record("smooth convolutions", draw(3, 8, 8, 2), ("convolution", 6, 4, 2, "same"), ("softplus",), ("max_pool", 2, 1), ("tanh",),
-       ("convolution", 8, 3, 1, "same"), ("channel_maxout", 2), ("sigmoid",), ("mean_pool", 2), ("flatten",), ("maxout", 5, 2), ("tanh",), ("dense", 1))
-record("layer normalisation", draw(4, 8, 8, 3), ("convolution", 8, 4, 2, "same"), ("layer_normalisation",), ("leaky_relu", 0.2), ("flatten",),
+record("smooth", draw(5, 9),
+       ("dense", 20), ("tanh",), ("dense", 15), ("sigmoid",), ("dense", 12), ("softplus",), ("dense", 1))
+record("smooth convolutions", draw(3, 8, 8, 2),
+       ("convolution", 6, 4, 2, "same"), ("softplus",), ("max_pool", 2, 1), ("tanh",), ("convolution", 8, 3, 1, "same"),
+       ("channel_maxout", 2), ("sigmoid",), ("mean_pool", 2), ("flatten",), ("maxout", 5, 2), ("tanh",), ("dense", 1))
+record("layer normalisation", draw(4, 8, 8, 3),
+       ("convolution", 8, 4, 2, "same"), ("layer_normalisation",), ("leaky_relu", 0.2), ("flatten",),
        ("dense", 16), ("layer_normalisation",), ("tanh",), ("dense", 1))
-record("dropout", draw(4, 9), ("dense", 20), ("dropout", 0.7), ("leaky_relu", 0.2), ("dense", 12), ("dropout", 0.6), ("tanh",), ("dense", 1))
+record("dropout", draw(4, 9),
+       ("dense", 20), ("dropout", 0.7), ("leaky_relu", 0.2), ("dense", 12), ("dropout", 0.6), ("tanh",), ("dense", 1))
 
 folder = pathlib.Path(__file__).parent.parent / "NetsTests" / "Fixtures"
 index, values, count = {}, [], 0

@@ -100,6 +100,12 @@ class Network:
                     x = F.batch_norm(x.movedim(last, 1), None, None, self.parameter(index, "scale"),
                                      self.parameter(index, "shift"),
                                      training=True, eps=options.get("epsilon", 1e-5)).movedim(1, last)
+                case "layer_normalisation":
+                    last, scale, shift = x.dim() - 1, self.parameter(index, "scale"), self.parameter(index, "shift")
+                    x = F.group_norm(x.movedim(last, 1), 1, scale, shift, options.get("epsilon", 1e-5)).movedim(1, last)
+                case "constant":
+                    values = self.parameter(index, "values")
+                    x = values.expand(len(x), *values.shape)
                 case "dropout":
                     x = x * masks[index].reshape(x.shape) / options["keep"]
                 case "channel_maxout":
@@ -124,6 +130,8 @@ class Network:
                     x = torch.sigmoid(x)
                 case "tanh":
                     x = torch.tanh(x)
+                case "softplus":
+                    x = F.softplus(x)
                 case _:
                     sys.exit(f"this program knows no layer '{kind}'")
         return x
