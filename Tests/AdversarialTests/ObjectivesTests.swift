@@ -59,6 +59,7 @@ import Testing
             let ofFake = Self.derivative { Self.formula(objective, x, Self.moved(y, row, by: $0)).g }
             #expect(abs(Double(slopes.fake.values[row]) - ofFake) < 1e-7)
         }
+        withExtendedLifetime((real, fake, slopes)) {}
     }
 
     private static func moved(_ values: [Double], _ row: Int, by distance: Double) -> [Double] {
@@ -90,7 +91,7 @@ import Testing
             together
             ? Update.simultaneous() : Update.alternating(discriminatorSteps: 2, generatorFirst: number % 2 == 1)
         let ends = try [1, 2, 3].map { ranks in
-            try ThreadCommunicator.run(size: ranks) { communicator -> [UInt64] in
+            try ThreadCommunicator.run(size: ranks) { [game] communicator -> [UInt64] in
                 let trainer = try game.trainer(shards: 3, communicator)
                 var report = StepReport()
                 for _ in 0 ..< 3 { report = try trainer.step() }
@@ -121,8 +122,10 @@ import Testing
 
     /// With equal networks the gap of a pair is 0 and half of what could be told apart is.
     @Test func figuresOfLogits() {
-        let figures = LogitFigures(real: FloatBuffer([1, 2, 3]).values, fake: FloatBuffer([0, 2, 4]).values)
+        let real = FloatBuffer([1, 2, 3]), fake = FloatBuffer([0, 2, 4])
+        let figures = LogitFigures((real.values, fake.values))
         #expect(figures.real == 6 && figures.fake == 6 && figures.ranked == 1)
+        withExtendedLifetime((real, fake)) {}
     }
 }
 

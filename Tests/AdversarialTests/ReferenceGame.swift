@@ -166,6 +166,7 @@ struct ReferenceGame {
         case .minimax: (log(1 - d), -1 / (1 - d) * d * (1 - d))
         case .nonSaturating: (-log(d), -1 / d * d * (1 - d))
         case .maximumLikelihood: (-d / (1 - d), -1 / ((1 - d) * (1 - d)) * d * (1 - d))
+        case .reverseKL: (log((1 - d) / d), -1 / (d * (1 - d)) * d * (1 - d))
         }
     }
 

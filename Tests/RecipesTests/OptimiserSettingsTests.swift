@@ -109,10 +109,10 @@ import Testing
     /// Where 0 is not allowed, no warm-up is.
     @Test func aWarmupNeedsItsZero() throws {
         let tree = try ConfigurationTree(yaml: "x: {schedule: constant, value: 2, warmup: 3}", source: "test")
-        let schedule = try Section(tree.root, path: "", tree.origins).schedule("x", 0 ... 5)
+        let schedule = try Section(tree.root, path: "", tree.origins).schedule("x", 0 ... 5, meaning: "a number")
         #expect(schedule == Schedule(.constant(2), warmup: 3))
         let failure = #expect(throws: Failure.self) {
-            try Section(tree.root, path: "", tree.origins).schedule("x", 1 ... 5)
+            try Section(tree.root, path: "", tree.origins).schedule("x", 1 ... 5, meaning: "a number")
         }
         #expect(failure?.message.contains("x.warmup") == true)
     }

@@ -44,7 +44,8 @@ struct LineView {
     /// The mixture's probability density.
     private func density(at x: Double) -> Double {
         guard let mixture = scene.mixture else { return 0 }
-        let deviation = mixture.deviation
+        // A point has a peak of no width.
+        let deviation = max(mixture.deviation, span / 200)
         return mixture.modes.reduce(0) { $0 + exp(-0.5 * pow((x - $1[0]) / deviation, 2)) }
             / (Double(mixture.modes.count) * deviation * (2 * .pi).squareRoot())
     }

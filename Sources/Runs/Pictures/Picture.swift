@@ -59,7 +59,7 @@ struct Scene {
         // A few points far away, as an untrained generator makes them, must not shrink all others to a dot.
         let sorted = points.prefix(Self.enough).sorted()
         let (low, high) = (sorted[sorted.count / 200], sorted[sorted.count - 1 - sorted.count / 200])
-        let margin = max((high - low) / 4, 1e-3)
+        let margin = high > low ? max((high - low) / 4, 1e-3) : 0.5
         let end = max(abs(low), abs(high)) + margin
         reach = dimension == 1 ? low - 4 * margin ... high + 4 * margin : -end ... end
     }

@@ -34,7 +34,7 @@ public final class SampleSheet {
         scene = Scene(
             mixture: configuration.data.synthetic,
             around: try data.firstValues(count: Scene.enough / data.shape.count + 1), dimension: data.shape.count,
-            probability: discriminator.probabilities)
+            probability: configuration.objective.isLogOdds ? discriminator.probabilities : nil)
     }
 
     /// Draws the state after `step` into the run's folder.
