@@ -331,7 +331,8 @@ struct ConvolutionTrial {
         for (whole, blocks) in zip(results[0], results[1]) {
             var error = RelativeError()
             for index in 0 ..< whole.count { error.add(blocks.values[index], Double(whole.values[index])) }
-            #expect(error.value < 2e-6)
+            // Both round differently; a block left out or taken twice would be an error of the order of 1.
+            #expect(error.value < 1e-5)
         }
     }
 
