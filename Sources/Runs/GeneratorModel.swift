@@ -56,6 +56,8 @@ public final class DiscriminatorModel {
     public let packing: Int
     /// What it was trained on: the range of the generator's output.
     public let range: ClosedRange<Float>
+    /// Whether its logits are log-odds: only then their sigmoid is a probability.
+    public let isLogOdds: Bool
     private let network: Network
     private let packs: Packing
     private let exampleShape: Shape
@@ -65,6 +67,7 @@ public final class DiscriminatorModel {
     public init(_ checkpoint: Checkpoint) throws {
         let configuration = try Configuration(stored: checkpoint.configuration(), source: checkpoint.path)
         range = configuration.outputRange
+        isLogOdds = configuration.objective.isLogOdds
         packing = configuration.training.packing
         exampleShape = try configuration.exampleShape()
         packs = Packing(size: packing, example: exampleShape, capacity: Self.capacity * packing)
@@ -131,7 +134,7 @@ extension Checkpoint {
     }
 
     /// The parameters and running statistics of both networks, as ``GeneratorModel`` has them, under the names of a
-    /// checkpoint.
+    /// checkpoint; copies, for the networks do not outlive this call.
     public func networkArrays(live: Bool) throws -> [CheckpointArray] {
         let configuration = try Configuration(stored: configuration(), source: path)
         let packed = Packing(
@@ -143,12 +146,12 @@ extension Checkpoint {
             arrays += store.entries.map {
                 CheckpointArray(
                     path: "\(role.name)/\($0.name)", dimensions: $0.specification.dimensions,
-                    layout: $0.specification.layout, values: store.values.values[$0.range])
+                    layout: $0.specification.layout, values: store.values.values[$0.range].array)
             }
             arrays += store.statisticEntries.map {
                 CheckpointArray(
                     path: "\(role.name)/statistics/\($0.name)", dimensions: [$0.range.count], layout: "C",
-                    values: store.statistics.values[$0.range])
+                    values: store.statistics.values[$0.range].array)
             }
         }
         return arrays
