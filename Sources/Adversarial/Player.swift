@@ -88,7 +88,8 @@ public final class Player {
     /// begins as soon as it is there.
     ///
     /// `penalties`: puts the derivatives of penalties in the place of the logits' gradients with respect to the input,
-    /// in the parts of that forward that are penalised (``Network/backward(from:parameters:into:adding:penalties:ready:)``).
+    /// in the parts of that forward that are penalised:
+    /// ``Network/backward(from:parameters:into:adding:penalties:ready:)``.
     func backward(from outputGradient: Batch, penalties: (Batch) throws -> Void = { _ in }) throws {
         guard let ofShards else {
             gradients.beginShard()

@@ -17,7 +17,7 @@ public struct StepReport: Sendable {
     /// Nil where the objective's logits are no log-odds.
     public var logOdds: LogOdds?
     /// The penalties on real examples (R1), on generated ones (R2), between the two (WGAN-GP) and around real ones
-    /// (DRAGAN); nil where D's last update took none there. D's cost is without them.
+    /// (DRAGAN), as last taken; nil where none has been, since the trainer began or resumed. D's cost is without them.
     public var penaltyReal: PenaltyFigures?
     public var penaltyFake: PenaltyFigures?
     public var penaltyBetween: PenaltyFigures?
@@ -61,6 +61,16 @@ public struct StepReport: Sendable {
         if let lossFake, !lossFake.isFinite { return ("loss_fake", lossFake) }
         if !lossDiscriminator.isFinite { return ("loss_discriminator", lossDiscriminator) }
         if !lossGenerator.isFinite { return ("loss_generator", lossGenerator) }
+        // Of a logit that is not finite a cost may be: that of the hinge is 0 beyond its edge.
+        if !logitReal.isFinite { return ("logit_real", logitReal) }
+        if !logitFake.isFinite { return ("logit_fake", logitFake) }
+        let penalties = [
+            ("real", penaltyReal), ("fake", penaltyFake), ("between", penaltyBetween), ("around", penaltyAround),
+        ]
+        for (place, figures) in penalties {
+            if let cost = figures?.cost, !cost.isFinite { return ("penalty_\(place)", cost) }
+        }
+        if let leCam, !leCam.isFinite { return ("lecam", leCam) }
         if !gradientNormDiscriminator.isFinite { return ("grad_norm_discriminator", gradientNormDiscriminator) }
         if !gradientNormGenerator.isFinite { return ("grad_norm_generator", gradientNormGenerator) }
         return nil

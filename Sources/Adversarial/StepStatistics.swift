@@ -25,10 +25,10 @@ final class StepStatistics {
     private var generator: Network { players.generator.network }
     private var discriminator: Network { players.discriminator.network }
     private let sums: ShardSums
-    /// Which forwards of G and which passes of D there were: a simultaneous update has no forward of the generator's
-    /// own.
-    private var generatorRan: [Bool]
-    private var discriminatorRan: [Bool]
+    /// The forwards of G and the passes of D that a step has, in their order: a simultaneous update has no forward of
+    /// the generator's own.
+    private var generatorForwards: [Int] = []
+    private var discriminatorPasses: [Int] = []
     /// For the parts of a batch, one after another.
     private let generatorStatistics: FloatBuffer
     private let discriminatorStatistics: FloatBuffer
@@ -38,8 +38,10 @@ final class StepStatistics {
     private let leCam: Bool
     /// Of an update of D: LeCam's cost, then the cost of a penalty, ‖g‖ and ‖g‖² at each place that there is.
     private let penaltyColumns: Int
-    /// Where the last update of D was penalised.
-    private var placesRan: PenaltyPlaces = []
+    /// Where each update of D in the step is penalised.
+    private var placesRan: [PenaltyPlaces]
+    /// The last ones taken in each place: one that is taken at some updates only is not at every step that is logged.
+    private var penalties: [StepReport.PenaltyFigures?]
     /// Passes over the minibatch in a step at most, of each half.
     private let passes: Int
     /// Bytes of one shard's sums, of which every rank gets every shard's.
@@ -64,8 +66,17 @@ final class StepStatistics {
         let figures = Vote.allCases.count + passes * Figure.allCases.count + k * penaltyColumns
         let statistics = (k + 1) * generator.store.statistics.count + passes * discriminator.store.statistics.count
         sums = ShardSums(count: figures + statistics, table: table, communicator: communicator)
-        generatorRan = [Bool](repeating: false, count: k + 1)
-        discriminatorRan = [Bool](repeating: false, count: passes)
+        placesRan = [PenaltyPlaces](repeating: [], count: k)
+        penalties = [StepReport.PenaltyFigures?](repeating: nil, count: PenaltyPlaces.count)
+        for update in game.updates {
+            let isDiscriminators = update.moves(.discriminator)
+            generatorForwards.append(isDiscriminators ? update.inner : k)
+            let halves: [Pass] =
+                isDiscriminators
+                ? [.discriminator(inner: update.inner, .real), .discriminator(inner: update.inner, .fake)]
+                : objective.isRelativistic ? [.generator(.real), .generator(.fake)] : [.generator(.fake)]
+            discriminatorPasses += halves.map(number)
+        }
     }
 
     // MARK: - Columns: the votes, then each pass's figures, then the statistics of G by forward and of D by pass
@@ -99,10 +110,7 @@ final class StepStatistics {
 
     // MARK: - Adding
 
-    func begin() {
-        report = StepReport()
-        placesRan = []
-    }
+    func begin() { report = StepReport() }
 
     /// Runs a forward of the generator, the one of inner step `inner` or of its own update (nil), and adds its batch
     /// statistics.
@@ -114,7 +122,6 @@ final class StepStatistics {
         let output = try generator.forward(
             noise, parameters: players.generator.parameters, mode: .training(draws), parts: parts,
             batchStatistics: statistics)
-        generatorRan[inner ?? k] = true
         for index in parts.indices {
             add(
                 statistics, index, of: generator, shard: group.shards.lowerBound + parts[index].shard,
@@ -136,7 +143,6 @@ final class StepStatistics {
         for index in parts.indices {
             let part = parts[index], half = part.purpose == .dropoutReal ? Pass.Half.real : .fake
             let pass = number(inner.map { .discriminator(inner: $0, half) } ?? .generator(half))
-            discriminatorRan[pass] = true
             add(
                 statistics, index, of: discriminator, shard: group.shards.lowerBound + part.shard,
                 column: discriminatorColumn(pass))
@@ -176,7 +182,7 @@ final class StepStatistics {
     }
 
     /// Where an update of D is penalised.
-    func begin(_ places: PenaltyPlaces, inner: Int) { if inner == k - 1 { placesRan = places } }
+    func begin(_ places: PenaltyPlaces, inner: Int) { placesRan[inner] = places }
 
     /// The sum of a shard's costs.
     func add(leCam cost: Double, inner: Int, shard: Int) { sums[shard: shard, penaltyColumn(inner, 0)] += cost }
@@ -198,13 +204,11 @@ final class StepStatistics {
         if stopVote { sums[shard: table.mine.lowerBound, Vote.stop.rawValue] += 1 }
         if checkpointVote { sums[shard: table.mine.lowerBound, Vote.checkpoint.rawValue] += 1 }
         try sums.sum()
-        for forward in 0 ... k where generatorRan[forward] {
+        for forward in generatorForwards {
             apply(generator, generatorStatistics.values, from: generatorColumn(forward), batch)
-            generatorRan[forward] = false
         }
-        for pass in 0 ..< passes where discriminatorRan[pass] {
+        for pass in discriminatorPasses {
             apply(discriminator, discriminatorStatistics.values, from: discriminatorColumn(pass), packs)
-            discriminatorRan[pass] = false
         }
         let real = Pass.discriminator(inner: k - 1, .real), fake = Pass.discriminator(inner: k - 1, .fake)
         report.step = step
@@ -225,19 +229,28 @@ final class StepStatistics {
         return report
     }
 
-    /// Of the last update of D; every rank knows alike where it was penalised.
+    /// Every rank knows alike where each update of D was penalised.
     private func reportPenalties() {
-        func figures(_ place: PenaltyPlaces) -> StepReport.PenaltyFigures? {
-            guard placesRan.contains(place) else { return nil }
-            let column = penaltyColumn(k - 1, place), rows = Double(packs)
-            return .init(
-                cost: sums.totals[column] / rows, norm: sums.totals[column + 1] / rows,
-                squaredNorm: sums.totals[column + 2] / rows)
+        for number in penalties.indices {
+            let place = PenaltyPlaces(rawValue: 1 << number)
+            guard let inner = placesRan.lastIndex(where: { $0.contains(place) }) else { continue }
+            penalties[number] = penalty(place, inner: inner)
         }
-        (report.penaltyReal, report.penaltyFake) = (figures(.real), figures(.fake))
-        (report.penaltyBetween, report.penaltyAround) = (figures(.between), figures(.around))
-        if leCam { report.leCam = sums.totals[penaltyColumn(k - 1, 0)] / Double(packs) }
+        (report.penaltyReal, report.penaltyFake) = (penalties[0], penalties[1])
+        (report.penaltyBetween, report.penaltyAround) = (penalties[2], penalties[3])
+        report.leCam = leCam(inner: k - 1)
     }
+
+    /// Of an update of D of the step that was last finished.
+    func penalty(_ place: PenaltyPlaces, inner: Int) -> StepReport.PenaltyFigures? {
+        guard placesRan[inner].contains(place) else { return nil }
+        let column = penaltyColumn(inner, place), rows = Double(packs)
+        return .init(
+            cost: sums.totals[column] / rows, norm: sums.totals[column + 1] / rows,
+            squaredNorm: sums.totals[column + 2] / rows)
+    }
+
+    func leCam(inner: Int) -> Double? { leCam ? sums.totals[penaltyColumn(inner, 0)] / Double(packs) : nil }
 
     /// The mean cost of a pass over the minibatch of the step that was last finished.
     func cost(_ pass: Pass) -> Double { mean(pass, .cost) }

@@ -72,6 +72,11 @@ public final class Evaluator {
             guard let discriminator = inputs.discriminator else {
                 return refusal("a file of samples has no discriminator", "Name a checkpoint.")
             }
+            guard discriminator.isLogOdds else {
+                return refusal(
+                    "the logits of this discriminator are no log-odds, so that it has no D(x)",
+                    "Leave it out: only objective.loss: standard has a value V(D, G).")
+            }
             let wanted = request.count ?? EvaluationInputs.standardCount
             return wanted >= 2 * discriminator.packing
                 ? nil

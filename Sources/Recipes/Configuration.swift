@@ -187,6 +187,7 @@ public struct Configuration: Sendable {
                 remedy: "Take training.order out, or use update: alternating.")
         }
         if training.unrollingSteps > 0 { try checkUnrolling() }
+        if !penalties.isEmpty { try checkPenalties() }
         if let shards = exchange.shards, shards > training.batch {
             throw .configuration(
                 "exchange.shards",
@@ -197,6 +198,15 @@ public struct Configuration: Sendable {
 }
 
 extension Configuration {
+    private func checkPenalties() throws(Failure) {
+        guard let number = discriminator.firstIndex(where: { !($0 is any TangentLayer) }) else { return }
+        throw .configuration(
+            "objective.penalties",
+            "a gradient penalty cannot go through layer \(number) of the discriminator "
+                + "(\(discriminator[number].name)), which makes the output of an example depend on the others",
+            remedy: "Put layer_normalisation in its place, or none; or take the penalties out.")
+    }
+
     /// Unrolling is of the authors' game: the saddle objective, Adam, both players at once.
     private func checkUnrolling() throws(Failure) {
         let learnsByAdam = if case .adam = discriminatorOptimiser.rule { true } else { false }

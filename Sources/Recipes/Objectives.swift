@@ -24,10 +24,10 @@ extension Section {
     }
 
     private func refuseKeysOfStandard(_ kind: ObjectiveKind) throws(Failure) {
-        let ofStandard = ["generator": "costs of the generator", "label_smoothing": "label smoothing"]
+        let ofStandard = ["generator": "costs of the generator are", "label_smoothing": "label smoothing is"]
         for (key, what) in ofStandard.sorted(by: { $0.key < $1.key }) where node(key) != nil {
             throw .configuration(
-                name(key), "\(what) are for \(name("loss")): standard, not for \(kind.rawValue)",
+                name(key), "\(what) for \(name("loss")): standard, not for \(kind.rawValue)",
                 remedy: "Take \(name(key)) out (\(name(key))=null), or choose the standard loss.")
         }
         let isPaired = kind == .relativistic || kind == .relativisticAverage

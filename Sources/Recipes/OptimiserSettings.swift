@@ -55,7 +55,7 @@ extension Section {
         return try section("clip") { (clip) throws(Failure) in
             (
                 try clip.optionalNumber(
-                    "norm", 1e-9 ... 1e9, meaning: "the largest norm of the network's gradient; a larger one is scaled"),
+                    "norm", 1e-9 ... 1e9, meaning: "the largest norm of a gradient; a larger one is scaled"),
                 try clip.optionalNumber(
                     "weights", 1e-9 ... 1e9, meaning: "every parameter is held within ± this after an update")
             )

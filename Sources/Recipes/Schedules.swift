@@ -18,7 +18,8 @@ extension Section {
             let forms = ScheduleKind.allCases.map { kind in
                 kind == .constant
                     ? "{schedule: constant, value: \(high)}"
-                    : "{schedule: \(kind.rawValue), from: \(high), to: \(kind == .exponential ? high : low), over: 1000}"
+                    : "{schedule: \(kind.rawValue), from: \(high), "
+                        + "to: \(kind == .exponential ? high : low), over: 1000}"
             }
             return .constant(
                 try number(key, default: standard, allowed, meaning: meaning, alternatives: otherForms + forms))

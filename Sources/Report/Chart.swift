@@ -18,6 +18,8 @@ struct Chart {
     let series: [Series]
     /// A value of meaning, drawn as a dashed line with its name.
     var reference: (value: Double, name: String)?
+    /// Whether that line is shown wherever the curves are.
+    var includesReference = false
     var isLogarithmic = false
 
     private let width = 640.0, height = 280.0
@@ -33,7 +35,7 @@ struct Chart {
     var html: Markup {
         let curves = series.map { binned($0) }
         let heading = Markup("b", text: title)
-        guard let area = Area(curves.flatMap { $0 }) else {
+        guard let area = Area(curves.flatMap { $0 }, including: includesReference ? reference?.value : nil) else {
             return Markup(
                 "figure", [:], [Markup("figcaption", [:], [heading]), Markup("p", text: "No figures were logged.")])
         }
@@ -73,10 +75,11 @@ struct Chart {
         let x: ClosedRange<Double>
         let y: ClosedRange<Double>
 
-        init?(_ bins: [Bin]) {
+        init?(_ bins: [Bin], including value: Double?) {
             guard let firstX = bins.map(\.x).min(), let lastX = bins.map(\.x).max(),
-                let low = bins.map(\.mean).min(), let high = bins.map(\.mean).max()
+                let lowest = bins.map(\.mean).min(), let highest = bins.map(\.mean).max()
             else { return nil }
+            let (low, high) = (min(lowest, value ?? lowest), max(highest, value ?? highest))
             let room = max((high - low) * 0.12, abs(high) * 0.02, 1e-9)
             // Losses and probabilities that come near zero are shown from zero.
             let floor = low >= 0 && low < (high - low) ? 0 : low - room

@@ -55,6 +55,9 @@ struct RunHistory {
     /// The logged values of a figure; NaN where a step lacks it.
     func values(_ name: String) -> [Double] { lines.map { $0[name] ?? .nan } }
 
+    /// The names of the spectral norms that are logged.
+    var spectralNorms: [String] { (lines.last ?? [:]).keys.filter { $0.hasPrefix("sigma/") }.sorted() }
+
     /// The mean of a figure over the last tenth of the logged steps; nil where there is none.
     func lately(_ name: String) -> Double? {
         let values = values(name).suffix(max(1, lines.count / 10)).filter(\.isFinite)

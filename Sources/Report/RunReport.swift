@@ -28,7 +28,7 @@ public struct RunReport {
     private func single(_ run: RunHistory, _ warn: (String) -> Void) -> String {
         var page = Page(title: run.configuration.name)
         page.add(Markup("p", ["class": "lead"], text: summary(run)))
-        page.charts(charts(of: run))
+        page.charts(RunCharts(run).all)
         addSamples(of: run, to: &page)
         addWalks(of: run, to: &page, warn)
         if FileManager.default.fileExists(atPath: run.folder.nearest) {
@@ -67,55 +67,6 @@ public struct RunReport {
             parts.append("data \(data)")
         }
         return parts.joined(separator: " · ")
-    }
-
-    private func charts(of run: RunHistory) -> [Chart] {
-        func chart(
-            _ title: String, _ note: String, _ curves: KeyValuePairs<String, String>,
-            _ reference: (Double, String)? = nil, logarithmic: Bool = false
-        ) -> Chart {
-            let series = curves.enumerated().map {
-                Chart.Series(name: $1.key, x: run.steps, y: run.values($1.value), colour: $0)
-            }
-            return Chart(
-                title: title, note: note, series: series, reference: reference.map { (value: $0.0, name: $0.1) },
-                isLogarithmic: logarithmic)
-        }
-        let objective = run.configuration.objective, balance = objective.balance?.discriminator
-        let losses = chart(
-            "Losses", "the costs that each player lowers",
-            ["discriminator": "loss_discriminator", "generator": "loss_generator"],
-            balance.map { ($0, "D at equilibrium: " + String(format: "%.4g", $0)) })
-        let ofLogits =
-            objective.isLogOdds
-            ? [
-                chart(
-                    "D's probabilities", "the mean probability that it gives to examples being real",
-                    ["real examples, D(x)": "d_real", "generated ones, D(G(z))": "d_fake"], (0.5, "½")),
-                chart(
-                    "The game's value", "V(D, G) = E log D(x) + E log(1 − D(G(z)))", ["V(D, G)": "value"],
-                    (-log(4), "at equilibrium: −log 4")),
-            ]
-            : [
-                chart(
-                    "Mean logits", "of D, which this objective does not take for probabilities",
-                    ["real examples": "logit_real", "generated ones": "logit_fake"]),
-                chart(
-                    "Pairs ranked rightly", "the share of pairs in which the real example has the higher logit",
-                    ["share": "pairs_ranked"], (0.5, "½")),
-            ]
-        return [losses] + ofLogits + [
-            chart(
-                "Gradient norms", "of the whole minibatch, before the update",
-                ["discriminator": "grad_norm_discriminator", "generator": "grad_norm_generator"], logarithmic: true),
-            chart("Throughput", "real examples a second", ["samples/s": "samples_per_second"]),
-            chart(
-                "Where a step's time goes", "seconds",
-                [
-                    "computing": "seconds_compute", "communication": "seconds_communication",
-                    "waiting for data": "seconds_data",
-                ]),
-        ]
     }
 
     /// Some of the pictures, evenly apart, the first and the last among them.
@@ -157,14 +108,20 @@ public struct RunReport {
         let names = labels
         var page = Page(title: "Comparison of \(runs.count) runs")
         page.add(Markup("p", ["class": "lead"], text: names.joined(separator: " · ")))
+        let showsGap = runs.contains { !$0.configuration.objective.isLogOdds }
         let figures = [
             ("Generator's loss", "loss_generator", false), ("Discriminator's loss", "loss_discriminator", false),
             ("D(x), on real examples", "d_real", false),
             ("D(G(z)), on generated ones", "d_fake", false),
             ("Discriminator's gradient norm", "grad_norm_discriminator", true),
             ("Generator's gradient norm", "grad_norm_generator", true), ("The game's value V(D, G)", "value", false),
+            ("Mean gap of logits, real − generated", "pair_gap", false),
+            ("Pairs ranked rightly", "pairs_ranked", false),
             ("Throughput, samples/s", "samples_per_second", false),
-        ]
+        ].filter { figure in
+            (showsGap || !Self.ofPairs.contains(figure.1))
+                && runs.contains { $0.values(figure.1).contains(where: \.isFinite) }
+        }
         let charts = figures.map { title, figure, isLogarithmic in
             Chart(
                 title: title, note: "",
@@ -174,13 +131,17 @@ public struct RunReport {
         }
         page.charts(charts)
         page.heading("Lately: means of the last tenth of the logged steps")
+        let columns = [
+            ("generator's loss", "loss_generator"), ("discriminator's loss", "loss_discriminator"), ("D(x)", "d_real"),
+            ("D(G(z))", "d_fake"), ("gap of logits", "pair_gap"), ("samples/s", "samples_per_second"),
+        ].filter { column in
+            (showsGap || !Self.ofPairs.contains(column.1)) && runs.contains { $0.lately(column.1) != nil }
+        }
         page.table(
-            ["run", "steps", "generator's loss", "discriminator's loss", "D(x)", "D(G(z))", "samples/s"],
+            ["run", "steps"] + columns.map(\.0),
             zip(runs, names).map { run, name in
                 [name, "\(Int(run.steps.last ?? 0))"]
-                    + ["loss_generator", "loss_discriminator", "d_real", "d_fake", "samples_per_second"].map { figure in
-                        run.lately(figure).map { String(format: "%.4g", $0) } ?? ""
-                    }
+                    + columns.map { column in run.lately(column.1).map { String(format: "%.4g", $0) } ?? "" }
             })
         addEvaluations(names, to: &page)
         page.heading("The last samples")
@@ -192,6 +153,9 @@ public struct RunReport {
         page.table(["key"] + names, differences.map { key in [key] + runs.map { Self.leaf(key, $0) } })
         return page.html
     }
+
+    /// What is shown of logits where those of a run are no log-odds.
+    private static let ofPairs = ["pair_gap", "pairs_ranked"]
 
     private func addEvaluations(_ names: [String], to page: inout Page) {
         let measures = Set(runs.flatMap { $0.evaluation.map(\.name) }).sorted()

@@ -95,8 +95,11 @@ extension Trainer {
     /// Throws 65 for an array that neither network has, or that has another shape, and 66 where the file cannot be
     /// read.
     func start(from file: String) throws -> String {
+        let networks = players.map { $0.role.name + "/" }
         let known = Dictionary(
-            uniqueKeysWithValues: state.filter { !$0.name.hasPrefix("optimizer/") }.map { ($0.name, $0) })
+            uniqueKeysWithValues: state.filter { array in networks.contains { array.name.hasPrefix($0) } }.map {
+                ($0.name, $0)
+            })
         let given = try SafeTensors.read(file)
         for array in given {
             guard let own = known[array.path] else {

@@ -56,6 +56,8 @@ public final class DiscriminatorModel {
     public let packing: Int
     /// What it was trained on: the range of the generator's output.
     public let range: ClosedRange<Float>
+    /// Whether its logits are log-odds: only then their sigmoid is a probability.
+    public let isLogOdds: Bool
     private let network: Network
     private let packs: Packing
     private let exampleShape: Shape
@@ -65,6 +67,7 @@ public final class DiscriminatorModel {
     public init(_ checkpoint: Checkpoint) throws {
         let configuration = try Configuration(stored: checkpoint.configuration(), source: checkpoint.path)
         range = configuration.outputRange
+        isLogOdds = configuration.objective.isLogOdds
         packing = configuration.training.packing
         exampleShape = try configuration.exampleShape()
         packs = Packing(size: packing, example: exampleShape, capacity: Self.capacity * packing)
@@ -107,7 +110,7 @@ extension Checkpoint {
     }
 
     /// A player's network with the parameters that it computes with: the generator's average, where one was kept and
-    /// `live` does not ask for the last step's; else weights divided by their spectral norm, where they are in training.
+    /// `live` does not ask for the last step's; else weights divided by their spectral norm, where training does so.
     /// Running statistics are always the last step's.
     func network(
         _ role: Player.Role, _ configuration: Configuration, input: Shape, capacity: Int, live: Bool = false
@@ -132,28 +135,27 @@ extension Checkpoint {
         return network
     }
 
-    /// Calls `body` with the parameters and running statistics of both networks, as ``GeneratorModel`` has them, under
-    /// the names of a checkpoint. The arrays are views of networks that live no longer than the call.
-    public func withNetworkArrays(live: Bool, _ body: ([CheckpointArray]) throws -> Void) throws {
+    /// The parameters and running statistics of both networks, as ``GeneratorModel`` has them, under the names of a
+    /// checkpoint; copies, for the networks do not outlive this call.
+    public func networkArrays(live: Bool) throws -> [CheckpointArray] {
         let configuration = try Configuration(stored: configuration(), source: path)
-        let packs = Packing(
+        let packed = Packing(
             size: configuration.training.packing, example: try configuration.exampleShape(), capacity: 1)
-        var arrays: [CheckpointArray] = [], networks: [Network] = []
+        var arrays: [CheckpointArray] = []
         for role in [Player.Role.generator, .discriminator] {
-            let input = role == .generator ? Shape.vector(configuration.latent.size) : packs.shape
-            let network = try network(role, configuration, input: input, capacity: 1, live: live)
-            networks.append(network)
-            arrays += network.store.entries.map {
+            let input = role == .generator ? Shape.vector(configuration.latent.size) : packed.shape
+            let store = try network(role, configuration, input: input, capacity: 1, live: live).store
+            arrays += store.entries.map {
                 CheckpointArray(
                     path: "\(role.name)/\($0.name)", dimensions: $0.specification.dimensions,
-                    layout: $0.specification.layout, values: network.store.values.values[$0.range])
+                    layout: $0.specification.layout, values: store.values.values[$0.range].array)
             }
-            arrays += network.store.statisticEntries.map {
+            arrays += store.statisticEntries.map {
                 CheckpointArray(
                     path: "\(role.name)/statistics/\($0.name)", dimensions: [$0.range.count], layout: "C",
-                    values: network.store.statistics.values[$0.range])
+                    values: store.statistics.values[$0.range].array)
             }
         }
-        try withExtendedLifetime(networks) { try body(arrays) }
+        return arrays
     }
 }

@@ -103,6 +103,7 @@ struct MetricsLine {
     /// finite is null, for JSON has no other word.
     static func json(_ figures: [(name: String, value: Double?)]) throws -> String {
         let encoder = JSONEncoder()
+        encoder.outputFormatting = .withoutEscapingSlashes
         func text(_ value: some Encodable) throws -> String {
             String(decoding: try encoder.encode(value), as: UTF8.self)
         }

@@ -215,7 +215,7 @@ public final class Run {
         return 0
     }
 
-    private var samplesPerStep: Int { configuration.training.batch * configuration.game.minibatchesOfStep }
+    private var samplesPerStep: Int { trainer.game.batch * trainer.game.minibatchesOfStep }
 
     private func announce() {
         let data = dataset.name

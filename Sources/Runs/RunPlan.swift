@@ -153,6 +153,17 @@ struct RunPlan {
             }
             try tree.copy(path, from: resolved)
         }
+        // A list that is settled, a range, has other paths than the null that it was.
+        let given = Set(wanted.leaves.map(\.path))
+        if let (path, value) = stored.leaves.first(where: { leaf in
+            !given.contains(leaf.path) && !settled.contains { leaf.path.hasPrefix($0) }
+        }) {
+            throw Failure(
+                .badConfiguration,
+                "\(path): it is missing, which contradicts the checkpoint \(checkpoint.path), which has \(value)",
+                remedy: "Give it, or leave the whole configuration out to go on as before, "
+                    + "or start a new run with another --run.")
+        }
         return try Configuration(tree: tree)
     }
 }

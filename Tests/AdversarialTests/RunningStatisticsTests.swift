@@ -42,8 +42,13 @@ import Testing
         }
     }
 
-    /// The generator's: one pass of each step of D, then its own; at once, that of D alone.
-    @Test(arguments: [Update.alternating(discriminatorSteps: 2), Update.simultaneous()], [1, 2])
+    /// The generator's: one pass of each step of D, then its own (or before them, where it moves first); at once, that
+    /// of D alone.
+    @Test(
+        arguments: [
+            Update.alternating(discriminatorSteps: 2), Update.alternating(discriminatorSteps: 2, generatorFirst: true),
+            Update.simultaneous(),
+        ], [1, 2])
     func ofTheGenerator(updates: [Update], ranks: Int) throws {
         var game = smallGame()
         (game.updates, game.batch) = (updates, 7)
@@ -68,7 +73,11 @@ import Testing
 
     /// The discriminator's, in packs: the real pass of each of its steps, then the generated one, then the generator's
     /// pass; at once, the two of its own.
-    @Test(arguments: [Update.alternating(discriminatorSteps: 2), Update.simultaneous()], [1, 2])
+    @Test(
+        arguments: [
+            Update.alternating(discriminatorSteps: 2), Update.alternating(discriminatorSteps: 2, generatorFirst: true),
+            Update.simultaneous(),
+        ], [1, 2])
     func ofTheDiscriminator(updates: [Update], ranks: Int) throws {
         var game = smallGame()
         (game.updates, game.batch, game.packing) = (updates, 12, 2)

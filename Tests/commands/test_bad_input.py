@@ -190,6 +190,50 @@ def test_configuration(kind, ranks, data, tmp_path, run):
         train("dense", run, "--data", data, "--steps", 1)
 
 
+UNROLLED = ["training.update=simultaneous", "training.unrolling_steps=2", "objective.generator=minimax",
+            "objective.discriminator=sum", "optimizer.discriminator={kind: adam}"]
+# Settings that clash, or make no sense → the words that the message must hold: both keys of a clash.
+CLASHES = [
+    (["objective.penalties=[{kind: r1}]", "discriminator=[flatten, batch_normalisation, {dense: {units: 1}}]"],
+     ["objective.penalties", "layer 1", "batch_normalisation", "layer_normalisation"]),
+    ([*UNROLLED, "objective.penalties=[{kind: r2}]"], ["training.unrolling_steps", "objective.penalties"]),
+    ([*UNROLLED, "objective.penalties=[{kind: lecam}]"], ["training.unrolling_steps", "objective.penalties"]),
+    ([*UNROLLED, "spectral={discriminator: true}"], ["training.unrolling_steps", "spectral"]),
+    ([*UNROLLED, "generator.0.dense.spectral=true"], ["training.unrolling_steps", "spectral"]),
+    ([*UNROLLED, "objective={loss: hinge}"], ["training.unrolling_steps", "objective.loss"]),
+    (["objective={loss: hinge, label_smoothing: 0.1}"], ["objective.label_smoothing", "objective.loss", "hinge"]),
+    (["objective={loss: relativistic, generator: minimax}"], ["objective.generator", "objective.loss", "relativistic"]),
+    (["objective={loss: relativistic, discriminator: mean}"], ["objective.discriminator", "relativistic"]),
+    (["objective={loss: relativisticAverage, discriminator: sum}"], ["objective.discriminator", "relativisticAverage"]),
+    (["objective={loss: wgan}"], ["objective.loss", "wgan", "wasserstein"]),
+    (["objective.penalties=[{kind: r1}, {kind: r2}, {kind: r1, gamma: 2}]"], ["objective.penalties.2.kind", "r1"]),
+    (["objective.penalties=[{kind: r3}]"], ["objective.penalties.0.kind", "r3", "gradientPenalty"]),
+    (["objective.penalties=[{gamma: 3}]"], ["objective.penalties.0.kind"]),
+    (["objective.penalties={kind: r1}"], ["objective.penalties", "list"]),
+    (["objective.penalties=[{kind: r1, every: 0}]"], ["objective.penalties.0.every"]),
+    (["objective.penalties=[{kind: r1, weight: 1}]"], ["objective.penalties.0.weight", "gamma"]),
+    (["objective.penalties=[{kind: lecam, every: 2}]"], ["objective.penalties.0.every"]),
+    (["training.average={ramp: 0.1}"], ["training.average.half_life"]),
+    (["training.update=simultaneous", "training.order=generatorFirst"], ["training.order", "simultaneous"]),
+    (["optimizer.generator.rate={schedule: cosine, from: 0.1, to: 0}"], ["optimizer.generator.rate.over"]),
+    (["optimizer.generator.rate={schedule: sine, from: 0.1, to: 0, over: 3}"], ["rate.schedule", "cosine"]),
+    (["optimizer.generator.rate={schedule: exponential, from: 0.1, to: 0, over: 3}"], ["rate.to", "linear"]),
+    (["optimizer.generator.rate={schedule: linear, from: 0.1, to: 0, over: 3, unit: epochs, warmup: 1}"],
+     ["rate.warmup", "epochs"]),
+    (["optimizer.generator.rate={schedule: constant, value: 0.1, from: 3}"], ["rate.from", "value"]),
+    (["optimizer.generator={kind: adam, beta2: {schedule: linear, from: 0.9, to: 1, over: 3}}"], ["beta2.to"]),
+    (["optimizer.generator.clip={norm: 0}"], ["optimizer.generator.clip.norm"]),
+    (["spectral={disc: true}"], ["spectral.disc", "discriminator"]),
+    (["generator.1.relu.spectral=true"], ["generator.1.relu.spectral"]),
+]
+
+
+@pytest.mark.parametrize("settings, names", CLASHES, ids=[clash[0][-1] for clash in CLASHES])
+def test_clashing_settings(settings, names, data, run):
+    words = [word for setting in settings for word in ("--set", setting)]
+    refused(train("dense", run, "--data", data, *words, code=78), 78, *names)
+
+
 @both
 def test_missing_configuration(ranks, run):
     refused(gan_dist("train", "--config", "nowhere.yaml", "--run", run, ranks=ranks), 66, "nowhere.yaml")

@@ -59,7 +59,8 @@ def warm_up(optimiser, step):
 optimise("rmsprop", lambda p: torch.optim.RMSprop(p, lr=1e-2, alpha=0.99, eps=1e-8))
 optimise("adamw", lambda p: torch.optim.AdamW(p, lr=1e-2, betas=(0.5, 0.999), eps=1e-8, weight_decay=0.1))
 optimise("adam, β₂ by schedule", lambda p: torch.optim.Adam(p, lr=1e-2, betas=(0.5, 0.9), eps=1e-8), before=set_beta2)
-optimise("adam, warm-up and cosine", lambda p: torch.optim.Adam(p, lr=1e-2, betas=(0.5, 0.999), eps=1e-8), before=warm_up)
+optimise("adam, warm-up and cosine", lambda p: torch.optim.Adam(p, lr=1e-2, betas=(0.5, 0.999), eps=1e-8),
+         before=warm_up)
 # Norms about 6 times √37 on both sides of the bound.
 optimise("descent, norm clipped", lambda p: torch.optim.SGD(p, lr=0.1), clip_norm=4.0,
          gradients=lambda *shape: draw(*shape) * torch.logspace(-1, 1, shape[0]).float().double()[:, None])
@@ -68,7 +69,8 @@ optimise("rmsprop, weights clipped", lambda p: torch.optim.RMSprop(p, lr=5e-3), 
 
 
 def spectral(name, module, layout):
-    """One pass in training with torch.nn.utils.spectral_norm, which has Miyato's order of u and v. `layout`: of O, I, H, W."""
+    """One pass in training with torch.nn.utils.spectral_norm, which has Miyato's order of u and v. `layout`: of O, I, H
+    and W."""
     weight = draw(*module.weight.shape) * 0.3
     with torch.no_grad():
         module.weight.copy_(weight)

@@ -36,8 +36,8 @@ sweep() {
     done
 }
 
-# Kills a launcher that has had ranks (or srun, or ssh to other nodes) and has had none for a minute. That of libpmix 4.2
-# never ends where a rank was gone before it had answered the rank's first words.
+# Kills a launcher that has had ranks (or srun, or ssh to other nodes) and has had none for a minute. That of libpmix
+# 4.2 never ends where a rank was gone before it had answered the rank's first words.
 end_stuck() { # PROCESS
     local had=0 alone=0
     while [ "$alone" -lt 6 ]; do

@@ -40,12 +40,10 @@ public struct RelativisticAverage: MinibatchObjective {
     public func discriminator(
         real: Floats, fake: Floats, _ sums: MinibatchSums, into slopes: (real: Floats, fake: Floats)
     ) -> (real: Double, fake: Double) {
-        (
-            cost(real, sign(.discriminator), around: sums.mean(0).fake, other: sums.mean(1).fake, sums, slopes.real)
-                + cost(
-                    fake, -sign(.discriminator), around: sums.mean(0).real, other: sums.mean(1).real, sums, slopes.fake),
-            0
-        )
+        let (means, others) = (sums.mean(0), sums.mean(1)), sign = sign(.discriminator)
+        let ofReal = cost(real, sign, around: means.fake, other: others.fake, sums, slopes.real)
+        let ofFake = cost(fake, -sign, around: means.real, other: others.real, sums, slopes.fake)
+        return (ofReal + ofFake, 0)
     }
 
     public func generator(real: Floats, fake: Floats, _ sums: MinibatchSums, into slopes: Floats) -> Double {

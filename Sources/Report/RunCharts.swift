@@ -1,0 +1,120 @@
+import Adversarial
+import Foundation
+import Recipes
+
+/// The charts of one run: what its objective and its penalties give a meaning to.
+struct RunCharts {
+    private let run: RunHistory
+
+    init(_ run: RunHistory) { self.run = run }
+
+    var all: [Chart] { [losses] + ofLogits + ofPenalties + ofSpectralNorms + ofComputing }
+
+    private func chart(
+        _ title: String, _ note: String, _ curves: [(name: String, figure: String)],
+        _ reference: (Double, String)? = nil, logarithmic: Bool = false
+    ) -> Chart {
+        let series = curves.enumerated().map {
+            Chart.Series(name: $1.name, x: run.steps, y: run.values($1.figure), colour: $0 % 8)
+        }
+        return Chart(
+            title: title, note: note, series: series, reference: reference.map { (value: $0.0, name: $0.1) },
+            isLogarithmic: logarithmic)
+    }
+
+    private var losses: Chart {
+        let balance = run.configuration.objective.balance?.discriminator
+        return chart(
+            "Losses", "the costs that each player lowers",
+            [("discriminator", "loss_discriminator"), ("generator", "loss_generator")],
+            balance.map { ($0, "D at equilibrium: " + String(format: "%.4g", $0)) })
+    }
+
+    private var ofLogits: [Chart] {
+        guard run.configuration.objective.isLogOdds else {
+            return [
+                chart(
+                    "Mean logits", "of D, which this objective does not take for probabilities",
+                    [("real examples", "logit_real"), ("generated ones", "logit_fake"), ("their gap", "pair_gap")]),
+                chart(
+                    "Pairs ranked rightly", "the share of pairs in which the real example has the higher logit",
+                    [("share", "pairs_ranked")], (0.5, "½")),
+            ]
+        }
+        return [
+            chart(
+                "D's probabilities", "the mean probability that it gives to examples being real",
+                [("real examples, D(x)", "d_real"), ("generated ones, D(G(z))", "d_fake")], (0.5, "½")),
+            chart(
+                "The game's value", "V(D, G) = E log D(x) + E log(1 − D(G(z)))", [("V(D, G)", "value")],
+                (-log(4), "at equilibrium: −log 4")),
+        ]
+    }
+
+    private var ofPenalties: [Chart] {
+        var charts: [Chart] = []
+        if !places.isEmpty {
+            // Two targets are no one line.
+            let target = targets.count == 1 ? targets.first : nil
+            var slope = chart(
+                "D's slope", "E ‖∇ₓ s(x)‖ where penalties look at it, as last taken",
+                places.map { ($0.name, "grad_x_\($0.place)") },
+                target.map { ($0, "target: " + String(format: "%.4g", $0)) })
+            slope.includesReference = true
+            charts.append(slope)
+        }
+        let leCam = run.configuration.leCam == nil ? [] : [(name: "LeCam", figure: "lecam")]
+        let costs = places.map { (name: $0.name, figure: "penalty_\($0.place)") } + leCam
+        if !costs.isEmpty { charts.append(chart("Penalties", "what they add to D's cost, beside its loss", costs)) }
+        return charts
+    }
+
+    private var ofSpectralNorms: [Chart] {
+        let norms = run.spectralNorms
+        guard !norms.isEmpty else { return [] }
+        return [
+            chart(
+                "Spectral norms", "σ of each weight that is divided by it",
+                norms.map { ($0.split(separator: "/").dropFirst().joined(separator: " "), $0) })
+        ]
+    }
+
+    private var ofComputing: [Chart] {
+        [
+            chart(
+                "Gradient norms", "of the whole minibatch, before the update",
+                [("discriminator", "grad_norm_discriminator"), ("generator", "grad_norm_generator")],
+                logarithmic: true),
+            chart("Throughput", "real examples a second", [("samples/s", "samples_per_second")]),
+            chart(
+                "Where a step's time goes", "seconds",
+                [
+                    ("computing", "seconds_compute"), ("communication", "seconds_communication"),
+                    ("waiting for data", "seconds_data"),
+                ]),
+        ]
+    }
+
+    /// Where the run's penalties are taken, by the names of the log.
+    private var places: [(name: String, place: String)] {
+        run.configuration.penalties.map { penalty in
+            switch penalty.kind {
+            case .r1: ("real examples (R1)", "real")
+            case .r2: ("generated ones (R2)", "fake")
+            case .gradientPenalty: ("between the two (WGAN-GP)", "between")
+            case .dragan: ("around real ones (DRAGAN)", "around")
+            }
+        }
+    }
+
+    /// What penalties hold the slope to.
+    private var targets: Set<Double> {
+        Set(
+            run.configuration.penalties.compactMap { penalty -> Double? in
+                switch penalty.kind {
+                case .r1, .r2: nil
+                case .gradientPenalty(let target), .dragan(let target, _): target
+                }
+            })
+    }
+}
