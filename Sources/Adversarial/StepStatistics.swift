@@ -67,7 +67,7 @@ final class StepStatistics {
         let statistics = (k + 1) * generator.store.statistics.count + passes * discriminator.store.statistics.count
         sums = ShardSums(count: figures + statistics, table: table, communicator: communicator)
         placesRan = [PenaltyPlaces](repeating: [], count: k)
-        penalties = [StepReport.PenaltyFigures?](repeating: nil, count: PenaltyPlaces.count)
+        penalties = [StepReport.PenaltyFigures?](repeating: nil, count: PenaltyPlaces.all)
         for update in game.updates {
             let isDiscriminators = update.moves(.discriminator)
             generatorForwards.append(isDiscriminators ? update.inner : k)

@@ -195,8 +195,7 @@ extension Network {
     }
 
     /// q at the input of layer `number`, of that at its output and the layer's own curvature; nil where there is
-    /// neither
-    /// or no parameter below.
+    /// neither, or no parameter below.
     private func takeBackCurvature(_ curvature: Batch?, through number: Int, _ parameters: Floats) -> Batch? {
         let plan = penalised[number]
         guard number > lowestWithParameters, plan.layer.hasCurvature || curvature != nil else { return nil }
