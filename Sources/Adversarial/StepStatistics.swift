@@ -38,8 +38,8 @@ final class StepStatistics {
     private let leCam: Bool
     /// Of an update of D: LeCam's cost, then the cost of a penalty, ‖g‖ and ‖g‖² at each place that there is.
     private let penaltyColumns: Int
-    /// Where the last update of D was penalised.
-    private var placesRan: PenaltyPlaces = []
+    /// Where each update of D was penalised.
+    private var placesRan: [PenaltyPlaces]
     /// Passes over the minibatch in a step at most, of each half.
     private let passes: Int
     /// Bytes of one shard's sums, of which every rank gets every shard's.
@@ -59,6 +59,7 @@ final class StepStatistics {
         discriminatorStatistics = FloatBuffer(
             count: discriminator.shards * discriminator.halves * discriminator.store.statistics.count)
         passes = 2 * k + (objective.isRelativistic ? 2 : 1)
+        placesRan = [PenaltyPlaces](repeating: [], count: k)
         leCam = game.leCam != nil
         penaltyColumns = (leCam ? 1 : 0) + (game.penalties.isEmpty ? 0 : 3 * PenaltyPlaces.count)
         let figures = Vote.allCases.count + passes * Figure.allCases.count + k * penaltyColumns
@@ -99,10 +100,7 @@ final class StepStatistics {
 
     // MARK: - Adding
 
-    func begin() {
-        report = StepReport()
-        placesRan = []
-    }
+    func begin() { report = StepReport() }
 
     /// Runs a forward of the generator, the one of inner step `inner` or of its own update (nil), and adds its batch
     /// statistics.
@@ -176,7 +174,7 @@ final class StepStatistics {
     }
 
     /// Where an update of D is penalised.
-    func begin(_ places: PenaltyPlaces, inner: Int) { if inner == k - 1 { placesRan = places } }
+    func begin(_ places: PenaltyPlaces, inner: Int) { placesRan[inner] = places }
 
     /// The sum of a shard's costs.
     func add(leCam cost: Double, inner: Int, shard: Int) { sums[shard: shard, penaltyColumn(inner, 0)] += cost }
@@ -225,19 +223,24 @@ final class StepStatistics {
         return report
     }
 
-    /// Of the last update of D; every rank knows alike where it was penalised.
+    /// Of the last update of D.
     private func reportPenalties() {
-        func figures(_ place: PenaltyPlaces) -> StepReport.PenaltyFigures? {
-            guard placesRan.contains(place) else { return nil }
-            let column = penaltyColumn(k - 1, place), rows = Double(packs)
-            return .init(
-                cost: sums.totals[column] / rows, norm: sums.totals[column + 1] / rows,
-                squaredNorm: sums.totals[column + 2] / rows)
-        }
-        (report.penaltyReal, report.penaltyFake) = (figures(.real), figures(.fake))
-        (report.penaltyBetween, report.penaltyAround) = (figures(.between), figures(.around))
-        if leCam { report.leCam = sums.totals[penaltyColumn(k - 1, 0)] / Double(packs) }
+        func last(_ place: PenaltyPlaces) -> StepReport.PenaltyFigures? { penalty(place, inner: k - 1) }
+        (report.penaltyReal, report.penaltyFake) = (last(.real), last(.fake))
+        (report.penaltyBetween, report.penaltyAround) = (last(.between), last(.around))
+        report.leCam = leCam(inner: k - 1)
     }
+
+    /// Of an update of D of the step that was last finished; every rank knows alike where it was penalised.
+    func penalty(_ place: PenaltyPlaces, inner: Int) -> StepReport.PenaltyFigures? {
+        guard placesRan[inner].contains(place) else { return nil }
+        let column = penaltyColumn(inner, place), rows = Double(packs)
+        return .init(
+            cost: sums.totals[column] / rows, norm: sums.totals[column + 1] / rows,
+            squaredNorm: sums.totals[column + 2] / rows)
+    }
+
+    func leCam(inner: Int) -> Double? { leCam ? sums.totals[penaltyColumn(inner, 0)] / Double(packs) : nil }
 
     /// The mean cost of a pass over the minibatch of the step that was last finished.
     func cost(_ pass: Pass) -> Double { mean(pass, .cost) }
