@@ -331,6 +331,14 @@ public final class Trainer {
                     "loss_real": statistics.cost(.discriminator(inner: inner, .real)),
                     "loss_fake": statistics.cost(.discriminator(inner: inner, .fake)),
                 ])
+            let places: KeyValuePairs<String, PenaltyPlaces> = [
+                "real": .real, "fake": .fake, "between": .between, "around": .around,
+            ]
+            for (name, place) in places {
+                guard let figures = statistics.penalty(place, inner: inner) else { continue }
+                trace.losses(inner: inner, ["loss_penalty_\(name)": figures.cost])
+            }
+            if let cost = statistics.leCam(inner: inner) { trace.losses(inner: inner, ["loss_lecam": cost]) }
         }
         trace.losses(inner: nil, ["loss": statistics.cost(.generator(.fake))])
         try trace.finishStep([generator, discriminator])

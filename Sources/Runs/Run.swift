@@ -111,8 +111,10 @@ public final class Run {
         try compareNumericEnvironments(session.plan?.checkpoint)
         trainer.watchdog = watchdog
         if let file = options.traceFile, !options.dryRun {
-            trainer.trace = try communicator.agreed { [trainer, configuration, options] in
-                try TraceRecorder(file: file, steps: options.traceSteps, trainer, configuration, communicator)
+            trainer.trace = try communicator.agreed { [trainer, configuration, options, dataset] in
+                try TraceRecorder(
+                    file: file, steps: options.traceSteps, examples: dataset.count, trainer, configuration, communicator
+                )
             }
         }
         if communicator.rank == 0, !options.dryRun { try openFiles() }

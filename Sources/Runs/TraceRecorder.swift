@@ -24,8 +24,9 @@ public final class TraceRecorder: StepTrace {
     private var whole: [TraceArray] = []
     private var step: Int
 
+    /// `examples` of the dataset.
     init(
-        file path: String, steps: Int, _ trainer: Trainer, _ configuration: Configuration,
+        file path: String, steps: Int, examples: Int, _ trainer: Trainer, _ configuration: Configuration,
         _ communicator: any Communicator
     ) throws {
         self.steps = trainer.stepsDone + steps
@@ -34,15 +35,30 @@ public final class TraceRecorder: StepTrace {
         packsInBatch = trainer.game.packs
         step = trainer.stepsDone
         guard communicator.rank == 0 else { return }
-        let file = try TraceWriter(
-            path, attributes: [("config", .string(configuration.yaml)), ("program_version", .string(Program.version))])
+        var attributes: [(String, AttributeValue)] = [
+            ("config", .string(configuration.yaml)), ("program_version", .string(Program.version)),
+            ("examples", .integer(examples)),
+        ]
+        for penalty in trainer.game.penalties {
+            if case .dragan(_, let deviation) = penalty.kind { attributes.append(("deviation", .double(deviation))) }
+        }
+        let file = try TraceWriter(path, attributes: attributes)
         try file.append(
             [trainer.generator, trainer.discriminator].flatMap { player in
-                player.network.store.named(player.network.store.values.values).map {
-                    TraceArray("initial/\(player.role.name)/\($0.name)", $0.dimensions, $0.values)
-                }
+                let place = "initial/\(player.role.name)/"
+                return Self.parameters(of: player, at: place) + Self.spectral(of: player, at: place)
             })
         self.file = file
+    }
+
+    private static func parameters(of player: Player, at place: String) -> [TraceArray] {
+        let store = player.network.store
+        return store.named(store.values.values).map { TraceArray(place + $0.name, $0.dimensions, $0.values) }
+    }
+
+    /// The vectors that the next update's spectral norms are of.
+    private static func spectral(of player: Player, at place: String) -> [TraceArray] {
+        (player.spectral?.named ?? []).map { TraceArray(place + "spectral/\($0.name)", $0.dimensions, $0.values) }
     }
 
     private var isOver: Bool { step >= steps }
@@ -66,7 +82,10 @@ public final class TraceRecorder: StepTrace {
     /// The dropout masks of the last forward of D, of its inner step or (nil) of the generator's update.
     public func masks(of network: Network, inner: Int?) {
         guard !isOver else { return }
-        for (name, part, mask) in network.dropoutMasks {
+        let masks = network.dropoutMasks
+        // Of generated examples alone, where the generator's cost is of no others.
+        let isAlone = masks.allSatisfy { $0.part.purpose == .dropoutGenerator }
+        for (name, part, mask) in masks {
             let half =
                 switch part.purpose {
                 case .dropoutReal: "real"
@@ -74,7 +93,6 @@ public final class TraceRecorder: StepTrace {
                 case .dropoutAround: "around"
                 default: "fake"
                 }
-            let isAlone = inner == nil && part.purpose == .dropoutGenerator
             let place = path(inner) + "/dropout/\(name)" + (isAlone ? "" : "/\(half)")
             fill(
                 place, [mask.count / part.rows.count], mask, part.firstSample ..< part.firstSample + part.rows.count,
@@ -111,14 +129,10 @@ public final class TraceRecorder: StepTrace {
             let results: [TraceArray] = players.flatMap { player in
                 let store = player.network.store
                 let place = "\(group)/after/\(player.role.name)/"
-                let spectral = (player.spectral?.named ?? []).map {
-                    TraceArray(place + "spectral/\($0.name)", $0.dimensions, $0.values)
-                }
                 let average = (player.average.map { store.named($0.values.values) } ?? []).map {
                     TraceArray(place + "average/\($0.name)", $0.dimensions, $0.values)
                 }
-                return store.named(store.values.values).map { TraceArray(place + $0.name, $0.dimensions, $0.values) }
-                    + spectral + average
+                return Self.parameters(of: player, at: place) + Self.spectral(of: player, at: place) + average
                     + store.statisticEntries.map {
                         TraceArray(place + "statistics/\($0.name)", [$0.range.count], store.statistics.values[$0.range])
                     }

@@ -113,6 +113,9 @@ public final class TrainingData: Sendable {
     /// The mean over all examples of each of their values.
     func means() throws -> [Float] { try source.means() }
 
+    /// Examples in the dataset.
+    var count: Int { source.count }
+
     /// The standard deviation of all values.
     func deviation() throws -> Double { try source.deviation() }
 

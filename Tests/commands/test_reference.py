@@ -12,6 +12,7 @@ import h5py
 import numpy
 import pytest
 
+from conftest import CONFIGS as CONFIGS_FOLDER
 from conftest import ROOT, arrays, gan_dist, train
 from pictures import pictures
 
@@ -19,13 +20,15 @@ REFERENCE = ROOT / "Tests/reference"
 STEPS = 6
 sys.path.append(str(REFERENCE))
 from sketch import distance, limit, sketch, vectors  # noqa: E402
-CONFIGS = ["goodfellow", "dropout", "convolution", "together", "synchronised", "packing", "packing-plane", "unrolled"]
+CONFIGS = ["goodfellow", "dropout", "convolution", "together", "synchronised", "packing", "packing-plane", "unrolled",
+           "relativistic", "relativistic-average", "wasserstein-penalty", "wasserstein-clip", "hinge-spectral",
+           "least-squares", "reverse-kl"]
 
 
 def trace_of(config, data, folder, ranks):
     trace = folder / "trace.h5"
     # Where batch normalisation is by shard: two, whoever runs them.
-    source = [] if config in ("packing-plane", "unrolled") else ["--data", data]
+    source = [] if "synthetic:" in (CONFIGS_FOLDER / f"{config}.yaml").read_text() else ["--data", data]
     train(config, folder / "run", *source, "--steps", STEPS, "--shards", 2, "--trace", trace, "--trace-steps", STEPS,
           ranks=ranks)
     return trace

@@ -1,0 +1,184 @@
+"""The networks of a traced run in PyTorch: see replay_trace.py."""
+
+import sys
+
+import torch
+import torch.nn.functional as F
+
+
+def tensor(value):
+    """Floats in the precision of the replay."""
+    made = torch.tensor(value)
+    return made.to(torch.get_default_dtype()) if made.is_floating_point() else made
+
+
+def place(key):
+    """`3.dense/weight` is parameter `weight` of layer 3."""
+    return int(key.split("/")[-2].split(".")[0]), key.split("/")[-1]
+
+
+class SpectralVectors:
+    """u and v of one weight W, taken as a matrix [out] × [rest]: Miyato et al. 2018.
+
+    The trace begins after the power iteration that a run makes at its start, so that v alone is taken from it.
+    """
+
+    def __init__(self, weight, kind, v):
+        self.kind = kind
+        self.v = tensor(v)
+        self.u = F.normalize(self.matrix(weight) @ self.v, dim=0)
+
+    def matrix(self, weight):
+        if self.kind == "transposed_convolution":
+            # HWOI.
+            return weight.permute(2, 0, 1, 3).flatten(1)
+        return weight.flatten(0, -2).T
+
+    def iterate(self, weight):
+        matrix = self.matrix(weight)
+        self.v = F.normalize(matrix.T @ self.u, dim=0)
+        self.u = F.normalize(matrix @ self.v, dim=0)
+
+    def divide(self, weight):
+        """W / σ: u and v are constants in backward."""
+        return weight / (self.u @ self.matrix(weight) @ self.v)
+
+
+class Network:
+    """The layers of a configuration on parameters in gan-dist's layout; activations are NHWC between layers."""
+
+    def __init__(self, name, layers, initial, statistics, all_spectral):
+        """`initial`: of `initial/NAME` in the trace; `statistics`: arrays of the shapes of running statistics;
+        `all_spectral`: whether every weight is divided by its spectral norm, or those alone whose layers say so."""
+        self.name = name
+        self.layers = [next(iter(layer.items())) if isinstance(layer, dict) else (layer, {}) for layer in layers]
+        self.layers = [(kind, options or {}) for kind, options in self.layers]
+        self.parameters = {key: tensor(value).requires_grad_() for key, value in initial.items()
+                           if not key.startswith("spectral/")}
+        # Running means start at 0, variances at 1. Their paths begin with `statistics/`.
+        self.statistics = {key: torch.full(value.shape, float(key.endswith("variance")))
+                           for key, value in statistics.items()}
+        self.spectral = {key: SpectralVectors(value.detach(), self.kind(key), initial[f"spectral/{key}/v"])
+                         for key, value in self.parameters.items()
+                         if key.endswith("/weight") and (all_spectral or self.options(key).get("spectral"))}
+        if 2 * len(self.spectral) != sum(key.startswith("spectral/") for key in initial):
+            sys.exit(f"the trace has vectors of other spectral weights of the {name} than its configuration names")
+
+    def kind(self, key):
+        return self.layers[place(key)[0]][0]
+
+    def options(self, key):
+        return self.layers[place(key)[0]][1]
+
+    def effective(self):
+        """What the layers compute with, as functions of the parameters: by key."""
+        return {key: self.spectral[key].divide(value) if key in self.spectral else value
+                for key, value in self.parameters.items()}
+
+    def moved(self):
+        """The parameters have moved: one power iteration."""
+        for key, vectors in self.spectral.items():
+            vectors.iterate(self.parameters[key].detach())
+
+    def forward(self, x, masks=None, seen=None):
+        """`masks`: keep masks by the layer's number. `seen`: gets the batch's mean and variance of each batch
+        normalisation."""
+        parameters = {place(key): value for key, value in self.effective().items()}
+        for index, (kind, options) in enumerate(self.layers):
+            weight, bias = parameters.get((index, "weight")), parameters.get((index, "bias"))
+            scale, shift = parameters.get((index, "scale")), parameters.get((index, "shift"))
+            match kind:
+                case "dense":
+                    x = x.flatten(1) @ weight
+                    x = x if bias is None else x + bias
+                case "maxout":
+                    units, pieces = options["units"], options["pieces"]
+                    x = x.flatten(1) @ weight.reshape(-1, units * pieces) + bias.reshape(-1)
+                    x = x.reshape(len(x), units, pieces).max(-1).values
+                case "convolution":
+                    x = convolution(x, weight, bias, options)
+                case "transposed_convolution":
+                    x = transposed_convolution(x, weight, bias, options)
+                case "batch_normalisation":
+                    axes = tuple(range(x.dim() - 1))
+                    if seen is not None:
+                        # As in PyTorch, the running variance follows the unbiased estimate.
+                        seen[index] = {"mean": x.detach().mean(axes), "variance": x.detach().var(axes)}
+                    last = x.dim() - 1
+                    x = F.batch_norm(x.movedim(last, 1), None, None, scale, shift, training=True,
+                                     eps=options.get("epsilon", 1e-5)).movedim(1, last)
+                case "layer_normalisation":
+                    last = x.dim() - 1
+                    x = F.group_norm(x.movedim(last, 1), 1, scale, shift, options.get("epsilon", 1e-5)).movedim(1, last)
+                case "constant":
+                    values = parameters[index, "values"]
+                    x = values.expand(len(x), *values.shape)
+                case "dropout":
+                    x = x * masks[index].reshape(x.shape) / options["keep"]
+                case "channel_maxout":
+                    x = x.reshape(*x.shape[:-1], -1, options["pieces"]).max(-1).values
+                case "max_pool" | "mean_pool":
+                    pool, more = F.max_pool2d, {}
+                    if kind == "mean_pool":
+                        pool, more = F.avg_pool2d, {"count_include_pad": False}
+                    x = pool(x.permute(0, 3, 1, 2), options["size"], options.get("stride", options["size"]),
+                             ceil_mode=options.get("edge", "whole") == "partial", **more).permute(0, 2, 3, 1)
+                case "zero_padding":
+                    x = F.pad(x, (0, 0, *[options["pixels"]] * 4))
+                case "reshape":
+                    x = x.reshape(len(x), *options["shape"])
+                case "flatten":
+                    x = x.flatten(1)
+                case "relu":
+                    x = F.relu(x)
+                case "leaky_relu":
+                    x = F.leaky_relu(x, options.get("slope", 0.2))
+                case "sigmoid":
+                    x = torch.sigmoid(x)
+                case "tanh":
+                    x = torch.tanh(x)
+                case "softplus":
+                    x = F.softplus(x)
+                case _:
+                    sys.exit(f"this program knows no layer '{kind}'")
+        return x
+
+    def gradients(self, loss, keep=False):
+        return dict(zip(self.parameters, torch.autograd.grad(loss, list(self.parameters.values()), retain_graph=keep)))
+
+
+def pair(value):
+    return tuple(value) if isinstance(value, list) else (value, value)
+
+
+def same_margins(size, kernel, stride):
+    """(before, after) of a convolution over `size` whose output is ⌈size / stride⌉."""
+    total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
+    return total // 2, total - total // 2
+
+
+def convolution(x, weight, bias, options):
+    kernel, stride = pair(options["kernel"]), pair(options.get("stride", 1))
+    x = x.permute(0, 3, 1, 2)
+    if options.get("padding", "same") == "same":
+        top, bottom = same_margins(x.shape[2], kernel[0], stride[0])
+        left, right = same_margins(x.shape[3], kernel[1], stride[1])
+        x = F.pad(x, (left, right, top, bottom))
+    # HWIO to PyTorch's OIHW.
+    return F.conv2d(x, weight.permute(3, 2, 0, 1).contiguous(), bias, stride).permute(0, 2, 3, 1)
+
+
+def transposed_convolution(x, weight, bias, options):
+    """The adjoint of a convolution: whole, then for `same` cut to stride × size."""
+    kernel, stride = pair(options["kernel"]), pair(options.get("stride", 1))
+    x = x.permute(0, 3, 1, 2)
+    sizes = [size * step for size, step in zip(x.shape[2:], stride)]
+    # HWOI to PyTorch's IOHW.
+    x = F.conv_transpose2d(x, weight.permute(3, 2, 0, 1).contiguous(), None, stride)
+    if options.get("padding", "same") == "same":
+        tops = [same_margins(size, length, step)[0] for size, length, step in zip(sizes, kernel, stride)]
+        x = F.pad(x, (0, max(tops[1] + sizes[1] - x.shape[3], 0), 0, max(tops[0] + sizes[0] - x.shape[2], 0)))
+        x = x[:, :, tops[0]:tops[0] + sizes[0], tops[1]:tops[1] + sizes[1]]
+    if bias is not None:
+        x = x + bias[:, None, None]
+    return x.permute(0, 2, 3, 1)
