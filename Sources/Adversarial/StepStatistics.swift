@@ -62,12 +62,12 @@ final class StepStatistics {
             count: discriminator.shards * discriminator.halves * discriminator.store.statistics.count)
         passes = 2 * k + (objective.isRelativistic ? 2 : 1)
         leCam = game.leCam != nil
-        penaltyColumns = (leCam ? 1 : 0) + (game.penalties.isEmpty ? 0 : 3 * PenaltyPlaces.count)
+        penaltyColumns = (leCam ? 1 : 0) + (game.penalties.isEmpty ? 0 : 3 * PenaltyPlaces.all)
         let figures = Vote.allCases.count + passes * Figure.allCases.count + k * penaltyColumns
         let statistics = (k + 1) * generator.store.statistics.count + passes * discriminator.store.statistics.count
         sums = ShardSums(count: figures + statistics, table: table, communicator: communicator)
         placesRan = [PenaltyPlaces](repeating: [], count: k)
-        penalties = [StepReport.PenaltyFigures?](repeating: nil, count: PenaltyPlaces.count)
+        penalties = [StepReport.PenaltyFigures?](repeating: nil, count: PenaltyPlaces.all)
         for update in game.updates {
             let isDiscriminators = update.moves(.discriminator)
             generatorForwards.append(isDiscriminators ? update.inner : k)
@@ -97,7 +97,7 @@ final class StepStatistics {
     }
 
     private func penaltyColumn(_ inner: Int, _ place: PenaltyPlaces) -> Int {
-        penaltyColumn(inner, penaltyColumns - 3 * (PenaltyPlaces.count - place.rawValue.trailingZeroBitCount))
+        penaltyColumn(inner, penaltyColumns - 3 * (PenaltyPlaces.all - place.rawValue.trailingZeroBitCount))
     }
 
     private func generatorColumn(_ forward: Int) -> Int {

@@ -23,6 +23,8 @@ public final class Trainer {
     /// Told of each phase, where somebody watches for a stall.
     public var watchdog: Watchdog?
 
+    /// That of the step at hand.
+    private(set) var objective: any Objective
     /// Of an example.
     public let exampleShape: Shape
     var batch: Int { game.batch }
@@ -54,6 +56,9 @@ public final class Trainer {
         communicator: any Communicator
     ) throws {
         self.game = game
+        precondition(
+            game.penaltyPlaces.count == game.penalties.count, "two penalties of one kind: \(game.penalties)")
+        objective = game.objective
         self.exampleShape = exampleShape
         self.reals = reals
         self.shards = shards
@@ -113,6 +118,7 @@ public final class Trainer {
     public func step(stopVote: Bool = false, checkpointVote: Bool = false) throws -> StepReport {
         clock = PhaseClock()
         minibatchesTaken = 0
+        if let now = game.objective.at(progress(update: stepsDone + 1)) { objective = now }
         statistics.begin()
         for update in game.updates {
             if let unrolling { try perform(update, unrolled: unrolling) } else { try perform(update) }
@@ -147,8 +153,6 @@ public final class Trainer {
 
     /// Bytes of one shard's statistics in a step (costs, batch statistics), of which every rank gets every shard's.
     public var bytesOfStatistics: Int { statistics.bytesOfShard }
-
-    var objective: any Objective { game.objective }
 
     /// This rank's rows of the next global minibatch of real examples.
     func nextReal(_ update: Update) throws -> Floats {

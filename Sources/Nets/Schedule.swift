@@ -70,6 +70,8 @@ public struct Schedule: Hashable, Sendable {
         return time < start ? course.value(at: 0) * (time / start) : course.value(at: time - start)
     }
 
+    public var isConstant: Bool { if case .constant = course { warmup == 0 } else { false } }
+
     /// No value is above this one.
     public var largest: Double {
         switch course {

@@ -51,10 +51,9 @@ extension StandardObjective {
             "generator", default: GeneratorLoss.nonSaturating,
             meaning: "the generator's cost (Goodfellow et al. 2014; 2016)")
         let reduction = try section.reduction()
-        let smoothing = try section.number(
+        let smoothing = try section.schedule(
             "label_smoothing", default: 0, 0 ... 0.5,
             meaning: "the discriminator's target is 1 minus this for real examples")
-        self.init(
-            generator: generator, discriminator: DiscriminatorLoss(reduction: reduction, labelSmoothing: smoothing))
+        self.init(generator: generator, reduction: reduction, labelSmoothing: smoothing)
     }
 }

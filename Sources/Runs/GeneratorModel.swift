@@ -128,32 +128,35 @@ extension Checkpoint {
         }
         for vector in spectral.named { try copy("spectral/\(role.name)/\(vector.name)", to: vector.values) }
         let effective = FloatBuffer(count: values.count)
-        spectral.normalise(values, into: effective.values)
-        values.copy(from: effective.values)
+        withExtendedLifetime(effective) {
+            spectral.normalise(values, into: effective.values)
+            values.copy(from: effective.values)
+        }
         return network
     }
 
-    /// The parameters and running statistics of both networks, as ``GeneratorModel`` has them, under the names of a
-    /// checkpoint; copies, for the networks do not outlive this call.
-    public func networkArrays(live: Bool) throws -> [CheckpointArray] {
+    /// Calls `body` with the parameters and running statistics of both networks, as ``GeneratorModel`` has them, under
+    /// the names of a checkpoint. The arrays are views of networks that live no longer than the call.
+    public func withNetworkArrays(live: Bool, _ body: ([CheckpointArray]) throws -> Void) throws {
         let configuration = try Configuration(stored: configuration(), source: path)
-        let packed = Packing(
+        let packs = Packing(
             size: configuration.training.packing, example: try configuration.exampleShape(), capacity: 1)
-        var arrays: [CheckpointArray] = []
+        var arrays: [CheckpointArray] = [], networks: [Network] = []
         for role in [Player.Role.generator, .discriminator] {
-            let input = role == .generator ? Shape.vector(configuration.latent.size) : packed.shape
-            let store = try network(role, configuration, input: input, capacity: 1, live: live).store
-            arrays += store.entries.map {
+            let input = role == .generator ? Shape.vector(configuration.latent.size) : packs.shape
+            let network = try network(role, configuration, input: input, capacity: 1, live: live)
+            networks.append(network)
+            arrays += network.store.entries.map {
                 CheckpointArray(
                     path: "\(role.name)/\($0.name)", dimensions: $0.specification.dimensions,
-                    layout: $0.specification.layout, values: store.values.values[$0.range].array)
+                    layout: $0.specification.layout, values: network.store.values.values[$0.range])
             }
-            arrays += store.statisticEntries.map {
+            arrays += network.store.statisticEntries.map {
                 CheckpointArray(
                     path: "\(role.name)/statistics/\($0.name)", dimensions: [$0.range.count], layout: "C",
-                    values: store.statistics.values[$0.range].array)
+                    values: network.store.statistics.values[$0.range])
             }
         }
-        return arrays
+        try withExtendedLifetime(networks) { try body(arrays) }
     }
 }

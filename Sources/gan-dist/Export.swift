@@ -36,7 +36,7 @@ struct Export: ParsableCommand {
         switch format {
         case .onnx: try WholeFile.write(ONNXExport.model(of: GeneratorModel(checkpoint, live: live)), to: out)
         case .safetensors:
-            try SafeTensors.write(out, checkpoint.networkArrays(live: live))
+            try checkpoint.withNetworkArrays(live: live) { try SafeTensors.write(out, $0) }
         }
         console.say("step \(checkpoint.contents.step) in \(out)")
     }

@@ -145,3 +145,28 @@ private final class MinibatchRecorder: StepTrace {
     func losses(inner: Int?, _ losses: KeyValuePairs<String, Double>) {}
     func finishStep(_ players: [Player]) throws {}
 }
+
+extension ObjectivesTests {
+    /// Label smoothing may follow a schedule: at each step the targets are those of that step.
+    @Test func labelSmoothingFollowsItsSchedule() throws {
+        let schedule = Schedule(.linear(from: 0.2, to: 0, over: 4))
+        func report(_ objective: any Objective, steps: Int) throws -> StepReport {
+            var game = smallGame()
+            game.objective = objective
+            // Nothing moves, so that every step has the same logits but for its minibatch.
+            game.generatorOptimiser = OptimiserSettings(.descent, rate: 0.0)
+            game.discriminatorOptimiser = OptimiserSettings(.descent, rate: 0.0)
+            let trainer = try game.trainer(shards: 2, SoloCommunicator())
+            for _ in 1 ..< steps { _ = try trainer.step() }
+            return try trainer.step()
+        }
+        for step in 1 ... 5 {
+            let changing = try report(
+                StandardObjective(generator: .nonSaturating, reduction: .sum, labelSmoothing: schedule), steps: step)
+            let smoothing = 0.2 * Double(max(0, 5 - step)) / 4
+            let fixed = try report(
+                StandardObjective(discriminator: DiscriminatorLoss(labelSmoothing: smoothing)), steps: step)
+            #expect(abs((changing.lossReal ?? 0) - (fixed.lossReal ?? 1)) < 1e-12)
+        }
+    }
+}

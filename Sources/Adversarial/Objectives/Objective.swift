@@ -1,5 +1,6 @@
-import Foundation
+import Glibc
 import Kernels
+import Nets
 
 /// What the two players minimise: costs of the discriminator's logits, of real and of generated examples together.
 ///
@@ -16,6 +17,8 @@ public protocol Objective: Sendable {
     var isRelativistic: Bool { get }
     /// What the reported cost of D is of the sum of its two halves.
     var weight: Double { get }
+    /// What it is at this point of the run; nil where it is always the same.
+    func at(_ progress: Progress) -> (any Objective)?
     /// D's cost and G's where all is in balance, D telling nothing apart; nil where there is no such number.
     var balance: (discriminator: Double, generator: Double?)? { get }
     /// D's cost. Row i of `real` stands beside row i of `fake`. What a relativistic cost comes to is returned as the
@@ -30,6 +33,7 @@ public protocol Objective: Sendable {
 extension Objective {
     public var isRelativistic: Bool { false }
     public var weight: Double { 1 }
+    public func at(_ progress: Progress) -> (any Objective)? { nil }
     public var balance: (discriminator: Double, generator: Double?)? { nil }
 }
 

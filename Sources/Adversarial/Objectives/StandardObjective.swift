@@ -1,15 +1,34 @@
-import Foundation
+import Glibc
 import Kernels
+import Nets
 
 /// The game of Goodfellow et al. 2014: D classifies, with the cross-entropy as its cost; G has one of four costs.
 public struct StandardObjective: LogitObjective {
     public let generatorLoss: GeneratorLoss
     public let discriminatorLoss: DiscriminatorLoss
+    /// Of ``discriminatorLoss``, where it changes as the run goes on.
+    private let labelSmoothing: Schedule?
 
     public init(
         generator: GeneratorLoss = .nonSaturating, discriminator: DiscriminatorLoss = DiscriminatorLoss()
     ) {
-        (generatorLoss, discriminatorLoss) = (generator, discriminator)
+        (generatorLoss, discriminatorLoss, labelSmoothing) = (generator, discriminator, nil)
+    }
+
+    public init(generator: GeneratorLoss, reduction: DiscriminatorLoss.Reduction, labelSmoothing: Schedule) {
+        generatorLoss = generator
+        let first = Progress(steps: 0, epochs: 0, examples: 0, update: 1)
+        discriminatorLoss = DiscriminatorLoss(reduction: reduction, labelSmoothing: labelSmoothing.value(at: first))
+        self.labelSmoothing = labelSmoothing.isConstant ? nil : labelSmoothing
+    }
+
+    public func at(_ progress: Progress) -> (any Objective)? {
+        labelSmoothing.map {
+            StandardObjective(
+                generator: generatorLoss,
+                discriminator: DiscriminatorLoss(
+                    reduction: discriminatorLoss.reduction, labelSmoothing: $0.value(at: progress)))
+        }
     }
 
     public var isLogOdds: Bool { true }

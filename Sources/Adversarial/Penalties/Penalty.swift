@@ -59,7 +59,9 @@ struct PenaltyPlaces: OptionSet, Hashable {
     /// x̂ between a real and a generated row, and around a real one: rows of their own.
     static let between = PenaltyPlaces(rawValue: 4), around = PenaltyPlaces(rawValue: 8)
 
-    static let count = 4
+    /// All that there may be.
+    static let all = 4
+    var count: Int { rawValue.nonzeroBitCount }
 
     /// Parts of a shard that such places need beside its two halves.
     var parts: Int { (contains(.between) ? 1 : 0) + (contains(.around) ? 1 : 0) }
