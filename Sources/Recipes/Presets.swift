@@ -52,6 +52,25 @@ public struct Preset: Sendable {
         Preset(
             "gaussian1d", PackageResources.gaussian1d_yaml,
             "one Gaussian on the line, as in Figure 1 of the original paper; needs no data"),
+        Preset(
+            "dirac", PackageResources.dirac_yaml,
+            "the Dirac-GAN: one value against one weight, with R1; needs no data"),
+        Preset(
+            "grid-25", PackageResources.grid_25_yaml,
+            "25 Gaussians by relativistic pairing with R1 and R2, as in R3GAN; needs no data"),
+        Preset(
+            "wgan-gp-grid", PackageResources.wgan_gp_grid_yaml,
+            "WGAN-GP on its grid of 25 Gaussians; needs no data"),
+        Preset(
+            "wgan-clip", PackageResources.wgan_clip_yaml,
+            "the Wasserstein GAN with clipped weights on 8 Gaussians; needs no data"),
+        Preset("lsgan", PackageResources.lsgan_yaml, "least squares on the ring of 8 Gaussians; needs no data"),
+        Preset(
+            "hinge-sn", PackageResources.hinge_sn_yaml,
+            "spectral normalisation and the hinge cost at 32×32, convolutional"),
+        Preset("dragan", PackageResources.dragan_yaml, "DRAGAN's small dense networks for MNIST"),
+        Preset(
+            "r1", PackageResources.r1_yaml, "R1, RMSprop and an average of the generator at 32×32, convolutional"),
     ]
 
     /// Throws 78 with the nearest known name.

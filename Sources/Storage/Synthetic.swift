@@ -24,6 +24,12 @@ public enum SyntheticKind: String, Sendable, CaseIterable {
     case ring
     /// 25 modes {−4, −2, 0, 2, 4}², deviation 0.05 (the "2D grid" of the same papers).
     case grid
+    /// 8 modes on a circle of radius √2, deviation 0.01414: each coordinate has variance 1 (the "8 Gaussians" of
+    /// Gulrajani et al. 2017, WGAN-GP: radius 2 and deviation 0.02, divided by 1.414).
+    case unitRing
+    /// 25 modes, deviation 0.01768: each coordinate has variance 1 (the "25 Gaussians" of the same paper: ``grid``
+    /// divided by 2.828).
+    case unitGrid
     /// One mode: N(4, 0.5²), the usual one-dimensional example.
     case gaussian1d
     /// One point, 0: the data of the Dirac-GAN (Mescheder et al. 2018, §2).
@@ -34,6 +40,8 @@ public enum SyntheticKind: String, Sendable, CaseIterable {
         switch self {
         case .ring: (0 ..< 8).map { [cos(2 * .pi * Double($0) / 8), sin(2 * .pi * Double($0) / 8)] }
         case .grid: [-4.0, -2, 0, 2, 4].flatMap { x in [-4.0, -2, 0, 2, 4].map { [x, $0] } }
+        case .unitRing: Self.ring.modes.map { $0.map { $0 * 2 / 1.414 } }
+        case .unitGrid: Self.grid.modes.map { $0.map { $0 / 2.828 } }
         case .gaussian1d: [[4]]
         case .point: [[0]]
         }
@@ -44,6 +52,8 @@ public enum SyntheticKind: String, Sendable, CaseIterable {
         switch self {
         case .ring: 0.01
         case .grid: 0.05
+        case .unitRing: 0.02 / 1.414
+        case .unitGrid: Self.grid.deviation / 2.828
         case .gaussian1d: 0.5
         case .point: 0
         }

@@ -58,7 +58,8 @@ PRESETS = {"ring": None, "goodfellow-mnist": (28, 28, 1), "goodfellow-cifar10-de
            "dcgan-32": (28, 28, 1), "dcgan-32-colour": (32, 32, 3), "fluxgan-mnist": (28, 28, 1),
            "fluxgan-cifar10-dense": (32, 32, 3),
            "fluxgan-cifar10-conv": (32, 32, 3), "pacgan-ring": None, "pacgan-grid": None, "unrolled-ring": None,
-           "gaussian1d": None}
+           "gaussian1d": None, "dirac": None, "grid-25": None, "wgan-gp-grid": None, "wgan-clip": None, "lsgan": None,
+           "hinge-sn": (28, 28, 1), "dragan": (28, 28, 1), "r1": (28, 28, 1)}
 
 
 def test_all_presets_are_listed():
@@ -89,6 +90,34 @@ def test_presets_have_the_sources_sizes(name, counts, tmp_path):
     source = [] if PRESETS[name] is None else ["--data", tmp_path / "data.h5"]
     finished = gan_dist("train", "--preset", name, "--run", tmp_path / "run", "--steps", 0, *source)
     assert finished.code == 0 and all(count in finished.out for count in counts), finished
+
+
+# (θ, ψ)'s distance to the equilibrium in the source's order, by the lines of the preset's comments: the first three as
+# published (Mescheder et al. 2018), those with R1 computed in float64 from its formulas.
+@pytest.mark.parametrize("settings, distance", [
+    ((), 1.5e-7), (("objective.penalties=null",), 0.284),
+    (("objective.generator=minimax", "objective.penalties=null"), 1.42), (("objective.generator=minimax",), 2.3e-7),
+    (("objective.generator=minimax", "objective.penalties.0.gamma=1"), 7e-17),
+    (("objective.loss=wasserstein", "objective.penalties=null", "optimizer.discriminator.clip.weights=1"), 1.02)])
+def test_the_dirac_gan_ends_where_the_source_does(settings, distance, run):
+    finished = gan_dist("train", "--preset", "dirac", "--run", run, "--quiet",
+                        *[word for setting in settings for word in ("--set", setting)])
+    assert finished.code == 0, finished
+    with h5py.File(checkpoint(run, 500)) as file:
+        values = file["generator/0.constant/values"][0], file["discriminator/0.dense/weight"][0, 0]
+    assert numpy.hypot(*values) == pytest.approx(distance, rel=0.1)
+
+
+@pytest.mark.parametrize("name", ["dirac", "grid-25", "wgan-gp-grid", "wgan-clip", "lsgan", "dragan"])
+def test_presets_of_objectives_have_the_same_bits_on_two_ranks(name, tmp_path):
+    with h5py.File(tmp_path / "data.h5", "w") as file:
+        file["images"] = numpy.random.default_rng(1).integers(0, 256, (200, 28, 28, 1), numpy.uint8)
+    source = [] if PRESETS[name] is None else ["--data", tmp_path / "data.h5"]
+    for ranks in (1, 2):
+        finished = gan_dist("train", "--preset", name, "--run", tmp_path / str(ranks), "--steps", 3, "--shards", 2,
+                            *source, ranks=ranks)
+        assert finished.code == 0, finished
+    assert gan_dist("checkpoint", "diff", checkpoint(tmp_path / "1", 3), checkpoint(tmp_path / "2", 3)).code == 0
 
 
 def test_set_overrides_one_value(data, run):
