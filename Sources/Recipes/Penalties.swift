@@ -91,10 +91,11 @@ extension Section {
         }
         return try section(key) { (section) throws(Failure) in
             let halfLife = try section.schedule(
-                "half_life", 0 ... 1e12, meaning: "real examples after which a value's share has halved")
+                "half_life", 0 ... 1e12,
+                meaning: "examples, a batch for each update of the generator, after which a value's share has halved")
             let ramp = try section.optionalNumber(
-                "ramp", 0 ... 1e6, meaning: "the half-life is at most this much of the examples seen: 0.05 in StyleGAN2"
-            )
+                "ramp", 0 ... 1e6,
+                meaning: "the half-life is at most this much of the real examples read: 0.05 in StyleGAN2")
             return AverageSettings(halfLife: halfLife, ramp: ramp)
         }
     }
