@@ -269,9 +269,9 @@ class Replay:
     def step(self, number):
         """Repeats one step and returns its results by their paths in the trace."""
         self.results = {}
-        path, passes, of_generator = f"steps/{number:06d}", [], []
+        path, passes = f"steps/{number:06d}", []
         steps = [(self.discriminator_step, f"{path}/discriminator/{inner}", passes) for inner in range(self.k)]
-        steps.append((self.generator_step, f"{path}/generator", of_generator))
+        steps.append((self.generator_step, f"{path}/generator", passes))
         if self.training.get("unrolling_steps", 0):
             steps = [(self.unrolled_step, path, passes)]
         elif self.is_simultaneous:
@@ -280,8 +280,7 @@ class Replay:
             steps = steps[-1:] + steps[:-1]
         for step in steps:
             step[0](*step[1:])
-        # The running statistics follow the generator's own passes last, whoever moves first.
-        self.follow(passes + of_generator)
+        self.follow(passes)
         for network in (self.generator, self.discriminator):
             self.save(f"{path}/after/{network.name}", network.parameters | network.statistics)
             for name, vectors in network.spectral.items():
