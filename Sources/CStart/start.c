@@ -6,7 +6,9 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/time.h>
@@ -16,6 +18,7 @@ enum { INTERNAL_ERROR = 70 };
 
 static char host[65] = "?";
 static const char *rank;
+static char **program_arguments;
 static int limit = 60;
 static const char *volatile activity;
 static volatile sig_atomic_t ticks_left;
@@ -121,6 +124,15 @@ int start_has_room(size_t bytes) {
     return 1;
 }
 
+// Returns where that cannot be done.
+PLAIN static void execute_again(char **arguments, char **environment) {
+    char path[4096];
+    ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
+    if (length <= 0) return;
+    path[length] = 0;
+    execve(path, arguments, environment);
+}
+
 // OpenBLAS begins a thread for each processor when it is loaded, and each takes 128 MB at once; where it gets none it
 // asks for ever (its issue 5289). It reads its environment before main, and the C library's own cannot be changed
 // yet: so the program is started again.
@@ -137,11 +149,7 @@ PLAIN static void start_again_with_less(char **arguments, char **environment) {
     // And the C library would reserve 64 MB for each of the threads that MPI and a rank begin.
     if (!arenas) extended[count++] = "MALLOC_ARENA_MAX=2";
     extended[count] = NULL;
-    char path[4096];
-    ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
-    if (length <= 0) return;
-    path[length] = 0;
-    execve(path, arguments, extended);
+    execute_again(arguments, extended);
 }
 
 // MARK: Standard output
@@ -213,6 +221,33 @@ PLAIN static void check_processor(char **environment) {
     _exit(INTERNAL_ERROR);
 }
 
+// MARK: OpenBLAS's kernels
+
+#if defined(__x86_64__)
+extern char *openblas_get_corename(void) __attribute__((weak));
+
+// For a processor that is newer than itself OpenBLAS may take kernels for one without AVX2, some ten times slower:
+// 0.3.21 takes those of Prescott on Xeons of 2023. It chooses when it is loaded, and nobody can change it later, but
+// heeds OPENBLAS_CORETYPE: so the program is started again. What the user has set stays.
+static void start_again_with_faster_kernels(void) {
+    if (!openblas_get_corename || getenv("OPENBLAS_CORETYPE")) return;
+    __builtin_cpu_init();
+    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return;
+    static const char *const with_avx2[] = {"Haswell", "Zen", "SkylakeX", "Cooperlake", "SapphireRapids", "Excavator"};
+    const char *chosen = openblas_get_corename();
+    for (size_t index = 0; index < sizeof with_avx2 / sizeof *with_avx2; index++) {
+        if (strcasecmp(chosen, with_avx2[index]) == 0) return;
+    }
+    int has_avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")
+                     && __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq")
+                     && __builtin_cpu_supports("avx512vl");
+    if (setenv("OPENBLAS_CORETYPE", has_avx512 ? "SkylakeX" : "Haswell", 1) != 0) return;
+    execute_again(program_arguments, environ);
+}
+#else
+static void start_again_with_faster_kernels(void) {}
+#endif
+
 // MARK: Before everything else
 
 // A closed descriptor 0, 1 or 2 would be the next file's number, and what is printed would be written into that.
@@ -226,6 +261,7 @@ PLAIN static void open_standard_files(void) {
 
 PLAIN static void begin(int count, char **arguments, char **environment) {
     (void)count;
+    program_arguments = arguments;
     rank = value(environment, "OMPI_COMM_WORLD_RANK");
     if (!rank) rank = value(environment, "PMIX_RANK");
     if (gethostname(host, sizeof host - 1) != 0) strcpy(host, "?");
@@ -241,4 +277,7 @@ __attribute__((section(".preinit_array"), used, retain))
 static void (*const first)(int, char **, char **) = begin;
 
 // The program's own initialisers come after its libraries'.
-__attribute__((constructor)) static void loaded(void) { start_end_watch(); }
+__attribute__((constructor)) static void loaded(void) {
+    start_end_watch();
+    start_again_with_faster_kernels();
+}

@@ -53,6 +53,7 @@ public struct Floats: @unchecked Sendable {
 
 /// The owner of contiguous float32 memory, aligned to 64 bytes (a cache line, an AVX-512 vector) and zeroed.
 public final class FloatBuffer: @unchecked Sendable {
+    /// Valid as long as a variable or property holds the buffer: `FloatBuffer(count: 8).values` is freed at once.
     public let values: Floats
 
     public convenience init(count: Int) {

@@ -36,6 +36,7 @@ public final class CheckpointImage: @unchecked Sendable {
     deinit { free(memory.baseAddress) }
 
     public var byteCount: Int { memory.count }
+    /// Valid as long as a variable holds the image.
     var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(memory) }
 
     /// Writes the image to `path`, wholly or not at all, and reads it back.

@@ -87,7 +87,8 @@ func exampleContents(step: Int = 12, shift: Float = 0, config: String = "name: t
     }
 
     @Test func anyLengthButTheWrittenIsRefused() throws {
-        let bytes = Array(try CheckpointImage(exampleContents()).bytes)
+        let image = try CheckpointImage(exampleContents())
+        let bytes = Array(image.bytes)
         for length in stride(from: 0, to: bytes.count, by: 97) + [bytes.count - 1] {
             let path = folder.write("cut.h5", Array(bytes[..<length]))
             expectError(.badData, "cut.h5") { _ = try CheckpointFile.read(path) }

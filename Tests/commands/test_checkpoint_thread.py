@@ -1,11 +1,14 @@
 """Checkpoints written while training goes on: whole, agreed, and waited for before the job leaves."""
 
+import json
+import pathlib
+import platform
 import signal
 import subprocess
 
 import pytest
 
-from conftest import CONFIGS, LIMIT, PROGRAM, assert_same, checkpoint, metrics, resume, train
+from conftest import CONFIGS, LIMIT, PROGRAM, assert_same, checkpoint, gan_dist, metrics, resume, train
 from test_stop import MANY, begin
 
 
@@ -57,6 +60,17 @@ def test_other_arithmetic_is_named(data, run, monkeypatch):
     finished = resume(run, "--steps", 4)
     assert len(finished.warnings) == 1 and str(checkpoint(run, 3)) in finished.warnings[0], finished
     assert "Prescott" in finished.warnings[0] and " was OpenBLAS" in finished.warnings[0], finished
+
+
+def test_a_processor_with_avx2_has_kernels_with_it(run):
+    """OpenBLAS alone takes those of Prescott for a processor that it does not know."""
+    processor = pathlib.Path("/proc/cpuinfo").read_text()
+    if platform.machine() != "x86_64" or " avx2 " not in processor or " fma " not in processor:
+        pytest.skip("this processor has no AVX2")
+    train("ring", run, "--steps", 1)
+    described = json.loads(gan_dist("checkpoint", "info", checkpoint(run, 1), "--json").out)
+    kernels = described["blas"].split("kernels ")[1].split(",")[0]
+    assert kernels.lower() in ("haswell", "zen", "skylakex", "cooperlake", "sapphirerapids", "excavator"), described
 
 
 def test_ranks_with_other_arithmetic_are_named(data, run):
