@@ -155,9 +155,10 @@ private final class LayerAlone {
     }
 
     private static func multiplications(_ layer: any Layer, input: Shape, output: Shape) -> Int {
+        if let attention = layer as? SelfAttention { return attention.multiplications(for: input) }
         guard let weight = layer.parameters(for: input).first(where: { $0.name == "weight" }) else { return 0 }
         switch (input, output) {
-        case (.vector, .vector): return weight.count
+        case (.vector, _): return weight.count
         case (.image(let height, let width, _), .image(let outputHeight, let outputWidth, _)):
             // A convolution multiplies by the whole kernel at every place of its smaller side.
             return weight.count * min(height * width, outputHeight * outputWidth)

@@ -11,7 +11,7 @@ struct ONNXGraph {
         }
         enum Graph { static let node = 1, name = 2, initializer = 5, input = 11, output = 12 }
         enum Node { static let input = 1, output = 2, operation = 4, attribute = 5 }
-        enum AttributeMessage { static let name = 1, float = 2, integer = 3, integers = 8, type = 20 }
+        enum AttributeMessage { static let name = 1, float = 2, integer = 3, text = 4, integers = 8, type = 20 }
         enum Tensor { static let dimension = 1, type = 2, name = 8, bytes = 9 }
     }
 
@@ -45,6 +45,9 @@ struct ONNXGraph {
         case .integer(let value):
             message.add(Field.AttributeMessage.integer, value)
             message.add(Field.AttributeMessage.type, 2)
+        case .text(let text):
+            message.add(Field.AttributeMessage.text, text)
+            message.add(Field.AttributeMessage.type, 3)
         case .integers(let values):
             for value in values { message.add(Field.AttributeMessage.integers, value) }
             message.add(Field.AttributeMessage.type, 7)

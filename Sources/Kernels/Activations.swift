@@ -73,6 +73,51 @@ public enum Activations {
         }
     }
 
+    /// y = x Φ(x), Φ the normal distribution function.
+    public static func gelu(_ input: Floats, into output: Floats) {
+        map(input, into: output) { x in x * VectorMath.normal(x).cumulative }
+    }
+
+    /// dx = dy · (Φ(x) + x φ(x)), φ the normal density.
+    public static func geluGradient(_ gradient: Floats, input: Floats, into inputGradient: Floats) {
+        map(gradient, input, into: inputGradient) { dy, x in
+            let normal = VectorMath.normal(x)
+            return dy * (normal.cumulative + x * normal.density)
+        }
+    }
+
+    /// dx (+)= e · t · φ(x) (2 − x²).
+    public static func geluCurvature(
+        _ gradient: Floats, tangent: Floats, input: Floats, into inputGradient: Floats, adding: Bool
+    ) {
+        addCurvature(gradient, tangent, input, to: inputGradient, adding) { x in
+            VectorMath.normal(x).density * (2 - x * x)
+        }
+    }
+
+    /// y = x / (1 + exp(−x)).
+    public static func silu(_ input: Floats, into output: Floats) {
+        map(input, into: output) { x in x * VectorMath.sigmoid(x) }
+    }
+
+    /// dx = dy · s (1 + x (1 − s)), s the sigmoid of x.
+    public static func siluGradient(_ gradient: Floats, input: Floats, into inputGradient: Floats) {
+        map(gradient, input, into: inputGradient) { dy, x in
+            let s = VectorMath.sigmoid(x)
+            return dy * (s * (1 + x * (1 - s)))
+        }
+    }
+
+    /// dx (+)= e · t · s (1 − s) (2 + x (1 − 2s)).
+    public static func siluCurvature(
+        _ gradient: Floats, tangent: Floats, input: Floats, into inputGradient: Floats, adding: Bool
+    ) {
+        addCurvature(gradient, tangent, input, to: inputGradient, adding) { x in
+            let s = VectorMath.sigmoid(x)
+            return s * (1 - s) * (2 + x * (1 - 2 * s))
+        }
+    }
+
     /// y = x · mask · factor: dropout with its mask of 0 and 1, and its own gradient.
     public static func applyMask(_ mask: Floats, factor: Float, to input: Floats, into output: Floats) {
         let factors = Vector(repeating: factor)

@@ -6,6 +6,9 @@
 ///     y[n, p, q, o] = Σ over i, j, c of
 ///         x[n, p·stride.height + i − padTop, q·stride.width + j − padLeft, c] · w[i, j, c, o].
 ///
+/// In groups, each output channel sees the input channels of its group alone: of I input and O output channels, o of the
+/// I / groups that begin at ⌊o / (O / groups)⌋ · (I / groups), and w is [kernel.height, kernel.width, I / groups, O].
+///
 /// A transposed convolution is `inputGradient` used as the forward pass, in the geometry of its adjoint (its output
 /// is the input here). Results depend on the arguments alone: the algorithm is chosen by shape and batch.
 public struct Convolution: Sendable {
@@ -17,24 +20,35 @@ public struct Convolution: Sendable {
         case windows
         /// Fewer multiplications by Winograd's transforms: 4 × 4 kernels of stride 2.
         case winograd
+        /// Groups one after another, as products of small matrices: see ``GroupedConvolution``.
+        case groups
+        /// A channel a group: see ``DepthwiseConvolution``.
+        case depthwise
     }
 
     public let geometry: ConvolutionGeometry
+    /// A divisor of the input's and of the output's channels.
+    public let groups: Int
     /// For tests: an algorithm other than the shape's own.
     private let forced: Algorithm?
 
-    public init(_ geometry: ConvolutionGeometry) {
-        self.init(geometry, algorithm: nil)
+    public init(_ geometry: ConvolutionGeometry, groups: Int = 1) {
+        self.init(geometry, groups: groups, algorithm: nil)
     }
 
-    init(_ geometry: ConvolutionGeometry, algorithm: Algorithm?) {
+    init(_ geometry: ConvolutionGeometry, groups: Int = 1, algorithm: Algorithm?) {
+        precondition(
+            groups > 0 && geometry.inputChannels % groups == 0 && geometry.outputChannels % groups == 0,
+            "\(groups) groups of \(geometry)")
         self.geometry = geometry
+        self.groups = groups
         forced = algorithm
     }
 
     func algorithm(batch: Int) -> Algorithm {
         if let forced { return forced }
         let g = geometry
+        if groups > 1 { return groups == g.inputChannels && groups == g.outputChannels ? .depthwise : .groups }
         let onePixel = g.kernel == 1 && g.stride == 1
         let wholeImage = g.hasNoPadding && g.kernel == Extent(height: g.inputHeight, width: g.inputWidth)
         if onePixel || wholeImage { return .matrix }
@@ -47,6 +61,8 @@ public struct Convolution: Sendable {
         case .matrix: matrixProduct(batch: batch).scratchCount
         case .windows: WindowConvolution(geometry: geometry, batch: batch).scratchCount
         case .winograd: WinogradConvolution(geometry: geometry, batch: batch).scratchCount
+        case .groups: GroupedConvolution(geometry: geometry, groups: groups, batch: batch).scratchCount
+        case .depthwise: 0
         }
     }
 
@@ -62,6 +78,11 @@ public struct Convolution: Sendable {
         case .winograd:
             WinogradConvolution(geometry: geometry, batch: batch)
                 .forward(input.base, weight: weight.base, into: output.base, scratch: scratch.base)
+        case .groups:
+            GroupedConvolution(geometry: geometry, groups: groups, batch: batch)
+                .forward(input.base, weight: weight.base, into: output.base, scratch: scratch.base)
+        case .depthwise:
+            DepthwiseConvolution(geometry: geometry, batch: batch).forward(input, weight: weight, into: output)
         }
     }
 
@@ -82,6 +103,13 @@ public struct Convolution: Sendable {
             WinogradConvolution(geometry: geometry, batch: batch)
                 .inputGradient(
                     outputGradient.base, weight: weight.base, into: inputGradient.base, scratch: scratch.base)
+        case .groups:
+            GroupedConvolution(geometry: geometry, groups: groups, batch: batch)
+                .inputGradient(
+                    outputGradient.base, weight: weight.base, into: inputGradient.base, scratch: scratch.base)
+        case .depthwise:
+            DepthwiseConvolution(geometry: geometry, batch: batch).inputGradient(
+                outputGradient, weight: weight, into: inputGradient)
         }
     }
 
@@ -91,7 +119,7 @@ public struct Convolution: Sendable {
         scratch: Floats
     ) {
         check(input: input, weight: weightGradient, output: outputGradient, batch: batch, scratch: scratch)
-        if batch == 0, !adding { weightGradient[0 ..< geometry.weightCount].fill(0) }
+        if batch == 0, !adding { weightGradient[0 ..< weightCount].fill(0) }
         switch algorithm(batch: batch) {
         case .matrix:
             matrixProduct(batch: batch).weightGradient(
@@ -106,8 +134,19 @@ public struct Convolution: Sendable {
                 .weightGradient(
                     input: input.base, outputGradient: outputGradient.base, into: weightGradient.base,
                     adding: adding, scratch: scratch.base)
+        case .groups:
+            GroupedConvolution(geometry: geometry, groups: groups, batch: batch)
+                .weightGradient(
+                    input: input.base, outputGradient: outputGradient.base, into: weightGradient.base,
+                    adding: adding, scratch: scratch.base)
+        case .depthwise:
+            DepthwiseConvolution(geometry: geometry, batch: batch).weightGradient(
+                input: input, outputGradient: outputGradient, into: weightGradient, adding: adding)
         }
     }
+
+    /// Values of the weights.
+    private var weightCount: Int { geometry.weightCount / groups }
 
     private func matrixProduct(batch: Int) -> BatchProduct {
         BatchProduct(
@@ -118,7 +157,7 @@ public struct Convolution: Sendable {
         precondition(
             input.count >= batch * geometry.inputCount && output.count >= batch * geometry.outputCount,
             "\(input.count) input and \(output.count) output values for \(batch) examples of \(geometry)")
-        precondition(weight.count >= geometry.weightCount, "\(weight.count) weights for \(geometry)")
+        precondition(weight.count >= weightCount, "\(weight.count) weights for \(geometry) in \(groups) groups")
         precondition(scratch.count >= scratchCount(batch: batch), "\(scratch.count) values of scratch for \(geometry)")
     }
 }

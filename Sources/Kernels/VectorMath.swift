@@ -116,6 +116,24 @@ enum VectorMath {
         return e.replacing(with: 1, where: x .>= 0) / (1 + e)
     }
 
+    /// The normal distribution function Φ(x) and its density φ(x); small values of Φ keep their relative precision.
+    @inline(__always)
+    static func normal(_ x: Vector) -> (cumulative: Vector, density: Vector) {
+        // Φ(−a) = exp(−a²/2) · ½ erfcx(a/√2), of which the second factor is a polynomial in t, a < 14: beyond, the
+        // first is 0.
+        let a = magnitude(x), t = 1 / (1 + 0.3 * a), e = exp(-0.5 * a * a)
+        var p = t * 0.0383784026 - 0.169166639
+        p = p * t + 0.22866109
+        p = p * t - 0.0765075535
+        p = p * t + 0.142536208
+        p = p * t + 0.0946832597
+        p = p * t + 0.121920399
+        p = p * t + 0.11948768
+        p = p * t + 7.16925342e-6
+        let tail = e * p
+        return (tail.replacing(with: 1 - tail, where: x .> 0), e * 0.39894228)
+    }
+
     @inline(__always)
     static func tanh(_ x: Vector) -> Vector {
         let z = x * x

@@ -8,6 +8,8 @@ public enum Initialiser: Hashable, Sendable {
     case uniform(Float)
     /// N(0, 2 / fanIn): He et al. 2015, eq. 10.
     case he
+    /// N(0, gain² / fanIn), of an activation's own gain; ``he`` is that of √2, a ReLU's.
+    case scaledHe(gain: Float)
     /// U(±√(6 / (fanIn + fanOut))): Glorot & Bengio 2010, eq. 16.
     case glorot
     /// Orthonormal rows or columns times `gain`: Saxe et al. 2014.

@@ -39,6 +39,25 @@ public struct LayerKind: Sendable {
             "each example by the mean and variance of all its values (Ba et al. 2016), then scale and shift a channel"
         ) { settings throws(Failure) in try LayerNormalisation(settings) },
         LayerKind(
+            "group_normalisation",
+            "each group of an example's channels by its mean and variance (Wu & He 2018), then scale and shift a channel"
+        ) { settings throws(Failure) in try GroupNormalisation(settings, hasGroups: true) },
+        LayerKind(
+            "instance_normalisation",
+            "each channel of an example by its mean and variance (Ulyanov et al. 2016), then scale and shift a channel"
+        ) { settings throws(Failure) in try GroupNormalisation(settings, hasGroups: false) },
+        LayerKind(
+            "pixel_normalisation", "each pixel by the root of the mean square of its channels (Karras et al. 2018)"
+        ) { settings throws(Failure) in try PixelNormalisation(settings) },
+        LayerKind(
+            "minibatch_deviation",
+            "one more channel: how much the examples of a group deviate from each other (Karras et al. 2018)"
+        ) { settings throws(Failure) in try MinibatchDeviation(settings) },
+        LayerKind(
+            "self_attention",
+            "each pixel gets a mean of all others', weighted by what they have in common (Zhang et al. 2019)"
+        ) { settings throws(Failure) in try SelfAttention(settings) },
+        LayerKind(
             "dropout", "in training each value is kept or set to 0 at random, and scaled (Srivastava et al. 2014)"
         ) { settings throws(Failure) in try Dropout(settings) },
         LayerKind("reshape", "the same values under another shape") { settings throws(Failure) in
@@ -50,6 +69,8 @@ public struct LayerKind: Sendable {
         LayerKind("sigmoid", "1 / (1 + exp(−x))") { _ in Sigmoid() },
         LayerKind("tanh", "tanh(x)") { _ in Tanh() },
         LayerKind("softplus", "log(1 + exp(x))") { _ in Softplus() },
+        LayerKind("gelu", "x Φ(x), Φ the normal distribution function") { _ in GELU() },
+        LayerKind("silu", "x / (1 + exp(−x))") { _ in SiLU() },
         LayerKind("channel_maxout", "the largest of each `pieces` neighbouring channels") { settings throws(Failure) in
             try ChannelMaxout(settings)
         },
@@ -59,6 +80,18 @@ public struct LayerKind: Sendable {
         LayerKind("mean_pool", "the mean of each window") { settings throws(Failure) in
             try Pooling2D(.mean, settings)
         },
+        LayerKind("upsample", "an image made larger by a whole factor") { settings throws(Failure) in
+            try Resample2D(larger: settings)
+        },
+        LayerKind("downsample", "an image made smaller by a whole factor") { settings throws(Failure) in
+            try Resample2D(smaller: settings)
+        },
+        LayerKind("scale_shift", "a learned scale and shift a channel, or one of them") { settings throws(Failure) in
+            try ScaleShift(settings)
+        },
+        LayerKind(
+            "basis", "a learned image a channel, times a linear map of a vector (Huang et al. 2024)"
+        ) { settings throws(Failure) in try Basis(settings) },
         LayerKind("constant", "learned values, whatever the input") { settings throws(Failure) in
             try Constant(settings)
         },
@@ -72,6 +105,10 @@ public struct LayerKind: Sendable {
 public protocol LayerSettings {
     func integer(
         _ key: String, default standard: Int?, _ allowed: ClosedRange<Int>, meaning: String
+    ) throws(Failure) -> Int
+    /// Where it is not given it is not shown among the layer's settings.
+    func integerIfGiven(
+        _ key: String, otherwise standard: Int, _ allowed: ClosedRange<Int>, meaning: String
     ) throws(Failure) -> Int
     func number(
         _ key: String, default standard: Double?, _ allowed: ClosedRange<Double>, meaning: String

@@ -19,10 +19,12 @@ extension Network {
         var result: [any TangentLayer] = []
         for (number, layer) in computed.enumerated() {
             guard let layer = layer as? any TangentLayer else {
+                let remedy =
+                    layers[number] is MinibatchDeviation
+                    ? "leave it out" : "put `layer_normalisation` in its place, or none"
                 throw ShapeError(
                     "\(name): layer \(number) (\(layers[number].name)): a gradient penalty cannot go through it, for "
-                        + "it makes the output of an example depend on the others: put `layer_normalisation` in its "
-                        + "place, or none")
+                        + "it makes the output of an example depend on the others: " + remedy)
             }
             result.append(layer)
         }

@@ -23,6 +23,7 @@ public enum OperatorAttribute: Sendable {
     case integer(Int)
     case integers([Int])
     case float(Float)
+    case text(String)
 }
 
 extension OperatorGraph {
@@ -49,6 +50,22 @@ extension OperatorGraph {
     /// z = x W + b, of parameters 0 and, where there is one, 1.
     func linear(_ x: OperatorValue, hasBias: Bool) -> OperatorValue {
         hasBias ? node("Gemm", [x, parameter(0), parameter(1)]) : node("MatMul", [x, parameter(0)])
+    }
+
+    public func number(_ value: Float) -> OperatorValue { node("Constant", [], ["value_float": .float(value)]) }
+
+    /// Whole numbers as floats.
+    func floats(_ values: OperatorValue) -> OperatorValue { node("Cast", [values], ["to": .integer(1)]) }
+
+    /// x · scale + shift, a channel of `shape` each; without them what remains.
+    func scaled(
+        _ x: OperatorValue, by scale: OperatorValue?, shift: OperatorValue?, of shape: Shape
+    ) -> OperatorValue {
+        func column(_ parameter: OperatorValue) -> OperatorValue {
+            shape.isImage ? node("Reshape", [parameter, constant([shape.channels, 1, 1])]) : parameter
+        }
+        let product = scale.map { node("Mul", [x, column($0)]) } ?? x
+        return shift.map { node("Add", [product, column($0)]) } ?? product
     }
 
     /// The largest of the pieces, which `shape` has as its third dimension.

@@ -106,6 +106,8 @@ extension ParameterSpec {
             draws.fillUniform(values, samples: 1, low: -bound, high: bound)
         case .he:
             draws.fillNormal(values, samples: 1, deviation: (2 / Float(fanIn)).squareRoot())
+        case .scaledHe(let gain):
+            draws.fillNormal(values, samples: 1, deviation: gain / Float(fanIn).squareRoot())
         case .glorot:
             let bound = (6 / Float(fanIn + fanOut)).squareRoot()
             draws.fillUniform(values, samples: 1, low: -bound, high: bound)

@@ -53,14 +53,14 @@ enum Layers {
 }
 
 extension Section: LayerSettings {
-    /// `{uniform: 0.05}`, `{normal: 0.02}`, `{constant: 1}`, `{orthogonal: 1.4}`, `he`, `glorot`, `zero`.
+    /// `{uniform: 0.05}`, `{normal: 0.02}`, `{constant: 1}`, `{orthogonal: 1.4}`, `{he: 1.1}`, `he`, `glorot`, `zero`.
     func initialiser(_ key: String, default standard: Initialiser, meaning: String) throws(Failure) -> Initialiser {
         note(key, "initialiser", default: Self.node(of: standard), meaning: meaning)
         guard let node = node(key) else {
             record(key, Self.node(of: standard))
             return standard
         }
-        let known = "he, glorot, zero, {normal: σ}, {uniform: r}, {constant: c} or {orthogonal: gain}"
+        let known = "he, glorot, zero, {normal: σ}, {uniform: r}, {constant: c}, {he: gain} or {orthogonal: gain}"
         switch node.string {
         case "he": record(key, Self.node(of: .he)); return .he
         case "glorot": record(key, Self.node(of: .glorot)); return .glorot
@@ -78,6 +78,7 @@ extension Section: LayerSettings {
         case "normal" where value >= 0: initialiser = .normal(value)
         case "uniform" where value >= 0: initialiser = .uniform(value)
         case "constant": initialiser = .constant(value)
+        case "he" where value >= 0: initialiser = .scaledHe(gain: value)
         case "orthogonal": initialiser = .orthogonal(gain: value)
         default: throw wrong(key, node, known)
         }
@@ -156,6 +157,7 @@ extension Section: LayerSettings {
         case .constant(let value): return pair("constant", value)
         case .normal(let value): return pair("normal", value)
         case .uniform(let value): return pair("uniform", value)
+        case .scaledHe(let gain): return pair("he", gain)
         case .orthogonal(let gain): return pair("orthogonal", gain)
         }
     }

@@ -108,6 +108,16 @@ final class Section {
         return value
     }
 
+    /// Where absent it stays out of the whole: see ``allow(_:)``.
+    func integerIfGiven(
+        _ key: String, otherwise standard: Int, _ allowed: ClosedRange<Int>, meaning: String
+    ) throws(Failure) -> Int {
+        guard node(key) == nil else { return try integer(key, allowed, meaning: meaning) }
+        note(key, KeyNotes.type(allowed), default: .integer(standard), meaning: meaning)
+        allow(key)
+        return standard
+    }
+
     func optionalInteger(_ key: String, _ allowed: ClosedRange<Int>, meaning: String) throws(Failure) -> Int? {
         if node(key) == nil {
             note(key, KeyNotes.type(allowed), default: Section.nothing, meaning: meaning)

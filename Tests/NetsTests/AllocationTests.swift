@@ -6,30 +6,52 @@ import Testing
 @Suite struct AllocationTests {
     /// A step of every kind of layer allocates nothing once it has run.
     @Test func aSteadyStepAllocatesNothing() throws {
+        try expectNoAllocations([
+            Dense(units: 32), ReLU(), Dropout(keepProbability: 0.5), Maxout(units: 160, pieces: 3), Tanh(),
+            Reshape(to: .image(height: 4, width: 4, channels: 10)),
+            TransposedConvolution2D(channels: 64, kernel: 4, stride: 2),
+            BatchNormalisation(), LeakyReLU(slope: 0.2), Convolution2D(channels: 16, kernel: 3, stride: 2),
+            Sigmoid(),
+            Flatten(), Dense(units: 1),
+        ])
+    }
+
+    @Test func aSteadyStepOfNewerLayersAllocatesNothing() throws {
+        try expectNoAllocations([
+            Basis(height: 4, width: 4, channels: 32), GroupNormalisation(groups: 4), SiLU(), Resample2D(.nearest),
+            Convolution2D(channels: 32, kernel: 3, groups: 2), ScaleShift(), GELU(), Resample2D(.linear),
+            GroupNormalisation(groups: nil), Resample2D(.binomialDown), PixelNormalisation(), MinibatchDeviation(),
+            Convolution2D(channels: 33, kernel: 3, groups: 33), Resample2D(.mean), ScaleShift(scale: nil), Flatten(),
+            Dense(units: 1),
+        ])
+    }
+
+    /// With products of at least 10⁶ multiplications, of one example.
+    @Test func aSteadyStepOfAttentionAllocatesNothing() throws {
+        try expectNoAllocations(
+            [
+                Basis(height: 32, width: 32, channels: 128), SelfAttention(gamma: .constant(1)),
+                Resample2D(.mean, factor: 32),
+                Flatten(), Dense(units: 1),
+            ], capacity: 2, steps: 3)
+    }
+
+    private func expectNoAllocations(_ layers: [any Layer], capacity: Int = 8, steps: Int = 100) throws {
         // OpenBLAS allocates to divide work among threads, and in some kernels for products of under 10⁶
         // multiplications: hence one thread, as a rank has, and wide convolutions.
         BLAS.useOneThread()
-        let network = lasting(
-            try Network(
-                [
-                    Dense(units: 32), ReLU(), Dropout(keepProbability: 0.5), Maxout(units: 160, pieces: 3), Tanh(),
-                    Reshape(to: .image(height: 4, width: 4, channels: 10)),
-                    TransposedConvolution2D(channels: 64, kernel: 4, stride: 2),
-                    BatchNormalisation(), LeakyReLU(slope: 0.2), Convolution2D(channels: 16, kernel: 3, stride: 2),
-                    Sigmoid(),
-                    Flatten(), Dense(units: 1),
-                ], input: .vector(16), capacity: 8, name: "n"))
+        let network = lasting(try Network(layers, input: .vector(16), capacity: capacity, name: "n"))
         let store = network.store
         store.initialise(seed: 1, role: 0)
-        let values = lasting(Array(repeating: 0.1, count: 8 * 16))
-        let ones = lasting(Array(repeating: 1, count: 8))
+        let values = lasting(Array(repeating: 0.1, count: capacity * 16))
+        let ones = lasting(Array(repeating: 1, count: capacity))
         let sums = lasting(Array(repeating: 0, count: store.statistics.count)),
             gradients = lasting(Array(repeating: 0, count: store.count))
         var final = 0
 
         func run(_ step: Int) throws {
             // Shards may differ by a sample.
-            let count = 8 - step % 2
+            let count = capacity - step % 2
             let input = Batch(values, count: count, shape: .vector(16)),
                 gradient = Batch(ones, count: count, shape: .vector(1))
             gradients.fill(0)
@@ -46,9 +68,11 @@ import Testing
         }
         for step in 0 ..< 3 { try run(step) }
         let before = allocationsOfThisThread()
-        for step in 3 ..< 103 { try run(step) }
-        #expect(allocationsOfThisThread() == before, "100 steps made \(allocationsOfThisThread() - before) allocations")
-        #expect(final == 103 * store.count)
+        for step in 3 ..< 3 + steps { try run(step) }
+        #expect(
+            allocationsOfThisThread() == before, "\(steps) steps made \(allocationsOfThisThread() - before) allocations"
+        )
+        #expect(final == (3 + steps) * store.count)
 
         let count = allocationsOfThisThread()
         let buffer = FloatBuffer(count: 1)

@@ -17,6 +17,62 @@ struct Naive {
         }
     }
 
+    static func gelu(_ x: Double) -> Double { x * erfc(-x / 2.squareRoot()) / 2 }
+    static func silu(_ x: Double) -> Double { x * sigmoid(x) }
+
+    /// Neighbouring channels make a group.
+    static func groupNormalisation(
+        _ x: [Double], groups: Int, _ scale: [Double], _ shift: [Double]
+    ) -> [Double] {
+        let channels = scale.count, size = channels / groups
+        return x.indices.map { index in
+            let group = index % channels / size
+            let values = x.indices.filter { $0 % channels / size == group }.map { x[$0] }, count = Double(values.count)
+            let mean = values.reduce(0, +) / count
+            let variance = values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / count
+            let v = (x[index] - mean) / (variance + 1e-5).squareRoot()
+            return v * scale[index % channels] + shift[index % channels]
+        }
+    }
+
+    static func pixelNormalisation(_ x: [Double], channels: Int) -> [Double] {
+        x.indices.map { index in
+            let first = index / channels * channels
+            let squares = x[first ..< first + channels].reduce(0) { $0 + $1 * $1 }
+            return x[index] / (squares / Double(channels) + 1e-8).squareRoot()
+        }
+    }
+
+    /// The formula of ``SelfAttention``, of one example.
+    static func selfAttention(_ x: [Double], _ p: [[Double]], height: Int, width: Int) -> [Double] {
+        let channels = x.count / (height * width), positions = height * width
+        func product(_ a: [Double], _ b: [Double], inner: Int) -> [[Double]] {
+            let columns = b.count / inner
+            return (0 ..< a.count / inner).map { row in
+                (0 ..< columns).map { c in (0 ..< inner).reduce(0) { $0 + a[row * inner + $1] * b[$1 * columns + c] } }
+            }
+        }
+        func pooled(_ maps: [[Double]]) -> [[Double]] {
+            (0 ..< height / 2).flatMap { y in
+                (0 ..< width / 2).map { x in
+                    let first = 2 * y * width + 2 * x
+                    return maps[first].indices.map { c in
+                        [first, first + 1, first + width, first + width + 1].map { maps[$0][c] }.max()!
+                    }
+                }
+            }
+        }
+        let q = product(x, p[0], inner: channels), k = pooled(product(x, p[1], inner: channels))
+        let v = pooled(product(x, p[2], inner: channels))
+        let means = (0 ..< positions).flatMap { i -> [Double] in
+            let weights = k.map { key in exp(zip(q[i], key).reduce(0) { $0 + $1.0 * $1.1 }) }
+            let sum = weights.reduce(0, +)
+            return v[0].indices.map { c in zip(weights, v).reduce(0) { $0 + $1.0 / sum * $1.1[c] } }
+        }
+        let output = product(means, p[3], inner: channels / 2).flatMap { $0 }
+        return x.indices.map { p[4][0] * output[$0] + x[$0] }
+    }
+
     let layers: [any Layer]
     /// Of each layer.
     var parameters: [[[Double]]]

@@ -12,6 +12,10 @@ import Testing
         ZeroPadding(pixels: 1), Convolution2D(channels: 8, kernel: 3, stride: 2), ChannelMaxout(pieces: 2),
         Pooling2D(.maximum, size: 2, stride: 1), Sigmoid(), Dropout(keepProbability: 0.7),
         Pooling2D(.mean, size: 2, stride: 2), Flatten(), LayerNormalisation(), Maxout(units: 6, pieces: 2), Softplus(),
+        Basis(height: 2, width: 2, channels: 8), GroupNormalisation(groups: 2), SiLU(), Resample2D(.nearest),
+        Convolution2D(channels: 8, kernel: 3, groups: 4), ScaleShift(scale: nil), GELU(),
+        SelfAttention(gamma: .constant(0.5)), GroupNormalisation(groups: nil), Resample2D(.binomialDown), ScaleShift(),
+        PixelNormalisation(), Convolution2D(channels: 8, kernel: 2, padding: .valid, groups: 8), Flatten(),
         Dense(units: 1),
     ]
 
@@ -215,7 +219,7 @@ import Testing
             end = range.lowerBound
             early.append((range, target[range].array))
         }
-        #expect(end == 0 && early.count == 7)
+        #expect(end == 0 && early.count == 15)
         for (range, values) in early { #expect(target[range].array == values, "\(range) was not final") }
     }
 

@@ -5,7 +5,7 @@ import Testing
 /// Outputs and gradients against PyTorch's.
 @Suite struct PyTorchTests {
     /// Runs `layers` on the fixture: forward, then backward twice from one forward, for gradients are *added*.
-    private func check(_ name: String, _ layers: [any Layer], tolerance: Float = 1e-5) throws {
+    func check(_ name: String, _ layers: [any Layer], tolerance: Float = 1e-5) throws {
         let fixture = try Fixture(name)
         let network = try fixture.network(layers)
         let input = try fixture.batch("input"), gradient = try fixture.batch("outputGradient")

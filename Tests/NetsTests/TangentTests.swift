@@ -30,6 +30,18 @@ import Testing
         Case(Reshape(to: .vector(210)), image), Case(Flatten(), image), Case(Dropout(keepProbability: 0.6), image),
         Case(LayerNormalisation(), image), Case(LayerNormalisation(epsilon: 0.1), .vector(13)),
         Case(Constant(shape: .vector(3)), image), Case(AppliedBefore(name: "relu"), image),
+        Case(Convolution2D(channels: 9, kernel: 3, groups: 3), image),
+        Case(Convolution2D(channels: 32, kernel: 3, groups: 2), .image(height: 6, width: 9, channels: 32)),
+        Case(Convolution2D(channels: 4, kernel: 4, stride: 2, groups: 2), image),
+        Case(Convolution2D(channels: 6, kernel: Extent(height: 3, width: 2), padding: .valid, groups: 6), image),
+        Case(Resample2D(.nearest, factor: 3), image), Case(Resample2D(.linear, factor: 2), image),
+        Case(Resample2D(.mean, factor: 3), image), Case(Resample2D(.binomialUp), image),
+        Case(Resample2D(.binomialDown), image), Case(GroupNormalisation(groups: 2), image),
+        Case(GroupNormalisation(groups: 5), .vector(20)), Case(GroupNormalisation(groups: nil), image),
+        Case(PixelNormalisation(), image), Case(PixelNormalisation(), .vector(13)), Case(GELU(), image),
+        Case(SiLU(), image), Case(SelfAttention(), .image(height: 5, width: 6, channels: 16)),
+        Case(Basis(height: 3, width: 2, channels: 9), .vector(7)), Case(ScaleShift(), image),
+        Case(ScaleShift(shift: nil), .vector(9)), Case(ScaleShift(scale: nil), image),
     ]
 
     /// ⟨e, J t⟩ = ⟨Jᵀ e, t⟩: the tangent belongs to the layer's own backward.
@@ -48,6 +60,8 @@ import Testing
     struct Curved: Sendable, CustomTestStringConvertible {
         let layer: any TangentLayer
         let input: Shape
+        /// Of the parameters: with those of 1 attention is so sharp that differences have no digits.
+        var deviation: Float = 1
         /// The layer in double, for one example; `parameters` are the network's.
         let function: @Sendable (_ x: [Double], _ parameters: [[Double]]) -> [Double]
         var testDescription: String { "\(layer.name) of \(input)" }
@@ -57,6 +71,23 @@ import Testing
         Curved(layer: Sigmoid(), input: .vector(21)) { x, _ in x.map(Naive.sigmoid) },
         Curved(layer: Tanh(), input: .vector(21)) { x, _ in x.map(Naive.tanh) },
         Curved(layer: Softplus(), input: .vector(21)) { x, _ in x.map(Naive.softplus) },
+        Curved(layer: GELU(), input: .vector(21)) { x, _ in x.map(Naive.gelu) },
+        Curved(layer: SiLU(), input: .vector(21)) { x, _ in x.map(Naive.silu) },
+        Curved(layer: GroupNormalisation(groups: 3), input: .vector(12)) { x, p in
+            Naive.groupNormalisation(x, groups: 3, p[0], p[1])
+        },
+        Curved(layer: GroupNormalisation(groups: 2), input: .image(height: 3, width: 2, channels: 6)) { x, p in
+            Naive.groupNormalisation(x, groups: 2, p[0], p[1])
+        },
+        Curved(layer: GroupNormalisation(groups: nil), input: .image(height: 3, width: 4, channels: 3)) { x, p in
+            Naive.groupNormalisation(x, groups: 3, p[0], p[1])
+        },
+        Curved(layer: PixelNormalisation(), input: .image(height: 2, width: 2, channels: 5)) { x, _ in
+            Naive.pixelNormalisation(x, channels: 5)
+        },
+        Curved(layer: SelfAttention(), input: .image(height: 4, width: 3, channels: 8), deviation: 0.4) { x, p in
+            Naive.selfAttention(x, p, height: 4, width: 3)
+        },
         Curved(layer: LayerNormalisation(), input: .vector(13)) { x, p in Naive.layerNormalisation(x, p[0], p[1]) },
         Curved(layer: LayerNormalisation(), input: .image(height: 3, width: 2, channels: 3)) { x, p in
             Naive.layerNormalisation(x, p[0], p[1])
@@ -66,7 +97,7 @@ import Testing
     /// c = ∂⟨e, J(x) t⟩ / ∂x against second differences of ⟨e, f(x)⟩ along t and along each value.
     @Test(arguments: curved)
     private func curvatureIsTheSecondDifference(of tested: Curved) throws {
-        let layer = try OneLayer(tested.layer, tested.input), count = tested.input.count
+        let layer = try OneLayer(tested.layer, tested.input, deviation: tested.deviation), count = tested.input.count
         let parameters = layer.network.store.entries.map {
             layer.network.store.values.values[$0.range].array.map(Double.init)
         }
@@ -93,6 +124,41 @@ import Testing
         expectClose(sum, expected.map { 2 * $0 }, tolerance: 5e-6, "\(tested.layer.name): curvature, added")
     }
 
+    /// Every parameter's and input's gradient of ⟨e, f(x)⟩ against differences of the definition, in double: over
+    /// distances at which a float has digits, maxima change.
+    @Test func gradientsOfAttentionAreDifferencesOfTheDefinition() throws {
+        let shape = Shape.image(height: 4, width: 3, channels: 8)
+        let layer = try OneLayer(SelfAttention(), shape, deviation: 0.4), e = normal(3 * shape.count, step: 2)
+        let entries = layer.network.store.entries, values = layer.network.store.values.values
+        var parameters = entries.map { values[$0.range].array.map(Double.init) }
+        var inputs = (0 ..< 3).map { layer.input[$0].array.map(Double.init) }
+        func cost() -> Double {
+            (0 ..< 3).reduce(0) { sum, example in
+                let y = Naive.selfAttention(inputs[example], parameters, height: 4, width: 3)
+                return sum + zip(y, slice(e, example, shape.count)).reduce(0) { $0 + $1.0 * $1.1 }
+            }
+        }
+        func slope(_ move: (Double) -> Void) -> Float {
+            let h = 1e-6
+            move(h)
+            let above = cost()
+            move(-2 * h)
+            let below = cost()
+            move(h)
+            return Float((above - below) / (2 * h))
+        }
+        let flat = lasting(Array(repeating: .nan, count: layer.network.store.count))
+        let inputGradient = try #require(
+            try layer.network.backward(
+                from: Batch(e, count: 3, shape: shape), parameters: values, into: flat, inputGradient: true))
+        for (number, entry) in entries.enumerated() {
+            let expected = parameters[number].indices.map { index in slope { parameters[number][index] += $0 } }
+            expectClose(flat[entry.range], expected, tolerance: 1e-5, entry.name)
+        }
+        let expected = (0 ..< 3).flatMap { n in inputs[n].indices.map { index in slope { inputs[n][index] += $0 } } }
+        expectClose(inputGradient.values, expected, tolerance: 1e-5, "input")
+    }
+
     /// The layers' own slopes hold where the output of the activation has no digits left.
     @Test func softplusIsExactFarFromZero() throws {
         let x = lasting([-80, -20, -5, 0, 5, 20, 80]), ones = lasting(Array(repeating: 1, count: 7))
@@ -116,10 +182,12 @@ private struct OneLayer {
     let input: Batch
     let output: Batch
 
-    init(_ layer: any Layer, _ shape: Shape) throws {
+    init(_ layer: any Layer, _ shape: Shape, deviation: Float = 1) throws {
         network = lasting(try Network([layer], input: shape, capacity: 3, name: "n", penalised: true))
         for (number, entry) in network.store.entries.enumerated() {
-            network.store.values.values[entry.range].copy(from: normal(entry.range.count, step: 10 + number))
+            let values = normal(entry.range.count, step: 10 + number)
+            for index in 0 ..< values.count { values[index] *= deviation }
+            network.store.values.values[entry.range].copy(from: values)
         }
         _ = try network.forward(
             Batch(normal(3 * shape.count, step: 0), count: 3, shape: shape), parameters: network.store.values.values,

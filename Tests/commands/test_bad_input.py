@@ -225,6 +225,20 @@ CLASHES = [
     (["optimizer.generator.clip={norm: 0}"], ["optimizer.generator.clip.norm"]),
     (["spectral={disc: true}"], ["spectral.disc", "discriminator"]),
     (["generator.1.relu.spectral=true"], ["generator.1.relu.spectral"]),
+    (["discriminator=[{convolution: {channels: 6, kernel: 3, groups: 4}}, flatten, {dense: {units: 1}}]"],
+     ["discriminator", "layer 0", "4 groups"]),
+    (["discriminator=[{group_normalisation: {groups: 2}}, flatten, {dense: {units: 1}}]"], ["layer 0", "multiple of 2"]),
+    (["discriminator=[{group_normalisation: {epsilon: 0.1}}, flatten, {dense: {units: 1}}]"],
+     ["discriminator.0.group_normalisation.groups"]),
+    (["discriminator=[self_attention, flatten, {dense: {units: 1}}]"], ["layer 0", "multiple of 8 channels"]),
+    (["discriminator=[{upsample: {kind: cubic}}, flatten, {dense: {units: 1}}]"], ["upsample.kind", "bilinear"]),
+    (["discriminator=[{downsample: {kind: binomial, factor: 3}}, flatten, {dense: {units: 1}}]"],
+     ["layer 0", "`factor: 2`"]),
+    (["discriminator=[flatten, {scale_shift: {learned: shift, scale: zero}}, {dense: {units: 1}}]"],
+     ["discriminator.1.scale_shift.scale"]),
+    (["discriminator=[flatten, {dense: {units: 1, weights: {he: -1}}}]"], ["weights", "he"]),
+    (["objective.penalties=[{kind: r1}]", "discriminator=[minibatch_deviation, flatten, {dense: {units: 1}}]"],
+     ["objective.penalties", "layer 0", "minibatch_deviation", "leave it out"]),
 ]
 
 

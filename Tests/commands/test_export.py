@@ -26,7 +26,8 @@ def sampled(run, folder, count=70):
         return file["latents"][()], file["images" if "images" in file else "samples"][()]
 
 
-@pytest.mark.parametrize("config", ["dense", "convolution", "packing", "ring", "constant", "every-layer"])
+@pytest.mark.parametrize("config", ["dense", "convolution", "packing", "ring", "constant", "every-layer",
+                                    "grouped", "progressive"])
 def test_onnxruntime_makes_the_same_examples(config, data, run, tmp_path):
     train(config, run, *([] if config in ("ring", "constant") else ["--data", data]), "--steps", 6)
     exported(run, "onnx", tmp_path / "generator.onnx")

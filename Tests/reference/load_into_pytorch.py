@@ -6,12 +6,13 @@ import torch
 
 
 def state(path, network):
-    orders = {"IO": (1, 0), "HWIO": (3, 2, 0, 1), "HWOI": (3, 2, 0, 1), "C": (0,)}
+    orders = {"IO": (1, 0), "HWIO": (3, 2, 0, 1), "HWOI": (3, 2, 0, 1), "HWC": (2, 0, 1), "C": (0,)}
     names = {"weight": "weight", "bias": "bias", "scale": "weight", "shift": "bias", "mean": "running_mean",
              "variance": "running_var"}
     with safetensors.safe_open(path, "pt") as file:
         found = {}
         for key in (key for key in file.keys() if key.startswith(network + "/")):
             layer, name = key.split("/")[-2:]
-            found[f"{layer.split('.')[0]}.{names[name]}"] = file.get_tensor(key).permute(orders[file.metadata()[key]])
+            values = file.get_tensor(key).permute(orders[file.metadata()[key]])
+            found[f"{layer.split('.')[0]}.{names.get(name, name)}"] = values
         return found

@@ -249,6 +249,118 @@ for name, shape, function in [
 record("constant", lambda x, values: values.expand(len(x), -1, -1, -1) + 0 * x.sum(), draw(4, 3),
        {"values": draw(2, 3, 4)})
 
+
+
+# Layers of networks since 2016.
+def grouped_convolution(x, weight, stride, padding, groups):
+    """x NHWC, weight [K, L, I / groups, O]."""
+    x = to_nchw(x)
+    if padding == "same":
+        top, bottom = same_padding(x.shape[2], weight.shape[0], stride[0])
+        left, right = same_padding(x.shape[3], weight.shape[1], stride[1])
+        x = F.pad(x, (left, right, top, bottom))
+    return to_nhwc(F.conv2d(x, weight.permute(3, 2, 0, 1).contiguous(), stride=stride, groups=groups))
+
+
+for name, size, kernel, channels, stride, padding, groups in [
+    ("of 16 channels", (8, 9), (3, 3), (32, 32), (1, 1), "same", 2),
+    ("narrow", (5, 7), (3, 2), (6, 9), (1, 1), "same", 3),
+    ("1x1", (3, 4), (1, 1), (8, 36), (1, 1), "same", 2),
+    ("stride 2", (7, 6), (4, 3), (4, 6), (2, 2), "same", 2),
+    ("stride 3x1 valid", (8, 5), (2, 3), (6, 4), (3, 1), "valid", 2),
+    ("depthwise", (6, 5), (3, 3), (11, 11), (1, 1), "same", 11),
+    ("depthwise to one", (4, 4), (4, 4), (16, 16), (1, 1), "valid", 16),
+    ("depthwise stride 2", (7, 5), (3, 2), (9, 9), (2, 2), "same", 9),
+    ("two a channel", (5, 4), (3, 3), (5, 10), (1, 1), "same", 5),
+]:
+    record("convolution in groups " + name,
+           lambda x, w, b, stride=stride, padding=padding, groups=groups:
+               grouped_convolution(x, w, stride, padding, groups) + b,
+           draw(3, *size, channels[0]),
+           {"weight": draw(*kernel, channels[0] // groups, channels[1]), "bias": draw(channels[1])})
+
+
+def resize(x, factor, mode):
+    more = {"align_corners": False} if mode == "bilinear" else {}
+    return to_nhwc(F.interpolate(to_nchw(x), scale_factor=factor, mode=mode, **more))
+
+
+def binomial(x, larger):
+    """(1, 3, 3, 1) along both axes with zeros outside, as a depthwise convolution or a transposed one."""
+    row = torch.tensor([1.0, 3.0, 3.0, 1.0])
+    kernel = torch.outer(row, row).expand(x.shape[3], 1, 4, 4) / (16 if larger else 64)
+    function = F.conv_transpose2d if larger else F.conv2d
+    return to_nhwc(function(to_nchw(x), kernel, stride=2, padding=1, groups=x.shape[3]))
+
+
+for factor in (2, 3):
+    for mode in ("nearest", "bilinear"):
+        record(f"upsample {mode} {factor}", lambda x, factor=factor, mode=mode: resize(x, factor, mode),
+               draw(2, 3, 4, 5), {})
+    record(f"downsample mean {factor}", lambda x, factor=factor: to_nhwc(F.avg_pool2d(to_nchw(x), factor)),
+           draw(2, 7, 6, 9), {})
+record("upsample binomial", lambda x: binomial(x, True), draw(2, 3, 4, 9), {})
+record("downsample binomial", lambda x: binomial(x, False), draw(2, 6, 7, 5), {})
+
+for name, shape, groups in [("of images", (3, 4, 3, 12), 3), ("of vectors", (7, 12), 4),
+                            ("far from zero", (3, 3, 5, 16), 2)]:
+    x = (draw(*shape) + (100 if name == "far from zero" else 0)).float().double()
+    record("group normalisation " + name,
+           lambda x, scale, shift, groups=groups:
+               F.group_norm(x.movedim(-1, 1), groups, scale, shift).movedim(1, -1), x,
+           {"scale": draw(shape[-1]), "shift": draw(shape[-1])})
+record("instance normalisation",
+       lambda x, scale, shift: to_nhwc(F.instance_norm(to_nchw(x), weight=scale, bias=shift)), draw(3, 5, 4, 10),
+       {"scale": draw(10), "shift": draw(10)})
+
+
+def pixel_normalisation(x):
+    return x / (x.square().mean(-1, keepdim=True) + 1e-8).sqrt()
+
+
+record("pixel normalisation of images", pixel_normalisation, draw(2, 3, 4, 11), {})
+record("pixel normalisation of vectors", pixel_normalisation, draw(5, 16), {})
+
+
+def minibatch_deviation(x, sizes):
+    """A channel more: of each group of neighbours, `sizes` of them, the mean over all values of the deviation."""
+    parts = []
+    for examples in x.split(sizes):
+        deviation = (examples.var(0, unbiased=False) + 1e-8).sqrt().mean()
+        parts.append(torch.cat([examples, deviation.expand(*examples.shape[:-1], 1)], -1))
+    return torch.cat(parts)
+
+
+record("minibatch deviation of images", lambda x: minibatch_deviation(x, [4, 3, 3]), draw(10, 3, 2, 5), {})
+record("minibatch deviation of vectors", lambda x: minibatch_deviation(x, [2, 2]), draw(4, 11), {})
+
+
+def self_attention(x, query, key, value, output, gamma):
+    """Weights [1, 1, I, O]; keys and values by the largest of 2 x 2 pixels."""
+    images = to_nchw(x)
+    maps = [F.conv2d(images, weight.permute(3, 2, 0, 1)) for weight in (query, key, value)]
+    q, k, v = maps[0].flatten(2), F.max_pool2d(maps[1], 2).flatten(2), F.max_pool2d(maps[2], 2).flatten(2)
+    weights = torch.softmax(q.mT @ k, -1)
+    means = (weights @ v.mT).mT.reshape(len(x), -1, *images.shape[2:])
+    return gamma * to_nhwc(F.conv2d(means, output.permute(3, 2, 0, 1))) + x
+
+
+for name, height, width, channels in [("", 4, 6, 16), (" of odd sides", 5, 3, 8)]:
+    record("self-attention" + name, self_attention, draw(3, height, width, channels), {
+        "0.self_attention/" + key: draw(*size) * scale for key, size, scale in [
+            ("query", (1, 1, channels, channels // 8), 0.25), ("key", (1, 1, channels, channels // 8), 0.25),
+            ("value", (1, 1, channels, channels // 2), 0.25), ("output", (1, 1, channels // 2, channels), 0.25),
+            ("gamma", (1,), 1)]})
+
+record("basis", lambda z, weight, basis: basis * (z @ weight)[:, None, None], draw(5, 6),
+       {"weight": draw(6, 9), "basis": draw(4, 3, 9)})
+record("scale and shift", lambda x, scale, shift: x * scale + shift, draw(2, 3, 4, 10),
+       {"scale": draw(10), "shift": draw(10)})
+record("scale alone", lambda x, scale: x * scale, draw(5, 10), {"scale": draw(10)})
+record("shift alone", lambda x, shift: x + shift, draw(2, 3, 4, 5), {"shift": draw(5)})
+record("gelu", F.gelu, draw(3, 37) * 3, {})
+record("silu", F.silu, draw(3, 37) * 3, {})
+
 folder = pathlib.Path(__file__).parent.parent / "NetsTests" / "Fixtures"
 index, values, count = {}, [], 0
 for case, arrays in cases.items():

@@ -109,6 +109,74 @@ class Network:
         last = x.dim() - 1
         return F.group_norm(x.movedim(last, 1), 1, scale, shift).movedim(1, last)
 
+    def grouped(self, number, x, channels, kernel, stride, padding, groups):
+        """A convolution in groups, without bias."""
+        inputs = x.shape[3] // groups
+        weight = self.kernels(number, "convolution", kernel, inputs, inputs, channels)
+        x = to_nchw(x)
+        if padding == "same":
+            down, across = [max((-(-size // stride) - 1) * stride + kernel - size, 0) for size in x.shape[2:]]
+            x = F.pad(x, (across // 2, across - across // 2, down // 2, down - down // 2))
+        return to_nhwc(F.conv2d(x, weight, None, stride, groups=groups))
+
+    def normalisation(self, number, x, kind, groups):
+        scale = self.parameter(number, kind, "scale", x.shape[-1])
+        shift = self.parameter(number, kind, "shift", x.shape[-1])
+        return F.group_norm(x.movedim(-1, 1), groups, scale, shift).movedim(1, -1)
+
+    def group_normalisation(self, number, x, groups):
+        return self.normalisation(number, x, "group_normalisation", groups)
+
+    def instance_normalisation(self, number, x):
+        return self.normalisation(number, x, "instance_normalisation", x.shape[-1])
+
+    def pixel_normalisation(self, number, x):
+        return x / (x.square().mean(-1, keepdim=True) + 1e-8).sqrt()
+
+    def self_attention(self, number, x):
+        """The softmax and all else written out, so that PyTorch can differentiate it twice."""
+        channels = x.shape[-1]
+
+        def weight(name, inputs, outputs):
+            return self.parameter(number, "self_attention", name, 1, 1, inputs, outputs, scale=inputs ** -0.5)[0, 0]
+
+        def pooled(maps):
+            height, width = (size // 2 for size in maps.shape[1:3])
+            squares = maps[:, :2 * height, :2 * width].unflatten(1, (height, 2)).unflatten(3, (width, 2))
+            return self.winners(squares.permute(0, 1, 3, 5, 2, 4).flatten(-2)).flatten(1, 2)
+
+        q = (x @ weight("query", channels, channels // 8)).flatten(1, 2)
+        k = pooled(x @ weight("key", channels, channels // 8))
+        v = pooled(x @ weight("value", channels, channels // 2))
+        means = torch.softmax(q @ k.mT, -1) @ v
+        means = (means @ weight("output", channels // 2, channels)).reshape(x.shape)
+        return self.parameter(number, "self_attention", "gamma", 1) * means + x
+
+    def upsample(self, number, x, kind):
+        more = {"align_corners": False} if kind == "bilinear" else {}
+        return to_nhwc(F.interpolate(to_nchw(x), scale_factor=2, mode=kind, **more))
+
+    def binomial(self, number, x):
+        """Smaller by 2."""
+        row = torch.tensor([1.0, 3.0, 3.0, 1.0]) / 8
+        kernel = torch.outer(row, row).expand(x.shape[3], 1, 4, 4)
+        return to_nhwc(F.conv2d(to_nchw(x), kernel, stride=2, padding=1, groups=x.shape[3]))
+
+    def basis(self, number, x, height, width, channels):
+        weight = self.parameter(number, "basis", "weight", x.shape[1], channels, scale=x.shape[1] ** -0.5)
+        values = self.parameter(number, "basis", "basis", height, width, channels)
+        return values * (x @ weight)[:, None, None]
+
+    def scale_shift(self, number, x):
+        scale = self.parameter(number, "scale_shift", "scale", x.shape[-1])
+        return x * scale + self.parameter(number, "scale_shift", "shift", x.shape[-1])
+
+    def gelu(self, number, x):
+        return F.gelu(x)
+
+    def silu(self, number, x):
+        return F.silu(x)
+
     def leaky_relu(self, number, x, slope):
         self.away_from(x)
         return F.leaky_relu(x, slope)
@@ -195,6 +263,19 @@ record("layer normalisation", draw(4, 8, 8, 3),
        ("dense", 16), ("layer_normalisation",), ("tanh",), ("dense", 1))
 record("dropout", draw(4, 9),
        ("dense", 20), ("dropout", 0.7), ("leaky_relu", 0.2), ("dense", 12), ("dropout", 0.6), ("tanh",), ("dense", 1))
+
+# A block of R3GAN's discriminator and its head, without what joins blocks.
+record("grouped convolutions", draw(3, 8, 8, 3),
+       ("convolution", 32, 1, 1, "same"), ("leaky_relu", 0.2), ("grouped", 32, 3, 1, "same", 2), ("scale_shift",),
+       ("leaky_relu", 0.2), ("convolution", 6, 1, 1, "same"), ("binomial",), ("grouped", 6, 4, 1, "valid", 6),
+       ("flatten",), ("dense", 1))
+record("newer normalisations", draw(4, 9),
+       ("basis", 2, 2, 8), ("group_normalisation", 2), ("silu",), ("upsample", "bilinear"),
+       ("grouped", 6, 3, 1, "same", 1), ("instance_normalisation",), ("gelu",), ("pixel_normalisation",),
+       ("grouped", 4, 3, 2, "same", 2), ("group_normalisation", 4), ("flatten",), ("dense", 1))
+record("self-attention", draw(3, 5, 6, 4),
+       ("convolution", 16, 3, 1, "same"), ("softplus",), ("self_attention",), ("upsample", "nearest"),
+       ("convolution", 8, 3, 2, "same"), ("tanh",), ("self_attention",), ("flatten",), ("dense", 1))
 
 folder = pathlib.Path(__file__).parent.parent / "NetsTests" / "Fixtures"
 index, values, count = {}, [], 0

@@ -12,6 +12,10 @@ def tensor(value):
     return made.to(torch.get_default_dtype()) if made.is_floating_point() else made
 
 
+# The parameters of layers that a spectral norm divides.
+WEIGHTS = ("weight", "query", "key", "value", "output")
+
+
 def place(key):
     """`3.dense/weight` is parameter `weight` of layer 3."""
     return int(key.split("/")[-2].split(".")[0]), key.split("/")[-1]
@@ -60,7 +64,7 @@ class Network:
                            for key, value in statistics.items()}
         self.spectral = {key: SpectralVectors(value.detach(), self.kind(key), initial[f"spectral/{key}/v"])
                          for key, value in self.parameters.items()
-                         if key.endswith("/weight") and (all_spectral or self.options(key).get("spectral"))}
+                         if place(key)[1] in WEIGHTS and (all_spectral or self.options(key).get("spectral"))}
         if 2 * len(self.spectral) != sum(key.startswith("spectral/") for key in initial):
             sys.exit(f"the trace has vectors of other spectral weights of the {name} than its configuration names")
 
@@ -110,6 +114,24 @@ class Network:
                 case "layer_normalisation":
                     last = x.dim() - 1
                     x = F.group_norm(x.movedim(last, 1), 1, scale, shift, options.get("epsilon", 1e-5)).movedim(1, last)
+                case "group_normalisation" | "instance_normalisation":
+                    groups = options.get("groups", x.shape[-1])
+                    x = F.group_norm(x.movedim(-1, 1), groups, scale, shift, options.get("epsilon", 1e-5))
+                    x = x.movedim(1, -1)
+                case "pixel_normalisation":
+                    x = x / (x.square().mean(-1, keepdim=True) + options.get("epsilon", 1e-8)).sqrt()
+                case "minibatch_deviation":
+                    x = minibatch_deviation(x, options.get("group", 4))
+                case "self_attention":
+                    names = ("query", "key", "value", "output", "gamma")
+                    x = self_attention(x, *(parameters[index, name] for name in names))
+                case "upsample" | "downsample":
+                    x = resample(x, kind == "upsample", options.get("factor", 2), options.get("kind"))
+                case "basis":
+                    x = parameters[index, "basis"] * (x @ weight)[:, None, None]
+                case "scale_shift":
+                    x = x if scale is None else x * scale
+                    x = x if shift is None else x + shift
                 case "constant":
                     values = parameters[index, "values"]
                     x = values.expand(len(x), *values.shape)
@@ -139,6 +161,10 @@ class Network:
                     x = torch.tanh(x)
                 case "softplus":
                     x = F.softplus(x)
+                case "gelu":
+                    x = F.gelu(x)
+                case "silu":
+                    x = F.silu(x)
                 case _:
                     sys.exit(f"this program knows no layer '{kind}'")
         return x
@@ -165,7 +191,44 @@ def convolution(x, weight, bias, options):
         left, right = same_margins(x.shape[3], kernel[1], stride[1])
         x = F.pad(x, (left, right, top, bottom))
     # HWIO to PyTorch's OIHW.
-    return F.conv2d(x, weight.permute(3, 2, 0, 1).contiguous(), bias, stride).permute(0, 2, 3, 1)
+    weight = weight.permute(3, 2, 0, 1).contiguous()
+    return F.conv2d(x, weight, bias, stride, groups=options.get("groups", 1)).permute(0, 2, 3, 1)
+
+
+def minibatch_deviation(x, most):
+    """Of neighbours in groups as equal as can be, the larger first, a channel with their mean deviation."""
+    groups = -(-len(x) // most)
+    parts = []
+    for examples in x.split([len(x) // groups + (number < len(x) % groups) for number in range(groups)]):
+        deviation = (examples.var(0, unbiased=False) + 1e-8).sqrt().mean()
+        parts.append(torch.cat([examples, deviation.expand(*examples.shape[:-1], 1)], -1))
+    return torch.cat(parts)
+
+
+def self_attention(x, query, key, value, output, gamma):
+    """Keys and values are the largest of 2 × 2 pixels. The softmax is written out: it is differentiated twice."""
+    def maps(weight):
+        return (x @ weight[0, 0]).permute(0, 3, 1, 2)
+
+    q, k, v = maps(query).flatten(2).mT, *(F.max_pool2d(maps(weight), 2).flatten(2).mT for weight in (key, value))
+    scores = q @ k.mT
+    weights = (scores - scores.detach().amax(-1, keepdim=True)).exp()
+    means = weights / weights.sum(-1, keepdim=True) @ v
+    return gamma * (means @ output[0, 0]).reshape(x.shape) + x
+
+
+def resample(x, is_larger, factor, kind):
+    x = x.permute(0, 3, 1, 2)
+    if kind == "binomial":
+        row = torch.tensor([1.0, 3.0, 3.0, 1.0]) / (4 if is_larger else 8)
+        kernel = torch.outer(row, row).expand(x.shape[1], 1, 4, 4)
+        x = (F.conv_transpose2d if is_larger else F.conv2d)(x, kernel, stride=2, padding=1, groups=x.shape[1])
+    elif is_larger:
+        more = {"align_corners": False} if kind == "bilinear" else {}
+        x = F.interpolate(x, scale_factor=factor, mode=kind or "nearest", **more)
+    else:
+        x = F.avg_pool2d(x, factor)
+    return x.permute(0, 2, 3, 1)
 
 
 def transposed_convolution(x, weight, bias, options):

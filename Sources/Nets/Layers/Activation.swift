@@ -184,3 +184,78 @@ public struct Softplus: DiagonalLayer {
         graph.node("Softplus", [x])
     }
 }
+
+/// y = x Φ(x) = ½ x (1 + erf(x / √2)), Φ the normal distribution function: Hendrycks & Gimpel 2016, exactly, as
+/// PyTorch's GELU is, and not by the approximation with tanh.
+public struct GELU: DiagonalLayer {
+    public init() {}
+    public var name: String { "gelu" }
+    public func outputShape(for input: Shape) throws(ShapeError) -> Shape { input }
+
+    public func forward(_ input: Batch, into output: Batch, _ memory: LayerMemory, mode: Mode) {
+        Activations.gelu(input.values, into: output.values)
+    }
+
+    public func backward(
+        _ outputGradient: Batch, input: Batch, output: Batch,
+        into inputGradient: Batch?, _ memory: LayerMemory, parameterGradients: Bool
+    ) {
+        guard let inputGradient else { return }
+        Activations.geluGradient(outputGradient.values, input: input.values, into: inputGradient.values)
+    }
+
+    public var hasCurvature: Bool { true }
+
+    public func curvature(
+        _ outputGradient: Batch, tangent: Batch, input: Batch, output: Batch, into inputGradient: Batch, adding: Bool,
+        _ memory: LayerMemory
+    ) {
+        Activations.geluCurvature(
+            outputGradient.values, tangent: tangent.values, input: input.values, into: inputGradient.values,
+            adding: adding)
+    }
+
+    public func operators(
+        _ x: OperatorValue, from input: Shape, in graph: any OperatorGraph
+    ) -> OperatorValue? {
+        let error = graph.node("Erf", [graph.node("Mul", [x, graph.number(Float(0.5).squareRoot())])])
+        let cumulative = graph.node("Mul", [graph.node("Add", [error, graph.number(1)]), graph.number(0.5)])
+        return graph.node("Mul", [x, cumulative])
+    }
+}
+
+/// y = x / (1 + exp(−x)): the SiLU (Elfwing et al. 2017), or Swish.
+public struct SiLU: DiagonalLayer {
+    public init() {}
+    public var name: String { "silu" }
+    public func outputShape(for input: Shape) throws(ShapeError) -> Shape { input }
+
+    public func forward(_ input: Batch, into output: Batch, _ memory: LayerMemory, mode: Mode) {
+        Activations.silu(input.values, into: output.values)
+    }
+
+    public func backward(
+        _ outputGradient: Batch, input: Batch, output: Batch,
+        into inputGradient: Batch?, _ memory: LayerMemory, parameterGradients: Bool
+    ) {
+        guard let inputGradient else { return }
+        Activations.siluGradient(outputGradient.values, input: input.values, into: inputGradient.values)
+    }
+
+    public var hasCurvature: Bool { true }
+
+    public func curvature(
+        _ outputGradient: Batch, tangent: Batch, input: Batch, output: Batch, into inputGradient: Batch, adding: Bool,
+        _ memory: LayerMemory
+    ) {
+        Activations.siluCurvature(
+            outputGradient.values, tangent: tangent.values, input: input.values, into: inputGradient.values,
+            adding: adding)
+    }
+
+    public func operators(
+        _ x: OperatorValue, from input: Shape, in graph: any OperatorGraph
+    ) -> OperatorValue? {
+        graph.node("Mul", [x, graph.node("Sigmoid", [x])])
+    }
+}

@@ -14,11 +14,16 @@ public enum Padding: String, Sendable, CaseIterable {
 ///
 /// Kernel K × L, stride s down and t across: x [N, H, W, I], W `weight` [K, L, I, O], b `bias` [O], y [N, H′, W′, O]:
 /// see ``Padding``.
+///
+/// In g groups an output channel o sees the I / g input channels of its group ⌊o / (O / g)⌋ alone, and W is
+/// [K, L, I / g, O]; with as many groups as channels, in and out, it is a depthwise convolution. PyTorch's
+/// Conv2d(I, O, groups=g) has the same weights as [O, I / g, K, L].
 public struct Convolution2D: TangentLayer {
     public let channels: Int
     public let kernel: Extent
     public let stride: Extent
     public let padding: Padding
+    public let groups: Int
     public let hasBias: Bool
     public let weights: Initialiser
     public let biases: Initialiser
@@ -26,13 +31,14 @@ public struct Convolution2D: TangentLayer {
     public let isSpectral: Bool
 
     public init(
-        channels: Int, kernel: Extent, stride: Extent = 1, padding: Padding = .same, hasBias: Bool = true,
-        weights: Initialiser = .glorot, biases: Initialiser = .zero, isSpectral: Bool = false
+        channels: Int, kernel: Extent, stride: Extent = 1, padding: Padding = .same, groups: Int = 1,
+        hasBias: Bool = true, weights: Initialiser = .glorot, biases: Initialiser = .zero, isSpectral: Bool = false
     ) {
         self.channels = channels
         self.kernel = kernel
         self.stride = stride
         self.padding = padding
+        self.groups = groups
         self.hasBias = hasBias
         self.weights = weights
         self.biases = biases
@@ -46,6 +52,9 @@ public struct Convolution2D: TangentLayer {
         padding = try settings.choice(
             "padding", default: .same,
             meaning: "zeros around the image so that ⌈size / stride⌉ pixels come out, or none")
+        groups = try settings.integerIfGiven(
+            "groups", otherwise: 1, 1 ... 1 << 20,
+            meaning: "groups of channels that are convolved apart; as many as channels: depthwise")
         weights = try settings.initialiser("weights", default: .he, meaning: "how the weights start")
         let bias = try settings.bias()
         (hasBias, biases) = (bias != nil, bias ?? .zero)
@@ -60,13 +69,19 @@ public struct Convolution2D: TangentLayer {
         guard padding == .same || (kernel.height <= height && kernel.width <= width) else {
             throw ShapeError("with `padding: valid` it wants at least the \(kernel) pixels of its kernel")
         }
+        try requireAtLeastOne(groups, "groups")
+        guard input.channels % groups == 0 && channels % groups == 0 else {
+            throw ShapeError(
+                "its \(groups) groups want multiples of \(groups) channels, both of its input and "
+                    + "of its output, which has \(channels)")
+        }
         let geometry = convolution(for: input).geometry
         return .image(height: geometry.outputHeight, width: geometry.outputWidth, channels: channels)
     }
 
     public func parameters(for input: Shape) -> [ParameterSpec] {
         convolutionParameters(
-            kernel: kernel, inputs: input.channels, outputs: channels, layout: "HWIO",
+            kernel: kernel, inputs: input.channels / groups, outputs: channels, layout: "HWIO",
             hasBias: hasBias, weights: weights, biases: biases, isSpectral: isSpectral)
     }
 
@@ -106,7 +121,8 @@ public struct Convolution2D: TangentLayer {
     }
 
     private func convolution(for input: Shape) -> Convolution {
-        convolutionOfImage(input, outputChannels: channels, kernel: kernel, stride: stride, padding: padding)
+        convolutionOfImage(
+            input, outputChannels: channels, kernel: kernel, stride: stride, padding: padding, groups: groups)
     }
 
     /// HWIO becomes OIHW.
@@ -124,6 +140,7 @@ public struct Convolution2D: TangentLayer {
             "Conv", [x, graph.parameter(0, order: [3, 2, 0, 1])] + (hasBias ? [graph.parameter(1)] : []),
             [
                 "kernel_shape": .integers(kernel.sizes), "strides": .integers(stride.sizes), "pads": .integers(margins),
+                "group": .integer(groups),
             ])
     }
 }
@@ -131,7 +148,7 @@ public struct Convolution2D: TangentLayer {
 // What convolution and transposed convolution share.
 
 func convolutionOfImage(
-    _ image: Shape, outputChannels: Int, kernel: Extent, stride: Extent, padding: Padding
+    _ image: Shape, outputChannels: Int, kernel: Extent, stride: Extent, padding: Padding, groups: Int = 1
 ) -> Convolution {
     guard case .image(let height, let width, let channels) = image else {
         preconditionFailure("a convolution of \(image)")
@@ -148,10 +165,10 @@ func convolutionOfImage(
                 outputChannels: outputChannels, kernel: kernel, stride: stride)
         }
     guard let geometry else { preconditionFailure("a \(kernel) convolution of \(image)") }
-    return Convolution(geometry)
+    return Convolution(geometry, groups: groups)
 }
 
-/// Fans are counted as the frameworks do, K · L · channels, whatever the stride.
+/// Fans are counted as the frameworks do, K · L · channels, whatever the stride; in groups the inputs are a group's.
 func convolutionParameters(
     kernel: Extent, inputs: Int, outputs: Int, layout: String, hasBias: Bool, weights: Initialiser, biases: Initialiser,
     isSpectral: Bool
