@@ -96,7 +96,7 @@ extension Section {
             let ramp = try section.optionalNumber(
                 "ramp", 0 ... 1e6,
                 meaning:
-                    "the half-life is at most this much of the examples of the updates before, so counted: 0.05 in StyleGAN2"
+                    "the half-life is at most this much of the examples of all updates before: 0.05 in StyleGAN2"
             )
             return AverageSettings(halfLife: halfLife, ramp: ramp)
         }
