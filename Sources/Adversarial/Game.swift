@@ -121,8 +121,8 @@ public protocol StepTrace: AnyObject {
     func noise(_ noise: Batch, inner: Int?, rows: Range<Int>)
     /// The dropout masks of the last forward of the discriminator.
     func masks(of network: Network, inner: Int?)
-    /// What the penalties of a group's packs have drawn: one number a pack, or one a value of it.
-    func penaltyDraws(_ name: String, _ values: Floats, inner: Int, packs: Range<Int>)
+    /// What the penalties of a group's packs have drawn, of `dimensions` a pack: one number, or one a value of it.
+    func penaltyDraws(_ name: String, _ values: Floats, dimensions: [Int], inner: Int, packs: Range<Int>)
     /// The sum over all ranks.
     func gradient(_ gradient: Floats, of player: Player, inner: Int)
     func losses(inner: Int?, _ losses: KeyValuePairs<String, Double>)

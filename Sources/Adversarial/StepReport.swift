@@ -26,6 +26,9 @@ public struct StepReport: Sendable {
     public var leCam: Double?
     public var gradientNormDiscriminator = 0.0
     public var gradientNormGenerator = 0.0
+    /// Of a game in which each player is one number, such as the Dirac-GAN of Mescheder et al. 2018: where the two are
+    /// after the step.
+    public var parameters: (generator: Double, discriminator: Double)?
     public var rateDiscriminator = 0.0
     public var rateGenerator = 0.0
     /// Of a penalty on g = ∇ₓ s(x) in one place.

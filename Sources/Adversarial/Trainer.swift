@@ -123,10 +123,11 @@ public final class Trainer {
         for update in game.updates {
             if let unrolling { try perform(update, unrolled: unrolling) } else { try perform(update) }
         }
-        let report = try timed(.communication) {
+        var report = try timed(.communication) {
             try statistics.finish(
                 step: stepsDone + 1, batch: batch, stopVote: stopVote, checkpointVote: checkpointVote)
         }
+        report.parameters = onlyParameters
         try writeTrace()
         stepsDone += 1
         return report
@@ -234,7 +235,7 @@ public final class Trainer {
         ) {
             draws($0, inner, group.packs)
         } trace: {
-            trace?.penaltyDraws($0, $1, inner: inner, packs: group.packs)
+            trace?.penaltyDraws($0, $1, dimensions: $2, inner: inner, packs: group.packs)
         }
         return Batch(bothHalves.values, count: (2 + places.parts) * rows, shape: packing.shape)
     }
@@ -339,6 +340,9 @@ public final class Trainer {
                 trace.losses(inner: inner, ["loss_penalty_\(name)": figures.cost])
             }
             if let cost = statistics.leCam(inner: inner) { trace.losses(inner: inner, ["loss_lecam": cost]) }
+        }
+        if let means = leCam?.means.values {
+            trace.losses(inner: k - 1, ["lecam_real": Double(means[0]), "lecam_fake": Double(means[1])])
         }
         trace.losses(inner: nil, ["loss": statistics.cost(.generator(.fake))])
         try trace.finishStep([generator, discriminator])

@@ -89,6 +89,13 @@ extension Trainer {
         }
     }
 
+    /// Theirs, where each player has a single one; else nil.
+    var onlyParameters: (generator: Double, discriminator: Double)? {
+        let stores = (generator.network.store, discriminator.network.store)
+        guard stores.0.parameterCount == 1, stores.1.parameterCount == 1 else { return nil }
+        return (Double(stores.0.values.values[0]), Double(stores.1.values.values[0]))
+    }
+
     /// A hash of all of the state, to compare ranks by.
     public var fingerprint: UInt64 {
         state.reduce(UInt64(stepsDone)) { Collectives.fingerprint(of: $1.values, seed: $0) }

@@ -1,9 +1,6 @@
 import Adversarial
-import Collectives
 import Foundation
-import Kernels
 import Nets
-import Recipes
 import Support
 
 /// One pass of one layer run alone on a shard's batch, and what it makes of a step.
@@ -16,7 +13,8 @@ public struct LayerTime: Encodable {
     public let secondsQuartiles: [Double]
     /// The arithmetic of the direct form per second, in 10⁹; 0 for layers without weights to multiply by.
     public let gflops: Double
-    /// How often a step runs it, over all shards of a rank; nil for unrolled steps, which repeat passes as they need.
+    /// How often a step runs it, over all shards of a rank; nil for unrolled steps, which repeat passes as they need,
+    /// and where a penalty is taken at some updates only.
     public let runs: Int?
     /// `runs` times the median, of the median step. All shares together are near 1, not 1: within a step the caches
     /// hold other things, a layer may apply the activation after it, and both gradients are computed in one pass.
@@ -26,9 +24,16 @@ public struct LayerTime: Encodable {
         case network, layer, pass, seconds, gflops, runs, share, secondsQuartiles = "seconds_quartiles"
     }
 
-    /// The line of a table.
-    var text: String {
-        let name = "\(network) \(layer) \(pass)".padding(toLength: 52, withPad: " ", startingAt: 0)
+    private var name: String { "\(network) \(layer) \(pass)" }
+
+    /// The lines of a table.
+    static func table(_ times: [LayerTime]) -> [String] {
+        let width = times.map(\.name.count).max() ?? 0
+        return times.map { $0.text(nameOf: width) }
+    }
+
+    private func text(nameOf width: Int) -> String {
+        let name = self.name.padding(toLength: width + 2, withPad: " ", startingAt: 0)
         let time = String(
             format: "%8.2f ms  %8.2f –%8.2f", seconds * 1e3, secondsQuartiles[0] * 1e3, secondsQuartiles[1] * 1e3)
         let rate = gflops > 0 ? String(format: "%8.1f GFLOP/s", gflops) : String(repeating: " ", count: 16)
@@ -37,132 +42,50 @@ public struct LayerTime: Encodable {
     }
 }
 
-/// How often a step runs each pass of a network's layers on one shard.
-struct PassCounts: Equatable {
-    var forward = 0
-    var weightGradient = 0
-    /// Of the layers above the first with parameters: it and those below need none for the parameters' sake.
-    var inputGradient = 0
-    /// Of the first layer with parameters and those below it.
-    var firstInputGradient = 0
-
-    /// Nil for unrolled steps.
-    init?(_ role: Player.Role, in training: Configuration.Training) {
-        guard training.unrollingSteps == 0 else { return nil }
-        let together = training.update == .simultaneous, k = training.discriminatorSteps
-        switch role {
-        case .generator:
-            self.init(forward: together ? 1 : k + 1, weightGradient: 1, inputGradient: 1, firstInputGradient: 0)
-        case .discriminator:
-            // Real and generated examples are judged apart; the generator's gradient goes through the whole of D.
-            self.init(
-                forward: together ? 2 : 2 * k + 1, weightGradient: 2 * k, inputGradient: 2 * k + 1,
-                firstInputGradient: 1)
-        }
-    }
-
-    private init(forward: Int, weightGradient: Int, inputGradient: Int, firstInputGradient: Int) {
-        (self.forward, self.weightGradient) = (forward, weightGradient)
-        (self.inputGradient, self.firstInputGradient) = (inputGradient, firstInputGradient)
-    }
-}
-
 extension LayerTime {
-    /// Forward, input gradient and weight gradient of every layer, each as a network of its own on random values.
+    /// The passes of every layer of a player's network that a step may run, each as a network of its own on random
+    /// values.
     ///
     /// - Parameters:
     ///   - batch: examples of a shard.
     ///   - shards: shards that a rank computes in a step.
     ///   - step: seconds of a whole step.
-    static func all(
-        of player: Player, batch: Int, shards: Int, in training: Configuration.Training, step: Double
-    ) throws -> [LayerTime] {
+    static func all(of player: Player, in game: Game, batch: Int, shards: Int, step: Double) throws -> [LayerTime] {
         let network = player.network
-        let counts = PassCounts(player.role, in: training)
-        let first = network.store.entries.first?.layer ?? network.layers.count
+        let isPenalised = player.role == .discriminator && !game.penalties.isEmpty
         var times: [LayerTime] = []
         var shape = network.inputShape
         for (number, layer) in network.layers.enumerated() {
             let alone = try LayerAlone(layer, input: shape, batch: batch, name: network.name)
-            func add(_ pass: String, _ runs: Int?, _ body: () throws -> Void) rethrows {
+            let counts = PassCounts(number, of: network, player.role, in: game)
+            for pass in passes(of: alone, isPenalised: isPenalised) {
                 let spread = try Spread(
                     (0 ..< 5).map { _ in
                         let start = monotonicSeconds()
-                        try body()
+                        try alone.run(pass)
                         return monotonicSeconds() - start
                     })
-                let all = runs.map { $0 * shards }
+                let runs = counts.map { $0[pass] * shards }
                 times.append(
                     LayerTime(
-                        network: network.name, layer: "\(number).\(layer.name)", pass: pass,
+                        network: network.name, layer: "\(number).\(layer.name)", pass: pass.rawValue,
                         seconds: spread.median, secondsQuartiles: spread.quartiles,
-                        gflops: Double(2 * alone.multiplications) / spread.median / 1e9,
-                        runs: all, share: all.map { Double($0) * spread.median / step }))
+                        gflops: Double(2 * alone.multiplications) / spread.median / 1e9, runs: runs,
+                        share: runs.map { Double($0) * spread.median / step }))
             }
-            try add("forward", counts?.forward, alone.forward)
-            try add(
-                "input gradient", number > first ? counts?.inputGradient : counts?.firstInputGradient,
-                alone.inputGradient)
-            if alone.multiplications > 0 { try add("weight gradient", counts?.weightGradient, alone.weightGradient) }
             shape = alone.outputShape
         }
         return times
     }
-}
 
-/// A layer as a network of its own, with random values to compute on.
-private final class LayerAlone {
-    /// Multiplications of the direct form for the whole batch; 0 for layers without weights to multiply by.
-    let multiplications: Int
-    var outputShape: Shape { network.outputShape }
-    private let network: Network
-    private let inputMemory: FloatBuffer
-    private let gradientMemory: FloatBuffer
-    private let target: FloatBuffer
-    private let draws = Draws(seed: 1, purpose: .sample, step: 0)
-    private let batch: Int
-
-    init(_ layer: any Layer, input: Shape, batch: Int, name: String) throws {
-        self.batch = batch
-        let communicator = SoloCommunicator()
-        let table = try ShardTable(shards: 1, communicator: communicator)
-        network = try Network([layer], input: input, capacity: batch, name: name) {
-            LayerSums(count: $0, table: table, communicator)
-        }
-        network.store.initialise(seed: 1, role: 0)
-        inputMemory = FloatBuffer(count: batch * input.count)
-        gradientMemory = FloatBuffer(count: batch * network.outputShape.count)
-        target = FloatBuffer(count: network.store.count)
-        multiplications = batch * Self.multiplications(layer, input: input, output: network.outputShape)
-        draws.fillNormal(inputMemory.values, samples: batch)
-        draws.fillNormal(gradientMemory.values, samples: batch)
-    }
-
-    private var parameters: Floats { network.store.values.values }
-    private var gradient: Batch { Batch(gradientMemory.values, count: batch, shape: network.outputShape) }
-
-    func forward() throws {
-        _ = try network.forward(
-            Batch(inputMemory.values, count: batch, shape: network.inputShape), parameters: parameters,
-            mode: .training(draws))
-    }
-
-    func inputGradient() throws {
-        _ = try network.backward(from: gradient, parameters: parameters, into: nil, inputGradient: true)
-    }
-    func weightGradient() throws {
-        _ = try network.backward(from: gradient, parameters: parameters, into: target.values, inputGradient: false)
-    }
-
-    private static func multiplications(_ layer: any Layer, input: Shape, output: Shape) -> Int {
-        if let attention = layer as? SelfAttention { return attention.multiplications(for: input) }
-        guard let weight = layer.parameters(for: input).first(where: { $0.name == "weight" }) else { return 0 }
-        switch (input, output) {
-        case (.vector, _): return weight.count
-        case (.image(let height, let width, _), .image(let outputHeight, let outputWidth, _)):
-            // A convolution multiplies by the whole kernel at every place of its smaller side.
-            return weight.count * min(height * width, outputHeight * outputWidth)
-        default: return 0
-        }
+    /// Forward first, for the others need what it leaves.
+    private static func passes(of alone: LayerAlone, isPenalised: Bool) -> [LayerPass] {
+        var passes: [LayerPass] = [.forward, .inputGradient]
+        if alone.multiplications > 0 { passes.append(.weightGradient) }
+        guard isPenalised, let layer = alone.layer as? any TangentLayer else { return passes }
+        passes += [.adjoint, .tangent]
+        if layer.hasCurvature { passes.append(.curvature) }
+        if alone.hasParameters { passes.append(.parameterGradients) }
+        return passes
     }
 }

@@ -73,7 +73,7 @@ public struct StepBenchmark: Encodable {
                     shards.mostRowsOfAShard(batch: batch)
                     / (player.role == .discriminator ? configuration.training.packing : 1)
                 return try LayerTime.all(
-                    of: player, batch: rows, shards: shards.mine.count, in: configuration.training, step: spread.median)
+                    of: player, in: trainer.game, batch: rows, shards: shards.mine.count, step: spread.median)
             } : []
     }
 
@@ -99,7 +99,7 @@ public struct StepBenchmark: Encodable {
                 "one pass of each layer alone on a shard's batch: median, quartiles, and how often a step runs it, "
                     + "with what share of the step:"
             )
-            lines += layers.map(\.text)
+            lines += LayerTime.table(layers)
         }
         return lines.joined(separator: "\n")
     }

@@ -31,14 +31,36 @@ static inline void multiplyRows(const float *a, ptrdiff_t panelStep, ptrdiff_t p
     writeSums(sums, c, adding);
 }
 
-/// c[r] = Σ_k A[k, r] · b[k] over `count` rows of A and b, for `rowsAtATime` of the 16 columns of A, while as many
-/// rows are fetched of what is wanted `next`, if there is.
-static inline void multiplyColumns(const float *a, const float *b, ptrdiff_t count, float *c, const float *next) {
+/// c[r] (+)= Σ_k A[k, r] · b[k] over `count` rows of A and b, for `rowsAtATime` of the 16 columns of A, while as many
+/// lines are fetched of those wanted, if there are.
+static inline void multiplyColumns(const float *a, const float *b, ptrdiff_t count, float *c, bool adding,
+                                   WantedLines wanted) {
     float16 sums[rowsAtATime];
 #pragma unroll
     for (int r = 0; r < rowsAtATime; r++) sums[r] = (float16)0;
-    addToRows(sums, a, 1, 16, count, b, (WantedLines){next, 16, 0});
-    writeSums(sums, c, false);
+    addToRows(sums, a, 1, 16, count, b, wanted);
+    writeSums(sums, c, adding);
+}
+
+/// The same for two panels of b, and of c, so far apart: a value of A is read once for both, and twice as many sums are
+/// under way while the processor waits for each. `panelsInRegisters` says whether it has registers for them.
+static inline void multiplyColumnsTwice(const float *a, const float *b, ptrdiff_t bStep, ptrdiff_t count, float *c,
+                                        ptrdiff_t cStep, bool adding, WantedLines wanted) {
+    float16 first[rowsAtATime], second[rowsAtATime];
+#pragma unroll
+    for (int r = 0; r < rowsAtATime; r++) first[r] = second[r] = (float16)0;
+    for (ptrdiff_t k = 0; k < count; k++) {
+        prefetchWanted(wanted, k);
+        const float16 row = *(const unalignedFloat16 *)(b + 16 * k);
+        const float16 other = *(const unalignedFloat16 *)(b + bStep + 16 * k);
+#pragma unroll
+        for (int r = 0; r < rowsAtATime; r++) {
+            first[r] = multiplyAdd16(a[16 * k + r], row, first[r]);
+            second[r] = multiplyAdd16(a[16 * k + r], other, second[r]);
+        }
+    }
+    writeSums(first, c, adding);
+    writeSums(second, c + cStep, adding);
 }
 
 /// c[r] (+)= Σ_k a[r · rowStep + k · step] · b[k] over `count` rows of b, for `rowsAtATime` rows of c, both of 16

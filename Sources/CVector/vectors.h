@@ -56,6 +56,13 @@ enum { rowsAtATime = 8 };
 enum { rowsAtATime = 4 };
 #endif
 
+/// Panels of a product whose sums are kept at a time, where it has as many: AVX-512 has registers for two.
+#ifdef __AVX512F__
+enum { panelsInRegisters = 2 };
+#else
+enum { panelsInRegisters = 1 };
+#endif
+
 /// Whether a sum of products is one instruction a term: without, BLAS, which chooses its kernels as it runs, is faster.
 #if defined(__FMA__) || defined(__aarch64__)
 enum { hasFusedProducts = 1 };
@@ -78,16 +85,20 @@ typedef struct {
     ptrdiff_t logLines;
 } WantedLines;
 
+/// Fetches line `k` of those wanted, if there are.
+static inline __attribute__((always_inline)) void prefetchWanted(WantedLines wanted, ptrdiff_t k) {
+    if (!wanted.first) return;
+    const ptrdiff_t line = k & (((ptrdiff_t)1 << wanted.logLines) - 1);
+    prefetchFar(wanted.first + (k >> wanted.logLines) * wanted.step + 16 * line);
+}
+
 /// sums[r] += Σ a[r · rowStep + k · step] · b[16k ..< 16k + 16] over k < count; meanwhile `count` of the lines wanted
 /// are fetched.
 static inline __attribute__((always_inline)) void addToRows(
     float16 sums[rowsAtATime], const float *a, ptrdiff_t rowStep, ptrdiff_t step, ptrdiff_t count, const float *b,
     WantedLines wanted) {
     for (ptrdiff_t k = 0; k < count; k++) {
-        if (wanted.first) {
-            const ptrdiff_t line = k & (((ptrdiff_t)1 << wanted.logLines) - 1);
-            prefetchFar(wanted.first + (k >> wanted.logLines) * wanted.step + 16 * line);
-        }
+        prefetchWanted(wanted, k);
         const float16 row = *(const unalignedFloat16 *)(b + 16 * k);
 #pragma unroll
         for (int r = 0; r < rowsAtATime; r++) {

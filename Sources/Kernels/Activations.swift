@@ -6,11 +6,7 @@ public enum Activations {
     /// y = x where x > 0, slope · x elsewhere; with slope 0 the ReLU.
     public static func leakyRelu(_ input: Floats, slope: Float, into output: Floats) {
         let slopes = Vector(repeating: slope)
-        precondition(input.count == output.count, "\(input.count) values into \(output.count)")
-        forEachEight(input.count) { index, lanes in
-            let x = input.lanes(at: index, lanes)
-            output.setLanes(x.replacing(with: x * slopes, where: x .< 0), at: index, lanes)
-        }
+        map(input, into: output) { x in x.replacing(with: x * slopes, where: x .< 0) }
     }
 
     /// dx = dy where y > 0, slope · dy elsewhere. Needs slope ≥ 0, for then y > 0 exactly where x > 0.

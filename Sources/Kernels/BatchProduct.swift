@@ -3,8 +3,9 @@ import CVector
 /// The products of a dense layer, y = x W + b and its two adjoints, with W as it lies in memory.
 ///
 /// BLAS first copies the matrix with which a batch is multiplied into an order of its own. For a batch of 64 that
-/// costs a sixth of the product. Here the batch is copied, which is small: into ``Panels`` of 16 examples,
-/// transposed, so that the lanes of a vector are examples and each weight is read once, as a factor for 16 of them:
+/// costs a sixth of the product. Here the batch is copied, which is small: into ``Panels`` of 16 examples, transposed,
+/// so that the lanes of a vector are examples and each weight is read as a factor for 16 or 32 of them; of the weights a
+/// block at a time is, where examples are many:
 ///
 ///     y[n, j] = Σ_k x[n, k] · W[k, j],    dx[n, k] = Σ_j dy[n, j] · W[k, j],    dW[k, j] (+)= Σ_n x[n, k] · dy[n, j].
 ///
@@ -39,7 +40,8 @@ public struct BatchProduct: Sendable {
     public var scratchCount: Int {
         guard suits else { return 0 }
         let panels = (rows + 15) / 16, most = max(inputs, outputs)
-        return max(16 * panels * (most + 16) + 256, Self.panelled(inputs + 16 + outputs) * rows + 256)
+        return max(
+            16 * panels * (most + 16) + 256 + 16 * Self.termsAtATime, Self.panelled(inputs + 16 + outputs) * rows + 512)
     }
 
     private static func panelled(_ columns: Int) -> Int { (columns + 15) / 16 * 16 }
@@ -102,8 +104,12 @@ public struct BatchProduct: Sendable {
         scratch: Target
     ) {
         let panels = (rows + 15) / 16
-        let sums = scratch, work = sums + panels * 256, transposed = work + 256
+        let sums = scratch, work = sums + panels * 256, copied = work + 256
+        let transposed = copied + 16 * Self.termsAtATime
         transposeRows(x, count: count, into: transposed)
+        // Weights that several panels are multiplied by are worth copying to where they lie close: rows of some
+        // kilobytes apart lie in pages of their own and, if the distance is a power of two, in few places of the cache.
+        let areCopied = rows >= 32 && (step > 1 || Panels.areTakenInPairs)
         for first in stride(from: 0, to: columns, by: 16) {
             // The last columns of all begin early enough to be sixteen.
             let column = min(first, columns - 16)
@@ -114,10 +120,16 @@ public struct BatchProduct: Sendable {
                     step == 1
                     ? WantedLines(first: next, step: columnStep, logLines: Self.logLinesOfTerms)
                     : WantedLines(first: next, step: step, logLines: 0)
-                for panel in 0 ..< panels {
-                    multiplyGroup(
-                        block, columnStep, step, terms, transposed + panel * 16 * count + term * width(of: panel),
-                        width(of: panel), sums + panel * 256, adding: term > 0, panel == 0 ? wanted : WantedLines())
+                if areCopied {
+                    copy(block, columnStep, step, terms, into: copied)
+                    multiplyPanels(
+                        panels, copied, terms, transposed, count: count, term: term, into: sums, wanted)
+                } else {
+                    for panel in 0 ..< panels {
+                        multiplyGroup(
+                            block, columnStep, step, terms, transposed + panel * 16 * count + term * width(of: panel),
+                            width(of: panel), sums + panel * 256, adding: term > 0, panel == 0 ? wanted : WantedLines())
+                    }
                 }
             }
             for panel in 0 ..< panels {
@@ -140,6 +152,44 @@ public struct BatchProduct: Sendable {
                 for row in 0 ..< width {
                     target[term &* width &+ row] = row < present ? source[row &* count &+ term] : 0
                 }
+            }
+        }
+    }
+
+    /// A block of weights as [terms][16 columns].
+    private func copy(_ block: Source, _ columnStep: Int, _ step: Int, _ terms: Int, into copied: Target) {
+        guard step == 1 else {
+            for term in 0 ..< terms { Panels.store(Panels.load(block + term &* step), copied + 16 &* term) }
+            return
+        }
+        let whole = terms / 16 * 16
+        for term in stride(from: 0, to: whole, by: 16) { transpose16(block + term, columnStep, copied + 16 &* term) }
+        for term in whole ..< terms {
+            for column in 0 ..< 16 { copied[16 &* term &+ column] = block[column &* columnStep &+ term] }
+        }
+    }
+
+    /// Sixteen columns of the product, of weights that have been copied, for all examples.
+    private func multiplyPanels(
+        _ panels: Int, _ a: Source, _ terms: Int, _ transposed: Source, count: Int, term: Int, into sums: Target,
+        _ wanted: WantedLines
+    ) {
+        func examples(_ panel: Int) -> Source { transposed + panel &* 16 &* count + term &* width(of: panel) }
+        var panel = 0
+        while panel < panels {
+            let wanted = panel == 0 ? wanted : WantedLines()
+            if Panels.areTakenInPairs && panel + 1 < panels && width(of: panel + 1) == 16 {
+                Panels.multiplyTransposed(
+                    a, byTwo: examples(panel), bStep: 16 &* count, count: terms, into: sums + panel &* 256, cStep: 256,
+                    adding: term > 0, wanted)
+                panel &+= 2
+            } else if width(of: panel) == 16 {
+                Panels.multiplyTransposed(
+                    a, by: examples(panel), count: terms, into: sums + panel &* 256, adding: term > 0, wanted)
+                panel &+= 1
+            } else {
+                multiplyGroup(a, 1, 16, terms, examples(panel), 8, sums + panel &* 256, adding: term > 0, wanted)
+                panel &+= 1
             }
         }
     }
@@ -182,26 +232,41 @@ public struct BatchProduct: Sendable {
     private func multiplyTransposed(
         _ x: Source, _ dy: Source, into weightGradient: Target, adding: Bool, scratch: Target
     ) {
-        let work = scratch, left = work + 256, right = left + Self.panelled(inputs) * rows
+        let work = scratch, left = work + 512, right = left + Self.panelled(inputs) * rows
         copyPanels(x, columns: inputs, into: left)
         copyPanels(dy, columns: outputs, into: right)
         for input in stride(from: 0, to: inputs, by: 16) {
-            for output in stride(from: 0, to: outputs, by: 16) {
-                Panels.multiplyTransposed(
-                    left + input * rows, by: right + output * rows, count: rows, into: work, next: nil)
-                let width = min(outputs - output, 16)
-                for row in 0 ..< min(inputs - input, 16) {
-                    let source = work + 16 &* row, target = weightGradient + ((input &+ row) &* outputs &+ output)
-                    if width == 16 {
-                        let sum = Panels.load(source)
-                        Panels.store(adding ? Panels.load(target) + sum : sum, target)
-                        prefetch(target + 32)
-                    } else {
-                        for column in 0 ..< width {
-                            target[column] = adding ? target[column] + source[column] : source[column]
-                        }
-                    }
+            var output = 0
+            while output < outputs {
+                let isPair = Panels.areTakenInPairs && output + 16 < outputs
+                if isPair {
+                    Panels.multiplyTransposed(
+                        left + input * rows, byTwo: right + output * rows, bStep: 16 * rows, count: rows, into: work,
+                        cStep: 256, WantedLines())
+                } else {
+                    Panels.multiplyTransposed(
+                        left + input * rows, by: right + output * rows, count: rows, into: work, WantedLines())
                 }
+                for panel in 0 ..< (isPair ? 2 : 1) {
+                    writeWeights(work + panel * 256, input, output + 16 * panel, into: weightGradient, adding: adding)
+                }
+                output += isPair ? 32 : 16
+            }
+        }
+    }
+
+    /// Writes up to sixteen rows and columns of the weights' gradient, or adds them.
+    @inline(__always)
+    private func writeWeights(_ sums: Source, _ input: Int, _ output: Int, into weightGradient: Target, adding: Bool) {
+        let width = min(outputs - output, 16)
+        for row in 0 ..< min(inputs - input, 16) {
+            let source = sums + 16 &* row, target = weightGradient + ((input &+ row) &* outputs &+ output)
+            if width == 16 {
+                let sum = Panels.load(source)
+                Panels.store(adding ? Panels.load(target) + sum : sum, target)
+                prefetch(target + 32)
+            } else {
+                for column in 0 ..< width { target[column] = adding ? target[column] + source[column] : source[column] }
             }
         }
     }

@@ -1,3 +1,5 @@
+import CVector
+
 /// What a random draw is for: part of its key, so that no two uses share numbers.
 public enum Purpose: UInt32, Sendable {
     case initialValues = 1, shuffle, synthetic, sample
@@ -159,7 +161,7 @@ extension Draws {
         let high = unsafeBitCast(first &>> 16, to: SIMD8<Int32>.self),
             low = unsafeBitCast(first & 0xffff, to: SIMD8<Int32>.self)
         let u = (VectorMath.small(high) * 65_536 + (VectorMath.small(low) + 0.5)) * 0x1p-32
-        let radius = (-2 * VectorMath.log(u)).squareRoot()
+        let radius = squareRoots(-2 * VectorMath.log(u))
         let (sine, cosine) = VectorMath.sinCosOfTurns(unitInterval(second))
         return (radius * cosine, radius * sine)
     }

@@ -30,14 +30,30 @@ enum Panels {
         }
     }
 
-    /// C = Aᵀ B of one panel each, both of `count` rows; C has 16. Meanwhile the panel that is wanted `next` is
-    /// fetched, if one is.
+    /// C (+)= Aᵀ B of one panel each, both of `count` rows; C has 16. Meanwhile the lines that are wanted are fetched.
     @inline(__always)
-    static func multiplyTransposed(_ a: Source, by b: Source, count: Int, into c: Target, next: Source?) {
+    static func multiplyTransposed(
+        _ a: Source, by b: Source, count: Int, into c: Target, adding: Bool = false, _ wanted: WantedLines
+    ) {
         for row in stride(from: 0, to: 16, by: Int(rowsAtATime)) {
-            multiplyColumns(a + row, b, count, c + 16 &* row, row == 0 ? next : nil)
+            multiplyColumns(a + row, b, count, c + 16 &* row, adding, row == 0 ? wanted : WantedLines())
         }
     }
+
+    /// The same for two panels of B and of C, `bStep` and `cStep` values apart: for ``areTakenInPairs``.
+    @inline(__always)
+    static func multiplyTransposed(
+        _ a: Source, byTwo b: Source, bStep: Int, count: Int, into c: Target, cStep: Int, adding: Bool = false,
+        _ wanted: WantedLines
+    ) {
+        for row in stride(from: 0, to: 16, by: Int(rowsAtATime)) {
+            multiplyColumnsTwice(
+                a + row, b, bStep, count, c + 16 &* row, cStep, adding, row == 0 ? wanted : WantedLines())
+        }
+    }
+
+    /// Whether products are made of two panels at a time where there are two.
+    static var areTakenInPairs: Bool { panelsInRegisters == 2 }
 
     @inline(__always) static func load(_ source: Source) -> Wide {
         UnsafeRawPointer(source).loadUnaligned(as: Wide.self)

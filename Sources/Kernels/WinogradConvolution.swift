@@ -1,3 +1,5 @@
+import CVector
+
 /// The 4 × 4 convolution of stride 2 and its adjoints with 25 multiplications where the definition takes 64.
 ///
 /// Split by parity, it is a sum of four dense 2 × 2 convolutions: with xᵣ[q] = x[2q + r − pad],
@@ -140,11 +142,13 @@ struct WinogradConvolution {
                             right = z + outputPanel * 16 * rows
                         for point in 0 ..< 25 {
                             let panel = right + point * imagePoint(geometry.outputChannels)
+                            let next = WantedLines(
+                                first: panel + imagePoint(geometry.outputChannels), step: 16, logLines: 0)
                             for index in 0 ..< panels.count {
                                 Panels.multiplyTransposed(
                                     left + (point * imagePoint(width) + index * 16 * rows), by: panel, count: rows,
-                                    into: u + (point * resultPoint(16) + index * 256),
-                                    next: index == 0 ? UnsafePointer(panel + imagePoint(geometry.outputChannels)) : nil)
+                                    into: u + (point * resultPoint(16) + index * 256), index == 0 ? next : WantedLines()
+                                )
                                 written.prefetch()
                             }
                         }

@@ -5,15 +5,19 @@ import Kernels
 public struct AverageSettings: Hashable, Sendable {
     /// Examples after which a value's share in the average has halved.
     public let halfLife: Schedule
-    /// The half-life is at most this much of the examples seen: 0.05 in StyleGAN2. Nil: the half-life as it is.
+    /// The half-life is at most this much of the examples of all updates before: 0.05 in StyleGAN2. Nil: the half-life
+    /// as it is.
     public let ramp: Double?
 
     public init(halfLife: Schedule, ramp: Double? = nil) { (self.halfLife, self.ramp) = (halfLife, ramp) }
 
     /// 1 − β of an update after a minibatch of `batch` examples, β = ½^(batch / half-life): 1 where the half-life is 0.
+    ///
+    /// Examples are counted as in StyleGAN2, a minibatch for each update of the network, however many of real examples
+    /// the other player or a cost of pairs reads meanwhile.
     public func share(batch: Int, at progress: Progress) -> Double {
         var halfLife = self.halfLife.value(at: progress)
-        if let ramp { halfLife = min(halfLife, ramp * progress.examples) }
+        if let ramp { halfLife = min(halfLife, ramp * Double(batch) * Double(progress.update - 1)) }
         return halfLife > 0 ? -expm1(-M_LN2 * Double(batch) / halfLife) : 1
     }
 }

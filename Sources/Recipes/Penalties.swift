@@ -95,7 +95,9 @@ extension Section {
                 meaning: "examples, a batch for each update of the generator, after which a value's share has halved")
             let ramp = try section.optionalNumber(
                 "ramp", 0 ... 1e6,
-                meaning: "the half-life is at most this much of the real examples read: 0.05 in StyleGAN2")
+                meaning:
+                    "the half-life is at most this much of the examples of all updates before: 0.05 in StyleGAN2"
+            )
             return AverageSettings(halfLife: halfLife, ramp: ramp)
         }
     }

@@ -22,7 +22,7 @@ struct Page {
     }
 
     /// Charts side by side.
-    mutating func charts(_ charts: [Chart]) { add(Markup("div", ["class": "charts"], charts.map(\.html))) }
+    mutating func charts(_ charts: [Markup]) { add(Markup("div", ["class": "charts"], charts)) }
 
     /// Pictures side by side, each a PNG or GIF file within the page; one that cannot be read is left out.
     mutating func pictures(_ pictures: [(path: String, caption: String)]) {

@@ -28,7 +28,7 @@ public struct RunReport {
     private func single(_ run: RunHistory, _ warn: (String) -> Void) -> String {
         var page = Page(title: run.configuration.name)
         page.add(Markup("p", ["class": "lead"], text: summary(run)))
-        page.charts(RunCharts(run).all)
+        page.charts(path([run.configuration.name]) + RunCharts(run).all.map(\.html))
         addSamples(of: run, to: &page)
         addWalks(of: run, to: &page, warn)
         if FileManager.default.fileExists(atPath: run.folder.nearest) {
@@ -50,6 +50,11 @@ public struct RunReport {
                     Markup("pre", text: run.configuration.yaml),
                 ]))
         return page.html
+    }
+
+    /// That of a game of two numbers.
+    private func path(_ names: [String]) -> [Markup] {
+        PlaneChart(Array(zip(runs, names)).map { (run: $0, name: $1) }).map { [$0.html] } ?? []
     }
 
     private func summary(_ run: RunHistory) -> String {
@@ -129,7 +134,7 @@ public struct RunReport {
                     Chart.Series(name: run.1, x: run.0.steps, y: run.0.values(figure), colour: number % 8)
                 }, isLogarithmic: isLogarithmic)
         }
-        page.charts(charts)
+        page.charts(path(names) + charts.map(\.html))
         page.heading("Lately: means of the last tenth of the logged steps")
         let columns = [
             ("generator's loss", "loss_generator"), ("discriminator's loss", "loss_discriminator"), ("D(x)", "d_real"),

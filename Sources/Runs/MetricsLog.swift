@@ -74,6 +74,12 @@ struct MetricsLine {
         } + (report.leCam.map { [("lecam", $0)] } ?? []) + spectralNorms.map { ($0.name, $0.sigma) }
     }
 
+    /// Of a game of two numbers.
+    private var parameters: [(name: String, value: Double?)] {
+        guard let (generator, discriminator) = report.parameters else { return [] }
+        return [("parameter_generator", generator), ("parameter_discriminator", discriminator)]
+    }
+
     /// Every figure but the step, under its name; nil where the objective gives it no meaning.
     var figures: [(name: String, value: Double?)] {
         [
@@ -85,7 +91,7 @@ struct MetricsLine {
             ("value", report.logOdds?.value), ("jsd_bound", report.logOdds?.jsdBound),
             ("logit_real", report.logitReal), ("logit_fake", report.logitFake), ("pair_gap", report.pairGap),
             ("pairs_ranked", report.pairsRanked),
-        ] + penalties + [
+        ] + penalties + parameters + [
             ("grad_norm_discriminator", report.gradientNormDiscriminator),
             ("grad_norm_generator", report.gradientNormGenerator),
             ("lr_discriminator", report.rateDiscriminator), ("lr_generator", report.rateGenerator),

@@ -100,10 +100,11 @@ public final class TraceRecorder: StepTrace {
         }
     }
 
-    public func penaltyDraws(_ name: String, _ values: Floats, inner: Int, packs: Range<Int>) {
+    public func penaltyDraws(
+        _ name: String, _ values: Floats, dimensions: [Int], inner: Int, packs: Range<Int>
+    ) {
         guard !isOver else { return }
-        let size = values.count / packs.count
-        fill(path(inner) + "/" + name, size == 1 ? [] : [size], values, packs, of: packsInBatch)
+        fill(path(inner) + "/" + name, dimensions, values, packs, of: packsInBatch)
     }
 
     public func gradient(_ gradient: Floats, of player: Player, inner: Int) {

@@ -140,7 +140,7 @@ private final class MinibatchRecorder: StepTrace {
     }
     func noise(_ noise: Batch, inner: Int?, rows: Range<Int>) {}
     func masks(of network: Network, inner: Int?) {}
-    func penaltyDraws(_ name: String, _ values: Floats, inner: Int, packs: Range<Int>) {}
+    func penaltyDraws(_ name: String, _ values: Floats, dimensions: [Int], inner: Int, packs: Range<Int>) {}
     func gradient(_ gradient: Floats, of player: Player, inner: Int) {}
     func losses(inner: Int?, _ losses: KeyValuePairs<String, Double>) {}
     func finishStep(_ players: [Player]) throws {}

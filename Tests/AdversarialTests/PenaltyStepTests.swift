@@ -1,3 +1,4 @@
+import AllocationCount
 import Collectives
 import Kernels
 import Nets
@@ -90,6 +91,43 @@ import Testing
             return try (0 ..< 3).map { _ in try trainer.step().penaltyFake }
         }[0]
         #expect(ofTwo.allSatisfy { $0 != nil } && ofTwo[0] != ofTwo[1] && ofTwo[1] != ofTwo[2])
+    }
+
+    /// A step with pairs, R1 and R2, spectral norms and an average of G allocates nothing once it has run. Products of
+    /// fewer multiplications than here may be ones for which OpenBLAS allocates.
+    @Test func aSteadyStepAllocatesNothing() throws {
+        BLAS.useOneThread()
+        var game = Game(
+            generator: [Dense(units: 256), LeakyReLU(slope: 0.2), Dense(units: 256)],
+            discriminator: [
+                Dense(units: 256), Tanh(), LayerNormalisation(epsilon: 1e-5), Dense(units: 256), LeakyReLU(slope: 0.2),
+                Dropout(keepProbability: 0.8), Dense(units: 1),
+            ],
+            latent: Latent(size: 256), objective: Relativistic(),
+            penalties: [
+                Penalty(.r1, weight: Schedule(.cosine(from: 2, to: 1, over: 90))), Penalty(.r2, weight: 1.0),
+                Penalty(.gradientPenalty(target: 1), weight: 1.0, every: 2),
+            ],
+            spectralPlayers: [.discriminator], average: AverageSettings(halfLife: .constant(100), ramp: 0.05))
+        game.batch = 32
+        let communicator = SoloCommunicator(), table = try ShardTable(shards: 2, communicator: communicator)
+        let trainer = try Trainer(
+            game, exampleShape: .vector(256), reals: Zeros(count: 32 * 256), shards: table, communicator: communicator)
+        for _ in 0 ..< 4 { _ = try trainer.step() }
+        let before = allocationsOfThisThread()
+        var norms = 0.0
+        for _ in 0 ..< 10 { norms += try trainer.step().penaltyReal?.norm ?? .nan }
+        #expect(allocationsOfThisThread() == before, "10 steps made \(allocationsOfThisThread() - before) allocations")
+        #expect(norms > 0)
+    }
+
+    /// Minibatches of which each is the same.
+    private final class Zeros: MinibatchSource {
+        private let values: FloatBuffer
+        init(count: Int) { values = FloatBuffer(count: count) }
+        func minibatch(_ number: Int) -> Floats { values.values }
+        func indices(minibatch number: Int) -> [Int] { [] }
+        func epoch(minibatch number: Int) -> Int { 0 }
     }
 
     /// A hinge says nothing of logits beyond its edge, so that its cost may be finite where they are not.

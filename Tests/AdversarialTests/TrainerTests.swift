@@ -151,7 +151,7 @@ private final class GradientRecorder: StepTrace {
     func real(_ inner: Int?, _ rows: Floats, range: Range<Int>, indices: [Int], shape: Shape) {}
     func noise(_ noise: Batch, inner: Int?, rows: Range<Int>) {}
     func masks(of network: Network, inner: Int?) {}
-    func penaltyDraws(_ name: String, _ values: Floats, inner: Int, packs: Range<Int>) {}
+    func penaltyDraws(_ name: String, _ values: Floats, dimensions: [Int], inner: Int, packs: Range<Int>) {}
     func losses(inner: Int?, _ losses: KeyValuePairs<String, Double>) {}
     func finishStep(_ players: [Player]) throws {}
 }

@@ -241,41 +241,6 @@ private struct SplitMix64: RandomNumberGenerator {
     }
 }
 
-@Suite struct PassCountTests {
-    private func counts(_ role: Player.Role, _ training: String) throws -> PassCounts? {
-        PassCounts(
-            role,
-            in: try Configuration(
-                yaml: """
-                    data: {synthetic: ring}
-                    latent: {size: 4}
-                    generator: [{dense: {units: 8}}, relu, {dense: {units: 2}}]
-                    discriminator: [{dense: {units: 8}}, relu, {dense: {units: 1}}]
-                    """ + "\ntraining: {\(training)}", source: "test"
-            ).training
-        )
-    }
-
-    /// D judges real and generated examples in each of its k steps, and generated ones once more for G.
-    @Test func alternating() throws {
-        let generator = try #require(try counts(.generator, "update: alternating, discriminator_steps: 3"))
-        #expect(
-            generator.forward == 4 && generator.weightGradient == 1 && generator.inputGradient == 1
-                && generator.firstInputGradient == 0)
-        let discriminator = try #require(try counts(.discriminator, "update: alternating, discriminator_steps: 3"))
-        #expect(
-            discriminator.forward == 7 && discriminator.weightGradient == 6 && discriminator.inputGradient == 7
-                && discriminator.firstInputGradient == 1)
-    }
-
-    @Test func simultaneous() throws {
-        let generator = try #require(try counts(.generator, "update: simultaneous"))
-        #expect(generator.forward == 1 && generator.weightGradient == 1)
-        let discriminator = try #require(try counts(.discriminator, "update: simultaneous"))
-        #expect(discriminator.forward == 2 && discriminator.weightGradient == 2 && discriminator.inputGradient == 3)
-    }
-}
-
 @Suite struct SpreadTests {
     @Test func quartilesLieBetweenNeighbours() {
         let spread = Spread([4, 1, 3, 2])

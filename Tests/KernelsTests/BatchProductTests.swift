@@ -8,7 +8,7 @@ import Testing
     /// last terms.
     static let sizes = [
         (64, 64, 96), (16, 128, 32), (8, 16, 16), (1, 17, 16), (5, 70, 33), (13, 129, 47), (24, 65, 100), (25, 31, 190),
-        (50, 200, 17),
+        (50, 200, 17), (40, 48, 80),
     ]
 
     @Test(arguments: sizes, [false, true])
@@ -40,6 +40,31 @@ import Testing
         }
         expect(dx, rows: rows, columns: inputs) { n, k in
             sum(outputs) { Double(dy.values[n * outputs + $0]) * Double(w.values[k * outputs + $0]) }
+        }
+    }
+
+    /// Whether few examples are multiplied by the weights as they lie or many by copies of them, in pairs of panels or
+    /// not: an example's sums have the same bits.
+    @Test(arguments: [(100, 130), (64, 256), (17, 70)])
+    func examplesTogetherGiveTheBitsOfEach(inputs: Int, outputs: Int) {
+        let rows = 57, all = BatchProduct(rows: rows, inputs: inputs, outputs: outputs, suits: true)
+        let x = randomBuffer(rows * inputs, seed: 1), w = randomBuffer(inputs * outputs, seed: 2),
+            b = randomBuffer(outputs, seed: 3), dy = randomBuffer(rows * outputs, seed: 4)
+        let y = nans(rows * outputs), dx = nans(rows * inputs), scratch = FloatBuffer(count: all.scratchCount)
+        all.forward(x.values, weight: w.values, bias: b.values, into: y.values, scratch: scratch.values)
+        all.inputGradient(dy.values, weight: w.values, into: dx.values, scratch: scratch.values)
+        for first in stride(from: 0, to: rows, by: 8) {
+            let end = min(first + 8, rows), count = end - first
+            let few = BatchProduct(rows: count, inputs: inputs, outputs: outputs, suits: true)
+            let someY = nans(count * outputs), someDx = nans(count * inputs)
+            few.forward(
+                x.values[first * inputs ..< end * inputs], weight: w.values, bias: b.values, into: someY.values,
+                scratch: scratch.values)
+            few.inputGradient(
+                dy.values[first * outputs ..< end * outputs], weight: w.values, into: someDx.values,
+                scratch: scratch.values)
+            #expect(someY.array == y.values[first * outputs ..< end * outputs].array, "y of \(first) ..< \(end)")
+            #expect(someDx.array == dx.values[first * inputs ..< end * inputs].array, "dx of \(first) ..< \(end)")
         }
     }
 

@@ -35,13 +35,37 @@ import Testing
 
     @Test func transposedProduct() {
         let a = randomBuffer(37 * 16, seed: 1), b = randomBuffer(37 * 16, seed: 2), c = randomBuffer(256, seed: 3)
-        Panels.multiplyTransposed(a.values.base, by: b.values.base, count: 37, into: c.values.base, next: a.values.base)
+        let wanted = WantedLines(first: a.values.base, step: 16, logLines: 0)
+        for adding in [false, true] {
+            Panels.multiplyTransposed(
+                a.values.base, by: b.values.base, count: 37, into: c.values.base, adding: adding, wanted)
+            expect(c.values, a.values, b.values, times: adding ? 2 : 1)
+        }
+    }
+
+    /// Two panels at once are two products, to the bit.
+    @Test func transposedProductOfTwo() {
+        let a = randomBuffer(37 * 16, seed: 1), b = randomBuffer(2 * 40 * 16, seed: 2), c = randomBuffer(600, seed: 3)
+        let one = FloatBuffer(count: 256)
+        for adding in [false, true] {
+            Panels.multiplyTransposed(
+                a.values.base, byTwo: b.values.base, bStep: 40 * 16, count: 37, into: c.values.base, cStep: 300,
+                adding: adding, WantedLines())
+            for panel in 0 ..< 2 {
+                let right = b.values[panel * 640 ..< panel * 640 + 640]
+                expect(c.values[panel * 300 ..< panel * 300 + 256], a.values, right, times: adding ? 2 : 1)
+            }
+            Panels.multiplyTransposed(
+                a.values.base, by: b.values.base, count: 37, into: one.values.base, adding: adding, WantedLines())
+            #expect(one.array == c.values[0 ..< 256].array)
+        }
+    }
+
+    private func expect(_ c: Floats, _ a: Floats, _ b: Floats, times: Double) {
         for row in 0 ..< 16 {
             for column in 0 ..< 16 {
-                let expected = (0 ..< 37).reduce(0.0) {
-                    $0 + Double(a.values[$1 * 16 + row]) * Double(b.values[$1 * 16 + column])
-                }
-                #expect(abs(Double(c.values[row * 16 + column]) - expected) < 1e-5)
+                let expected = (0 ..< 37).reduce(0.0) { $0 + Double(a[$1 * 16 + row]) * Double(b[$1 * 16 + column]) }
+                #expect(abs(Double(c[row * 16 + column]) - times * expected) < 1e-5)
             }
         }
     }

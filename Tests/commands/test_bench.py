@@ -44,6 +44,30 @@ def test_step_of_several_shards_without_layers():
     assert (forward["pass"], forward["runs"] % 2) == ("forward", 0)
 
 
+def test_step_with_penalties_lists_their_passes():
+    """Of every layer of D the passes that its kind has, with how often a step runs them and how fast."""
+    tanh = ["--set", "discriminator.1={tanh: null}"]
+    step = figures("step", "--preset", "grid-25", "--batch", 16, "--steps", 3, *tanh, ranks=1)
+    layers = {(layer["network"], layer["layer"], layer["pass"]): layer for layer in step["layers"]}
+    runs = {(layer, name): row["runs"] for (network, layer, name), row in layers.items() if network == "discriminator"}
+    # R1 and R2: both halves of D's batch.
+    for number, name in enumerate(("dense", "tanh", "dense", "leaky_relu", "dense")):
+        # Below the curvature of tanh, and in the generator's update.
+        assert runs[f"{number}.{name}", "forward"] == 4 and runs[f"{number}.{name}", "adjoint"] == 2
+        assert runs[f"{number}.{name}", "tangent"] == (2 if number < 4 else 0)
+    assert runs["1.tanh", "curvature"] == 2 and ("3.leaky_relu", "curvature") not in runs
+    assert runs["2.dense", "parameter gradients"] == 2 and runs["2.dense", "weight gradient"] == 0
+    assert runs["0.dense", "weight gradient"] == 2 and runs["2.dense", "input gradient"] == 1
+    for (network, layer, name), row in layers.items():
+        if name in ("adjoint", "tangent", "parameter gradients") and "dense" in layer:
+            assert row["gflops"] > 0 and row["share"] >= 0, row
+    assert not [key for key in layers if key[0] == "generator" and key[2] in ("adjoint", "tangent")]
+    assert {name for _, _, name in layers} == {"forward", "input gradient", "weight gradient", "adjoint", "tangent",
+                                               "curvature", "parameter gradients"}
+    table = gan_dist("bench", "step", "--preset", "grid-25", "--batch", 16, "--steps", 3).out
+    assert "discriminator 2.dense parameter gradients" in table and "GFLOP/s" in table
+
+
 def test_allreduce():
     sums = figures("allreduce", "--repetitions", 2, ranks=2)
     assert sums["ranks"] == 2 and {row["kind"] for row in sums["rows"]} == {"ordered", "ordered-messages", "mpi"}

@@ -170,3 +170,59 @@ def test_sweep_tells_of_a_run_that_failed(data, tmp_path):
     assert finished.returncode == 78 and "training.batch" in finished.stderr, finished
     assert "Losses" in read(tmp_path / "b/comparison.html")[1]
     assert sweep(tmp_path / "c", "training.batch").returncode == 64
+
+
+def dirac(steps, rate=0.2, gamma=0.3):
+    """θ and ψ after each step of the preset, from the formulas in float64: G first, then D, non-saturating with R1."""
+    theta, psi = 1.0, -1.0
+    for _ in range(steps):
+        theta += rate * psi / (1 + numpy.exp(psi * theta))
+        # D(x) = ψx: real examples are at 0, generated ones at θ; ∇ₓ D = ψ.
+        psi -= rate * (theta / (1 + numpy.exp(-psi * theta)) + gamma * psi)
+        yield theta, psi
+
+
+def paths(page):
+    chart = next(part for part in page.split("<figure>") if "<b>The players' path</b>" in part)
+    return chart, [numpy.array([pair.split() for pair in path.split("L")], float)
+                   for path in re.findall(r'class="line s\d" d="M([^"a]+)"', chart)]
+
+
+def test_path_of_a_game_of_two_numbers(run):
+    """As in the figures of Mescheder et al. 2018: of the log, and in the plane on one scale."""
+    assert gan_dist("train", "--preset", "dirac", "--run", run, "--steps", 120).code == 0
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    logged = numpy.array([(line["parameter_generator"], line["parameter_discriminator"]) for line in lines])
+    assert numpy.abs(logged - list(dirac(120))).max() < 1e-5
+    assert "θ" in (run / "log.txt").read_text()
+    report(run)
+    chart, curves = paths(read(run / "report.html")[0])
+    assert len(curves) == 1 and "equilibrium" in chart
+    # The last point is drawn twice: where the curve ends whatever is left out of it.
+    x, y = curves[0][:-1].T
+    scale, x0 = numpy.polyfit(logged[:, 0], x, 1)
+    minus, y0 = numpy.polyfit(logged[:, 1], y, 1)
+    assert scale > 50 and abs(minus + scale) < 0.01 * scale
+    assert numpy.abs(scale * logged[:, 0] + x0 - x).max() < 0.11
+    assert numpy.abs(minus * logged[:, 1] + y0 - y).max() < 0.11
+    # The cross of the equilibrium is at (0, 0).
+    cross = re.findall(r'class="equilibrium" x1="([\d.]+)" y1="([\d.]+)" x2="([\d.]+)" y2="([\d.]+)"', chart)
+    x1, y1, x2, y2 = map(float, cross[0])
+    assert abs((x1 + x2) / 2 - x0) < 0.2 and abs((y1 + y2) / 2 - y0) < 0.2
+
+
+def test_paths_of_runs_beside_each_other(run, tmp_path):
+    alone = tmp_path / "alone"
+    assert gan_dist("train", "--preset", "dirac", "--run", run, "--steps", 30).code == 0
+    assert gan_dist("train", "--preset", "dirac", "--run", alone, "--steps", 30,
+                    "--set", "objective.penalties=null").code == 0
+    report(run, alone, "--out", tmp_path / "both.html")
+    chart, curves = paths(read(tmp_path / "both.html")[0])
+    assert len(curves) == 2 and len(set(re.findall(r'class="key (s\d)"', chart))) == 2
+
+
+def test_other_games_have_no_path(data, run):
+    train("dense", run, "--data", data, "--steps", 3)
+    assert "parameter_generator" not in (run / "metrics.jsonl").read_text()
+    report(run)
+    assert "The players' path" not in read(run / "report.html")[1]

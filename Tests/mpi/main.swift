@@ -17,7 +17,6 @@ func require(_ condition: Bool, _ description: @autoclosure () -> String) throws
 typealias RankProgram = (MPICommunicator) throws -> Void
 let programs: [String: RankProgram] = [
     "agreement": agreement,
-    "bench": bench,
     "collectives": collectives,
     "endless": endless,
     "no-shared-memory": noSharedMemory,

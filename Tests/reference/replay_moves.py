@@ -117,7 +117,7 @@ class Average:
     def follow(self, progress):
         half_life = value_at(self.settings["half_life"], progress)
         if self.settings.get("ramp") is not None:
-            half_life = min(half_life, self.settings["ramp"] * progress.examples)
+            half_life = min(half_life, self.settings["ramp"] * self.batch * progress.updates)
         keep = 0.5 ** (self.batch / half_life) if half_life > 0 else 0
         for name, value in self.network.effective().items():
             self.values[name] = keep * self.values[name] + (1 - keep) * value.detach()

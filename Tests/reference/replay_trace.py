@@ -161,6 +161,8 @@ class Replay:
         if self.lecam:
             lecam = self.lecam(logits["real"], logits["fake"])
             self.save(path, {"loss_lecam": lecam})
+            if path.endswith(f"/discriminator/{self.training['discriminator_steps'] - 1}"):
+                self.save(path, dict(zip(("lecam_real", "lecam_fake"), self.lecam.averages)))
             cost = cost + lecam
         return cost + self.penalty(path, packs, logits), logits
 

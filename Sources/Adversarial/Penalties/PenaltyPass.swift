@@ -35,14 +35,14 @@ final class PenaltyPass {
     /// the trace what was drawn.
     func fill(
         _ target: Floats, real: Batch, fake: Batch, _ places: PenaltyPlaces, _ draws: (Purpose) -> Draws,
-        trace: (_ name: String, _ values: Floats) -> Void
+        trace: (_ name: String, _ values: Floats, _ dimensions: [Int]) -> Void
     ) {
         let count = real.values.count, size = real.shape.count
         var start = 0
         if places.contains(.between) {
             let share = random.values[0 ..< real.count]
             draws(.interpolation).fillUniform(share, samples: real.count, low: 0, high: 1)
-            trace("interpolation", share)
+            trace("interpolation", share, [])
             for index in 0 ..< count {
                 let epsilon = share[index / size]
                 target[index] = epsilon * real.values[index] + (1 - epsilon) * fake.values[index]
@@ -53,8 +53,8 @@ final class PenaltyPass {
         let share = random.values[0 ..< real.count], direction = random.values[real.count ..< real.count + count]
         draws(.perturbation).fillUniform(share, samples: real.count, layer: 0, low: 0, high: 1)
         draws(.perturbation).fillUniform(direction, samples: real.count, layer: 1, low: 0, high: 1)
-        trace("perturbation", share)
-        trace("perturbation_direction", direction)
+        trace("perturbation", share, [])
+        trace("perturbation_direction", direction, [size])
         for index in 0 ..< count {
             target[start + index] =
                 real.values[index] + share[index / size] * (0.5 * deviation * direction[index])
