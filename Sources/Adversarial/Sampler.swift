@@ -8,10 +8,11 @@ public final class Sampler {
     private let latents: Latents
 
     /// `parameters`: those to compute with, in the layout of the network's store; nil: its own. They must outlive this.
-    public init(_ network: Network, _ latent: Latent, parameters: Floats? = nil) {
+    /// `truncation`: the values of normal latents are within ± so much.
+    public init(_ network: Network, _ latent: Latent, parameters: Floats? = nil, truncation: Float? = nil) {
         self.network = network
         self.parameters = parameters ?? network.store.values.values
-        latents = Latents(latent, capacity: network.capacity)
+        latents = Latents(latent, capacity: network.capacity, truncation: truncation)
     }
 
     public var shape: Shape { network.outputShape }

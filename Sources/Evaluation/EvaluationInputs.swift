@@ -49,6 +49,8 @@ final class EvaluationInputs {
     let heldOut: SampleSource?
     let mixture: Mixture?
     let classifier: Classifier?
+    /// Where the classifier is one of single channels of the images.
+    var stacked: StackedClasses? { classifier.flatMap { StackedClasses($0, of: shape) } }
     private let request: EvaluationRequest
     private let sampleFile: SampleSource?
 
@@ -158,7 +160,7 @@ private struct Files {
         if let path = request.heldOut { heldOut = try judging.open(judging.dataset(path, isConfigured: false), shape) }
         if let path = request.classifier {
             let classifier = try Classifier(path)
-            guard classifier.shape == shape else {
+            guard classifier.shape == shape || StackedClasses(classifier, of: shape) != nil else {
                 throw Failure(
                     .badConfiguration, "\(path) classifies images of \(classifier.shape), the samples are of \(shape)",
                     remedy: "Train a classifier on images of that size (gan-dist data import … --size makes them).")

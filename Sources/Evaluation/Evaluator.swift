@@ -53,6 +53,11 @@ public final class Evaluator {
                 : refusal(
                     "it compares what a classifier sees in images, and these are points", "Use modes, swd or mmd.")
         }
+        if metric.needsClassifier, inputs.stacked != nil {
+            return refusal(
+                "the classifier judges each channel by itself",
+                "Use modes, or a classifier of images of \(inputs.shape) with --classifier FILE.h5.")
+        }
         switch metric {
         case .parzen:
             if !inputs.isImages {
@@ -60,6 +65,11 @@ public final class Evaluator {
             }
             return inputs.heldOut == nil ? noHeldOut : nil
         case .modes:
+            if let stacked = inputs.stacked, stacked.modes == nil {
+                return refusal(
+                    "\(stacked.channels) channels of \(stacked.classifier.classes) classes are too many modes to count",
+                    "Leave it out.")
+            }
             if inputs.mixture != nil || inputs.classifier != nil { return nil }
             return refusal(
                 "the modes of \(inputs.dataName) are not known",
@@ -93,7 +103,7 @@ public final class Evaluator {
         case .parzen: return [try parzen(samples)]
         case .modes:
             guard let mixture = inputs.mixture else {
-                return try [LabelHistogram.modes(judged(samples).samples, classifierSettings)]
+                return [try modes(samples)]
             }
             return [Modes.measure(request.count == nil ? samples.first(Modes.points) : samples, mixture)]
         case .swd:
@@ -149,16 +159,21 @@ public final class Evaluator {
         ]
     }
 
+    private func modes(_ samples: Examples) throws -> MetricResult {
+        if let stacked = inputs.stacked {
+            return LabelHistogram.modes(
+                try stacked.counts(samples, context), "the classifier's classes of \(stacked.channels) channels",
+                classifierSettings)
+        }
+        return LabelHistogram.modes(
+            try judged(samples).samples.histogram, "the classifier's classes", classifierSettings)
+    }
+
     private func frechetDistance(_ samples: Examples) throws -> MetricResult {
         let (mine, theirs) = try judged(samples)
-        let fewer = min(mine.count, theirs.count)
-        if fewer < Classifier.features {
-            context.console.warn(
-                "the Fréchet distance of \(Classifier.features) features is taken from \(fewer) examples only: their "
-                    + "covariance is not of full rank, and the figure far too large"
-            )
-        }
-        return FrechetDistance.measure(mine.features, theirs.features, classifierSettings)
+        FrechetDistance.warn(of: mine.features, theirs.features, context.console)
+        return FrechetDistance.measure(
+            Metric.frechetClassifierDistance.rawValue, mine.features, theirs.features, classifierSettings)
     }
 
     private func parzen(_ samples: Examples) throws -> MetricResult {

@@ -1,8 +1,7 @@
-import Adversarial
 import Support
 
 /// The measures by the names that `--metrics` takes.
-public enum Metric: String, CaseIterable, Sendable {
+public enum Metric: String, NamedMetric {
     case parzen, modes, swd, mmd
     case classifierScore = "classifier-score"
     case frechetClassifierDistance = "frechet-classifier-distance"
@@ -19,13 +18,18 @@ public enum Metric: String, CaseIterable, Sendable {
         default: false
         }
     }
+}
 
+/// Measures that the command line names.
+public protocol NamedMetric: RawRepresentable, CaseIterable, Equatable, Sendable where RawValue == String {}
+
+extension NamedMetric {
     /// Reads `a,b,c`; throws 64 with the nearest known name.
-    public static func list(_ text: String) throws(Failure) -> [Metric] {
-        var metrics: [Metric] = []
+    public static func list(_ text: String) throws(Failure) -> [Self] {
+        var metrics: [Self] = []
         for word in text.split(separator: ",", omittingEmptySubsequences: false).map({ $0.filter { !$0.isWhitespace } })
         {
-            guard let metric = Metric(rawValue: word) else {
+            guard let metric = Self(rawValue: word) else {
                 let known = allCases.map(\.rawValue)
                 let nearest = Spelling.suggestion(for: word, among: known)
                 throw Failure(

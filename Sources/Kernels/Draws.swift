@@ -83,6 +83,13 @@ extension Draws {
         return order
     }
 
+    /// Whole numbers in 0 ..< `bound`, drawn independently and uniformly.
+    public func integers(count: Int, below bound: Int) -> [Int] {
+        precondition(bound > 0 && bound <= Int(UInt32.max), "whole numbers below \(bound)")
+        var words = WordStream(self)
+        return (0 ..< count).map { _ in Int(words.integer(below: UInt32(bound))) }
+    }
+
     /// Puts each part of `order` into an order drawn uniformly from all orders of that part; the parts lie one after
     /// another and end at `ends`.
     public func shuffle(_ order: inout [UInt32], ends: [Int]) {

@@ -32,6 +32,19 @@ public struct Checkpoint {
         return Checkpoint(path: path, contents: try CheckpointFile.read(path))
     }
 
+    /// The same file on every rank, whatever a run that is under way writes meanwhile. Collective.
+    public static func read(
+        _ path: String, _ communicator: any Communicator, warn: (String) -> Void
+    ) throws -> Checkpoint {
+        var found: Checkpoint?
+        let file = try communicator.decidedByRoot {
+            let checkpoint = try read(path, warn: warn)
+            found = checkpoint
+            return checkpoint.path
+        }
+        return try communicator.agreed { try found ?? read(file) }
+    }
+
     /// The YAML of the run that wrote it.
     public func configuration() throws(Failure) -> String {
         guard let yaml = contents.string("config") else { throw broken("it stores no configuration") }

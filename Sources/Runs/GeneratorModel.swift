@@ -1,4 +1,5 @@
 import Adversarial
+import Collectives
 import Kernels
 import Nets
 import Recipes
@@ -13,40 +14,97 @@ public final class GeneratorModel {
     /// Alternation steps it was trained for.
     public let step: Int
 
-    /// `live`: with the parameters of the last step, also where their average was kept.
-    public init(_ checkpoint: Checkpoint, live: Bool = false) throws {
+    /// `live`: with the parameters of the last step, also where their average was kept. `truncation`: with the values
+    /// of normal latents within ± so much; throws 78 for uniform ones.
+    public init(_ checkpoint: Checkpoint, live: Bool = false, truncation: Float? = nil) throws {
         configuration = try Configuration(stored: checkpoint.configuration(), source: checkpoint.path)
         step = checkpoint.contents.step
+        guard truncation == nil || configuration.latent.distribution == .normal else {
+            throw Failure(
+                .badConfiguration,
+                "--truncation is of normal latents, and those of \(checkpoint.path) are uniform, within ±√3 already",
+                remedy: "Leave it out.")
+        }
         network = try checkpoint.network(
-            .generator, configuration, input: .vector(configuration.latent.size), capacity: 64, live: live)
-        sampler = Sampler(network, configuration.latent)
+            .generator, configuration, input: .vector(configuration.latent.size), capacity: Self.capacity, live: live)
+        sampler = Sampler(network, configuration.latent, truncation: truncation)
     }
 
+    /// Examples that go through the network at once.
+    private static let capacity = 64
+
     /// Writes `count` examples as a PNG grid or, where `path` does not end in `.png`, as an HDF5 dataset of the
-    /// program's own form, with their latents if wanted.
-    public func write(count: Int, seed: UInt64, latents: Bool, to path: String) throws {
+    /// program's own form, with their latents if wanted. Each rank makes its part of them, rank 0 writes; the bits do
+    /// not depend on their number. Collective.
+    public func write(
+        count: Int, seed: UInt64, latents: Bool, to path: String, _ communicator: any Communicator
+    ) throws {
         let draws = Draws(seed: seed, purpose: .sample, step: 0)
-        let samples = try sampler.samples(count: count, draws)
-        if path.hasSuffix(".png") {
+        guard path.hasSuffix(".png") else {
+            return try writeDataset(count, draws, latents: latents, to: path, communicator)
+        }
+        var values: [Float] = []
+        try make(count, draws, communicator) { values += $0 }
+        try communicator.agreed(namingRank: false) {
+            guard communicator.rank == 0 else { return }
             let scene = Scene(
-                mixture: configuration.data.synthetic, around: samples.values.array, dimension: sampler.shape.count)
-            try Picture.of(samples, count: count, shape: sampler.shape, range: sampler.range, scene: scene).write(
-                to: path)
-        } else {
-            let shape = network.outputShape
-            var range: [Double]?
-            if case .image = shape { range = [Double(sampler.range.lowerBound), Double(sampler.range.upperBound)] }
-            let description = DatasetDescription(
-                name: "samples of \(configuration.name) at step \(step)", source: "gan-dist sample, seed \(seed)",
-                license: "that of the training data",
-                dimensions: [count] + shape.dimensions, element: .float32, range: range)
+                mixture: configuration.data.synthetic, around: values, dimension: sampler.shape.count)
+            try Picture.of(
+                FloatBuffer(values), count: count, shape: sampler.shape, range: sampler.range, scene: scene
+            ).write(to: path)
+        }
+    }
+
+    /// Makes `count` examples and gives them to `take` on rank 0, in their order, some at a time. Collective.
+    private func make(
+        _ count: Int, _ draws: Draws, _ communicator: any Communicator, take: ([Float]) throws -> Void
+    ) throws {
+        // Whole batches of the network: then an example is made beside the same others on any number of ranks.
+        let block = 4 * Self.capacity, ranks = communicator.size
+        var made: [[Float]] = []
+        for round in stride(from: 0, to: count, by: block * ranks) {
+            let mine: [Float] = try communicator.agreed(namingRank: false) {
+                try made.forEach(take)
+                let start = round + communicator.rank * block
+                guard start < count else { return [] }
+                let part = Draws(seed: draws.seed, purpose: draws.purpose, step: draws.step, firstSample: start)
+                return try sampler.samples(count: min(block, count - start), part).array
+            }
+            let all = try communicator.gather(values: mine)
+            if communicator.rank == 0 { made = all }
+        }
+        try communicator.agreed(namingRank: false) { try made.forEach(take) }
+    }
+
+    private func writeDataset(
+        _ count: Int, _ draws: Draws, latents: Bool, to path: String, _ communicator: any Communicator
+    ) throws {
+        var range: [Double]?
+        if case .image = sampler.shape {
+            range = [Double(sampler.range.lowerBound), Double(sampler.range.upperBound)]
+        }
+        let description = DatasetDescription(
+            name: "samples of \(configuration.name) at step \(step)", source: "gan-dist sample, seed \(draws.seed)",
+            license: "that of the training data",
+            dimensions: [count] + sampler.shape.dimensions, element: .float32, range: range)
+        var agreed: AgreedFailure?
+        let outcome = Result {
+            guard communicator.rank == 0 else { return try make(count, draws, communicator) { _ in } }
             try DatasetWriter.write(path, description) { (writer) throws(Failure) in
-                try writer.append(samples.values.array)
+                do {
+                    try make(count, draws, communicator) { try writer.append($0) }
+                } catch {
+                    agreed = error as? AgreedFailure
+                    throw Failure.of(error)
+                }
                 if latents {
                     writer.latents = (configuration.latent.size, sampler.latents(count: count, draws).flatMap { $0 })
                 }
             }
         }
+        if case .failure(let error as AgreedFailure) = outcome { throw error }
+        if let agreed { throw agreed }
+        try communicator.agreed(namingRank: false) { try outcome.get() }
     }
 }
 

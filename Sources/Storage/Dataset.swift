@@ -131,11 +131,30 @@ public final class Dataset: Sendable {
         _ name: String?, in file: HDF5File, _ options: DatasetOptions
     ) throws(Failure) -> HDF5Dataset {
         if let name { return try file.dataset(name.hasPrefix("/") ? name : "/" + name, options) }
+        if options == .features { return try features(in: file) }
         for candidate in ["/images", "/samples"] {
             if case .absent = try file.object(candidate) { continue }
             return try file.dataset(candidate, options)
         }
         return try file.dataset("/images", options)
+    }
+
+    /// `/features`, or else the only matrix of floating-point numbers at the top of the file.
+    private static func features(in file: HDF5File) throws(Failure) -> HDF5Dataset {
+        if case .dataset(let dataset) = try file.object("/features") { return dataset }
+        let matrices = try file.root.names().compactMap { name -> HDF5Dataset? in
+            guard case .dataset(let dataset)? = try? file.object("/" + name), dataset.dimensions.count == 2,
+                case .float = dataset.type
+            else { return nil }
+            return dataset
+        }
+        guard matrices.count == 1 else {
+            throw .badData(
+                "\(file.name) has no dataset /features, and \(matrices.isEmpty ? "no" : "more than one") matrix of "
+                    + "floating-point numbers; the file holds \(file.listing()).",
+                remedy: "Name the features, [N, D], with \(DatasetOptions.features.dataset).")
+        }
+        return matrices[0]
     }
 
     /// Whether the values are bytes; otherwise they are numbers that float32 holds, or floating-point numbers.

@@ -86,10 +86,10 @@ public final class DatasetWriter {
     }
 
     /// The next examples, [rows, H, W, C] or [rows, D].
-    public func append(_ values: [UInt8]) throws(Failure) { try appendValues(values) }
-    public func append(_ values: [Float]) throws(Failure) { try appendValues(values) }
+    public func append(_ values: [UInt8]) throws(Failure) { try append(numbers: values) }
+    public func append(_ values: [Float]) throws(Failure) { try append(numbers: values) }
 
-    private func appendValues<Element: HDF5Element>(_ values: [Element]) throws(Failure) {
+    func append<Element: HDF5Element>(numbers values: [Element]) throws(Failure) {
         let rows = values.count / elements
         let result: Result<Void, Failure> = values.withUnsafeBufferPointer { values in
             Result { () throws(Failure) in try dataset.write(values, firstRow: written, rows: rows) }

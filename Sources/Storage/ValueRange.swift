@@ -53,6 +53,8 @@ public enum DatasetOptions: String, Sendable {
     case importing
     /// Other commands: an option for the dataset, the file's attribute for the range.
     case tool
+    /// `evaluate --features`: vectors, which it looks for by other names.
+    case features
 
     var dataset: String { self == .configuration ? "--set data.dataset=PATH" : "--dataset PATH" }
 
@@ -71,9 +73,9 @@ public enum DatasetOptions: String, Sendable {
             return "Say it with " + pairs { "--set 'data.range=[\($0), \($1)]'" }
                 + (storable.first.map { "; or store it, \(attribute)\($0)." } ?? ".")
         case .importing: return "Say it with " + pairs { "--range=\($0),\($1)" } + "."
-        case .tool where storable.isEmpty:
+        case .tool where storable.isEmpty, .features where storable.isEmpty:
             return "Say it to gan-dist train with " + pairs { "--set 'data.range=[\($0), \($1)]'" } + "."
-        case .tool:
+        case .tool, .features:
             let others =
                 storable.count == ranges.count ? "" : " (" + pairs { "[\($0), \($1)]" } + "), which clips values beyond"
             return "Store it, \(attribute)" + storable.joined(separator: " or ")

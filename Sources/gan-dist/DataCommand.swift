@@ -7,7 +7,9 @@ struct DataCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "data", abstract: "Make, describe and check datasets.",
         discussion: "Example:\n  gan-dist data import fashion-mnist --out data/fashion-mnist.h5",
-        subcommands: [Import.self, Synthetic.self, Subset.self, Split.self, Concat.self, Info.self, Verify.self])
+        subcommands: [
+            Import.self, Synthetic.self, Subset.self, Split.self, Concat.self, Stack.self, Info.self, Verify.self,
+        ])
 
     struct Import: ParsableCommand {
         static let configuration = CommandConfiguration(

@@ -121,4 +121,30 @@ extension DataCommand {
             try notes.summary(out)
         }
     }
+    struct Stack: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Grey images, several of them as the channels of one: stacked digits.",
+            discussion: """
+                The label of an image is the number whose digits are the labels of its channels: three channels of ten \
+                classes make 1000 modes.
+                Example:
+                  gan-dist data stack data/fashion-mnist.h5 --channels 3 --count 128000 --seed 1 --out stacked.h5
+                """)
+        @Argument(help: "An HDF5 file of grey images.") var file: String
+        @Option(help: "Images drawn for each one that is written.") var channels = 3
+        @Option(help: "How many to write; default: as many as the file has.") var count: Int?
+        @Option(help: "What the choice follows from.") var seed: UInt64 = 1
+        @Option(help: "The dataset's path in the file; default /images.") var dataset: String?
+        @Option(help: "The HDF5 file to write.") var out: String
+
+        func validate() throws {
+            try check("--channels", channels, 2 ... 16)
+            if let count { try check("--count", count, 1 ... 100_000_000) }
+        }
+
+        func run() throws {
+            try DatasetTools.stack(file, dataset: dataset, channels: channels, count: count, seed: seed, to: out)
+            try Notes().summary(out)
+        }
+    }
 }

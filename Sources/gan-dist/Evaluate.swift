@@ -9,20 +9,29 @@ struct Evaluate: ParsableCommand {
         abstract: "Measure a generator's samples against data.",
         discussion: """
             Measures: \(Metric.allCases.map(\.rawValue).joined(separator: ", ")); without --metrics all that fit.
+            Of --features: \(FeatureMetric.allCases.map(\.rawValue).joined(separator: ", ")).
             Example:
               gan-dist data import fashion-mnist --part test --out data/fashion-mnist-test.h5
               mpirun -n 8 gan-dist evaluate runs/clothes --data data/fashion-mnist.h5 --held-out \
               data/fashion-mnist-test.h5 --json
+              gan-dist evaluate --features inception-of-real.h5 inception-of-generated.h5 --metrics frechet-distance
             """)
 
     @Argument(help: "A checkpoint file, or the folder of a run for its newest.") var checkpoint: String?
     @Option(help: ArgumentHelp("Judge these examples in place of a checkpoint's.", valueName: "FILE.h5")) var samples:
         String?
+    @Option(
+        parsing: .upToNextOption,
+        help: ArgumentHelp(
+            "Compare features [N, D] that another program computed, such as Inception's: real ones, then generated ones.",
+            valueName: "REAL.h5 FAKE.h5")) var features: [String] = []
     @Option(help: ArgumentHelp("The training data; default: what the checkpoint was trained on.", valueName: "FILE.h5"))
     var data: String?
     @Option(help: ArgumentHelp("Examples of the same kind that were not trained on.", valueName: "FILE.h5"))
     var heldOut: String?
-    @Option(help: "The examples' path in these files; default: the run's data.dataset, else /images or /samples.")
+    @Option(
+        help: "The examples' path in these files; default: the run's data.dataset, else /images, /samples or /features."
+    )
     var dataset: String?
     @Option(
         help: ArgumentHelp("What gan-dist classifier train made, for the scores by a classifier.", valueName: "FILE.h5")
@@ -37,25 +46,47 @@ struct Evaluate: ParsableCommand {
     @Flag(help: "Print JSON, one object a measure, and nothing else.") var json = false
 
     func validate() throws {
-        if (checkpoint == nil) == (samples == nil) {
-            throw ValidationError("Name either a checkpoint or --samples FILE.h5.")
+        if !features.isEmpty { try checkFeatures() }
+        if [checkpoint != nil, samples != nil, !features.isEmpty].count(where: { $0 }) != 1 {
+            throw ValidationError("Name either a checkpoint, --samples FILE.h5 or --features REAL.h5 FAKE.h5.")
         }
         if let count { try check("--count", count, 2 ... 10_000_000) }
     }
 
+    private func checkFeatures() throws {
+        guard features.count == 2 else {
+            throw ValidationError("--features needs two files, of real and of generated examples.")
+        }
+        let others = [("--data", data), ("--held-out", heldOut), ("--classifier", classifier), ("--figure", figure)]
+        for (option, value) in others where value != nil {
+            throw ValidationError("\(option) does not go with --features, which are compared by themselves.")
+        }
+    }
+
+    private func compareFeatures() throws {
+        var comparison = FeatureComparison(real: features[0], generated: features[1])
+        (comparison.dataset, comparison.count, comparison.seed) = (dataset, count, seed)
+        comparison.metrics = try metrics.map(FeatureMetric.list)
+        evaluate { [comparison] context in try comparison.run(context) }
+    }
+
+    private func evaluate(_ body: @escaping (EvaluationContext) throws -> [MetricResult]) -> Never {
+        Job.run { [json] communicator in
+            let console = Console(speaks: communicator.rank == 0, quiet: json)
+            let results = try body(EvaluationContext(communicator, console))
+            if communicator.rank == 0 { print(json ? try results.json() : results.table) }
+            return 0
+        }
+    }
+
     func run() throws {
+        if !features.isEmpty { return try compareFeatures() }
         var request = EvaluationRequest()
         (request.checkpoint, request.samples, request.data, request.heldOut) = (checkpoint, samples, data, heldOut)
         (request.classifier, request.count, request.seed, request.figure) = (classifier, count, seed, figure)
         (request.dataset, request.live) = (dataset, live)
         request.metrics = try metrics.map(Metric.list)
-        let asJSON = json
-        Job.run { [request] communicator in
-            let console = Console(speaks: communicator.rank == 0, quiet: asJSON)
-            let results = try Evaluator(request, EvaluationContext(communicator, console)).run()
-            if communicator.rank == 0 { print(asJSON ? try results.json() : results.table) }
-            return 0
-        }
+        evaluate { [request] context in try Evaluator(request, context).run() }
     }
 }
 

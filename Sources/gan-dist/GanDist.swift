@@ -43,6 +43,7 @@ struct GanDist: ParsableCommand {
             Foundation.exit(failure.code.rawValue)
         } catch  where !isArgumentParsers(error) {
             let failure = Failure.of(error)
+            if failure.code == .usage, !isFirst { Foundation.exit(0) }
             StandardError.report(failure)
             Foundation.exit(failure.code.rawValue)
         } catch {

@@ -14,6 +14,7 @@ struct Interpolate: ParsableCommand {
     @Option(help: "spherical, at an even distance from the origin, or linear.") var path = Interpolation.Path.spherical
     @Option(help: "What the latents follow from.") var seed: UInt64 = 1
     @Option(help: ArgumentHelp("The picture to write.", valueName: "FILE.png")) var out: String
+    @OptionGroup var truncation: TruncationOption
     @Flag(help: "The parameters of the last step, where an average of them was kept (training.average).")
     var live = false
 
@@ -25,7 +26,8 @@ struct Interpolate: ParsableCommand {
 
     func run() throws {
         let console = Console(speaks: true)
-        let model = try GeneratorModel(Checkpoint.read(checkpoint) { console.warn($0) }, live: live)
+        let model = try GeneratorModel(
+            Checkpoint.read(checkpoint) { console.warn($0) }, live: live, truncation: truncation.value)
         try Interpolation(rows: rows, columns: columns, path: path, seed: seed).picture(model).write(to: out)
         console.say("\(rows) \(path.rawValue) walks of \(columns) points at step \(model.step) in \(out)")
     }

@@ -6,13 +6,19 @@ import Support
 struct Sample: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Make examples with the generator of a checkpoint: a picture, or an HDF5 dataset.",
-        discussion: "Example:\n  gan-dist sample runs/clothes --count 100 --seed 7 --out clothes.png")
+        discussion: """
+            Under mpirun each rank makes a part of them; the examples are the same on any number of ranks.
+            Example:
+              gan-dist sample runs/clothes --count 100 --seed 7 --out clothes.png
+              mpirun -n 8 gan-dist sample runs/clothes --count 50000 --truncation 0.8 --out generated.h5
+            """)
 
     @Argument(help: "A checkpoint file, or the folder of a run for its newest.") var checkpoint: String
     @Option(help: "How many examples.") var count: Int
     @Option(help: "What the latents follow from.") var seed: UInt64 = 1
     @Flag(help: "Store the latents beside the examples, as /latents of the HDF5 file.") var latents = false
     @Option(help: ArgumentHelp("The picture or dataset to write.", valueName: "FILE.png|FILE.h5")) var out: String
+    @OptionGroup var truncation: TruncationOption
     @Flag(help: "The parameters of the last step, where an average of them was kept (training.average).")
     var live = false
 
@@ -25,9 +31,31 @@ struct Sample: ParsableCommand {
     }
 
     func run() throws {
-        let console = Console(speaks: true)
-        let model = try GeneratorModel(Checkpoint.read(checkpoint) { console.warn($0) }, live: live)
-        try model.write(count: count, seed: seed, latents: latents, to: out)
-        console.say("\(count) examples of step \(model.step) in \(out)")
+        Job.run { communicator in
+            let console = Console(speaks: communicator.rank == 0)
+            let file = try Checkpoint.read(checkpoint, communicator) { console.warn($0) }
+            let model = try communicator.agreed {
+                try GeneratorModel(file, live: live, truncation: truncation.value)
+            }
+            try model.write(count: count, seed: seed, latents: latents, to: out, communicator)
+            console.say("\(count) examples of step \(model.step) in \(out)")
+            return 0
+        }
+    }
+}
+
+/// `--truncation T`, of `sample` and `interpolate`.
+struct TruncationOption: ParsableArguments {
+    @Option(
+        name: .customLong("truncation"),
+        help: ArgumentHelp(
+            "Draw values of normal latents beyond ±T again until they are within: less variety, fewer odd examples.",
+            valueName: "T"))
+    var value: Float?
+
+    func validate() throws {
+        if let value, !(value >= 0.01 && value.isFinite) {
+            throw ValidationError("--truncation \(value) is not a number of at least 0.01.")
+        }
     }
 }

@@ -36,11 +36,9 @@ import Testing
         #expect(abs(ClassifierScore.measure(answers(logits: alike.map { _ in 0 }, classes: 5), []).value - 1) < 1e-9)
         let labels = LabelHistogram.measure(answers(logits: sure, classes: 5), answers(logits: sure, classes: 5), [])
         #expect(labels.value == 0)
-        #expect(LabelHistogram.modes(answers(logits: alike, classes: 5), []).value == 1)
-        #expect(
-            abs(
-                try number(LabelHistogram.modes(answers(logits: alike, classes: 5), []).quantity("reverse_kl")) - log(5)
-            ) < 1e-12)
+        let one = LabelHistogram.modes(answers(logits: alike, classes: 5).histogram, "classes", [])
+        #expect(one.value == 1)
+        #expect(abs(try number(one.quantity("reverse_kl")) - log(5)) < 1e-12)
     }
 
     @Test func theGradientOfTheCrossEntropyIsItsDerivative() {
@@ -79,6 +77,28 @@ import Testing
         }
     }
 
+    /// Three test images as the channels of one: its mode is the number of their classes.
+    private static func expectStacksToBeCounted(
+        _ images: Examples, _ labels: [Int], _ classifier: Classifier
+    ) throws {
+        let stacks = FloatBuffer(count: 50 * 64 * 3)
+        var expected = [Int](repeating: 0, count: 64)
+        for stack in 0 ..< 50 {
+            for channel in 0 ..< 3 {
+                let image = images[3 * stack + channel ..< 3 * stack + channel + 1]
+                for pixel in 0 ..< 64 { stacks.values[(stack * 64 + pixel) * 3 + channel] = image[pixel] }
+            }
+            expected[(labels[3 * stack] * 4 + labels[3 * stack + 1]) * 4 + labels[3 * stack + 2]] += 1
+        }
+        let shape = Shape.image(height: 8, width: 8, channels: 3)
+        let classes = try #require(StackedClasses(classifier, of: shape))
+        #expect(classes.modes == 64 && StackedClasses(classifier, of: classifier.shape) == nil)
+        #expect(StackedClasses(classifier, of: .image(height: 9, width: 8, channels: 3)) == nil)
+        #expect(try classes.counts(Examples(stacks, shape: shape), alone()) == expected)
+        let many = try #require(StackedClasses(classifier, of: .image(height: 8, width: 8, channels: 16)))
+        #expect(many.modes == nil)
+    }
+
     /// It learns, its file gives what it gave, and the file is the same on one rank and on three.
     @Test func aClassifierIsTrainedAndStored() throws {
         let folder = NSTemporaryDirectory() + "classifier-\(UUID().uuidString)"
@@ -105,6 +125,7 @@ import Testing
         let right = zip(found.labels, images.labels).count { $0 == $1 }
         #expect(Double(right) / 200 == classifier.accuracy)
         #expect(found.features.shape == .vector(Classifier.features))
+        try Self.expectStacksToBeCounted(examples, found.labels, classifier)
 
         #expect(throws: AgreedFailure.self) { try training.run(to: folder + "/one.h5", alone()) }
         #expect(throws: Failure.self) {

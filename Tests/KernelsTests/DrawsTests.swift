@@ -2,6 +2,18 @@ import Foundation
 import Testing
 @testable import Kernels
 
+@Suite struct IntegerTests {
+    @Test func theyAreUniformAndAShorterListIsTheStartOfALongerOne() {
+        let draws = Draws(seed: 8, purpose: .selection, step: 1), many = draws.integers(count: 70_000, below: 7)
+        #expect(Array(many.prefix(100)) == draws.integers(count: 100, below: 7))
+        for number in 0 ..< 7 {
+            // Five deviations of a count of 10,000.
+            #expect(abs(many.count { $0 == number } - 10_000) < 5 * 93)
+        }
+        #expect(many.allSatisfy { (0 ..< 7).contains($0) })
+    }
+}
+
 @Suite struct PhiloxTests {
     /// The first three are the `philox4x32 10` lines of Random123's own kat_vectors (D. E. Shaw Research; the same as
     /// in Random123 1.14, tests/kat_vectors). All four were printed with its header, Debian's librandom123-dev:

@@ -149,3 +149,41 @@ def test_wrong_requests_are_explained(tmp_path):
     out.write_text("mine")
     tool("concat", whole, "--out", out, code=73)
     assert out.read_text() == "mine"
+
+
+@pytest.mark.parametrize("dtype, classes", [("u1", 10), ("f4", 4)])
+def test_stacked_images_are_grey_ones_as_channels(dtype, classes, tmp_path):
+    images = numpy.random.default_rng(6).integers(1, 200, (30, 5, 4, 1)).astype(dtype)
+    labels = numpy.arange(30) % classes
+    with h5py.File(tmp_path / "grey.h5", "w") as file:
+        file["images"], file["labels"] = images, labels
+        file["images"].attrs["range"] = [0.0, 255.0]
+        file.attrs["name"] = "digits"
+    stack = ("stack", tmp_path / "grey.h5", "--channels", 3, "--count", 400)
+    tool(*stack, "--seed", 2, "--out", tmp_path / "stacked.h5")
+    values, types, of_images, of_root = contents(tmp_path / "stacked.h5")
+    stacked = values["images"]
+    assert stacked.shape == (400, 5, 4, 3) and types["images"] == dtype and list(of_images["range"]) == [0, 255]
+    assert of_root["name"] == "3 of digits"
+    known = {image.tobytes(): number for number, image in enumerate(images[..., 0])}
+    chosen = numpy.array([[known[image[..., channel].tobytes()] for channel in range(3)] for image in stacked])
+    assert numpy.array_equal(values["labels"], labels[chosen] @ (classes ** numpy.arange(3)[::-1]))
+    assert all(set(chosen[:, channel]) == set(range(30)) for channel in range(3))
+    assert not numpy.array_equal(chosen[:, 0], chosen[:, 1])
+    # The seed alone decides; a shorter file is the start of a longer one.
+    tool(*stack[:-1], 50, "--seed", 2, "--out", tmp_path / "short.h5")
+    tool(*stack, "--seed", 3, "--out", tmp_path / "other.h5")
+    assert numpy.array_equal(contents(tmp_path / "short.h5")[0]["images"], stacked[:50])
+    assert not numpy.array_equal(contents(tmp_path / "other.h5")[0]["images"], stacked)
+
+
+def test_what_cannot_be_stacked_is_refused(tmp_path):
+    write(tmp_path / "colour.h5")
+    refused = tool("stack", tmp_path / "colour.h5", "--out", tmp_path / "out.h5", code=65)
+    assert "[6, 5, 3]" in refused.err and "grey" in refused.err, refused
+    tool("stack", tmp_path / "nothing.h5", "--out", tmp_path / "out.h5", code=66)
+    tool("stack", tmp_path / "colour.h5", "--channels", 1, "--out", tmp_path / "out.h5", code=64)
+    with h5py.File(tmp_path / "grey.h5", "w") as file:
+        file["images"], file["labels"] = numpy.zeros((4, 3, 3), "u1"), numpy.array([0, 1, -2, 3])
+    assert "-2" in tool("stack", tmp_path / "grey.h5", "--out", tmp_path / "out.h5", code=65).err
+    assert not (tmp_path / "out.h5").exists()

@@ -1,5 +1,6 @@
 import Foundation
 import Kernels
+import Support
 
 /// The Fréchet distance of two sets of features, each taken for normal (Dowson & Landau 1982; on a network's features
 /// Heusel et al. 2017):
@@ -70,9 +71,20 @@ public enum FrechetDistance {
         return result
     }
 
-    static func measure(_ samples: Examples, _ reference: Examples, _ settings: [MetricResult.Entry]) -> MetricResult {
+    /// Warns where there are fewer examples than features.
+    static func warn(of samples: Examples, _ reference: Examples, _ console: Console) {
+        let fewer = min(samples.count, reference.count), features = samples.shape.count
+        guard fewer < features else { return }
+        console.warn(
+            "the Fréchet distance of \(features) features is taken from \(fewer) examples only: their covariance is "
+                + "not of full rank, and the figure far too large")
+    }
+
+    static func measure(
+        _ name: String, _ samples: Examples, _ reference: Examples, _ settings: [MetricResult.Entry]
+    ) -> MetricResult {
         MetricResult(
-            "frechet-classifier-distance", squared(Moments(samples), Moments(reference)),
+            name, squared(Moments(samples), Moments(reference)),
             settings: [
                 ("samples", .count(samples.count)), ("reference", .count(reference.count)),
                 ("features", .count(samples.shape.count)),

@@ -15,15 +15,14 @@ public enum LabelHistogram {
     }
 
     /// The classes as modes: how many there are, and KL(samples ‖ uniform), as stacked MNIST's modes are counted
-    /// (PacGAN, §4.2).
-    static func modes(_ samples: Classifier.Answers, _ settings: [MetricResult.Entry]) -> MetricResult {
-        let counts = samples.histogram
-        return MetricResult(
+    /// (PacGAN, §4.2). `counts`: the samples of each mode; `modes`: what these are, in words.
+    static func modes(_ counts: [Int], _ modes: String, _ settings: [MetricResult.Entry]) -> MetricResult {
+        MetricResult(
             "modes", Double(counts.count { $0 > 0 }),
             more: [
                 ("modes", .count(counts.count)),
                 ("reverse_kl", .number(divergence(counts, from: counts.map { _ in 1 }))),
             ],
-            settings: [("samples", .count(samples.count)), ("modes_are", .text("the classifier's classes"))] + settings)
+            settings: [("samples", .count(counts.reduce(0, +))), ("modes_are", .text(modes))] + settings)
     }
 }
