@@ -83,7 +83,7 @@ final class LayerAlone {
         if let attention = layer as? SelfAttention { return attention.multiplications(for: input) }
         guard let weight = layer.parameters(for: input).first(where: { $0.name == "weight" }) else { return 0 }
         switch (input, output) {
-        case (.vector, .vector): return weight.count
+        case (.vector, _): return weight.count
         case (.image(let height, let width, _), .image(let outputHeight, let outputWidth, _)):
             // A convolution multiplies by the whole kernel at every place of its smaller side.
             return weight.count * min(height * width, outputHeight * outputWidth)
