@@ -102,8 +102,8 @@ extension Network {
         try makeGradients(slopes, parameters, target, adding: adding, ready)
     }
 
-    /// What layer `number` was given and made in the last forward (in training, of a batch that was run whole), and what
-    /// it is lent: to run a pass of it by itself, such as for measuring.
+    /// What layer `number` was given and made in the last forward (in training, of a batch that was run whole), and
+    /// what it is lent: to run a pass of it by itself, such as for measuring.
     public func lastCall(
         of number: Int, parameters: Floats, gradients: Floats, rowWeights: Floats
     ) -> (input: Batch, output: Batch, memory: LayerMemory) {

@@ -1,8 +1,8 @@
 import Foundation
 import Storage
 
-/// The path of a game of two numbers in their plane, for one or more runs, as SVG: as in the figures of Mescheder et al.
-/// 2018, "Which training methods for GANs do actually converge?". Both axes have one scale, so that a circle is one.
+/// The path of a game of two numbers in their plane, for one or more runs, as SVG: as in the figures of Mescheder et
+/// al. 2018, "Which training methods for GANs do actually converge?". Both axes have one scale: a circle is one.
 struct PlaneChart {
     struct Path {
         let name: String
@@ -50,13 +50,8 @@ struct PlaneChart {
                 "viewBox": "0 0 \(Int(width)) \(Int(height))", "role": "img",
                 "aria-label": "the path of both players' parameters in their plane",
             ], grid(area) + paths.flatMap { line(of: $0, area) } + mark(area))
-        return Markup(
-            "figure", [:],
-            [
-                Markup(
-                    "figcaption", [:], [Markup("b", text: "The players' path")] + names + [Markup("small", text: note)]),
-                picture,
-            ])
+        let caption = [Markup("b", text: "The players' path")] + names + [Markup("small", text: note)]
+        return Markup("figure", [:], [Markup("figcaption", [:], caption), picture])
     }
 
     /// What is shown, in the middle, with some room: units of the picture for one of the plane.
