@@ -81,9 +81,10 @@ extension LayerTime {
         let counts = PassCounts(player.role, in: training)
         let first = network.store.entries.first?.layer ?? network.layers.count
         var times: [LayerTime] = []
-        var shape = network.inputShape
-        for (number, layer) in network.layers.enumerated() {
-            let alone = try LayerAlone(layer, input: shape, batch: batch, name: network.name)
+        // The sums of residuals are no layers that could run alone.
+        for (number, node) in network.nodes.enumerated() where !node.isSum {
+            let input = network.inputShapes[number]
+            let alone = try LayerAlone(node.layer, input: input, batch: batch, name: network.name)
             func add(_ pass: String, _ runs: Int?, _ body: () throws -> Void) rethrows {
                 let spread = try Spread(
                     (0 ..< 5).map { _ in
@@ -94,7 +95,7 @@ extension LayerTime {
                 let all = runs.map { $0 * shards }
                 times.append(
                     LayerTime(
-                        network: network.name, layer: "\(number).\(layer.name)", pass: pass,
+                        network: network.name, layer: node.path, pass: pass,
                         seconds: spread.median, secondsQuartiles: spread.quartiles,
                         gflops: Double(2 * alone.multiplications) / spread.median / 1e9,
                         runs: all, share: all.map { Double($0) * spread.median / step }))
@@ -104,7 +105,6 @@ extension LayerTime {
                 "input gradient", number > first ? counts?.inputGradient : counts?.firstInputGradient,
                 alone.inputGradient)
             if alone.multiplications > 0 { try add("weight gradient", counts?.weightGradient, alone.weightGradient) }
-            shape = alone.outputShape
         }
         return times
     }
@@ -114,7 +114,6 @@ extension LayerTime {
 private final class LayerAlone {
     /// Multiplications of the direct form for the whole batch; 0 for layers without weights to multiply by.
     let multiplications: Int
-    var outputShape: Shape { network.outputShape }
     private let network: Network
     private let inputMemory: FloatBuffer
     private let gradientMemory: FloatBuffer

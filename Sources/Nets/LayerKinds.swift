@@ -63,6 +63,9 @@ public struct LayerKind: Sendable {
             try Constant(settings)
         },
         LayerKind("zero_padding", "zeros around an image") { settings throws(Failure) in try ZeroPadding(settings) },
+        LayerKind(
+            "residual", "body(x) + skip(x), of two lists of layers (He et al. 2016)"
+        ) { settings throws(Failure) in try Residual(settings) },
     ]
 }
 
@@ -87,6 +90,10 @@ public protocol LayerSettings {
     ) throws(Failure) -> Extent
     func shape(_ key: String, meaning: String) throws(Failure) -> Shape
     func initialiser(_ key: String, default standard: Initialiser, meaning: String) throws(Failure) -> Initialiser
+    /// A list of layers, which has to be there.
+    func layers(_ key: String, meaning: String) throws(Failure) -> [any Layer]
+    /// The same, empty where nothing is said, and then it is not shown among the layer's settings.
+    func optionalLayers(_ key: String, meaning: String) throws(Failure) -> [any Layer]
     /// The key `bias`: how the biases start, zero where nothing is said; nil where the layer is to have none.
     func bias() throws(Failure) -> Initialiser?
 }

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from conftest import gan_dist
+from conftest import CONFIGS, gan_dist
 
 
 def figures(*arguments, ranks):
@@ -42,6 +42,14 @@ def test_step_of_several_shards_without_layers():
     assert figures(*arguments, "--no-layers", ranks=2)["layers"] == []
     forward = figures(*arguments, ranks=2)["layers"][0]
     assert (forward["pass"], forward["runs"] % 2) == ("forward", 0)
+
+
+def test_step_of_residuals():
+    step = figures("step", "--config", CONFIGS / "residual.yaml", "--steps", 2, "--batch", 8, ranks=1)
+    layers = {(layer["network"], layer["layer"]) for layer in step["layers"]}
+    assert ("discriminator", "1.residual/body/1.convolution") in layers
+    assert ("generator", "2.residual/body/5.residual/body/0.convolution") in layers
+    assert ("generator", "2.residual") not in layers
 
 
 def test_allreduce():
