@@ -75,12 +75,15 @@ public struct Game: Sendable {
     var penaltyPlaces: PenaltyPlaces { penalties.reduce(into: []) { $0.insert($1.place) } }
 
     /// Whether a layer needs all shards of a minibatch at once.
-    public var normalisesMinibatches: Bool { (generator + discriminator).contains { $0 is any MinibatchLayer } }
+    public var normalisesMinibatches: Bool { allLayers.contains { $0 is any MinibatchLayer } }
+
+    /// Of both players, those within residuals too.
+    private var allLayers: [any Layer] { [generator, discriminator].flatMap { NetworkNode.list(of: $0).map(\.layer) } }
 
     /// Whether a weight is divided by its spectral norm.
     public var normalisesSpectrally: Bool {
         !spectralPlayers.isEmpty
-            || (generator + discriminator).contains { $0.parameters(for: .vector(1)).contains(where: \.isSpectral) }
+            || allLayers.contains { $0.parameters(for: .vector(1)).contains(where: \.isSpectral) }
     }
 
     /// Whether a layer or the objective does.

@@ -122,10 +122,11 @@ extension Trainer {
     /// authors' released code: `init_bias_target_marginals`).
     public func fillMarginals(_ means: [Float]) throws(Failure) {
         guard let bias = marginals else { return }
+        let place = generator.network.nodes[bias.layer].place
         guard means.count == bias.range.count else {
             throw Failure(
                 .badConfiguration,
-                "configuration: generator: layer \(bias.layer) has \(bias.range.count) biases from the data's "
+                "configuration: generator: layer \(place) has \(bias.range.count) biases from the data's "
                     + "marginals, but an example has \(means.count) values",
                 remedy: "Use marginals only in the layer that makes the output.")
         }

@@ -54,9 +54,10 @@ extension LayerTime {
         let network = player.network
         let isPenalised = player.role == .discriminator && !game.penalties.isEmpty
         var times: [LayerTime] = []
-        var shape = network.inputShape
-        for (number, layer) in network.layers.enumerated() {
-            let alone = try LayerAlone(layer, input: shape, batch: batch, name: network.name)
+        // The sums of residuals are no layers that could run alone.
+        for (number, node) in network.nodes.enumerated() where !node.isSum {
+            let alone = try LayerAlone(
+                node.layer, input: network.inputShapes[number], batch: batch, name: network.name)
             let counts = PassCounts(number, of: network, player.role, in: game)
             for pass in passes(of: alone, isPenalised: isPenalised) {
                 let spread = try Spread(
@@ -68,12 +69,11 @@ extension LayerTime {
                 let runs = counts.map { $0[pass] * shards }
                 times.append(
                     LayerTime(
-                        network: network.name, layer: "\(number).\(layer.name)", pass: pass.rawValue,
+                        network: network.name, layer: node.path, pass: pass.rawValue,
                         seconds: spread.median, secondsQuartiles: spread.quartiles,
                         gflops: Double(2 * alone.multiplications) / spread.median / 1e9, runs: runs,
                         share: runs.map { Double($0) * spread.median / step }))
             }
-            shape = alone.outputShape
         }
         return times
     }

@@ -84,25 +84,33 @@ struct PassCounts: Equatable {
 /// What decides which passes a layer takes part in.
 private struct NetworkPosition {
     let hasParameters: Bool
-    /// Whether a layer before it has parameters.
+    /// Whether a layer that it depends on has parameters.
     let isAboveParameters: Bool
     let hasCurvature: Bool
-    /// Whether a layer after it has curvature.
+    /// Whether a layer that depends on it has curvature.
     let isBelowCurvature: Bool
-    /// Whether a layer after it reads the tangent.
+    /// Whether a layer that depends on it reads the tangent.
     let passesTangentOn: Bool
 
     init(_ number: Int, in network: Network) {
-        let withParameters = Set(network.store.entries.map(\.layer))
-        let lowest = withParameters.min() ?? network.layers.count
-        func isCurved(_ number: Int) -> Bool {
-            number > lowest && (network.layers[number] as? any TangentLayer)?.hasCurvature == true
+        let nodes = network.nodes, withParameters = Set(network.store.entries.map(\.layer))
+        // Of each value: whether a node that it depends on has parameters.
+        let leads = nodes.indices.reduce(into: [false]) { leads, node in
+            leads.append(withParameters.contains(node) || nodes[node].inputs.contains { leads[$0] })
         }
-        let after = network.layers.indices[(number + 1)...]
+        func isAbove(_ node: Int) -> Bool { nodes[node].inputs.contains { leads[$0] } }
+        func isCurved(_ node: Int) -> Bool {
+            isAbove(node) && (nodes[node].layer as? any TangentLayer)?.hasCurvature == true
+        }
+        var dependent: Set = [number]
+        for later in nodes.indices[(number + 1)...] {
+            if nodes[later].inputs.contains(where: { dependent.contains($0 - 1) }) { dependent.insert(later) }
+        }
+        dependent.remove(number)
         hasParameters = withParameters.contains(number)
-        isAboveParameters = number > lowest
+        isAboveParameters = isAbove(number)
         hasCurvature = isCurved(number)
-        isBelowCurvature = after.contains(where: isCurved)
-        passesTangentOn = after.contains { withParameters.contains($0) || isCurved($0) }
+        isBelowCurvature = dependent.contains(where: isCurved)
+        passesTangentOn = dependent.contains { withParameters.contains($0) || isCurved($0) }
     }
 }

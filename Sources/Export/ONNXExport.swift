@@ -20,16 +20,22 @@ public final class ONNXExport: OperatorGraph {
     /// The model's bytes. Throws 78 for a layer that ONNX has no form of.
     public static func model(of generator: GeneratorModel) throws(Failure) -> [UInt8] {
         let network = generator.network, export = ONNXExport(network.store), name = generator.configuration.name
-        var value = "latents", shape = network.inputShape
-        for (number, layer) in network.layers.enumerated() {
+        var values = ["latents"]
+        for (number, node) in network.nodes.enumerated() {
             export.layer = number
-            guard let output = layer.operators(value, from: shape, in: export) else {
+            let inputs = node.inputs.map { values[$0] }
+            let output =
+                node.isSum
+                ? export.node("Add", inputs)
+                : node.layer.operators(inputs[0], from: network.inputShapes[number], in: export)
+            guard let output else {
                 throw Failure(
-                    .badConfiguration, "generator: layer \(number) (\(layer.name)) has no form in ONNX here",
+                    .badConfiguration, "generator: layer \(node.place) (\(node.layer.name)) has no form in ONNX here",
                     remedy: "Export the parameters with --format safetensors.")
             }
-            (value, shape) = (output, network.outputShapes[number])
+            values.append(output)
         }
+        let value = values.last!, shape = network.outputShape
         let examples = export.node("Identity", [shape.isImage ? export.channelsLast(value) : value])
         return export.graph.model(
             name: name,

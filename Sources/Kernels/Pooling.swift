@@ -94,32 +94,35 @@ public enum Pooling {
         }
     }
 
-    /// y = the sum of the window's pixels within the image, divided by their number.
-    public static func mean(_ input: Floats, _ geometry: PoolingGeometry, batch: Int, into output: Floats) {
-        let (values, means) = (input.base, output.base)
+    /// y = the sum of the window's pixels within the image, or their mean.
+    public static func sum(
+        _ input: Floats, _ geometry: PoolingGeometry, batch: Int, isMean: Bool, into output: Floats
+    ) {
+        let (values, sums) = (input.base, output.base)
         let (channels, row) = (geometry.channels, geometry.width * geometry.channels)
         geometry.forEachWindow(batch: batch) { target, source, rows, columns in
-            for channel in 0 ..< channels { means[target + channel] = 0 }
+            for channel in 0 ..< channels { sums[target + channel] = 0 }
             for y in 0 ..< rows {
                 for x in 0 ..< columns {
                     let pixel = values + source + y * row + x * channels
-                    for channel in 0 ..< channels { means[target + channel] += pixel[channel] }
+                    for channel in 0 ..< channels { sums[target + channel] += pixel[channel] }
                 }
             }
+            guard isMean else { return }
             let share = 1 / Float(rows * columns)
-            for channel in 0 ..< channels { means[target + channel] *= share }
+            for channel in 0 ..< channels { sums[target + channel] *= share }
         }
     }
 
-    /// dx += dy / the number of the window's pixels, for each of them.
-    public static func meanGradient(
-        _ gradient: Floats, _ geometry: PoolingGeometry, batch: Int, into inputGradient: Floats
+    /// dx += dy, for each of the window's pixels; of a mean dy / their number.
+    public static func sumGradient(
+        _ gradient: Floats, _ geometry: PoolingGeometry, batch: Int, isMean: Bool, into inputGradient: Floats
     ) {
         inputGradient.fill(0)
         let (given, result) = (gradient.base, inputGradient.base)
         let (channels, row) = (geometry.channels, geometry.width * geometry.channels)
         geometry.forEachWindow(batch: batch) { source, target, rows, columns in
-            let share = 1 / Float(rows * columns)
+            let share = isMean ? 1 / Float(rows * columns) : 1
             for y in 0 ..< rows {
                 for x in 0 ..< columns {
                     let pixel = result + target + y * row + x * channels

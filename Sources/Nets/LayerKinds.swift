@@ -80,6 +80,7 @@ public struct LayerKind: Sendable {
         LayerKind("mean_pool", "the mean of each window") { settings throws(Failure) in
             try Pooling2D(.mean, settings)
         },
+        LayerKind("sum_pool", "the sum of each window") { settings throws(Failure) in try Pooling2D(.sum, settings) },
         LayerKind("upsample", "an image made larger by a whole factor") { settings throws(Failure) in
             try Resample2D(larger: settings)
         },
@@ -96,6 +97,9 @@ public struct LayerKind: Sendable {
             try Constant(settings)
         },
         LayerKind("zero_padding", "zeros around an image") { settings throws(Failure) in try ZeroPadding(settings) },
+        LayerKind(
+            "residual", "body(x) + skip(x), of two lists of layers (He et al. 2016)"
+        ) { settings throws(Failure) in try Residual(settings) },
     ]
 }
 
@@ -124,6 +128,10 @@ public protocol LayerSettings {
     ) throws(Failure) -> Extent
     func shape(_ key: String, meaning: String) throws(Failure) -> Shape
     func initialiser(_ key: String, default standard: Initialiser, meaning: String) throws(Failure) -> Initialiser
+    /// A list of layers, which has to be there.
+    func layers(_ key: String, meaning: String) throws(Failure) -> [any Layer]
+    /// The same, empty where nothing is said, and then it is not shown among the layer's settings.
+    func optionalLayers(_ key: String, meaning: String) throws(Failure) -> [any Layer]
     /// The key `bias`: how the biases start, zero where nothing is said; nil where the layer is to have none.
     func bias() throws(Failure) -> Initialiser?
 }

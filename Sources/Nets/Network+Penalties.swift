@@ -1,76 +1,6 @@
 import Kernels
 
-/// A layer of a penalised network, with what a backward keeps at its two sides: see ``TangentLayer``.
-struct PenaltyPlan {
-    let layer: any TangentLayer
-    /// For e at the layer's output; nil where no later pass reads it there.
-    let adjoint: FloatBuffer?
-    /// For t at the layer's input; nil where no later pass reads it there.
-    let tangent: FloatBuffer?
-    /// Whether a later layer reads the tangent.
-    let passesTangentOn: Bool
-}
-
 extension Network {
-    /// Throws the first layer that no penalty can go through.
-    static func tangentLayers(
-        _ layers: [any Layer], computed: [any Layer], name: String
-    ) throws(ShapeError) -> [any TangentLayer] {
-        var result: [any TangentLayer] = []
-        for (number, layer) in computed.enumerated() {
-            guard let layer = layer as? any TangentLayer else {
-                let remedy =
-                    layers[number] is MinibatchDeviation
-                    ? "leave it out" : "put `layer_normalisation` in its place, or none"
-                throw ShapeError(
-                    "\(name): layer \(number) (\(layers[number].name)): a gradient penalty cannot go through it, for "
-                        + "it makes the output of an example depend on the others: " + remedy)
-            }
-            result.append(layer)
-        }
-        return result
-    }
-
-    /// e and t are kept from the pass that makes them to the layer's parameter gradients, where it has parameters or
-    /// curvature. A layer computed in the memory of its input makes them in its neighbour's.
-    static func penaltyPlan(_ layers: [any TangentLayer], plans: [LayerPlan], rows: Int) -> [PenaltyPlan] {
-        let lowest = plans.firstIndex { $0.parameterStart != nil } ?? layers.count
-        // The curvature of a layer changes the gradients of those below.
-        let reads = layers.indices.map {
-            plans[$0].parameterStart != nil || ($0 > lowest && layers[$0].hasCurvature)
-        }
-        var adjoints: [FloatBuffer?] = [], tangents: [FloatBuffer?] = []
-        for number in layers.indices {
-            // The pass begins in memory of its own, and ends in that of the tangent.
-            if reads[number] || number == layers.count - 1 {
-                adjoints.append(FloatBuffer(count: rows * plans[number].output.count))
-            } else {
-                adjoints.append(number == 0 || layers[number].outputMemory == .own ? nil : adjoints[number - 1])
-            }
-        }
-        for number in layers.indices.reversed() {
-            if reads[number] {
-                tangents.insert(FloatBuffer(count: rows * plans[number].input.count), at: 0)
-            } else {
-                tangents.insert(layers[number].outputMemory == .own ? nil : tangents.first ?? nil, at: 0)
-            }
-        }
-        return layers.indices.map { number in
-            PenaltyPlan(
-                layer: layers[number], adjoint: adjoints[number], tangent: tangents[number],
-                passesTangentOn: reads[(number + 1)...].contains(true))
-        }
-    }
-
-    /// Values kept for penalties.
-    var penaltyValues: Int {
-        var seen: Set<ObjectIdentifier> = []
-        return penalised.flatMap { [$0.adjoint, $0.tangent] }.reduce(0) { sum, buffer in
-            guard let buffer, seen.insert(ObjectIdentifier(buffer)).inserted else { return sum }
-            return sum + buffer.count
-        }
-    }
-
     /// Makes the parameters' gradients of a cost of which a part is a penalty on the gradients g_i = ∂s_i/∂x_i of the
     /// logits s_i with respect to their inputs, in the rows of the parts with ``BatchPart/isPenalised``: the gradient
     /// of Σ_i slopes_i s_i + Σ_i ⟨u_i, g_i⟩, u held constant. For the rows of other parts it is that of
@@ -93,13 +23,16 @@ extension Network {
                 from: slopes, parameters: parameters, into: target, adding: adding, inputGradient: false, ready: ready)
             return
         }
-        precondition(!penalised.isEmpty, "\(name): a penalised part where no penalties were planned")
+        guard let plan = penaltyPlan else {
+            preconditionFailure("\(name): a penalised part where no penalties were planned")
+        }
         check(slopes, target)
         precondition(outputShape.count == 1, "\(name): a penalty on \(outputShape) logits")
-        let inputGradient = keepAdjoints(slopes, parameters)
-        try penalties(inputGradient)
-        keepTangents(inputGradient, parameters)
-        try makeGradients(slopes, parameters, target, adding: adding, ready)
+        let memory = GradientMemory(values: gradients.values, layout: plan.layout)
+        keepAdjoints(plan, memory, slopes, parameters)
+        try penalties(memory.batch(plan.input, lastCount, inputShape))
+        keepTangents(plan, memory, parameters)
+        try makeGradients(plan, memory, slopes, parameters, target, adding: adding, ready)
     }
 
     /// What layer `number` was given and made in the last forward (in training, of a batch that was run whole), and
@@ -116,133 +49,140 @@ extension Network {
         return false
     }
 
-    /// e at the output of every layer, from 1 in the penalised parts and the slopes in the others; returns that at the
-    /// input, in the rows of penalised parts.
-    private func keepAdjoints(_ slopes: Batch, _ parameters: Floats) -> Batch {
-        var current = Batch(penalised[layers.count - 1].adjoint!.values, count: lastCount, shape: outputShape)
-        current.values.copy(from: slopes.values)
+    /// e of every value, from 1 in the penalised parts and the slopes in the others; of the input in the rows of
+    /// penalised parts.
+    private func keepAdjoints(
+        _ plan: PenaltyPlan, _ memory: GradientMemory, _ slopes: Batch, _ parameters: Floats
+    ) {
+        let last = memory.batch(plan.last, lastCount, outputShape)
+        last.values.copy(from: slopes.values)
         for index in lastParts.indices where lastParts[index].isPenalised {
-            current[lastParts[index].rows].values.fill(1)
+            last[lastParts[index].rows].values.fill(1)
         }
-        var number = layers.count
-        while number > 0 {
-            number -= 1
-            let kept = number > 0 ? penalised[number - 1].adjoint : penalised[0].tangent
-            let next = Batch(room(kept, after: current, of: number), count: lastCount, shape: plans[number].input)
-            for index in lastParts.indices where lastParts[index].isPenalised || number > lowestWithParameters {
-                takeBack(current, through: number, index, into: next, parameters)
+        for number in nodes.indices.reversed() {
+            for index in lastParts.indices {
+                takeBack(
+                    plan.adjoints[number], memory, through: number, index, parameters,
+                    toInput: lastParts[index].isPenalised)
             }
-            current = next
         }
-        return current
     }
 
-    /// t at the input of every layer, in the rows of penalised parts.
-    private func keepTangents(_ direction: Batch, _ parameters: Floats) {
-        var current = direction
-        for number in layers.indices where penalised[number].passesTangentOn {
-            let kept = penalised[number + 1].tangent
-            let next = Batch(room(kept, after: current, of: number), count: lastCount, shape: plans[number].output)
-            let (input, output) = ends(number)
+    /// t of every value, in the rows of penalised parts.
+    private func keepTangents(_ plan: PenaltyPlan, _ memory: GradientMemory, _ parameters: Floats) {
+        for number in nodes.indices {
+            let node = plan.tangents[number]
+            guard let flow = node.flow, let source = node.sources[0] else { continue }
+            let (input, output) = ends(number), shape = output.shape
+            let tangent = memory.batch(source, lastCount, input.shape)
+            let target = memory.batch(flow.target, lastCount, shape)
             for index in lastParts.indices where lastParts[index].isPenalised {
                 let rows = lastParts[index].rows
-                penalised[number].layer.tangent(
-                    current[rows], input: input[rows], output: output[rows], into: next[rows],
-                    memory(number, index, parameters))
+                if !nodes[number].isSum {
+                    plan.layers[number].tangent(
+                        tangent[rows], input: input[rows], output: output[rows], into: target[rows],
+                        self.memory(number, index, parameters))
+                }
+                memory.finish(flow, rows, of: lastCount, shape)
             }
-            current = next
         }
     }
 
     /// The parameters' gradients of each layer, the last layer's first, and with it q at the layer's input.
     private func makeGradients(
-        _ slopes: Batch, _ parameters: Floats, _ target: Floats, adding: Bool, _ ready: (Range<Int>) throws -> Void
+        _ plan: PenaltyPlan, _ memory: GradientMemory, _ slopes: Batch, _ parameters: Floats, _ target: Floats,
+        adding: Bool, _ ready: (Range<Int>) throws -> Void
     ) throws {
-        // q, in the rows of penalised parts; nil as long as the layers are linear piece by piece.
-        var curvature: Batch?
         var final = store.count
-        var number = layers.count
-        while number > lowestWithParameters {
-            number -= 1
+        for number in nodes.indices.reversed() where leadsToParameters[number + 1] {
             // A layer's parameters come first, so that their gradient can travel meanwhile, unless curvature reads
             // the tangent that they overwrite.
-            let isCurved = penalised[number].layer.hasCurvature
-            let below = isCurved ? takeBackCurvature(curvature, through: number, parameters) : nil
+            let isCurved = plan.layers[number].hasCurvature
+            if isCurved { takeBackCurvature(plan, memory, through: number, parameters) }
             if let start = plans[number].parameterStart {
                 for index in lastParts.indices {
                     makeGradient(
-                        number, index, slopes, curvature, parameters, target,
+                        plan, memory, number, index, slopes, parameters, target,
                         adding: adding || isAdded(index, lastParts.indices))
                 }
                 try ready(start ..< final)
                 final = start
             }
-            curvature = isCurved ? below : takeBackCurvature(curvature, through: number, parameters)
+            if !isCurved { takeBackCurvature(plan, memory, through: number, parameters) }
         }
     }
 
     /// One part's gradient of the parameters of layer `number`.
     private func makeGradient(
-        _ number: Int, _ index: Int, _ slopes: Batch, _ curvature: Batch?, _ parameters: Floats, _ target: Floats,
-        adding: Bool
+        _ plan: PenaltyPlan, _ memory: GradientMemory, _ number: Int, _ index: Int, _ slopes: Batch,
+        _ parameters: Floats, _ target: Floats, adding: Bool
     ) {
-        let plan = penalised[number], rows = lastParts[index].rows
-        let (input, output) = ends(number)
-        let adjoint = Batch(plan.adjoint!.values, count: lastCount, shape: plans[number].output)
+        let rows = lastParts[index].rows, (input, output) = ends(number)
+        let adjoint = memory.batch(plan.adjoints[number].source!, lastCount, output.shape)
         guard lastParts[index].isPenalised else {
             return computed[number].backward(
                 adjoint[rows], input: input[rows], output: output[rows], into: nil,
-                memory(number, index, parameters, gradients: target, adding: adding), parameterGradients: true)
+                self.memory(number, index, parameters, gradients: target, adding: adding), parameterGradients: true)
         }
-        let tangent = Batch(plan.tangent!.values, count: lastCount, shape: plans[number].input)
-        plan.layer.tangentGradients(
-            adjoint[rows], tangent: tangent[rows], input: input[rows], output: output[rows],
-            memory(number, index, parameters, gradients: target, adding: adding, rowWeights: slopes[rows].values))
-        if let curvature {
+        var tangent = memory.batch(plan.tangents[number].sources[0]!, lastCount, input.shape)[rows]
+        if let copy = plan.tangents[number].copy {
+            let copied = memory.batch(copy, lastCount, input.shape)[rows]
+            copied.values.copy(from: tangent.values)
+            tangent = copied
+        }
+        plan.layers[number].tangentGradients(
+            adjoint[rows], tangent: tangent, input: input[rows], output: output[rows],
+            self.memory(
+                number, index, parameters, gradients: target, adding: adding, rowWeights: slopes[rows].values))
+        if let source = plan.curvatures[number].source {
             computed[number].backward(
-                curvature[rows], input: input[rows], output: output[rows], into: nil,
-                memory(number, index, parameters, gradients: target, adding: true), parameterGradients: true)
+                memory.batch(source, lastCount, output.shape)[rows], input: input[rows], output: output[rows],
+                into: nil, self.memory(number, index, parameters, gradients: target, adding: true),
+                parameterGradients: true)
         }
     }
 
-    /// q at the input of layer `number`, of that at its output and the layer's own curvature; nil where there is
-    /// neither, or no parameter below.
-    private func takeBackCurvature(_ curvature: Batch?, through number: Int, _ parameters: Floats) -> Batch? {
-        let plan = penalised[number]
-        guard number > lowestWithParameters, plan.layer.hasCurvature || curvature != nil else { return nil }
-        let shape = plans[number].input
-        let next = Batch(
-            curvature.map { room(nil, after: $0, of: number) } ?? gradients[0].values, count: lastCount, shape: shape)
-        let (input, output) = ends(number)
+    /// q at the input of node `number`, of that at its output and its own curvature, where there is either and a
+    /// parameter before it.
+    private func takeBackCurvature(
+        _ plan: PenaltyPlan, _ memory: GradientMemory, through number: Int, _ parameters: Floats
+    ) {
+        let node = plan.curvatures[number], layer = plan.layers[number], (input, output) = ends(number)
         for index in lastParts.indices where lastParts[index].isPenalised {
-            if let curvature { takeBack(curvature, through: number, index, into: next, parameters) }
-            guard plan.layer.hasCurvature else { continue }
-            let rows = lastParts[index].rows
-            plan.layer.curvature(
-                Batch(plan.adjoint!.values, count: lastCount, shape: plans[number].output)[rows],
-                tangent: Batch(plan.tangent!.values, count: lastCount, shape: shape)[rows], input: input[rows],
-                output: output[rows], into: next[rows], adding: curvature != nil, memory(number, index, parameters))
+            guard layer.hasCurvature, let flow = node.flows[0] else {
+                takeBack(node, memory, through: number, index, parameters, toInput: false)
+                continue
+            }
+            let rows = lastParts[index].rows, target = memory.batch(flow.target, lastCount, input.shape)
+            if let source = node.source {
+                computed[number].backward(
+                    memory.batch(source, lastCount, output.shape)[rows], input: input[rows], output: output[rows],
+                    into: target[rows], self.memory(number, index, parameters), parameterGradients: false)
+            }
+            layer.curvature(
+                memory.batch(plan.adjoints[number].source!, lastCount, output.shape)[rows],
+                tangent: memory.batch(plan.tangents[number].sources[0]!, lastCount, input.shape)[rows],
+                input: input[rows], output: output[rows], into: target[rows], adding: node.source != nil,
+                self.memory(number, index, parameters))
+            memory.finish(flow, rows, of: lastCount, input.shape)
         }
-        return next
     }
 
-    /// Jᵀ times `gradient`, for one part.
+    /// Jᵀ times a gradient, for one part; `toInput`: also where there are no parameters before.
     private func takeBack(
-        _ gradient: Batch, through number: Int, _ index: Int, into inputGradient: Batch, _ parameters: Floats
+        _ node: NodeGradient, _ memory: GradientMemory, through number: Int, _ index: Int, _ parameters: Floats,
+        toInput: Bool
     ) {
         let (input, output) = ends(number), rows = lastParts[index].rows
-        computed[number].backward(
-            gradient[rows], input: input[rows], output: output[rows], into: inputGradient[rows],
-            memory(number, index, parameters), parameterGradients: false)
-    }
-
-    /// Where a pass through layer `number` puts what it makes of `current`: where it is kept, else over `current` if
-    /// that is not kept and the layer allows it, else in the one of the two that `current` is not in.
-    private func room(_ kept: FloatBuffer?, after current: Batch, of number: Int) -> Floats {
-        if let kept { return kept.values }
-        let isInFirst = current.values.base == gradients[0].values.base
-        let isInSecond = current.values.base == gradients[1].values.base
-        if isInFirst || isInSecond, computed[number].outputMemory != .own { return current.values }
-        return gradients[isInFirst ? 1 : 0].values
+        for place in node.flows.indices where toInput || leadsToParameters[nodes[number].inputs[place]] {
+            guard let flow = node.flows[place] else { continue }
+            if !nodes[number].isSum, let source = node.source {
+                computed[number].backward(
+                    memory.batch(source, lastCount, output.shape)[rows], input: input[rows], output: output[rows],
+                    into: memory.batch(flow.target, lastCount, input.shape)[rows],
+                    self.memory(number, index, parameters), parameterGradients: false)
+            }
+            memory.finish(flow, rows, of: lastCount, input.shape)
+        }
     }
 }

@@ -1,9 +1,10 @@
 import Kernels
 
-/// Layers one after another, their parameters, and all the memory that the batches need.
+/// Layers, their parameters, and all the memory that the batches need.
 ///
-/// A batch is run whole, or in parts (``BatchPart``) of at most ``capacity`` examples each: then every layer is run
-/// part by part before the next layer.
+/// A list of layers is computed as a list of nodes (``NetworkNode``), each a layer with the numbers of the values that
+/// it reads. A batch is run whole, or in parts (``BatchPart``) of at most ``capacity`` examples each: then every node
+/// is run part by part before the next one.
 ///
 /// The network does not own the values that it computes with: forward and backward take the vector of parameters, of
 /// the layout of ``store``. Everything is planned when the network is built;
@@ -12,7 +13,7 @@ import Kernels
 /// the one before left.
 public final class Network {
     public let name: String
-    public let layers: [any Layer]
+    public let nodes: [NetworkNode]
     public let inputShape: Shape
     public let outputShape: Shape
     /// Examples in a part of a batch, at most.
@@ -24,26 +25,34 @@ public final class Network {
     public let halves: Int
     public let store: ParameterStore
 
-    /// The layers as they are computed: a layer that the one before can apply is part of that one.
+    /// The nodes' layers as they are computed: one that the layer before can apply is part of that one.
     let computed: [any Layer]
     let plans: [LayerPlan]
     let scratch: FloatBuffer
-    /// Backward goes to and fro between these two.
-    let gradients: [FloatBuffer]
-    let lowestWithParameters: Int
-    /// One a layer, where the network was built for penalties.
-    let penalised: [PenaltyPlan]
-    /// What each layer was given in the last forward.
-    private var inputs: [Floats]
-    private var lastOutput = Floats.none
+    /// Of each value, whether it depends on parameters.
+    let leadsToParameters: [Bool]
+    let gradientPlan: GradientPlan
+    /// Where the network was built for penalties.
+    let penaltyPlan: PenaltyPlan?
+    /// Of the activations, for the passes backward.
+    let gradients: FloatBuffer
+    /// What there is of each value since the last forward.
+    private var values: [Floats]
     private var lastWasTraining = false
     private(set) var lastParts: [BatchPart] = []
     private(set) var lastCount = 0
 
-    /// The shape of each layer's output.
+    /// The layers of the nodes.
+    public var layers: [any Layer] { nodes.map(\.layer) }
+
+    /// The shape of each node's input, of a sum's both.
+    public var inputShapes: [Shape] { plans.map(\.input) }
+
+    /// The shape of each node's output.
     public var outputShapes: [Shape] { plans.map(\.output) }
 
-    /// Throws where a layer cannot take the output of the one before: `generator: layer 3 (dense): its input is …`.
+    /// Throws where a layer cannot take the output of the one before: `generator: layer 3 (dense): its input is …`;
+    /// within a residual it is layer `3.residual.body.0`.
     ///
     /// `sums` makes the sums of so many numbers over all shards of a minibatch, for each ``MinibatchLayer`` and half;
     /// a network without cannot train those layers. `penalised`: whether its batches may have penalised parts, which
@@ -56,36 +65,41 @@ public final class Network {
             capacity > 0 && shards > 0 && halves > 0,
             "\(name): planned for batches of \(shards) × \(halves) × \(capacity)")
         guard !layers.isEmpty else { throw ShapeError("\(name): it has no layers") }
+        let nodes = NetworkNode.list(of: layers)
         self.name = name
-        self.layers = layers
+        self.nodes = nodes
         self.capacity = capacity
         self.shards = shards
         self.halves = halves
         inputShape = input
 
-        let shapes = try Self.shapes(of: layers, input: input, name: name)
-        outputShape = shapes[layers.count]
-        store = ParameterStore(layers: layers, inputs: Array(shapes.dropLast()))
-        computed = Self.joined(layers)
+        let shapes = try Self.shapes(of: nodes, input: input, name: name), rows = capacity * shards * halves
+        outputShape = shapes[nodes.count]
+        store = ParameterStore(nodes, shapes: shapes)
+        computed = Self.joined(nodes)
         plans = Self.plan(
-            computed, shapes: shapes, capacity: capacity, parts: shards * halves, halves: halves, store: store,
+            nodes, computed, shapes: shapes, capacity: capacity, parts: shards * halves, halves: halves, store: store,
             sums: sums)
-        lowestWithParameters = store.entries.first?.layer ?? layers.count
-        self.penalised =
+        let hasParameters = plans.map { $0.parameterStart != nil }
+        leadsToParameters = nodes.indices.reduce(into: [false]) { leads, number in
+            leads.append(hasParameters[number] || nodes[number].inputs.contains { leads[$0] })
+        }
+        let planner = GradientPlanner(
+            nodes, computed: computed, shapes: shapes, rows: rows, leadsToParameters: leadsToParameters)
+        gradientPlan = GradientPlan(planner)
+        penaltyPlan =
             penalised
-            ? Self.penaltyPlan(
-                try Self.tangentLayers(layers, computed: computed, name: name), plans: plans,
-                rows: capacity * shards * halves)
-            : []
-        inputs = Array(repeating: .none, count: layers.count)
+            ? PenaltyPlan(
+                try Self.tangentLayers(nodes, computed: computed, name: name), planner, hasParameters: hasParameters)
+            : nil
+        gradients = FloatBuffer(count: max(gradientPlan.layout.count, penaltyPlan?.layout.count ?? 0))
+        values = Array(repeating: .none, count: nodes.count + 1)
         lastParts.reserveCapacity(shards * halves)
         // A smaller batch may need more: it is computed in another form, or in fewer blocks.
-        let counts = zip(computed, shapes).flatMap { layer, shape in
-            (1 ... capacity).map { layer.scratchCount(for: shape, batch: $0) }
+        let counts = zip(computed, plans).flatMap { layer, plan in
+            (1 ... capacity).map { layer.scratchCount(for: plan.input, batch: $0) }
         }
         scratch = FloatBuffer(count: counts.max()!)
-        let largest = capacity * shards * halves * shapes.map(\.count).max()!
-        gradients = [FloatBuffer(count: largest), FloatBuffer(count: largest)]
     }
 
     /// The output for `input`, valid until the next forward. `input` itself must stay as it is until the last backward.
@@ -107,11 +121,17 @@ public final class Network {
             parameters.count == store.count, "\(name): \(parameters.count) parameters where it has \(store.count)")
         divide(input.count, into: parts, mode)
 
-        var current = input
-        for number in layers.indices {
-            let plan = plans[number]
-            inputs[number] = current.values
-            let output = Batch(plan.outputValues ?? current.values, count: input.count, shape: plan.output)
+        values[0] = input.values
+        for number in nodes.indices {
+            let node = nodes[number], plan = plans[number]
+            let current = Batch(values[node.inputs[0]], count: input.count, shape: plan.input)
+            let output = Batch(
+                plan.outputValues ?? values[plan.valueUnderOutput!], count: input.count, shape: plan.output)
+            values[number + 1] = output.values
+            if node.isSum {
+                Addition.add(current.values, values[node.inputs[1]], into: output.values)
+                continue
+            }
             if lastWasTraining, let shared = plan.shared {
                 for index in lastParts.indices {
                     shared.layer.prepareForward(current[lastParts[index].rows], memory(number, index, parameters))
@@ -124,10 +144,8 @@ public final class Network {
                     current[part.rows], into: output[part.rows],
                     memory(number, index, parameters, batchStatistics: batchStatistics), mode: part.mode(mode))
             }
-            current = output
         }
-        lastOutput = current.values
-        return current
+        return Batch(values[nodes.count], count: input.count, shape: outputShape)
     }
 
     /// Takes the gradient of a sum over the batch with respect to the output of the last forward (in training) back
@@ -156,33 +174,33 @@ public final class Network {
         check(gradient, target)
         precondition(target != nil || inputGradient, "\(name): backward of which nothing is wanted")
         let parts = parts ?? lastParts.indices
-        let lowest = inputGradient ? 0 : lowestWithParameters
-        var current = gradient
-        var side = -1
+        let room = GradientMemory(values: gradients.values, layout: gradientPlan.layout, given: gradient.values)
         var final = store.count
-        var number = layers.count
-        while number > lowest {
-            number -= 1
-            let plan = plans[number]
-            let wanted = number > lowest || inputGradient
-            let memory = computed[number].outputMemory
-            let inPlace = memory == .input || (memory == .overInput && side >= 0)
-            var next: Batch?
-            if wanted {
-                if !inPlace { side = side == 0 ? 1 : 0 }
-                next = Batch(inPlace ? current.values : gradients[side].values, count: lastCount, shape: plan.input)
+        for number in nodes.indices.reversed() where inputGradient || leadsToParameters[number + 1] {
+            let plan = plans[number], node = gradientPlan.nodes[number]
+            let current = room.batch(node.source!, lastCount, plan.output)
+            if !nodes[number].isSum {
+                let wanted = inputGradient || leadsToParameters[nodes[number].inputs[0]]
+                let next = wanted ? room.batch(node.flows[0]!.target, lastCount, plan.input) : nil
+                let gradientFirst = plan.gradientFirst && target != nil && next != nil
+                try backward(
+                    number, parts, from: current, into: gradientFirst ? nil : next, parameters, target, adding: adding)
+                if target != nil, let start = plan.parameterStart {
+                    try ready(start ..< final)
+                    final = start
+                }
+                if gradientFirst {
+                    try backward(number, parts, from: current, into: next, parameters, nil, adding: adding)
+                }
             }
-            let gradientFirst = plan.gradientFirst && target != nil && next != nil
-            try backward(
-                number, parts, from: current, into: gradientFirst ? nil : next, parameters, target, adding: adding)
-            if target != nil, let start = plan.parameterStart {
-                try ready(start ..< final)
-                final = start
+            for place in node.flows.indices
+            where inputGradient || leadsToParameters[nodes[number].inputs[place]] {
+                for index in parts {
+                    room.finish(node.flows[place]!, lastParts[index].rows, of: lastCount, plan.input)
+                }
             }
-            if gradientFirst { try backward(number, parts, from: current, into: next, parameters, nil, adding: adding) }
-            if let next { current = next }
         }
-        return inputGradient ? current : nil
+        return inputGradient ? room.batch(gradientPlan.input, lastCount, inputShape) : nil
     }
 
     func check(_ gradient: Batch, _ target: Floats?) {
@@ -195,12 +213,11 @@ public final class Network {
             "\(name): \(target!.count) gradients for shards of \(store.count) values")
     }
 
-    /// What layer `number` was given in the last forward, and what it made of it, as far as that still stands.
+    /// What node `number` was given in the last forward, and what it made of it, as far as that still stands.
     func ends(_ number: Int) -> (input: Batch, output: Batch) {
-        let output = number + 1 < layers.count ? inputs[number + 1] : lastOutput
-        return (
-            Batch(inputs[number], count: lastCount, shape: plans[number].input),
-            Batch(output, count: lastCount, shape: plans[number].output)
+        (
+            Batch(values[nodes[number].inputs[0]], count: lastCount, shape: plans[number].input),
+            Batch(values[number + 1], count: lastCount, shape: plans[number].output)
         )
     }
 
@@ -250,10 +267,10 @@ public final class Network {
 
     /// The keep masks (1 kept, 0 dropped) that the dropout layers drew in the last forward in training, part by part.
     public var dropoutMasks: [(name: String, part: BatchPart, mask: Floats)] {
-        layers.indices.filter { layers[$0] is Dropout }.flatMap { number in
+        nodes.indices.filter { nodes[$0].layer is Dropout }.flatMap { number in
             lastParts.indices.map { index in
                 let mask = savedValues(number, index)[0 ..< lastParts[index].rows.count * plans[number].input.count]
-                return ("\(number).\(layers[number].name)", lastParts[index], mask)
+                return (nodes[number].path, lastParts[index], mask)
             }
         }
     }

@@ -5,23 +5,23 @@ import Kernels
 /// between stays zero in all of them, so that messages, updates and norms work on whole ranges.
 public final class ParameterStore {
     public struct Entry: Sendable {
-        /// The layer's number in its network, and its name.
+        /// The number of the layer's node in its network, and its ``NetworkNode/path``.
         public let layer: Int
-        public let layerName: String
+        public let path: String
         public let specification: ParameterSpec
         /// Where it lies in the flat buffers, without padding.
         public let range: Range<Int>
-        /// `0.dense/weight`: its name in checkpoints and traces.
-        public var name: String { "\(layer).\(layerName)/\(specification.name)" }
+        /// `0.dense/weight`, `3.residual/body/0.dense/weight`: its name in checkpoints and traces.
+        public var name: String { "\(path)/\(specification.name)" }
     }
 
     public struct StatisticEntry: Sendable {
         public let layer: Int
-        public let layerName: String
+        public let path: String
         public let specification: StatisticSpec
         public let range: Range<Int>
         /// `1.batch_normalisation/mean`.
-        public var name: String { "\(layer).\(layerName)/\(specification.name)" }
+        public var name: String { "\(path)/\(specification.name)" }
     }
 
     public let entries: [Entry]
@@ -32,24 +32,25 @@ public final class ParameterStore {
     /// 64 bytes: a cache line.
     private static let alignment = 16
 
-    /// Makes room for the layers' parameters, in order. All values are zero until ``initialise(seed:role:)`` or a
-    /// checkpoint fills them.
-    init(layers: [any Layer], inputs: [Shape]) {
+    /// Makes room for the layers' parameters, in the order of the nodes. All values are zero until
+    /// ``initialise(seed:role:)`` or a checkpoint fills them. `shapes`: of each value.
+    init(_ nodes: [NetworkNode], shapes: [Shape]) {
         var entries: [Entry] = [], statisticEntries: [StatisticEntry] = []
         var count = 0, statisticCount = 0
         func take(_ size: Int, from end: inout Int) -> Range<Int> {
             defer { end += (size + Self.alignment - 1) / Self.alignment * Self.alignment }
             return end ..< end + size
         }
-        for (number, (layer, input)) in zip(layers, inputs).enumerated() {
+        for (number, node) in nodes.enumerated() {
+            let layer = node.layer, input = shapes[node.inputs[0]]
             for parameter in layer.parameters(for: input) {
                 let range = take(parameter.count, from: &count)
-                entries.append(Entry(layer: number, layerName: layer.name, specification: parameter, range: range))
+                entries.append(Entry(layer: number, path: node.path, specification: parameter, range: range))
             }
             for statistic in layer.statistics(for: input) {
                 let range = take(statistic.count, from: &statisticCount)
                 statisticEntries.append(
-                    StatisticEntry(layer: number, layerName: layer.name, specification: statistic, range: range))
+                    StatisticEntry(layer: number, path: node.path, specification: statistic, range: range))
             }
         }
         self.entries = entries

@@ -199,11 +199,12 @@ public struct Configuration: Sendable {
 
 extension Configuration {
     private func checkPenalties() throws(Failure) {
-        guard let number = discriminator.firstIndex(where: { !($0 is any TangentLayer) }) else { return }
+        let nodes = NetworkNode.list(of: discriminator)
+        guard let node = nodes.first(where: { !($0.layer is any TangentLayer) }) else { return }
         throw .configuration(
             "objective.penalties",
-            "a gradient penalty cannot go through layer \(number) of the discriminator "
-                + "(\(discriminator[number].name)), which makes the output of an example depend on the others",
+            "a gradient penalty cannot go through layer \(node.place) of the discriminator "
+                + "(\(node.layer.name)), which makes the output of an example depend on the others",
             remedy: "Put layer_normalisation in its place, or none; or take the penalties out.")
     }
 
@@ -227,7 +228,8 @@ extension Configuration {
                 "training.unrolling_steps", "unrolling needs \(need.key): \(need.value)",
                 remedy: "Set that, or unrolling_steps: 0.")
         }
-        guard !game.normalisesMinibatches, !discriminator.contains(where: { $0 is BatchNormalisation }) else {
+        let isNormalised = NetworkNode.list(of: discriminator).contains { $0.layer is BatchNormalisation }
+        guard !game.normalisesMinibatches, !isNormalised else {
             throw .configuration(
                 "training.unrolling_steps",
                 "the discriminator's batch normalisation, or one over the whole minibatch, cannot be unrolled",

@@ -8,21 +8,22 @@ import Yams
 /// 0.05}}`.
 enum Layers {
     /// Reads the list of layers at `key` and records it.
-    static func list(_ root: Section, _ key: String) throws(Failure) -> [any Layer] {
-        guard let node = root.node(key) else { throw root.missing(key) }
-        guard case .sequence(let sequence) = node else { throw root.wrong(key, node, "a list of layers") }
+    static func list(_ section: Section, _ key: String) throws(Failure) -> [any Layer] {
+        guard let node = section.node(key) else { throw section.missing(key) }
+        guard case .sequence(let sequence) = node else { throw section.wrong(key, node, "a list of layers") }
         guard !sequence.isEmpty else {
             throw .configuration(
-                key, "it has no layers", remedy: "Give at least one layer, such as '- dense: {units: 1}'.")
+                section.name(key), "it has no layers",
+                remedy: "Give at least one layer, such as '- dense: {units: 1}'.")
         }
         var layers: [any Layer] = []
         var resolved: [Node] = []
         for (index, item) in sequence.enumerated() {
-            let (layer, node) = try read(item, path: "\(key).\(index)", root.origins)
+            let (layer, node) = try read(item, path: "\(section.name(key)).\(index)", section.origins)
             layers.append(layer)
             resolved.append(node)
         }
-        root.record(key, Node(resolved))
+        section.record(key, Node(resolved))
         return layers
     }
 
@@ -53,6 +54,16 @@ enum Layers {
 }
 
 extension Section: LayerSettings {
+    func layers(_ key: String, meaning: String) throws(Failure) -> [any Layer] {
+        note(key, "list of layers", default: nil, meaning: meaning, example: "[relu]")
+        return try Layers.list(self, key)
+    }
+
+    func optionalLayers(_ key: String, meaning: String) throws(Failure) -> [any Layer] {
+        allow(key, "list of layers", meaning: meaning)
+        return node(key) == nil ? [] : try Layers.list(self, key)
+    }
+
     /// `{uniform: 0.05}`, `{normal: 0.02}`, `{constant: 1}`, `{orthogonal: 1.4}`, `{he: 1.1}`, `he`, `glorot`, `zero`.
     func initialiser(_ key: String, default standard: Initialiser, meaning: String) throws(Failure) -> Initialiser {
         note(key, "initialiser", default: Self.node(of: standard), meaning: meaning)

@@ -6,6 +6,42 @@ import Testing
 @testable import Adversarial
 
 @Suite struct ReplicaTests {
+    /// Residuals in both players, normalised over the minibatch in G, penalised and spectrally normalised in D: the
+    /// bits of six shards do not depend on the ranks.
+    @Test func residualsHaveTheSameBitsOnAnyRanks() throws {
+        func state(ranks: Int) throws -> [[UInt32]] {
+            try ThreadCommunicator.run(size: ranks) { communicator in
+                var game = smallGame()
+                game.generator = [
+                    Dense(units: 7),
+                    Residual(
+                        body: [
+                            SynchronisedBatchNormalisation(), ReLU(),
+                            Residual(body: [Dense(units: 7), SynchronisedBatchNormalisation(), LeakyReLU(slope: 0.2)]),
+                        ]),
+                    Residual(body: [Tanh(), Dense(units: 2)], skip: [Dense(units: 2)]),
+                ]
+                game.discriminator = [
+                    Residual(
+                        body: [Dense(units: 6), Tanh(), Dropout(keepProbability: 0.8), Dense(units: 4)],
+                        skip: [Dense(units: 4)]),
+                    Residual(body: [LayerNormalisation(), Dense(units: 4), Softplus()]), Dense(units: 1),
+                ]
+                game.penalties = [
+                    Penalty(.r1, weight: 0.5), Penalty(.gradientPenalty(target: 1), weight: 2.0),
+                ]
+                game.spectralPlayers = [.discriminator]
+                let trainer = try game.trainer(shards: 6, communicator)
+                for _ in 0 ..< 4 { _ = try trainer.step() }
+                try trainer.requireEqualReplicas()
+                return trainer.state.flatMap { $0.values.array.map(\.bitPattern) }
+            }
+        }
+        let alone = try state(ranks: 1)[0]
+        #expect(alone.allSatisfy { Float(bitPattern: $0).isFinite })
+        for ranks in 2 ... 3 { #expect(try state(ranks: ranks).allSatisfy { $0 == alone }, "\(ranks) ranks") }
+    }
+
     /// One flipped bit in one weight of one rank's generator is found, and every rank gets the same error, which
     /// names the rank and the step.
     @Test func aFlippedBitIsFoundAndNamed() throws {

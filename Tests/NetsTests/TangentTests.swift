@@ -199,7 +199,7 @@ private struct OneLayer {
 
     func tangent(_ t: Floats) -> Floats {
         let result = lasting(Array(repeating: .nan, count: output.values.count))
-        network.penalised[0].layer.tangent(
+        network.penaltyPlan!.layers[0].tangent(
             Batch(t, count: 3, shape: input.shape), input: input, output: output,
             into: Batch(result, count: 3, shape: output.shape), memory)
         return result
@@ -214,7 +214,7 @@ private struct OneLayer {
     }
 
     func curvature(_ e: Floats, _ t: Floats, into sum: Floats, adding: Bool) {
-        network.penalised[0].layer.curvature(
+        network.penaltyPlan!.layers[0].curvature(
             Batch(e, count: 3, shape: output.shape), tangent: Batch(t, count: 3, shape: input.shape), input: input,
             output: output, into: Batch(sum, count: 3, shape: input.shape), adding: adding, memory)
     }

@@ -98,6 +98,64 @@ import Testing
         }
     }
 
+    private static func withLayer(_ layer: String) -> String {
+        """
+        data: {synthetic: ring}
+        latent: {size: 2}
+        generator: [{dense: {units: 6}}, \(layer), {dense: {units: 2}}]
+        discriminator: [{dense: {units: 1}}]
+        """
+    }
+
+    @Test func residualsAreReadAtAnyDepthAndWrittenOut() throws {
+        let yaml = Self.withLayer(
+            "{residual: {body: [relu, {residual: {body: [{dense: {units: 6}}]}}], skip: [{leaky_relu: {slope: 0.5}}]}}")
+        let configuration = try Configuration(yaml: yaml, source: "test")
+        let outer = try #require(configuration.generator[1] as? Residual)
+        let inner = try #require(outer.body[1] as? Residual)
+        #expect(outer.body[0] is ReLU && (outer.skip[0] as? LeakyReLU)?.slope == 0.5)
+        #expect((inner.body[0] as? Dense)?.units == 6 && inner.skip.isEmpty)
+        #expect(try configuration.exampleShape() == .vector(2))
+        let leaves = configuration.leaves.filter { $0.path.hasPrefix("generator.1") }
+        #expect(leaves.contains { $0 == ("generator.1.residual.body.1.residual.body.0.dense.units", "6") })
+        #expect(!leaves.contains { $0.path.contains("body.1.residual.skip") })
+        let again = try Configuration(yaml: configuration.yaml, source: "its own print")
+        #expect(again.yaml == configuration.yaml)
+        var tree = try ConfigurationTree(yaml: yaml, source: "test")
+        try tree.set("generator.1.residual.skip.0.leaky_relu.slope", toYAML: "0.25")
+        let changed = try #require(try Configuration(tree: tree).generator[1] as? Residual)
+        #expect((changed.skip[0] as? LeakyReLU)?.slope == 0.25)
+    }
+
+    @Test(arguments: [
+        ("{residual: {body: [relu], skp: [relu]}}", ["generator.1.residual.skp", "skip"]),
+        ("{residual: {skip: [relu]}}", ["generator.1.residual.body", "missing"]),
+        ("residual", ["generator.1.residual.body", "missing"]),
+        ("{residual: {body: []}}", ["generator.1.residual.body", "no layers"]),
+        ("{residual: {body: [relu], skip: []}}", ["generator.1.residual.skip", "no layers"]),
+        ("{residual: {body: relu}}", ["generator.1.residual.body", "list of layers"]),
+        ("{residual: {body: [relu, {dense: {unts: 6}}]}}", ["generator.1.residual.body.1.dense.unts", "units"]),
+        ("{residual: {body: [{residual: {body: [rleu]}}]}}", ["generator.1.residual.body.0.residual.body.0", "relu"]),
+    ]) func mistakesInResidualsAreNamed(layer: String, words: [String]) {
+        let message = refusal(Self.withLayer(layer)).map { "\($0.message) \($0.remedy)" } ?? "accepted"
+        for word in words { #expect(message.contains(word), "\(layer): \(message)") }
+    }
+
+    @Test func layersInResidualsAreThoseOfTheGame() throws {
+        let coupling = try Configuration(
+            yaml: Self.withLayer(
+                "{residual: {body: [{dense: {units: 6, spectral: true}}, "
+                    + "{batch_normalisation: {statistics: minibatch}}]}}"),
+            source: "test")
+        #expect(coupling.game.normalisesMinibatches && coupling.game.normalisesSpectrally)
+        let plain = try Configuration(yaml: Self.withLayer("relu"), source: "test")
+        #expect(!plain.game.normalisesMinibatches && !plain.game.normalisesSpectrally)
+        let penalised = Self.withLayer("relu").replacing(
+            "discriminator: [", with: "discriminator: [{residual: {body: [relu, batch_normalisation]}}, ")
+        let refused = refusal(penalised + "\nobjective: {penalties: [{kind: r1}]}")
+        #expect(refused?.message.contains("layer 0.residual.body.1 of the discriminator (batch_normalisation)") == true)
+    }
+
     @Test func duplicateKeysAndBrokenYAMLAreRefused() {
         #expect(refusal("seed: 1\nseed: 2\n" + Self.small)?.code == .badConfiguration)
         #expect(refusal("generator: [")?.code == .badConfiguration)

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from conftest import gan_dist
+from conftest import CONFIGS, gan_dist
 
 
 def figures(*arguments, ranks):
@@ -66,6 +66,14 @@ def test_step_with_penalties_lists_their_passes():
                                                "curvature", "parameter gradients"}
     table = gan_dist("bench", "step", "--preset", "grid-25", "--batch", 16, "--steps", 3).out
     assert "discriminator 2.dense parameter gradients" in table and "GFLOP/s" in table
+
+
+def test_step_of_residuals():
+    step = figures("step", "--config", CONFIGS / "residual.yaml", "--steps", 2, "--batch", 8, ranks=1)
+    layers = {(layer["network"], layer["layer"]) for layer in step["layers"]}
+    assert ("discriminator", "1.residual/body/1.convolution") in layers
+    assert ("generator", "2.residual/body/5.residual/body/0.convolution") in layers
+    assert ("generator", "2.residual") not in layers
 
 
 def test_allreduce():

@@ -27,7 +27,7 @@ def sampled(run, folder, count=70):
 
 
 @pytest.mark.parametrize("config", ["dense", "convolution", "packing", "ring", "constant", "every-layer",
-                                    "grouped", "progressive"])
+                                    "grouped", "progressive", "residual"])
 def test_onnxruntime_makes_the_same_examples(config, data, run, tmp_path):
     train(config, run, *([] if config in ("ring", "constant") else ["--data", data]), "--steps", 6)
     exported(run, "onnx", tmp_path / "generator.onnx")
@@ -85,6 +85,41 @@ def test_pytorch_loads_the_generator(data, run, tmp_path):
         nn.Unflatten(1, (5, 1, 1)), nn.ConvTranspose2d(5, 8, 2, bias=False), nn.BatchNorm2d(8), nn.LeakyReLU(0.2),
         nn.ConvTranspose2d(8, 6, 4, 2, 1, bias=False), nn.BatchNorm2d(6), nn.LeakyReLU(0.2),
         nn.ConvTranspose2d(6, 1, 4, 2, 1), nn.Sigmoid()).eval()
+    missing, unexpected = generator.load_state_dict(state(tmp_path / "all.safetensors", "generator"), strict=False)
+    assert not unexpected and all(name.endswith("num_batches_tracked") for name in missing)
+    latents, expected = sampled(run, tmp_path)
+    with torch.no_grad():
+        images = generator(torch.tensor(latents)).permute(0, 2, 3, 1).numpy()
+    assert numpy.abs(images - expected).max() < 1e-5
+
+
+def test_pytorch_loads_residuals(data, run, tmp_path):
+    torch = pytest.importorskip("torch", reason="no PyTorch (.venv/bin/pip install torch)")
+    sys.path.insert(0, str(ROOT / "Tests/reference"))
+    from load_into_pytorch import state
+
+    nn = torch.nn
+
+    class Residual(nn.Module):
+        def __init__(self, body, skip=()):
+            super().__init__()
+            self.body, self.skip = nn.Sequential(*body), nn.Sequential(*skip)
+
+        def forward(self, x):
+            return self.body(x) + self.skip(x)
+
+    train("residual", run, "--data", data, "--steps", 3, "--set", "generator.1.reshape.shape=[1, 1, 64]",
+          "--set", "generator.2.residual.body.2.transposed_convolution.kernel=2",
+          "--set", "generator.5={transposed_convolution: {channels: 1, kernel: 4, stride: 4}}")
+    exported(run, "safetensors", tmp_path / "all.safetensors")
+    with safetensors.safe_open(tmp_path / "all.safetensors", "np") as file:
+        assert file.metadata()["generator/2.residual/body/5.residual/body/0.convolution/weight"] == "HWIO"
+    generator = nn.Sequential(
+        nn.Linear(5, 64), nn.Unflatten(1, (64, 1, 1)),
+        Residual([nn.BatchNorm2d(64), nn.ReLU(), nn.ConvTranspose2d(64, 6, 2, 2, bias=False), nn.BatchNorm2d(6),
+                  nn.LeakyReLU(0.1), Residual([nn.Conv2d(6, 6, 3, padding=1), nn.Tanh()])],
+                 [nn.ConvTranspose2d(64, 6, 2, 2, bias=False)]),
+        nn.BatchNorm2d(6), nn.ReLU(), nn.ConvTranspose2d(6, 1, 4, 4), nn.Sigmoid()).eval()
     missing, unexpected = generator.load_state_dict(state(tmp_path / "all.safetensors", "generator"), strict=False)
     assert not unexpected and all(name.endswith("num_batches_tracked") for name in missing)
     latents, expected = sampled(run, tmp_path)

@@ -67,6 +67,17 @@ def test_messages_over_tcp_give_the_same_bits(ranks, ring, run, monkeypatch):
     assert_same(checkpoint(ring, 12), checkpoint(run, 12))
 
 
+def test_residuals_give_the_same_bits_on_any_ranks_and_resumed(data, tmp_path):
+    for ranks in (1, 2, 3, 8):
+        train("residual", tmp_path / str(ranks), "--data", data, "--shards", 8, ranks=ranks)
+    train("residual", tmp_path / "resumed", "--data", data, "--shards", 8, "--steps", 6, ranks=3)
+    resume(tmp_path / "resumed", "--steps", 12, ranks=2)
+    for other in ("2", "3", "8", "resumed"):
+        assert_same(checkpoint(tmp_path / "1", 12), checkpoint(tmp_path / other, 12))
+    name = "generator/statistics/2.residual/body/3.batch_normalisation/mean"
+    assert arrays(checkpoint(tmp_path / "1", 12))[name].any()
+
+
 def test_packing_gives_the_same_bits_on_any_ranks(data, tmp_path):
     for ranks in (1, 2, 3, 8):
         train("packing", tmp_path / str(ranks), "--data", data, "--shards", 8, ranks=ranks)

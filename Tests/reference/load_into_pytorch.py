@@ -1,5 +1,5 @@
 """Parameters that `gan-dist export --format safetensors` wrote, as the state of a PyTorch network of the same layers,
-numbered alike."""
+numbered alike; a residual is a module whose `body` and `skip` are its lists."""
 
 import safetensors
 import torch
@@ -12,7 +12,7 @@ def state(path, network):
     with safetensors.safe_open(path, "pt") as file:
         found = {}
         for key in (key for key in file.keys() if key.startswith(network + "/")):
-            layer, name = key.split("/")[-2:]
-            values = file.get_tensor(key).permute(orders[file.metadata()[key]])
-            found[f"{layer.split('.')[0]}.{names.get(name, name)}"] = values
+            *layer, name = key.replace("/statistics/", "/").split("/")[1:]
+            module = ".".join(part.split(".")[0] for part in layer)
+            found[f"{module}.{names.get(name, name)}"] = file.get_tensor(key).permute(orders[file.metadata()[key]])
         return found

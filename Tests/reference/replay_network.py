@@ -17,8 +17,22 @@ WEIGHTS = ("weight", "query", "key", "value", "output")
 
 
 def place(key):
-    """`3.dense/weight` is parameter `weight` of layer 3."""
-    return int(key.split("/")[-2].split(".")[0]), key.split("/")[-1]
+    """`3.residual/body/0.dense/weight` is parameter `weight` of the layer `3.residual/body/0.dense`."""
+    layer, _, name = key.removeprefix("statistics/").rpartition("/")
+    return layer, name
+
+
+def named(layers, path=""):
+    """The layers of a list, those of residuals too, by their names: kind and settings."""
+    found = {}
+    for number, layer in enumerate(layers):
+        kind, options = next(iter(layer.items())) if isinstance(layer, dict) else (layer, None)
+        name = f"{path}{number}.{kind}"
+        found[name] = kind, options or {}
+        if kind == "residual":
+            for branch in ("body", "skip"):
+                found |= named(options.get(branch) or [], f"{name}/{branch}/")
+    return found
 
 
 class SpectralVectors:
@@ -55,8 +69,7 @@ class Network:
         """`initial`: of `initial/NAME` in the trace; `statistics`: arrays of the shapes of running statistics;
         `all_spectral`: whether every weight is divided by its spectral norm, or those alone whose layers say so."""
         self.name = name
-        self.layers = [next(iter(layer.items())) if isinstance(layer, dict) else (layer, {}) for layer in layers]
-        self.layers = [(kind, options or {}) for kind, options in self.layers]
+        self.layers = named(layers)
         self.parameters = {key: tensor(value).requires_grad_() for key, value in initial.items()
                            if not key.startswith("spectral/")}
         # Running means start at 0, variances at 1. Their paths begin with `statistics/`.
@@ -85,10 +98,16 @@ class Network:
             vectors.iterate(self.parameters[key].detach())
 
     def forward(self, x, masks=None, seen=None):
-        """`masks`: keep masks by the layer's number. `seen`: gets the batch's mean and variance of each batch
+        """`masks`: keep masks by the layer's name. `seen`: gets the batch's mean and variance of each batch
         normalisation."""
         parameters = {place(key): value for key, value in self.effective().items()}
-        for index, (kind, options) in enumerate(self.layers):
+        return self.chain("", x, parameters, masks, seen)
+
+    def chain(self, path, x, parameters, masks, seen):
+        """The layers whose names are `path` and one more part."""
+        for index, (kind, options) in self.layers.items():
+            if not index.startswith(path) or "/" in index[len(path):]:
+                continue
             weight, bias = parameters.get((index, "weight")), parameters.get((index, "bias"))
             scale, shift = parameters.get((index, "scale")), parameters.get((index, "shift"))
             match kind:
@@ -151,6 +170,10 @@ class Network:
                     x = x.reshape(len(x), *options["shape"])
                 case "flatten":
                     x = x.flatten(1)
+                case "residual":
+                    body, skip = (self.chain(f"{index}/{branch}/", x, parameters, masks, seen)
+                                  for branch in ("body", "skip"))
+                    x = body + skip
                 case "relu":
                     x = F.relu(x)
                 case "leaky_relu":

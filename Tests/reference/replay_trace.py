@@ -30,7 +30,7 @@ import yaml
 
 import replay_costs as costs
 from replay_moves import Average, Optimiser, Progress
-from replay_network import Network, place, tensor
+from replay_network import Network, named, place, tensor
 from sketch import distance, limit, sketch, vectors
 
 LOSS_LIMIT = 1e-5
@@ -87,10 +87,8 @@ class Replay:
     def statistics(self):
         """`shard` or `minibatch`: what batch normalisation takes its statistics over, which has to be one of them in
         all layers."""
-        layers = [layer["batch_normalisation"] or {} for name in ("generator", "discriminator")
-                  for layer in self.config[name]
-                  if isinstance(layer, dict) and "batch_normalisation" in layer]
-        kinds = {options.get("statistics", "shard") for options in layers}
+        kinds = {options.get("statistics", "shard") for name in ("generator", "discriminator")
+                 for kind, options in named(self.config[name]).values() if kind == "batch_normalisation"}
         if len(kinds) > 1:
             sys.exit("this program knows no mixture of batch normalisations")
         return kinds.pop() if kinds else "shard"
@@ -105,14 +103,14 @@ class Replay:
         return tensor(self.trace[path][()])
 
     def masks(self, path, rows, half=None):
-        """Keep masks of the discriminator by the layer's number, for the packs of `rows`."""
+        """Keep masks of the discriminator by the layer's name, for the packs of `rows`."""
         rows = slice(rows.start // self.packing, rows.stop // self.packing)
         if path not in self.trace:
             return {}
-        group = self.trace[path]
-        masks = {name: numpy.asarray(group[name] if half is None else group[name][half])[rows] for name in group}
-        return {int(name.split(".")[0]): torch.tensor(mask).to(torch.get_default_dtype())
-                for name, mask in masks.items()}
+        masks = self.arrays(path)
+        if half is not None:
+            masks = {name.removesuffix(f"/{half}"): mask for name, mask in masks.items() if name.endswith(f"/{half}")}
+        return {name: torch.tensor(mask[rows]).to(torch.get_default_dtype()) for name, mask in masks.items()}
 
     def save(self, path, values):
         for name, value in values.items():
@@ -364,7 +362,8 @@ def against_float64(trace, steps):
 
 def write(path, trace, datasets):
     """`datasets`: values and attributes by path."""
-    with h5py.File(path, "w") as reference:
+    # HDF5's newer format, in which small groups take far less.
+    with h5py.File(path, "w", libver="latest") as reference:
         reference.attrs["config"] = trace.attrs["config"]
         reference.attrs["made_by"] = f"replay_trace.py, PyTorch {torch.__version__}"
         for name, (value, attributes) in datasets.items():

@@ -1,11 +1,11 @@
 import Kernels
 import Support
 
-/// y[n, p, q, c] = the largest or the mean of x[n, p·stride + i, q·stride + j, c], 0 ≤ i, j < size.
+/// y[n, p, q, c] = the largest, the mean or the sum of x[n, p·stride + i, q·stride + j, c], 0 ≤ i, j < size.
 ///
 /// x [N, H, W, C], y [N, H′, W′, C]: see ``Edge``. No parameters.
 public struct Pooling2D: TangentLayer {
-    public enum Reduction: Sendable { case maximum, mean }
+    public enum Reduction: Sendable { case maximum, mean, sum }
 
     /// What becomes of windows that the lower or right edge cuts.
     public enum Edge: String, Sendable, CaseIterable {
@@ -37,7 +37,13 @@ public struct Pooling2D: TangentLayer {
             meaning: "windows that the edge of the image cuts: left out, or kept with the pixels that are there")
     }
 
-    public var name: String { reduction == .maximum ? "maxPool" : "meanPool" }
+    public var name: String {
+        switch reduction {
+        case .maximum: "maxPool"
+        case .mean: "meanPool"
+        case .sum: "sumPool"
+        }
+    }
 
     public func outputShape(for input: Shape) throws(ShapeError) -> Shape {
         let (height, width, channels) = try requireImage(input)
@@ -66,8 +72,10 @@ public struct Pooling2D: TangentLayer {
             Pooling.maximum(
                 input.values, geometry(for: input.shape), batch: input.count, into: output.values, winners: memory.saved
             )
-        case .mean:
-            Pooling.mean(input.values, geometry(for: input.shape), batch: input.count, into: output.values)
+        case .mean, .sum:
+            Pooling.sum(
+                input.values, geometry(for: input.shape), batch: input.count, isMean: reduction == .mean,
+                into: output.values)
         }
     }
 
@@ -81,9 +89,10 @@ public struct Pooling2D: TangentLayer {
             Pooling.maximumGradient(
                 outputGradient.values, winners: memory.saved, geometry(for: input.shape), batch: input.count,
                 into: inputGradient.values)
-        case .mean:
-            Pooling.meanGradient(
-                outputGradient.values, geometry(for: input.shape), batch: input.count, into: inputGradient.values)
+        case .mean, .sum:
+            Pooling.sumGradient(
+                outputGradient.values, geometry(for: input.shape), batch: input.count, isMean: reduction == .mean,
+                into: inputGradient.values)
         }
     }
 
@@ -95,9 +104,10 @@ public struct Pooling2D: TangentLayer {
             Pooling.selectMaximum(
                 inputTangent.values, winners: memory.saved, geometry(for: input.shape), batch: input.count,
                 into: outputTangent.values)
-        case .mean:
-            Pooling.mean(
-                inputTangent.values, geometry(for: input.shape), batch: input.count, into: outputTangent.values)
+        case .mean, .sum:
+            Pooling.sum(
+                inputTangent.values, geometry(for: input.shape), batch: input.count, isMean: reduction == .mean,
+                into: outputTangent.values)
         }
     }
 
@@ -114,11 +124,13 @@ public struct Pooling2D: TangentLayer {
         _ x: OperatorValue, from input: Shape, in graph: any OperatorGraph
     ) -> OperatorValue? {
         guard reduction == .maximum || edge == .whole else { return nil }
-        return graph.node(
+        let pooled = graph.node(
             reduction == .maximum ? "MaxPool" : "AveragePool", [x],
             [
                 "kernel_shape": .integers([size, size]), "strides": .integers([stride, stride]),
                 "ceil_mode": .integer(edge == .partial ? 1 : 0),
             ])
+        guard reduction == .sum else { return pooled }
+        return graph.node("Mul", [pooled, graph.constant([Float(size * size)], [1])])
     }
 }
