@@ -71,6 +71,18 @@ public struct Preset: Sendable {
         Preset("dragan", PackageResources.dragan_yaml, "DRAGAN's small dense networks for MNIST"),
         Preset(
             "r1", PackageResources.r1_yaml, "R1, RMSprop and an average of the generator at 32×32, convolutional"),
+        Preset(
+            "r3gan-28", PackageResources.r3gan_28_yaml,
+            "R3GAN's residual blocks at 28×28, narrow enough for two cores"),
+        Preset(
+            "sngan-32", PackageResources.sngan_32_yaml,
+            "SNGAN's standard convolutional networks for CIFAR-10"),
+        Preset(
+            "sngan-resnet-32", PackageResources.sngan_resnet_32_yaml, "SNGAN's residual networks for CIFAR-10"),
+        Preset("sagan-32", PackageResources.sagan_32_yaml, "self-attention in residual networks at 32×32"),
+        Preset(
+            "stacked-fashion", PackageResources.stacked_fashion_yaml,
+            "three pictures as the channels of one, a thousand modes"),
     ]
 
     /// Throws 78 with the nearest known name.

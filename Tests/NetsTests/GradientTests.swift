@@ -85,7 +85,7 @@ import Testing
                 TransposedConvolution2D(channels: 3, kernel: 4, stride: 2, hasBias: false), BatchNormalisation(),
                 Sigmoid(),
                 Convolution2D(channels: 4, kernel: 3, stride: 2), Tanh(),
-                Pooling2D(.mean, size: 2, stride: 1, edge: .whole),
+                Pooling2D(.mean, size: 2, stride: 1, edge: .whole), Tanh(), Pooling2D(.sum, size: 2, stride: 2),
                 Flatten(), Dropout(keepProbability: 0.7), Dense(units: 2),
             ], seed: 5)
         try Self.compareWithDifferences(trial)

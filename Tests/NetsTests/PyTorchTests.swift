@@ -106,6 +106,10 @@ import Testing
         try check("mean pool " + name, [Pooling2D(.mean, size: size, stride: stride, edge: edge)])
     }
 
+    @Test func sumPooling() throws {
+        try check("sum pool 3 stride 2 partial", [Pooling2D(.sum, size: 3, stride: 2, edge: .partial)])
+    }
+
     @Test(arguments: ["of images", "of vectors", "far from zero"])
     func layerNormalisation(name: String) throws {
         try check(

@@ -26,7 +26,7 @@ import Testing
         Case(ReLU(), image), Case(LeakyReLU(slope: 0.2), image), Case(Sigmoid(), image), Case(Tanh(), image),
         Case(Softplus(), image), Case(Pooling2D(.maximum, size: 3, stride: 2, edge: .partial), image),
         Case(Pooling2D(.mean, size: 3, stride: 2, edge: .partial), image),
-        Case(Pooling2D(.mean, size: 2, stride: 2), image), Case(ZeroPadding(pixels: 2), image),
+        Case(Pooling2D(.mean, size: 2, stride: 2), image), Case(Pooling2D(.sum, size: 2, stride: 2), image), Case(ZeroPadding(pixels: 2), image),
         Case(Reshape(to: .vector(210)), image), Case(Flatten(), image), Case(Dropout(keepProbability: 0.6), image),
         Case(LayerNormalisation(), image), Case(LayerNormalisation(epsilon: 0.1), .vector(13)),
         Case(Constant(shape: .vector(3)), image), Case(AppliedBefore(name: "relu"), image),

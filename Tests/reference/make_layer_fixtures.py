@@ -213,6 +213,10 @@ def mean_pool(x, size, stride, ceil_mode):
     return F.avg_pool2d(x, size, stride, ceil_mode=ceil_mode, count_include_pad=False)
 
 
+def sum_pool(x, size, stride, ceil_mode):
+    return F.avg_pool2d(x, size, stride, ceil_mode=ceil_mode, divisor_override=1)
+
+
 for name, function in [("maximum", F.max_pool2d), ("mean", mean_pool)]:
     record(f"{name} pool 4 stride 2 partial", pool(function, 4, 2, "partial"), draw(2, 9, 7, 10), {})
     record(f"{name} pool 4 stride 2 whole", pool(function, 4, 2, "whole"), draw(2, 9, 7, 3), {})
@@ -360,6 +364,7 @@ record("scale alone", lambda x, scale: x * scale, draw(5, 10), {"scale": draw(10
 record("shift alone", lambda x, shift: x + shift, draw(2, 3, 4, 5), {"shift": draw(5)})
 record("gelu", F.gelu, draw(3, 37) * 3, {})
 record("silu", F.silu, draw(3, 37) * 3, {})
+record("sum pool 3 stride 2 partial", pool(sum_pool, 3, 2, "partial"), draw(2, 6, 7, 3), {})
 
 folder = pathlib.Path(__file__).parent.parent / "NetsTests" / "Fixtures"
 index, values, count = {}, [], 0

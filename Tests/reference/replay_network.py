@@ -158,10 +158,12 @@ class Network:
                     x = x * masks[index].reshape(x.shape) / options["keep"]
                 case "channel_maxout":
                     x = x.reshape(*x.shape[:-1], -1, options["pieces"]).max(-1).values
-                case "max_pool" | "mean_pool":
+                case "max_pool" | "mean_pool" | "sum_pool":
                     pool, more = F.max_pool2d, {}
-                    if kind == "mean_pool":
+                    if kind != "max_pool":
                         pool, more = F.avg_pool2d, {"count_include_pad": False}
+                    if kind == "sum_pool":
+                        more["divisor_override"] = 1
                     x = pool(x.permute(0, 3, 1, 2), options["size"], options.get("stride", options["size"]),
                              ceil_mode=options.get("edge", "whole") == "partial", **more).permute(0, 2, 3, 1)
                 case "zero_padding":

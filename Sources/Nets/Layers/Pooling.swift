@@ -131,6 +131,6 @@ public struct Pooling2D: TangentLayer {
                 "ceil_mode": .integer(edge == .partial ? 1 : 0),
             ])
         guard reduction == .sum else { return pooled }
-        return graph.node("Mul", [pooled, graph.constant([Float(size * size)], [1])])
+        return graph.node("Mul", [pooled, graph.number(Float(size * size))])
     }
 }
