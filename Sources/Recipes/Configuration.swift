@@ -200,11 +200,14 @@ public struct Configuration: Sendable {
 extension Configuration {
     private func checkPenalties() throws(Failure) {
         guard let number = discriminator.firstIndex(where: { !($0 is any TangentLayer) }) else { return }
+        let replacement =
+            discriminator[number] is MinibatchDeviation
+            ? "Leave it out" : "Put layer_normalisation in its place, or none"
         throw .configuration(
             "objective.penalties",
             "a gradient penalty cannot go through layer \(number) of the discriminator "
                 + "(\(discriminator[number].name)), which makes the output of an example depend on the others",
-            remedy: "Put layer_normalisation in its place, or none; or take the penalties out.")
+            remedy: replacement + "; or take the penalties out.")
     }
 
     /// Unrolling is of the authors' game: the saddle objective, Adam, both players at once.
