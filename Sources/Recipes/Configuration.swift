@@ -201,11 +201,13 @@ extension Configuration {
     private func checkPenalties() throws(Failure) {
         let nodes = NetworkNode.list(of: discriminator)
         guard let node = nodes.first(where: { !($0.layer is any TangentLayer) }) else { return }
+        let replacement =
+            node.layer is MinibatchDeviation ? "Leave it out" : "Put layer_normalisation in its place, or none"
         throw .configuration(
             "objective.penalties",
             "a gradient penalty cannot go through layer \(node.place) of the discriminator "
                 + "(\(node.layer.name)), which makes the output of an example depend on the others",
-            remedy: "Put layer_normalisation in its place, or none; or take the penalties out.")
+            remedy: replacement + "; or take the penalties out.")
     }
 
     /// Unrolling is of the authors' game: the saddle objective, Adam, both players at once.

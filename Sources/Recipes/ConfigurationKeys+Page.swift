@@ -33,8 +33,9 @@ extension ConfigurationKeys {
 
             `generator` and `discriminator` are lists of layers: `- relu`, or `- dense: {units: 100}`; the layers of a
             list are counted from 0: `--set generator.0.dense.units=200`.
-            An initialiser is `he`: N(0, 2 / inputs), `glorot`: U(±√(6 / (inputs + outputs))), `zero`, `{normal: σ}`:
-            N(0, σ²), `{uniform: r}`: U(−r, r), `{constant: c}` or `{orthogonal: gain}`.
+            An initialiser is `he`: N(0, 2 / inputs), `{he: gain}`: N(0, gain² / inputs), `glorot`:
+            U(±√(6 / (inputs + outputs))), `zero`, `{normal: σ}`: N(0, σ²), `{uniform: r}`: U(−r, r), `{constant: c}` or
+            `{orthogonal: gain}`.
 
             | layer | what it does |
             | --- | --- |

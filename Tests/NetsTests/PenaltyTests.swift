@@ -261,17 +261,26 @@ import Testing
         #expect(penalised.memoryPlan.contains("penalties"))
     }
 
-    @Test func aSteadyPassAllocatesNothing() throws {
+    @Test(arguments: [false, true]) func aSteadyPassAllocatesNothing(ofNewerLayers: Bool) throws {
         BLAS.useOneThread()
-        let network = try network(
-            [
+        let layers: [any Layer] =
+            ofNewerLayers
+            ? [
+                Basis(height: 8, width: 8, channels: 64), GroupNormalisation(groups: 4), SiLU(),
+                Convolution2D(channels: 64, kernel: 3, groups: 4), ScaleShift(), GELU(), Resample2D(.linear),
+                GroupNormalisation(groups: nil), Resample2D(.binomialDown), PixelNormalisation(),
+                Convolution2D(channels: 64, kernel: 3, groups: 64), Resample2D(.mean), ScaleShift(scale: nil),
+                Flatten(), Dense(units: 1),
+            ]
+            : [
                 Dense(units: 160), Reshape(to: .image(height: 4, width: 4, channels: 10)),
                 TransposedConvolution2D(channels: 64, kernel: 4, stride: 2), LayerNormalisation(),
                 LeakyReLU(slope: 0.2), Dropout(keepProbability: 0.8), Convolution2D(channels: 32, kernel: 3, stride: 2),
                 ChannelMaxout(pieces: 2), Pooling2D(.maximum, size: 2, stride: 2), Pooling2D(.mean, size: 2, stride: 2),
                 ZeroPadding(pixels: 1),
                 Flatten(), Tanh(), Maxout(units: 160, pieces: 3), Softplus(), Dense(units: 1),
-            ], .vector(16), capacity: 8, halves: 2)
+            ]
+        let network = try network(layers, .vector(16), capacity: 8, halves: 2)
         let parameters = network.store.values.values, input = Batch(normal(256, step: 1), count: 16, shape: .vector(16))
         let slopes = Batch(normal(16, step: 2), count: 16, shape: .vector(1))
         let target = lasting(Array(repeating: 0, count: network.store.count))
