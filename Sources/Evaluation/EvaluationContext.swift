@@ -10,12 +10,18 @@ public struct EvaluationContext {
     public let communicator: any Communicator
     public let console: Console
 
-    public init(_ communicator: any Communicator, _ console: Console) {
-        (self.communicator, self.console) = (communicator, console)
+    /// Looked at before each block of rows: whether this rank wants to leave it there.
+    private let isInterrupted: () -> Bool
+
+    public init(
+        _ communicator: any Communicator, _ console: Console, isInterrupted: @escaping () -> Bool = { false }
+    ) {
+        (self.communicator, self.console, self.isInterrupted) = (communicator, console, isInterrupted)
     }
 
     /// `width` numbers for each of `rows` rows, in their order, on every rank; `body` makes those of a block of at
-    /// most `block` rows. Collective.
+    /// most `block` rows. Throws an ``AgreedFailure`` of ``ExitCode/stoppedOnRequest`` where a rank is interrupted.
+    /// Collective.
     public func map<Value: BitwiseCopyable>(
         _ rows: Int, block: Int, width: Int = 1, _ title: String, _ body: (Range<Int>) throws -> [Value]
     ) throws -> [Value] {
@@ -24,6 +30,7 @@ public struct EvaluationContext {
         let mine = try communicator.agreed {
             var values: [Value] = []
             for number in stride(from: rank, to: blocks, by: ranks) {
+                if isInterrupted() { throw Failure(.stoppedOnRequest, "\(title): interrupted", remedy: "") }
                 console.progress(number, of: blocks, title)
                 let range = number * block ..< min((number + 1) * block, rows)
                 let part = try body(range)

@@ -53,28 +53,32 @@ final class EvaluationInputs {
     var stacked: StackedClasses? { classifier.flatMap { StackedClasses($0, of: shape) } }
     private let request: EvaluationRequest
     private let sampleFile: SampleSource?
+    private let sampler: Sampler?
 
+    /// Samples that there will be.
+    var sampleCount: Int { min(request.count ?? Self.standardCount, sampleFile?.count ?? .max) }
     var isImages: Bool { if case .image = shape { true } else { false } }
 
-    /// Opens all files; throws alike on every rank. Collective.
-    convenience init(_ request: EvaluationRequest, _ context: EvaluationContext) throws {
+    /// Opens all files; throws alike on every rank. `heldOut`: those of the run, where the request names none, too.
+    /// Collective.
+    convenience init(_ request: EvaluationRequest, _ context: EvaluationContext, heldOut: Bool = true) throws {
         // What a checkpoint was trained on is named in it.
         let trained = try context.communicator.decidedByRoot {
             guard let checkpoint = request.checkpoint,
                 let data = try? GeneratorModel(Checkpoint.read(checkpoint) { _ in }).configuration.data
-            else { return "\u{1F}" }
-            return [data.file ?? "", data.dataset ?? ""].joined(separator: "\u{1F}")
+            else { return "\u{1F}\u{1F}" }
+            return [data.file ?? "", data.dataset ?? "", heldOut ? data.heldOut ?? "" : ""].joined(separator: "\u{1F}")
         }.components(separatedBy: "\u{1F}")
         var files: [(String, String?)] = [request.samples].compactMap { $0.map { ($0, nil) } }
         // Files that may have the run's name for their examples, or the usual one, are looked at when that is known.
         if request.dataset != nil || trained[1].isEmpty {
             files += [request.data, request.heldOut].compactMap { $0.map { ($0, request.dataset) } }
         }
-        if request.data == nil, !trained[0].isEmpty {
-            files.append((trained[0], request.dataset ?? (trained[1].isEmpty ? nil : trained[1])))
-        }
+        let name = request.dataset ?? (trained[1].isEmpty ? nil : trained[1])
+        for (given, ofRun) in [(request.data, trained[0]), (request.heldOut, trained[2])]
+        where given == nil && !ofRun.isEmpty { files.append((ofRun, name)) }
         try context.communicator.inspect(files)
-        self.init(try context.communicator.agreed { try Files(request, context.console) }, request)
+        self.init(try context.communicator.agreed { try Files(request, heldOut: heldOut, context.console) }, request)
     }
 
     private init(_ files: Files, _ request: EvaluationRequest) {
@@ -84,6 +88,19 @@ final class EvaluationInputs {
         (heldOut, mixture, sampleFile, classifier, self.request) = (
             files.heldOut, files.mixture, files.sampleFile, files.classifier, request
         )
+        sampler = model?.sampler
+    }
+
+    /// Of a run under way: its generator as samples are made with it, its data in the memory that it has them in.
+    init(_ run: MeasuredRun, _ request: EvaluationRequest, heldOut: SampleSource?, _ classifier: Classifier?) {
+        (model, discriminator, sampleFile) = (nil, nil, nil)
+        (shape, mixture, self.classifier, self.request) = (run.data.shape, run.data.mixture, classifier, request)
+        let isImages = if case .image = run.data.shape { true } else { false }
+        let inUnitRange = { (source: SampleSource) in isImages ? source.scaled(to: 0 ... 1) : source }
+        (data, dataName) = (inUnitRange(run.data.examples), run.configuration.data.file ?? run.configuration.name)
+        self.heldOut = heldOut.map(inUnitRange)
+        let generator = run.trainer.generator
+        sampler = Sampler(generator.network, run.trainer.game.latent, parameters: generator.sampledParameters)
     }
 
     /// The examples that are judged: `request.count` of them, else the usual number; a file of samples has no more
@@ -95,7 +112,7 @@ final class EvaluationInputs {
                 try Examples(sampleFile, Array(0 ..< min(wanted, sampleFile.count)), shape: shape)
             }
         }
-        let sampler = model!.sampler
+        let sampler = sampler!
         let low = sampler.range.lowerBound, width = sampler.range.upperBound - low
         let values = try context.map(wanted, block: 256, width: shape.count, "sampling") { [isImages, request] rows in
             let made = try sampler.samples(
@@ -106,9 +123,12 @@ final class EvaluationInputs {
     }
 
     /// As many examples of the data, drawn without repetition.
-    func reference(_ count: Int) throws -> Examples {
+    func reference(_ count: Int) throws -> Examples { try Examples(data, drawn(count), shape: shape) }
+
+    /// Which examples of the data are drawn.
+    func drawn(_ count: Int) -> [Int] {
         let order = Draws(seed: request.seed, purpose: .evaluation, step: 1).permutation(count: data.count)
-        return try Examples(data, order.prefix(count).map(Int.init), shape: shape)
+        return order.prefix(count).map(Int.init)
     }
 
     /// Held-out examples, at most as many.
@@ -129,7 +149,7 @@ private struct Files {
     let data: SampleSource
     let dataName: String
 
-    init(_ request: EvaluationRequest, _ console: Console) throws {
+    init(_ request: EvaluationRequest, heldOut usesHeldOut: Bool, _ console: Console) throws {
         var judging = Judging(console: console, dataset: request.dataset), seed = request.seed
         var configured: Configuration.DataSettings?
         if let path = request.samples {
@@ -157,7 +177,9 @@ private struct Files {
             throw Failure(
                 .usage, "no data are named to judge by", remedy: "Name the training data with --data FILE.h5.")
         }
-        if let path = request.heldOut { heldOut = try judging.open(judging.dataset(path, isConfigured: false), shape) }
+        if let path = request.heldOut ?? (usesHeldOut ? configured?.heldOut : nil) {
+            heldOut = try judging.open(judging.dataset(path, isConfigured: false), shape)
+        }
         if let path = request.classifier {
             let classifier = try Classifier(path)
             guard classifier.shape == shape || StackedClasses(classifier, of: shape) != nil else {

@@ -12,11 +12,19 @@ public final class Evaluator {
     private let inputs: EvaluationInputs
     private var samples: Examples?
     private var answers: (samples: Classifier.Answers, reference: Classifier.Answers)?
+    /// What the classifier says of the data, where that is known.
+    private let known: Classifier.Answers?
 
     /// Collective, as everything here.
-    public init(_ request: EvaluationRequest, _ context: EvaluationContext) throws {
-        (self.request, self.context) = (request, context)
-        inputs = try EvaluationInputs(request, context)
+    public convenience init(_ request: EvaluationRequest, _ context: EvaluationContext) throws {
+        self.init(try EvaluationInputs(request, context), request, context)
+    }
+
+    init(
+        _ inputs: EvaluationInputs, _ request: EvaluationRequest, _ context: EvaluationContext,
+        samples: Examples? = nil, reference: Classifier.Answers? = nil
+    ) {
+        (self.inputs, self.request, self.context, self.samples, known) = (inputs, request, context, samples, reference)
     }
 
     /// The measures that were asked for, or all that fit; the same on every rank. Throws 78 where one that was named
@@ -37,7 +45,7 @@ public final class Evaluator {
     }
 
     /// Why a measure does not fit, and what to do.
-    private func obstacle(to metric: Metric) -> Failure? {
+    func obstacle(to metric: Metric) -> Failure? {
         func refusal(_ why: String, _ remedy: String) -> Failure {
             Failure(.badConfiguration, "\(metric.rawValue) cannot be measured: \(why)", remedy: remedy)
         }
@@ -78,6 +86,12 @@ public final class Evaluator {
                     : "Use it on a mixture that gan-dist made (data synthetic).")
         case .memorisation:
             return inputs.heldOut == nil ? noHeldOut : nil
+        case .precisionRecall, .densityCoverage:
+            let few = min(inputs.sampleCount, inputs.data.count)
+            let wanted =
+                metric == .precisionRecall ? Manifolds.neighboursOfPrecision : Manifolds.neighboursOfDensity
+            return few > wanted
+                ? nil : refusal("\(few) examples have no \(wanted) neighbours each", "Take more examples.")
         case .game:
             guard let discriminator = inputs.discriminator else {
                 return refusal("a file of samples has no discriminator", "Name a checkpoint.")
@@ -145,7 +159,7 @@ public final class Evaluator {
         let classifier = inputs.classifier!
         let answers = (
             samples: try classifier.answers(samples, context, "classifier: samples"),
-            reference: try classifier.answers(reference(samples.count), context, "classifier: data")
+            reference: try known ?? classifier.answers(reference(samples.count), context, "classifier: data")
         )
         self.answers = answers
         return answers

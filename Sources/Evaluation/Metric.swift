@@ -18,6 +18,18 @@ public enum Metric: String, NamedMetric {
         default: false
         }
     }
+
+    /// The figures that it makes, by the names of their results, and whether the lowest is the best; nil: neither the
+    /// lowest nor the highest.
+    var figures: [(name: String, isLowest: Bool?)] {
+        switch self {
+        case .swd, .mmd, .frechetClassifierDistance, .kernelDistance, .labels: [(rawValue, true)]
+        case .modes, .classifierScore: [(rawValue, false)]
+        case .precisionRecall: [("precision", false), ("recall", false)]
+        case .densityCoverage: [("density", false), ("coverage", false)]
+        case .parzen, .memorisation, .game: [(rawValue, nil)]
+        }
+    }
 }
 
 /// Measures that the command line names.

@@ -12,7 +12,7 @@ public enum NearestSheet {
 
     /// Writes the picture `path`. Collective.
     public static func write(_ request: EvaluationRequest, to path: String, _ context: EvaluationContext) throws {
-        let inputs = try EvaluationInputs(request, context)
+        let inputs = try EvaluationInputs(request, context, heldOut: false)
         let samples = try inputs.samples(context)
         guard case .image(let height, let width, let channels) = samples.shape, Picture.canDraw(samples.shape) else {
             throw AgreedFailure(

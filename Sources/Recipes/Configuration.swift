@@ -34,6 +34,8 @@ public struct Configuration: Sendable {
         /// An HDF5 file, or nil with ``synthetic``.
         public let file: String?
         public let dataset: String?
+        /// Examples of the same kind that are not trained on.
+        public let heldOut: String?
         /// What becomes of images of another size than the network's.
         public let fit: ImageFit
         /// A built-in mixture in place of a file, and how many points of it.
@@ -97,6 +99,8 @@ public struct Configuration: Sendable {
         public let checkpointEvery: Int
         /// Checkpoints kept, the newest ones.
         public let keep: Int
+        /// Nil: nothing is measured.
+        public let evaluate: EvaluationSettings?
     }
 
     /// What is trained.
@@ -245,6 +249,8 @@ extension Configuration.DataSettings {
         file = try section.optionalString("file", meaning: "the dataset, an HDF5 file; `--data`")
         dataset = try section.optionalString(
             "dataset", meaning: "its path in the file; null: `/images`, or else `/samples`")
+        heldOut = try section.givenString(
+            "held_out", meaning: "an HDF5 file of examples that are not trained on, for `output.evaluate`")
         fit = try section.choice(
             "fit", default: ImageFit.refuse, meaning: "what becomes of images of another size than the network's")
         synthetic = try section.optionalChoice(
@@ -345,5 +351,6 @@ extension Configuration.Output {
         checkpointEvery = try section.integer(
             "checkpoint_every", default: 1000, 1 ... .max, meaning: "steps between two checkpoints")
         keep = try section.integer("keep", default: 3, 1 ... 1_000_000, meaning: "the newest checkpoints that are kept")
+        evaluate = try section.evaluation("evaluate")
     }
 }

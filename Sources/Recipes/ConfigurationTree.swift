@@ -67,6 +67,12 @@ public struct ConfigurationTree {
         if let node = other.node(at: key) { try set(key, to: node) }
     }
 
+    /// Has at `key` what another configuration has there, or nothing.
+    public mutating func adopt(_ key: String, from other: ConfigurationTree) throws(Failure) {
+        let theirs = other.node(at: key)
+        if theirs != nil || node(at: key) != nil { try set(key, to: theirs ?? Section.nothing) }
+    }
+
     mutating func set(_ key: String, to value: Node) throws(Failure) {
         root = try Self.replacing(
             key.split(separator: ".", omittingEmptySubsequences: false).map(String.init)[...], in: root, by: value,

@@ -187,6 +187,33 @@ final class Section {
         return value
     }
 
+    /// Nil where nothing is said, and then it stays out of the whole, as ``allow(_:_:meaning:form:)`` has it.
+    func givenString(_ key: String, meaning: String) throws(Failure) -> String? {
+        guard node(key) != nil else {
+            allow(key, "text", meaning: meaning)
+            return nil
+        }
+        return try optionalString(key, meaning: meaning)
+    }
+
+    /// A list of texts; empty where nothing is said.
+    func strings(_ key: String, meaning: String) throws(Failure) -> [String] {
+        note(key, "a list of texts", default: Node([Node]()), meaning: meaning)
+        let items: [Node]
+        switch node(key) {
+        case nil: items = []
+        case .sequence(let sequence): items = Array(sequence)
+        case .some(let other): throw wrong(key, other, "a list, such as [a, b]")
+        }
+        var texts: [String] = []
+        for item in items {
+            guard case .scalar = item, let text = item.string else { throw wrong(key, item, "a text of a list") }
+            texts.append(text)
+        }
+        record(key, Node(texts.map(Node.text)))
+        return texts
+    }
+
     private func text(_ key: String) throws(Failure) -> String? {
         guard let node = node(key) else { return nil }
         guard case .scalar = node, let value = node.string else { throw wrong(key, node, "a text") }

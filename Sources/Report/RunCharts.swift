@@ -8,7 +8,7 @@ struct RunCharts {
 
     init(_ run: RunHistory) { self.run = run }
 
-    var all: [Chart] { [losses] + ofLogits + ofPenalties + ofSpectralNorms + ofComputing }
+    var all: [Chart] { [losses] + ofLogits + ofEvaluation + ofPenalties + ofSpectralNorms + ofComputing }
 
     private func chart(
         _ title: String, _ note: String, _ curves: [(name: String, figure: String)],
@@ -49,6 +49,23 @@ struct RunCharts {
                 "The game's value", "V(D, G) = E log D(x) + E log(1 − D(G(z)))", [("V(D, G)", "value")],
                 (-log(4), "at equilibrium: −log 4")),
         ]
+    }
+
+    /// A chart a measure; what comes in pairs is in one.
+    private var ofEvaluation: [Chart] {
+        let found = run.evaluationFigures.filter { !$0.hasSuffix("standard_error") }
+        let pairs = [["precision", "recall"], ["density", "coverage"], ["logit_training", "logit_held_out"]]
+        var groups: [[String]] = []
+        for name in found {
+            let pair = pairs.first { $0.contains(name) } ?? [name]
+            if !groups.contains(pair) { groups.append(pair) }
+        }
+        return groups.map { group in
+            let names = group.map { $0.replacing("_", with: " ") }
+            return chart(
+                "Evaluation: \(names.joined(separator: ", "))", "measured while the run trained",
+                zip(names, group).map { ($0, "evaluation_\($1)") })
+        }
     }
 
     private var ofPenalties: [Chart] {

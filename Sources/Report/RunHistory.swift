@@ -58,6 +58,11 @@ struct RunHistory {
     /// The names of the spectral norms that are logged.
     var spectralNorms: [String] { (lines.last ?? [:]).keys.filter { $0.hasPrefix("sigma/") }.sorted() }
 
+    /// What was measured while the run trained: the names in the log without `evaluation_`.
+    var evaluationFigures: [String] {
+        Set(lines.flatMap(\.keys)).filter { $0.hasPrefix("evaluation_") }.map { String($0.dropFirst(11)) }.sorted()
+    }
+
     /// The mean of a figure over the last tenth of the logged steps; nil where there is none.
     func lately(_ name: String) -> Double? {
         let values = values(name).suffix(max(1, lines.count / 10)).filter(\.isFinite)

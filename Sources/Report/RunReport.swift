@@ -114,7 +114,7 @@ public struct RunReport {
         var page = Page(title: "Comparison of \(runs.count) runs")
         page.add(Markup("p", ["class": "lead"], text: names.joined(separator: " · ")))
         let showsGap = runs.contains { !$0.configuration.objective.isLogOdds }
-        let figures = [
+        let ofTraining = [
             ("Generator's loss", "loss_generator", false), ("Discriminator's loss", "loss_discriminator", false),
             ("D(x), on real examples", "d_real", false),
             ("D(G(z)), on generated ones", "d_fake", false),
@@ -123,7 +123,11 @@ public struct RunReport {
             ("Mean gap of logits, real − generated", "pair_gap", false),
             ("Pairs ranked rightly", "pairs_ranked", false),
             ("Throughput, samples/s", "samples_per_second", false),
-        ].filter { figure in
+        ]
+        let measured = Set(runs.flatMap(\.evaluationFigures)).sorted().map {
+            ("Evaluation: \($0.replacing("_", with: " "))", "evaluation_\($0)", false)
+        }
+        let figures = (ofTraining + measured).filter { figure in
             (showsGap || !Self.ofPairs.contains(figure.1))
                 && runs.contains { $0.values(figure.1).contains(where: \.isFinite) }
         }

@@ -9,7 +9,7 @@ import Support
 /// removes.
 final class MetricsLog {
     private let path: String
-    private let handle: FileHandle
+    private var handle: FileHandle
 
     /// Opens the log, cut back to its lines up to `step`, so that no step appears twice after a resume.
     init(path: String, keepingThrough step: Int) throws(Failure) {
@@ -22,8 +22,7 @@ final class MetricsLog {
             } else if !FileManager.default.createFile(atPath: path, contents: nil) {
                 throw POSIXError(POSIXErrorCode(rawValue: errno) ?? .EIO)
             }
-            handle = try FileHandle(forUpdating: URL(fileURLWithPath: path))
-            try handle.seekToEnd()
+            handle = try Self.open(path)
         } catch {
             throw Failure(
                 .cannotCreate, "\(path): cannot be opened for writing: \(SystemError.text(of: error))",
@@ -31,17 +30,49 @@ final class MetricsLog {
         }
     }
 
-    private static func step(of line: Substring) -> Int? {
-        guard let object = try? JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any] else {
-            return nil
+    private static func open(_ path: String) throws -> FileHandle {
+        let handle = try FileHandle(forUpdating: URL(fileURLWithPath: path))
+        try handle.seekToEnd()
+        return handle
+    }
+
+    private static func object(_ line: Substring) -> [String: Any]? {
+        try? JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any]
+    }
+
+    private static func step(of line: Substring) -> Int? { object(line)?["step"] as? Int }
+
+    /// What was found at the evaluated steps up to `step`, in their order; none where there is no log.
+    static func evaluations(path: String, through step: Int) -> [(step: Int, figures: [String: Double])] {
+        guard let text = try? String(contentsOfFile: path, encoding: .utf8) else { return [] }
+        return text.split(separator: "\n").compactMap { line in
+            guard line.contains("\"evaluation_"), let object = object(line), let number = object["step"] as? Int,
+                number <= step
+            else { return nil }
+            return (number, object.compactMapValues { ($0 as? NSNumber)?.doubleValue })
         }
-        return object["step"] as? Int
     }
 
     func append(_ line: MetricsLine) throws(Failure) {
-        do {
-            try handle.write(contentsOf: Data((line.json() + "\n").utf8))
-        } catch {
+        try writing { try handle.write(contentsOf: Data((line.json() + "\n").utf8)) }
+    }
+
+    /// Adds figures to the line of `step`, the last one, or makes it.
+    func amend(step: Int, _ figures: [Figure]) throws(Failure) {
+        guard !figures.isEmpty else { return }
+        try writing {
+            var lines = try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n").map(String.init)
+            var line = try MetricsLine.json([("step", Double(step))])
+            if let last = lines.last, Self.step(of: last[...]) == step { line = lines.removeLast() }
+            let more = try MetricsLine.json(figures.map { ($0.name, $0.value) })
+            lines.append(line.dropLast() + ", " + more.dropFirst())
+            try lines.map { $0 + "\n" }.joined().write(toFile: path, atomically: true, encoding: .utf8)
+            handle = try Self.open(path)
+        }
+    }
+
+    private func writing(_ body: () throws -> Void) throws(Failure) {
+        do { try body() } catch {
             throw Failure(
                 .inputOutput, "\(path): cannot be written: \(SystemError.text(of: error))",
                 remedy: SystemError.remedy(of: error, path, writing: true)
@@ -58,6 +89,8 @@ struct MetricsLine {
     let throughput: Throughput
     /// σ of each weight that is divided by it, `sigma/discriminator/0.dense/weight`.
     let spectralNorms: [(name: String, sigma: Double)]
+    /// Of a step that was evaluated.
+    var evaluation: [Figure] = []
 
     /// Those of the penalties that the game has.
     private var penalties: [(name: String, value: Double?)] {
@@ -99,7 +132,7 @@ struct MetricsLine {
             ("seconds_compute", throughput.secondsPerStep(.compute) + throughput.secondsPerStep(.optimiser)),
             ("seconds_communication", throughput.secondsPerStep(.communication)),
             ("seconds_data", throughput.secondsPerStep(.data)), ("time", Date().timeIntervalSince1970),
-        ]
+        ] + evaluation.map { ($0.name, $0.value) }
     }
 
     func json() throws -> String { try Self.json([("step", Double(report.step))] + figures) }

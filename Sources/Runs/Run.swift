@@ -13,32 +13,37 @@ import Support
 /// Rank 0 alone prints and writes. Whatever ends the loop early has been agreed by all ranks at a step boundary.
 public final class Run {
     private let options: TrainOptions
-    private let communicator: any Communicator
-    private let console: Console
-    private let configuration: Configuration
-    private let folder: RunFolder
-    private let watchdog: Watchdog?
-    private let trainer: Trainer
+    let communicator: any Communicator
+    let console: Console
+    let configuration: Configuration
+    let folder: RunFolder
+    let watchdog: Watchdog?
+    let trainer: Trainer
     private let images: MinibatchReader
-    private let dataset: TrainingData
+    let dataset: TrainingData
     private let started = monotonicSeconds()
     /// Nil on ranks other than the first.
     private var lock: RunLock?
-    private var metrics: MetricsLog?
-    private var events: EventFile?
+    var metrics: MetricsLog?
+    var events: EventFile?
     private var samples: SampleSheet?
     private var writer: CheckpointWriter?
+    /// Nil where nothing is measured.
+    var evaluations: Evaluations?
     /// The newest checkpoint that is known to be whole on the disk, on all ranks.
     private var lastCheckpoint: String?
 
-    /// Trains as `options` say; returns the exit code, 0 or 75. Collective.
-    public static func train(_ options: TrainOptions, _ communicator: any Communicator) throws -> Int32 {
+    /// Trains as `options` say; returns the exit code, 0 or 75. `evaluator`: makes what measures a run that is to be
+    /// measured (`output.evaluate`). Collective.
+    public static func train(
+        _ options: TrainOptions, _ communicator: any Communicator, evaluator: RunEvaluatorMaker? = nil
+    ) throws -> Int32 {
         let console = Console(speaks: communicator.rank == 0, quiet: options.quiet)
         let session = try RunSession(options, communicator, console)
         defer { session.end() }
         let run: Run
         do {
-            run = try Run(options, session, communicator, console)
+            run = try Run(options, session, communicator, console, evaluator)
         } catch let agreed as AgreedFailure {
             throw AgreedFailure(agreed.failure.placed(in: session.configuration.source))
         } catch let failure as Failure {
@@ -55,7 +60,8 @@ public final class Run {
     // MARK: - Setting up
 
     private init(
-        _ options: TrainOptions, _ session: RunSession, _ communicator: any Communicator, _ console: Console
+        _ options: TrainOptions, _ session: RunSession, _ communicator: any Communicator, _ console: Console,
+        _ makeEvaluator: RunEvaluatorMaker?
     ) throws {
         self.options = options
         self.communicator = communicator
@@ -117,6 +123,7 @@ public final class Run {
                 )
             }
         }
+        try prepareEvaluations(makeEvaluator)
         if communicator.rank == 0, !options.dryRun { try openFiles() }
     }
 
@@ -149,7 +156,7 @@ public final class Run {
         events = try EventFile(folder: folder.path, keepingThrough: trainer.stepsDone)
         samples = try SampleSheet(trainer, configuration, dataset, folder)
         if samples == nil { console.say("no pictures: examples of shape \(dataset.shape) cannot be drawn") }
-        writer = CheckpointWriter(CheckpointFolder(folder.checkpoints, keep: configuration.output.keep))
+        writer = CheckpointWriter(checkpoints)
     }
 
     /// Warns where ranks, or this job and the one that wrote the checkpoint, may give different bits for the same sums.
@@ -188,24 +195,29 @@ public final class Run {
 
     private func loop() throws -> Int32 {
         announce()
+        try resumeEvaluations()  // all ranks
         // all ranks
         if let warning = SharedCores.warning(try SharedCores.find(communicator)) { console.warn(warning) }
         StopRequest.begin()
         let steps = configuration.training.steps
         let output = configuration.output
+        guard try evaluateWhatWasMissed() else { return try leaveEarly() }  // all ranks
         var throughput = Throughput()
-        while trainer.stepsDone < steps {
+        while trainer.stepsDone < steps, evaluations?.end == nil {
             // all ranks
             let report = try trainer.step(stopVote: wantsToStop, checkpointVote: writer?.isFinished ?? false)
             try check(report)  // all ranks
             throughput.count(samples: samplesPerStep, clock: trainer.clock)
-            try writing { try log(report, &throughput) }  // rank 0
+            let evaluation = report.stopRequested ? nil : try evaluate()  // all ranks
+            try writing { try log(report, evaluation, &throughput) }  // rank 0
             if report.checkpointFinished { try settle() }  // all ranks
-            let done = trainer.stepsDone
-            if done % output.sampleEvery == 0 || done == steps { try writing(drawSamples) }  // rank 0
-            if report.stopRequested, done < steps { return try leaveEarly() }  // all ranks
-            if done % output.checkpointEvery == 0 || done == steps {
-                try save()  // all ranks
+            let done = trainer.stepsDone, isLast = done == steps || evaluations?.end != nil
+            if done % output.sampleEvery == 0 || isLast { try writing(drawSamples) }  // rank 0
+            let isMissed = evaluations?.isDue(after: done, of: steps) ?? false
+            if isMissed || report.stopRequested && !isLast { return try leaveEarly() }  // all ranks
+            let isBest = evaluation?.isBest ?? false
+            if done % output.checkpointEvery == 0 || isLast || isBest {
+                try save(isBest: isBest)  // all ranks
             } else if done % configuration.exchange.checkEvery == 0 {
                 try trainer.requireEqualReplicas()  // all ranks
             }
@@ -256,6 +268,7 @@ public final class Run {
 
     private func finish() {
         console.clearBar()
+        if let end = evaluations?.end { console.say("the run ends early: \(end)") }
         console.say(
             "done: \(trainer.stepsDone) steps in \(durationText(monotonicSeconds() - started)); checkpoint "
                 + "\(lastCheckpoint ?? "none")\(samples == nil ? "" : ", samples in \(folder.samples)")"
@@ -263,7 +276,7 @@ public final class Run {
     }
 
     /// This rank's vote to stop at the end of the step under way.
-    private var wantsToStop: Bool {
+    var wantsToStop: Bool {
         if StopRequest.isPending { return true }
         guard communicator.rank == 0 else { return false }
         if FileManager.default.fileExists(atPath: folder.stopRequest) { return true }
@@ -282,7 +295,7 @@ public final class Run {
         return ExitCode.stoppedOnRequest.rawValue
     }
 
-    private var lastGood: String {
+    var lastGood: String {
         lastCheckpoint.map { "The last good checkpoint is \($0)" } ?? "No checkpoint had been written yet"
     }
 
@@ -300,26 +313,27 @@ public final class Run {
     }
 
     /// Runs what writes logs and pictures on rank 0: where that fails, the last good checkpoint is named.
-    private func writing(_ body: () throws -> Void) throws {
+    func writing(_ body: () throws -> Void) throws {
         do { try body() } catch let error as Failure where error.code == .inputOutput {
             finishWriting()
             throw Failure(.inputOutput, "\(error.message) \(lastGood)", remedy: error.remedy)
         }
     }
 
-    private func log(_ report: StepReport, _ throughput: inout Throughput) throws {
+    private func log(_ report: StepReport, _ evaluation: EvaluationOutcome?, _ throughput: inout Throughput) throws {
         guard communicator.rank == 0 else { return }
         try refuseIfLost()
         let steps = configuration.training.steps
-        if report.step % configuration.output.logEvery == 0 || report.step == steps {
+        if report.step % configuration.output.logEvery == 0 || report.step == steps || evaluation != nil {
             let line = MetricsLine(
                 report: report, epoch: images.epochs(minibatch: trainer.minibatchesDone),
                 samplesSeen: trainer.stepsDone * samplesPerStep, throughput: throughput,
-                spectralNorms: trainer.spectralNorms)
+                spectralNorms: trainer.spectralNorms, evaluation: evaluation?.figures ?? [])
             try metrics?.append(line)
             try events?.append(
                 step: report.step, scalars: line.figures.compactMap { name, value in value.map { (name, $0) } })
             if !console.drawsBar { console.say("step \(report.step)/\(steps)  " + summary(report, throughput)) }
+            if let evaluation { console.say("evaluation of step \(report.step): \(evaluation.summary)") }
             throughput.restart()
         }
         if console.drawsBar { console.progress(report.step, of: steps, summary(report, throughput)) }
@@ -350,12 +364,15 @@ public final class Run {
 
     // MARK: - Checkpoints
 
+    /// Rank 0's.
+    lazy var checkpoints = CheckpointFolder(folder.checkpoints, keep: configuration.output.keep)
+
     /// Rank 0 begins to write a checkpoint of a state that all ranks have; training may go on.
-    private func save() throws {
+    func save(isBest: Bool = false) throws {
         try trainer.requireEqualReplicas()
         try settle()
         watchdog?.enter(.checkpoint, step: trainer.stepsDone)
-        writer?.begin(trainer.checkpoint(configuration, dataset, ranks: communicator.size))
+        writer?.begin(trainer.checkpoint(configuration, dataset, ranks: communicator.size), isBest: isBest)
     }
 
     /// Waits for the checkpoint that is being written, if any; all ranks go on only if it is whole on the disk.

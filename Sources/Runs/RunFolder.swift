@@ -24,6 +24,8 @@ public struct RunFolder: Sendable {
     /// What `evaluate --json` printed and `nearest` drew, where somebody keeps it here: the report shows it.
     public var evaluation: String { path + "/evaluation.json" }
     public var nearest: String { path + "/nearest.png" }
+    /// What evaluations during the run share.
+    public var realFeatures: String { path + "/real-features.h5" }
     /// The fixed latents over the run.
     public var animation: String { samples + "/fixed-latents.gif" }
 
@@ -76,7 +78,8 @@ public struct RunFolder: Sendable {
         CheckpointFolder(checkpoints, keep: 1).removeLeftovers()
         // `.dat.nosync…` is what Foundation names a file that it writes atomically.
         for (folder, marks) in [
-            (path, ["lock.", ".config.yaml.", ".dat.nosync"]), (samples, [".step-", ".fixed-latents."]),
+            (path, ["lock.", ".config.yaml.", ".dat.nosync", ".real-features."]),
+            (samples, [".step-", ".fixed-latents."]),
         ] {
             let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
             for name in names where marks.contains(where: name.hasPrefix) { unlink(folder + "/" + name) }

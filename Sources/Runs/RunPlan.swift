@@ -128,6 +128,13 @@ struct RunPlan {
     /// What a run settles at its start where it is null.
     private static let settled = ["exchange.shards", "data.shuffle.block", "data.shuffle.window", "data.range"]
 
+    /// What is taken as it is given, also where it is not: how a run is looked at.
+    private static let adopted = ["output.evaluate", "data.held_out"]
+
+    private static func isAdopted(_ path: String) -> Bool {
+        adopted.contains { path == $0 || path.hasPrefix($0 + ".") }
+    }
+
     /// The checkpoint's configuration with the options that may change it; any other difference is refused by name.
     private static func continued(
         _ checkpoint: Checkpoint, _ options: TrainOptions, _ given: ConfigurationTree?
@@ -142,7 +149,8 @@ struct RunPlan {
         let wanted = try Configuration(tree: given ?? changed)
         let resolved = try ConfigurationTree(yaml: wanted.yaml, source: wanted.source, .stored)
         let old = Dictionary(uniqueKeysWithValues: stored.leaves.map { ($0.path, $0.value) })
-        for (path, value) in wanted.leaves where old[path] != value {
+        for path in adopted { try tree.adopt(path, from: resolved) }
+        for (path, value) in wanted.leaves where old[path] != value && !isAdopted(path) {
             if value == "null", settled.contains(path) { continue }
             guard changeable.contains(where: { $0.hasSuffix(".") ? path.hasPrefix($0) : path == $0 }) else {
                 throw Failure(
@@ -156,7 +164,7 @@ struct RunPlan {
         // A list that is settled, a range, has other paths than the null that it was.
         let given = Set(wanted.leaves.map(\.path))
         if let (path, value) = stored.leaves.first(where: { leaf in
-            !given.contains(leaf.path) && !settled.contains { leaf.path.hasPrefix($0) }
+            !given.contains(leaf.path) && !isAdopted(leaf.path) && !settled.contains { leaf.path.hasPrefix($0) }
         }) {
             throw Failure(
                 .badConfiguration,

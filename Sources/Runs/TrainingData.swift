@@ -13,15 +13,20 @@ public final class TrainingData: Sendable {
     /// For messages: the file, or `the built-in ring of 100000 points`.
     let name: String
     /// The shape of an example as it is given to the discriminator.
-    let shape: Shape
+    public let shape: Shape
     /// Equal for equal data: what ranks and resumed runs are compared by.
-    let fingerprint: String
+    public let fingerprint: String
     /// What a new run keeps as `data.range`, so that it is never decided otherwise; nil where the file itself says it.
     let settledRange: ClosedRange<Double>?
     /// What is said of the values at the start, and warned of.
     let rangeLine: String?
     let rangeWarnings: [String]
     private let source: SampleSource
+    /// What the points were drawn from, where that is known.
+    public let mixture: Mixture?
+    /// The type of a file's values, and whether the run began before ranges were settled.
+    private let storedType: String?
+    private let asBefore: Bool
     /// Of a file that is not all in memory: what reading one of its examples alone uncompresses.
     private let costlyChunk: (examples: Int, bytes: Int)?
 
@@ -34,7 +39,7 @@ public final class TrainingData: Sendable {
             let dataset = try Self.open(file, settings.dataset, checkpoint)
             name = file
             // A run that has settled no range began before ranges were settled, or needed none.
-            let asBefore = checkpoint != nil && settings.range == nil
+            asBefore = checkpoint != nil && settings.range == nil
             let target = try configuration.targetRange(of: dataset, asBefore: asBefore)
             source = try SampleSource(
                 dataset, shape: shape.dimensions, fit: settings.fit, range: target, given: settings.range,
@@ -42,6 +47,7 @@ public final class TrainingData: Sendable {
                 memoryLimit: settings.memoryLimit)
             costlyChunk = source.isResident ? nil : dataset.costlyChunk
             fingerprint = try Self.fingerprint(of: dataset)
+            (mixture, storedType) = (dataset.mixture, dataset.storedType)
             let isSettled = source.valueRange?.source == .values || dataset.layout == .vector
             settledRange = checkpoint == nil && isSettled ? source.valueRange?.bounds : nil
             rangeLine = Self.rangeLine(source)
@@ -62,6 +68,7 @@ public final class TrainingData: Sendable {
         }
         costlyChunk = nil
         (settledRange, rangeLine, rangeWarnings) = (nil, nil, [])
+        (self.mixture, storedType, asBefore) = (mixture.mixture, nil, false)
         name = "the built-in \(mixture.rawValue) of \(settings.count) points"
         source = SampleSource(
             vectors: mixture.points(count: settings.count, seed: configuration.seed).samples,
@@ -96,10 +103,31 @@ public final class TrainingData: Sendable {
         Draws(seed: seed, purpose: .synthetic, step: 0).fillNormal(values.values, samples: count)
         costlyChunk = nil
         (settledRange, rangeLine, rangeWarnings) = (nil, nil, [])
+        (mixture, storedType, asBefore) = (nil, nil, false)
         name = "random values"
         self.shape = shape
         fingerprint = "random \(count)"
         source = SampleSource(vectors: values.values.array, dimension: shape.count)
+    }
+
+    /// The examples as they are trained on.
+    public var examples: SampleSource { source }
+
+    /// Those of `data.held_out`, as the others are read; nil without one. Throws 65 or 66.
+    public func heldOut(_ configuration: Configuration) throws(Failure) -> SampleSource? {
+        let settings = configuration.data
+        guard let file = settings.heldOut else { return nil }
+        do {
+            let dataset = try Dataset(file, dataset: settings.dataset, options: .configuration)
+            // The run's range is that of files of its kind that do not say theirs.
+            let isOfItsKind = !dataset.statesRange && (!dataset.isBytes || storedType == dataset.storedType)
+            return try SampleSource(
+                dataset, shape: shape.dimensions, fit: settings.fit,
+                range: configuration.targetRange(of: dataset, asBefore: asBefore),
+                given: isOfItsKind ? settings.range : nil, asBefore: asBefore, memoryLimit: settings.memoryLimit)
+        } catch {
+            throw Failure(error.code, "data.held_out: \(error.message)", remedy: error.remedy)
+        }
     }
 
     /// The values of the first `count` examples, or of as many as there are.

@@ -1,9 +1,10 @@
 import Glibc
 import Support
 
-/// The folder `checkpoints` of a run: `step-00001000.h5`, …, and `latest`, a link to the newest.
+/// The folder `checkpoints` of a run: `step-00001000.h5`, …, `latest`, a link to the newest, and `best`, a link to the
+/// best by a measure where there is one.
 ///
-/// The step in the name gives the order; times and `latest` decide nothing.
+/// The step in the name gives the order; times and links decide nothing.
 public final class CheckpointFolder: @unchecked Sendable {
     public let path: String
     /// How many of the newest good checkpoints stay.
@@ -12,6 +13,8 @@ public final class CheckpointFolder: @unchecked Sendable {
     private let lock = Lock()
     /// Checkpoints that this process has verified, by what the file system says of them; guarded by `lock`.
     private var verified: [String: Fingerprint] = [:]
+    /// The step of the checkpoint that is never removed; guarded by `lock`.
+    private var best: Int?
 
     private struct Fingerprint: Equatable { let inode: UInt, bytes: Int, seconds: Int, nanoseconds: Int }
 
@@ -85,9 +88,10 @@ public final class CheckpointFolder: @unchecked Sendable {
 
     // MARK: Writing
 
-    /// Writes a checkpoint so that it survives a crash from here on, points `latest` to it, and removes the older
-    /// ones beyond `keep` good ones. Returns its path. On an error nothing that was there before is changed.
-    @discardableResult public func commit(_ image: CheckpointImage) throws(Failure) -> String {
+    /// Writes a checkpoint so that it survives a crash from here on, points `latest` to it, and `best` where it is
+    /// that, and removes the older ones beyond `keep` good ones. Returns its path. On an error nothing that was there
+    /// before is changed.
+    @discardableResult public func commit(_ image: CheckpointImage, isBest: Bool = false) throws(Failure) -> String {
         let target = file(step: image.step)
         do {
             try image.write(to: target, calls)
@@ -96,29 +100,38 @@ public final class CheckpointFolder: @unchecked Sendable {
             throw Failure(.inputOutput, error.message, remedy: error.remedy)
         }
         remember(target)
-        pointLatest(to: Self.name(step: image.step))
+        point("latest", to: image.step)
+        if isBest { keepBest(step: image.step) }
         prune(below: image.step)
         return target
     }
 
-    /// A convenience for people, never read by the program; some file systems have no links. So failure does not
-    /// matter.
-    private func pointLatest(to name: String) {
-        let temporary = "\(path)/.latest.\(hostName).\(getpid()).tmp"
-        unlink(temporary)
-        guard symlink(name, temporary) == 0 else { return }
-        if rename(temporary, path + "/latest") != 0 { unlink(temporary) }
+    /// Points `best` to the checkpoint of this step, which is there, and removes it no more; that of before is one as
+    /// all others.
+    public func keepBest(step: Int) {
+        lock.withLock { best = step }
+        point("best", to: step)
     }
 
-    /// Removes checkpoints older than the `keep` newest good ones up to `step`. Files that cannot be listed or
+    /// A convenience for people, never read by the program; some file systems have no links. So failure does not
+    /// matter.
+    private func point(_ link: String, to step: Int) {
+        let temporary = "\(path)/.\(link).\(hostName).\(getpid()).tmp"
+        unlink(temporary)
+        guard symlink(Self.name(step: step), temporary) == 0 else { return }
+        if rename(temporary, "\(path)/\(link)") != 0 { unlink(temporary) }
+    }
+
+    /// Removes checkpoints older than the `keep` newest good ones up to `step`, but not the best. Files that cannot be listed or
     /// removed stay.
     private func prune(below step: Int) {
         guard let steps = try? steps() else { return }
+        let best = lock.withLock { self.best }
         var good = 0
         for candidate in steps where candidate <= step {
             let file = file(step: candidate)
             if good >= keep {
-                unlink(file)
+                if candidate != best { unlink(file) }
             } else if isVerified(file) {
                 good += 1
             }
@@ -149,7 +162,8 @@ public final class CheckpointFolder: @unchecked Sendable {
     /// Removes temporary files of processes that were killed. Only for the holder of the run folder.
     public func removeLeftovers() {
         guard let names = try? entries() else { return }
-        for name in names where name.hasSuffix(".tmp") && (name.hasPrefix(".step-") || name.hasPrefix(".latest.")) {
+        for name in names
+        where name.hasSuffix(".tmp") && [".step-", ".latest.", ".best."].contains(where: name.hasPrefix) {
             unlink(path + "/" + name)
         }
     }

@@ -28,13 +28,16 @@ public final class CheckpointWriter: @unchecked Sendable {
     public var isFinished: Bool { lock.withLock { outcome != nil } }
 
     /// Begins to write `contents`, whose values may change once this returns. The one before must have been finished.
-    public func begin(_ contents: CheckpointContents) {
+    /// `isBest`: it is kept as ``CheckpointFolder/keepBest(step:)`` says.
+    public func begin(_ contents: CheckpointContents, isBest: Bool = false) {
         precondition(!writing, "a checkpoint begun while another is written")
         writing = true
         let start = monotonicSeconds()
         let copy = makeRoom(for: contents.valueCount).map { contents.copied(into: $0) }
         let write: @Sendable () -> Void = { [self] in
-            let outcome = Result { () throws(Failure) in try folder.commit(CheckpointImage(copy ?? contents)) }
+            let outcome = Result { () throws(Failure) in
+                try folder.commit(CheckpointImage(copy ?? contents), isBest: isBest)
+            }
             lock.withLock {
                 self.outcome = outcome
                 longest = max(longest, monotonicSeconds() - start)

@@ -2,8 +2,8 @@
 struct ExampleDecoder {
     let source: [Int]
     let target: [Int]
-    private let channelsFirst: Bool
-    private let fit: ImageFit
+    let channelsFirst: Bool
+    let fit: ImageFit
     /// Stored v becomes low + (v − start) · factor.
     private let low, start, factor: Float
     /// What scaled values are clipped to.

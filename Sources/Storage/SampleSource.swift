@@ -33,6 +33,8 @@ public final class SampleSource: @unchecked Sendable {
     /// Room for one example between scaling and fitting; used under `lock`, as the blocks are.
     private let stage: UnsafeMutablePointer<Float>
     private let lock = Lock()
+    /// Whose values these are, where they are another source's.
+    private let owner: SampleSource?
 
     /// Examples of a file. `shape` nil keeps the stored one; `range` nil leaves the values as they are (for vectors).
     /// `given`: the stored values that become its ends, where the user says so. `asBefore`: for what began before there
@@ -73,7 +75,31 @@ public final class SampleSource: @unchecked Sendable {
         seen = SeenValues(scan, decoder, fit, part: part)
         stage = .allocate(capacity: decoder.sourceElements)
         self.given = given
-        (count, self.shape) = (dataset.count, target)
+        (count, self.shape, owner) = (dataset.count, target, nil)
+    }
+
+    /// The same examples, in the same memory, scaled to another range; as they are where they are not scaled.
+    public func scaled(to range: ClosedRange<Float>) -> SampleSource { SampleSource(of: self, range) }
+
+    private init(of owner: SampleSource, _ range: ClosedRange<Float>) {
+        self.owner = owner
+        let decoder = owner.decoder
+        self.decoder =
+            owner.valueRange.map {
+                ExampleDecoder(
+                    source: decoder.source, target: decoder.target, channelsFirst: decoder.channelsFirst,
+                    fit: decoder.fit, from: $0.bounds, to: range, clips: $0.clips)
+            } ?? decoder
+        values =
+            switch owner.values {
+            case .bytes, .floats: owner.values
+            // Each reads into a block of its own.
+            case .byteFile(let dataset, let block): .byteFile(dataset, block: .allocate(capacity: block.count))
+            case .floatFile(let dataset, let block): .floatFile(dataset, block: .allocate(capacity: block.count))
+            }
+        stage = .allocate(capacity: decoder.sourceElements)
+        (count, shape, isResident) = (owner.count, owner.shape, owner.isResident)
+        (valueRange, seen, given, shuffle) = (owner.valueRange, nil, owner.given, owner.shuffle)
     }
 
     /// Vectors of `dimension` numbers each, one after another in `values`: the built-in mixtures.
@@ -88,12 +114,12 @@ public final class SampleSource: @unchecked Sendable {
             source: [dimension], target: [dimension], channelsFirst: false, fit: .refuse, from: nil, to: nil)
         stage = .allocate(capacity: dimension)
         (count, shape, isResident) = (values.count / dimension, [dimension], true)
-        (valueRange, seen, given) = (nil, nil, nil)
+        (valueRange, seen, given, owner) = (nil, nil, nil, nil)
         shuffle = .samples
     }
 
     deinit {
-        Self.free(values)
+        if owner == nil || !isResident { Self.free(values) }
         stage.deallocate()
     }
 

@@ -112,8 +112,8 @@ func exampleContents(step: Int = 12, shift: Float = 0, config: String = "name: t
     let temporary = TemporaryFolder()
     var path: String { temporary.file("checkpoints") }
 
-    private func commit(_ folder: CheckpointFolder, _ step: Int) throws {
-        try folder.commit(CheckpointImage(exampleContents(step: step, shift: Float(step))))
+    private func commit(_ folder: CheckpointFolder, _ step: Int, isBest: Bool = false) throws {
+        try folder.commit(CheckpointImage(exampleContents(step: step, shift: Float(step))), isBest: isBest)
     }
 
     private var names: [String] { (try? FileManager.default.contentsOfDirectory(atPath: path))?.sorted() ?? [] }
@@ -126,6 +126,22 @@ func exampleContents(step: Int = 12, shift: Float = 0, config: String = "name: t
         #expect(try FileManager.default.destinationOfSymbolicLink(atPath: path + "/latest") == "step-00000020.h5")
         #expect(try #require(try folder.newestValid { _ in }).contents.step == 20)
         #expect(CheckpointFolder.name(step: 123_456_789) == "step-123456789.h5")
+    }
+
+    @Test func theBestStaysUntilThereIsABetter() throws {
+        let folder = CheckpointFolder(path, keep: 1)
+        try folder.create()
+        for step in [1, 2, 3, 4] { try commit(folder, step, isBest: step == 2) }
+        #expect(names == ["best", "latest", "step-00000002.h5", "step-00000004.h5"])
+        #expect(try FileManager.default.destinationOfSymbolicLink(atPath: path + "/best") == "step-00000002.h5")
+        // The next job is told, and takes the newest.
+        let next = CheckpointFolder(path, keep: 1)
+        #expect(try #require(try next.newestValid { _ in }).contents.step == 4)
+        next.keepBest(step: 2)
+        try commit(next, 5)
+        #expect(names == ["best", "latest", "step-00000002.h5", "step-00000005.h5"])
+        try commit(next, 6, isBest: true)
+        #expect(names == ["best", "latest", "step-00000006.h5"])
     }
 
     @Test func skipsBadOnesWithAWarning() throws {

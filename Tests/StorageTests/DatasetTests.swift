@@ -93,6 +93,23 @@ func pixel(_ index: Int) -> Float { Float(7 * index % 256) }
         for order in orders { #expect(try read(resident, order) == read(streaming, order)) }
     }
 
+    /// In the same memory, and after the source itself is gone.
+    @Test(arguments: ["uint8.h5", "uint8_nchw.h5", "float_range.h5", "float16.h5", "samples.h5"])
+    func anotherRangeIsAsIfReadWithIt(_ name: String) throws {
+        let dataset = try Dataset(fixture(name)), order = [2, 0, 0, 1]
+        for limit in [0, 1 << 20] {
+            let isVector = dataset.layout == .vector, size = dataset.shape
+            let shape = isVector ? size : [size[0] + 2, size[1] + 1, size[2]]
+            func source(_ range: ClosedRange<Float>) throws -> SampleSource {
+                try SampleSource(
+                    dataset, shape: shape, fit: .pad, range: isVector ? nil : range, memoryLimit: limit)
+            }
+            let scaled = try source(-1 ... 1).scaled(to: 0 ... 1), expected = try read(source(0 ... 1), order)
+            #expect(try read(scaled, order) == expected)
+            #expect(try isVector || read(source(-1 ... 1), order) != expected)
+        }
+    }
+
     @Test func labelsAndInformation() throws {
         let info = try DatasetInfo(fixture("labels.h5"))
         #expect(info.count == 5 && info.shape == [4, 3, 1] && info.type == "uint8" && info.range?.bounds == 0 ... 255)

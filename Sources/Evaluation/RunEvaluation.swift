@@ -1,0 +1,208 @@
+import Adversarial
+import Collectives
+import Kernels
+import Nets
+import Recipes
+import Runs
+import Storage
+import Support
+
+/// Measures a run while it trains: `output.evaluate`. It computes with the run's own networks, as sampling does, from
+/// draws of its own, so that no bit of the training depends on it.
+///
+/// The figures are those of `gan-dist evaluate` with the same count and its standard seed, of the generator's average
+/// where one is kept. With `data.held_out` there are D's mean logits too, of training and of held-out examples: their
+/// gap grows as D learns the training data by heart.
+public final class RunEvaluation: RunEvaluator {
+    public let best: (figure: String, isLowest: Bool)?
+
+    private let run: MeasuredRun
+    private let request: EvaluationRequest
+    private let inputs: EvaluationInputs
+    /// As D is shown them.
+    private let heldOut: SampleSource?
+    private var reference: Classifier.Answers?
+
+    /// Throws 65, 66 or 78, with the key, for what cannot be measured. Collective.
+    public init(_ run: MeasuredRun) throws {
+        self.run = run
+        let communicator = run.communicator, data = run.configuration.data
+        let settings = run.configuration.output.evaluate!
+        if let file = data.heldOut { try communicator.inspect([(file, data.dataset)], options: .configuration) }
+        var request = EvaluationRequest()
+        (request.count, request.classifier) = (min(settings.count, run.data.examples.count), settings.classifier)
+        (request, inputs, heldOut, best) = try communicator.agreed {
+            request.metrics = try Self.metrics(settings.metrics)
+            let heldOut = try run.data.heldOut(run.configuration)
+            if let heldOut, heldOut.count < run.trainer.game.packing {
+                throw Failure.badData(
+                    "data.held_out: \(data.heldOut!) has \(heldOut.count) examples, and D judges packs of "
+                        + "\(run.trainer.game.packing)", remedy: "Hold out more.")
+            }
+            let inputs = EvaluationInputs(run, request, heldOut: heldOut, try Self.classifier(settings, run.data.shape))
+            guard heldOut != nil || request.metrics?.isEmpty == false else {
+                throw Failure.configuration(
+                    "output.evaluate.metrics", "there is nothing to measure",
+                    remedy: "Name measures, or examples that are not trained on (data.held_out).")
+            }
+            return (request, inputs, heldOut, try Self.best(settings, request.metrics ?? []))
+        }
+        self.request = request
+        let evaluator = Evaluator(inputs, request, silent())
+        for metric in request.metrics ?? [] {
+            if let obstacle = evaluator.obstacle(to: metric) {
+                throw AgreedFailure(explained(obstacle, metric))
+            }
+        }
+    }
+
+    // MARK: - What is asked for
+
+    private static func metrics(_ names: [String]) throws(Failure) -> [Metric] {
+        let known = Metric.allCases.filter { $0 != .parzen && $0 != .game }.map(\.rawValue)
+        var metrics: [Metric] = []
+        for (number, name) in names.enumerated() {
+            guard let metric = Metric(rawValue: name), known.contains(name) else {
+                throw .configuration(
+                    "output.evaluate.metrics.\(number)", "'\(name)' is not measured while a run trains",
+                    remedy: Spelling.suggestion(for: name, among: known)
+                        + "Measures: \(known.joined(separator: ", ")).")
+            }
+            if !metrics.contains(metric) { metrics.append(metric) }
+        }
+        return metrics
+    }
+
+    private static func classifier(_ settings: EvaluationSettings, _ shape: Shape) throws(Failure) -> Classifier? {
+        guard let path = settings.classifier else { return nil }
+        let classifier: Classifier
+        do { classifier = try Classifier(path) } catch {
+            let failure = Failure.of(error)
+            throw Failure(failure.code, "output.evaluate.classifier: \(failure.message)", remedy: failure.remedy)
+        }
+        guard classifier.shape == shape || StackedClasses(classifier, of: shape) != nil else {
+            throw .configuration(
+                "output.evaluate.classifier",
+                "\(path) classifies images of \(classifier.shape), the generator makes examples of \(shape)",
+                remedy: "Train a classifier on images of that size (gan-dist data import … --size makes them).")
+        }
+        return classifier
+    }
+
+    private static func best(
+        _ settings: EvaluationSettings, _ metrics: [Metric]
+    ) throws(Failure) -> (figure: String, isLowest: Bool)? {
+        guard let name = settings.best else { return nil }
+        let figures = metrics.flatMap(\.figures).filter { $0.isLowest != nil }
+        guard let figure = figures.first(where: { $0.name == name }), let isLowest = figure.isLowest else {
+            let known = figures.map(\.name)
+            throw .configuration(
+                "output.evaluate.best", "'\(name)' is no figure of output.evaluate.metrics that gets better",
+                remedy: Spelling.suggestion(for: name, among: known)
+                    + (known.isEmpty ? "Name measures first." : "It may be: \(known.joined(separator: ", "))."))
+        }
+        return (Self.logged(name), isLowest)
+    }
+
+    /// The key whose value is missing, or that of the measures.
+    private func explained(_ obstacle: Failure, _ metric: Metric) -> Failure {
+        if inputs.classifier == nil, inputs.isImages, metric.needsClassifier || metric == .modes {
+            return .configuration(
+                "output.evaluate.classifier", "it is missing: \(obstacle.message)",
+                remedy: "Name one (gan-dist classifier train makes it), or leave \(metric.rawValue) out.")
+        }
+        if metric == .memorisation {
+            return .configuration(
+                "data.held_out", "it is missing: \(obstacle.message)", remedy: "Name such, or leave memorisation out.")
+        }
+        return .configuration(
+            "output.evaluate.metrics", obstacle.message, remedy: "Leave it out, or measure more (count).")
+    }
+
+    // MARK: - Measuring
+
+    public func prepare() throws {
+        guard let classifier = inputs.classifier, inputs.stacked == nil,
+            request.metrics?.contains(where: { $0.needsClassifier || $0 == .modes }) == true
+        else { return }
+        let count = min(inputs.sampleCount, inputs.data.count), communicator = run.communicator
+        let hash = try communicator.agreed { try CheckpointFile.verify(classifier.name).sha256 }
+        let kept = RealFeatures(
+            path: run.folder.realFeatures,
+            key: [
+                ("kind", .string("real-features")), ("dataset", .string(run.data.fingerprint)),
+                ("fit", .string(run.configuration.data.fit.rawValue)),
+                ("range", .string(inputs.data.valueRange.map { ValueRange.text($0.bounds) } ?? "none")),
+                ("classifier", .string(hash)), ("count", .integer(count)), ("seed", .integer(Int(request.seed))),
+                ("program_version", .string(Program.version)),
+            ], count: count, classes: classifier.classes)
+        reference = try kept.answers(EvaluationContext(communicator, run.console)) {
+            try classifier.answers(
+                communicator.agreed { try inputs.reference(count) }, EvaluationContext(communicator, run.console),
+                "classifier: data")
+        }
+        if request.metrics?.contains(.frechetClassifierDistance) == true, let reference {
+            FrechetDistance.warn(of: reference.features, reference.features, run.console)
+        }
+    }
+
+    public func measure(isInterrupted: @escaping () -> Bool) throws -> [Figure] {
+        let context = silent(isInterrupted)
+        let figures = try results(context).flatMap { result -> [Figure] in
+            [(Self.logged(result.name), result.value)]
+                + result.more.compactMap { entry in
+                    guard case .number(let value) = entry.quantity else { return nil }
+                    return (Self.logged("\(result.name)_\(entry.name)"), value)
+                }
+        }
+        return try figures + gap(context)
+    }
+
+    private func results(_ context: EvaluationContext) throws -> [MetricResult] {
+        guard !request.metrics!.isEmpty else { return [] }
+        let samples = try inputs.samples(context)
+        // Of a generator that has just diverged, as the next step will say, nothing is measured.
+        guard Reductions.squaredNorm(of: samples.values).isFinite else { return [] }
+        return try Evaluator(inputs, request, context, samples: samples, reference: reference).run()
+    }
+
+    /// What a figure is called in metrics.jsonl.
+    private static func logged(_ name: String) -> String {
+        "evaluation_" + name.map { $0 == "-" ? "_" : String($0) }.joined()
+    }
+
+    /// The measures' own words are for `gan-dist evaluate`.
+    private func silent(_ isInterrupted: @escaping () -> Bool = { false }) -> EvaluationContext {
+        EvaluationContext(run.communicator, Console(speaks: false), isInterrupted: isInterrupted)
+    }
+
+    /// D's mean logits of as many training and held-out examples, in packs where it judges packs, without dropout and
+    /// with running statistics.
+    private func gap(_ context: EvaluationContext) throws -> [Figure] {
+        guard let heldOut else { return [] }
+        let packing = run.trainer.game.packing
+        let count = min(request.count!, heldOut.count) / packing * packing
+        let training = try mean(of: inputs.drawn(count), in: run.data.examples, context)
+        let others = try mean(of: Array(0 ..< count), in: heldOut, context)
+        return [
+            ("evaluation_logit_training", training), ("evaluation_logit_held_out", others),
+            ("evaluation_logit_gap", training - others),
+        ]
+    }
+
+    private func mean(of examples: [Int], in source: SampleSource, _ context: EvaluationContext) throws -> Double {
+        let player = run.trainer.discriminator, packing = run.trainer.game.packing, block = 256
+        let packs = Packing(size: packing, example: run.data.shape, capacity: block * packing)
+        let values = FloatBuffer(count: block * packing * run.data.shape.count)
+        let logits = try context.map(examples.count / packing, block: block, "D's logits") { rows in
+            let chosen = examples[rows.lowerBound * packing ..< rows.upperBound * packing]
+            let part = values.values[0 ..< chosen.count * run.data.shape.count]
+            try source.read(Array(chosen), into: part)
+            let joined = packs.join(Batch(part, count: chosen.count, shape: run.data.shape))
+            return try player.network.answers(count: joined.count, player.parameters) { start, size in
+                joined[start ..< start + size]
+            }.array
+        }
+        return logits.map(Double.init).mean
+    }
+}
