@@ -14,6 +14,8 @@ public struct Game: Sendable {
     public var penalties: [Penalty]
     /// LeCam's regulariser of the discriminator.
     public var leCam: LeCam?
+    /// Of all that the discriminator judges.
+    public var augmentation: Augmentation?
     /// Players of which every weight is divided by its spectral norm; of the others, those whose layers say so.
     public var spectralPlayers: Set<Player.Role>
     /// Of the generator's parameters.
@@ -37,7 +39,7 @@ public struct Game: Sendable {
     public init(
         generator: [any Layer], discriminator: [any Layer], latent: Latent = Latent(size: 100),
         objective: any Objective = StandardObjective(), penalties: [Penalty] = [], leCam: LeCam? = nil,
-        spectralPlayers: Set<Player.Role> = [], average: AverageSettings? = nil,
+        augmentation: Augmentation? = nil, spectralPlayers: Set<Player.Role> = [], average: AverageSettings? = nil,
         generatorOptimiser: OptimiserSettings = OptimiserSettings(.adam(beta1: 0.5, beta2: 0.999, epsilon: 1e-8)),
         discriminatorOptimiser: OptimiserSettings = OptimiserSettings(.adam(beta1: 0.5, beta2: 0.999, epsilon: 1e-8)),
         updates: [Update] = Update.alternating(discriminatorSteps: 1), batch: Int = 64, packing: Int = 1,
@@ -49,6 +51,7 @@ public struct Game: Sendable {
         self.objective = objective
         self.penalties = penalties
         self.leCam = leCam
+        self.augmentation = augmentation
         self.spectralPlayers = spectralPlayers
         self.average = average
         self.generatorOptimiser = generatorOptimiser
@@ -128,6 +131,8 @@ public protocol StepTrace: AnyObject {
     func penaltyDraws(_ name: String, _ values: Floats, dimensions: [Int], inner: Int, packs: Range<Int>)
     /// The sum over all ranks.
     func gradient(_ gradient: Floats, of player: Player, inner: Int)
+    /// What augmentation has drawn for the examples of a group: U(0, 1), so many each.
+    func augmentation(_ draws: Floats, probability: Double, inner: Int?, rows: Range<Int>)
     func losses(inner: Int?, _ losses: KeyValuePairs<String, Double>)
     /// The step is over. Collective.
     func finishStep(_ players: [Player]) throws

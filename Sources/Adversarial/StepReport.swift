@@ -24,6 +24,10 @@ public struct StepReport: Sendable {
     public var penaltyAround: PenaltyFigures?
     /// LeCam's regulariser, which D's cost is without too.
     public var leCam: Double?
+    /// p of augmentation in this step; nil where there is none.
+    public var augmentProbability: Double?
+    /// With augmentation: the mean of sign(s_x) over all updates of D; nil where a sign means nothing.
+    public var realSign: Double?
     public var gradientNormDiscriminator = 0.0
     public var gradientNormGenerator = 0.0
     /// Of a game in which each player is one number, such as the Dirac-GAN of Mescheder et al. 2018: where the two are

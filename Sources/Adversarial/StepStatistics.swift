@@ -15,7 +15,7 @@ enum Pass {
 /// The sums of one step that shards add to and ranks share once at its end: costs, what logits say, and the batch
 /// statistics of every pass in training, so that running statistics too are those of the whole minibatch.
 final class StepStatistics {
-    private enum Figure: Int, CaseIterable { case cost, probability, value, logit, ranked }
+    private enum Figure: Int, CaseIterable { case cost, probability, value, logit, ranked, sign }
     private enum Vote: Int, CaseIterable { case stop, checkpoint }
 
     private let k: Int
@@ -36,6 +36,7 @@ final class StepStatistics {
     /// Rows that D judges in a pass over the minibatch.
     private let packs: Int
     private let leCam: Bool
+    private let augments: Bool
     /// Of an update of D: LeCam's cost, then the cost of a penalty, ‖g‖ and ‖g‖² at each place that there is.
     private let penaltyColumns: Int
     /// Where each update of D in the step is penalised.
@@ -62,6 +63,7 @@ final class StepStatistics {
             count: discriminator.shards * discriminator.halves * discriminator.store.statistics.count)
         passes = 2 * k + (objective.isRelativistic ? 2 : 1)
         leCam = game.leCam != nil
+        augments = game.augmentation != nil
         penaltyColumns = (leCam ? 1 : 0) + (game.penalties.isEmpty ? 0 : 3 * PenaltyPlaces.all)
         let figures = Vote.allCases.count + passes * Figure.allCases.count + k * penaltyColumns
         let statistics = (k + 1) * generator.store.statistics.count + passes * discriminator.store.statistics.count
@@ -165,6 +167,7 @@ final class StepStatistics {
         sums[shard: shard, column(real, .logit)] += figures.real
         sums[shard: shard, column(fake, .logit)] += figures.fake
         sums[shard: shard, column(real, .ranked)] += figures.ranked
+        sums[shard: shard, column(real, .sign)] += figures.signs
         guard objective.isLogOdds else { return }
         for (pass, logits, isReal) in [(real, logits.real, true), (fake, logits.fake, false)] {
             let odds = LogOddsFigures(logits, isReal: isReal)
@@ -223,6 +226,7 @@ final class StepStatistics {
                 dReal: mean(real, .probability), dFake: mean(fake, .probability),
                 value: mean(real, .value) + mean(fake, .value))
         }
+        if augments, objective.signMeansReal { report.realSign = realSigns / Double(k * packs) }
         reportPenalties()
         report.stopRequested = sums.totals[Vote.stop.rawValue] > 0
         report.checkpointFinished = sums.totals[Vote.checkpoint.rawValue] > 0
@@ -248,6 +252,11 @@ final class StepStatistics {
         return .init(
             cost: sums.totals[column] / rows, norm: sums.totals[column + 1] / rows,
             squaredNorm: sums.totals[column + 2] / rows)
+    }
+
+    /// The sum of sign(s_x) over all updates of D of the step that was last finished.
+    var realSigns: Double {
+        (0 ..< k).reduce(0) { $0 + sums.totals[column(.discriminator(inner: $1, .real), .sign)] }
     }
 
     func leCam(inner: Int) -> Double? { leCam ? sums.totals[penaltyColumn(inner, 0)] / Double(packs) : nil }

@@ -45,6 +45,7 @@ public final class Trainer {
     /// Where the objective needs sums over the whole minibatch.
     private let minibatchSums: MinibatchSummation?
     let leCam: LeCamPass?
+    let augmentation: AugmentationPass?
     private let penalties: PenaltyPass
     /// Where the generator's gradient goes through steps of the discriminator.
     private let unrolling: Unrolling?
@@ -88,6 +89,9 @@ public final class Trainer {
             MinibatchSummation($0, rows: game.packs, shards, communicator)
         }
         leCam = game.leCam.map { LeCamPass($0, rows: game.packs, shards, communicator) }
+        augmentation = game.augmentation.map {
+            AugmentationPass($0, game, example: exampleShape, rows: together * capacity)
+        }
         let values = together * capacity * exampleShape.count
         penalties = PenaltyPass(game, rows: together * capacity / game.packing, values: values)
         bothHalves = FloatBuffer(count: (2 + game.penaltyPlaces.parts) * values)
@@ -120,6 +124,7 @@ public final class Trainer {
         minibatchesTaken = 0
         if let now = game.objective.at(progress(update: stepsDone + 1)) { objective = now }
         statistics.begin()
+        augmentation?.begin(at: progress(update: stepsDone + 1))
         for update in game.updates {
             if let unrolling { try perform(update, unrolled: unrolling) } else { try perform(update) }
         }
@@ -128,6 +133,8 @@ public final class Trainer {
                 step: stepsDone + 1, batch: batch, stopVote: stopVote, checkpointVote: checkpointVote)
         }
         report.parameters = onlyParameters
+        report.augmentProbability = augmentation?.probability
+        augmentation?.follow(signs: statistics.realSigns, step: stepsDone + 1)
         try writeTrace()
         stepsDone += 1
         return report
@@ -202,6 +209,7 @@ public final class Trainer {
         let places = penalties.begin(at: progress(update: number(of: .discriminator, inner)))
         statistics.begin(places, inner: inner)
         let packs = penalise(bothHalves(real: real, fake: fake), places, inner, group), parts = group.parts(places)
+        augment(packs, inner: inner, group)
         let logits = try statistics.forward(
             discriminator: packs, inner: inner, draws(.dropoutReal, inner, group.packs), parts, group)
         trace?.masks(of: discriminator.network, inner: inner)
@@ -220,7 +228,8 @@ public final class Trainer {
             statistics.add(figuresOf: group.halves(of: logits.values, part), inner: inner, shard: shard)
         }
         try discriminator.backward(from: Batch(slopes.values, count: logits.count, shape: .vector(1))) {
-            penalties.direct($0, parts, group, inner, statistics)
+            gradient in
+            throughAugmentation(gradient, parts) { penalties.direct(gradient, parts, group, inner, statistics) }
         }
         return logits
     }
@@ -265,6 +274,7 @@ public final class Trainer {
             from: Batch(slopes.values, count: logits.count, shape: .vector(1)),
             only: hasReals ? group.fakeParts : nil)
         let generated = hasReals ? group.fakePacks : 0 ..< logits.count
+        augmentation?.apply(.adjoint, to: examples, rows: generated)
         try generator.backward(from: packing.split(examples[generated]))
     }
 
@@ -272,7 +282,11 @@ public final class Trainer {
     private func judge(real: Batch?, _ fake: Batch, _ group: ShardGroup) throws -> Batch {
         // The dropout of these reals is that of no update of D.
         let draws = draws(.dropoutGenerator, real == nil ? 0 : k, group.packs)
-        let packs = real.map { bothHalves(real: $0, fake: fake) } ?? packing.join(fake)
+        // G's own output, which its backward reads, is not to be augmented.
+        let packs =
+            real.map { bothHalves(real: $0, fake: fake) }
+            ?? (augmentation == nil ? packing.join(fake) : packing.join(fake, into: bothHalves.values))
+        augment(packs, inner: nil, group)
         let logits = try statistics.forward(
             discriminator: packs, inner: nil, draws, real == nil ? group.generatedHalf : group.generatorHalves, group)
         trace?.masks(of: discriminator.network, inner: nil)

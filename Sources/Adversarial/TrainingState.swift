@@ -25,6 +25,14 @@ extension Trainer {
         if let leCam {
             arrays.append(StateArray(name: "lecam/means", dimensions: [2], layout: "C", values: leCam.means.values))
         }
+        if let state = augmentation?.state {
+            for (index, name) in ["probability", "signs"].enumerated() {
+                arrays.append(
+                    StateArray(
+                        name: "augmentation/\(name)", dimensions: [1], layout: "C",
+                        values: state.values[index ..< index + 1]))
+            }
+        }
         return arrays
     }
 
@@ -79,7 +87,9 @@ extension Trainer {
             }
             player.resume()
         }
-        if let leCam { try communicator.broadcast(UnsafeMutableRawBufferPointer(leCam.means.values.bytes), from: root) }
+        for buffer in [leCam?.means, augmentation?.state].compactMap({ $0 }) {
+            try communicator.broadcast(UnsafeMutableRawBufferPointer(buffer.values.bytes), from: root)
+        }
     }
 
     /// σ of each weight that is divided by its spectral norm: `sigma/discriminator/0.dense/weight`.

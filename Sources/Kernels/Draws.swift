@@ -10,6 +10,7 @@ public enum Purpose: UInt32, Sendable {
     case selection
     case spectralVectors
     case interpolation, perturbation, dropoutBetween, dropoutAround
+    case augmentation
 }
 
 /// The random numbers of one pass over a minibatch: a pure function of their key, with no state to keep or to restore.

@@ -72,6 +72,9 @@ public struct Configuration: Sendable {
         /// Of the generator's parameters.
         public let average: AverageSettings?
 
+        /// Of all that the discriminator judges.
+        public let augmentation: Augmentation?
+
         /// What a step is.
         public var updates: [Adversarial.Update] {
             switch update {
@@ -107,9 +110,10 @@ public struct Configuration: Sendable {
     public var game: Game {
         Game(
             generator: generator, discriminator: discriminator, latent: latent, objective: objective,
-            penalties: penalties, leCam: leCam, spectralPlayers: spectralPlayers, average: training.average,
-            generatorOptimiser: generatorOptimiser, discriminatorOptimiser: discriminatorOptimiser,
-            updates: training.updates, batch: training.batch, packing: training.packing, seed: seed,
+            penalties: penalties, leCam: leCam, augmentation: training.augmentation, spectralPlayers: spectralPlayers,
+            average: training.average, generatorOptimiser: generatorOptimiser,
+            discriminatorOptimiser: discriminatorOptimiser, updates: training.updates, batch: training.batch,
+            packing: training.packing, seed: seed,
             exchange: exchange.kind, precision: exchange.precision)
     }
 
@@ -192,6 +196,7 @@ public struct Configuration: Sendable {
         }
         if training.unrollingSteps > 0 { try checkUnrolling() }
         if !penalties.isEmpty { try checkPenalties() }
+        if let augmentation = training.augmentation { try check(augmentation) }
         if let shards = exchange.shards, shards > training.batch {
             throw .configuration(
                 "exchange.shards",
@@ -228,6 +233,7 @@ extension Configuration {
             ("optimizer.discriminator.clip", !clips, "null"),
             ("objective.penalties", penalties.isEmpty && leCam == nil, "null"),
             ("spectral", !game.normalisesSpectrally, "null"),
+            ("training.augment", training.augmentation == nil, "null"),
         ]
         for need in needs where !need.isMet {
             throw .configuration(
@@ -307,6 +313,7 @@ extension Configuration.Training {
             "packing", default: 1, 1 ... 255,
             meaning: "examples that the discriminator sees as one pack (PacGAN); divides `batch`")
         average = try section.average("average")
+        augmentation = try section.augmentation("augment")
         unrollingSteps = try section.integer(
             "unrolling_steps", default: 0, 0 ... 1000,
             meaning: "the discriminator's updates that the generator's gradient looks ahead (unrolled GAN)")

@@ -74,6 +74,7 @@ public struct Preset: Sendable {
         Preset(
             "r3gan-28", PackageResources.r3gan_28_yaml,
             "R3GAN's residual blocks at 28×28, narrow enough for two cores"),
+        Preset("r3gan-cifar10", PackageResources.r3gan_cifar10_yaml, "R3GAN for CIFAR-10, whole: for a cluster"),
         Preset(
             "sngan-32", PackageResources.sngan_32_yaml,
             "SNGAN's standard convolutional networks for CIFAR-10"),

@@ -8,7 +8,9 @@ struct RunCharts {
 
     init(_ run: RunHistory) { self.run = run }
 
-    var all: [Chart] { [losses] + ofLogits + ofEvaluation + ofPenalties + ofSpectralNorms + ofComputing }
+    var all: [Chart] {
+        [losses] + ofLogits + ofEvaluation + ofPenalties + ofAugmentation + ofSpectralNorms + ofComputing
+    }
 
     private func chart(
         _ title: String, _ note: String, _ curves: [(name: String, figure: String)],
@@ -83,6 +85,23 @@ struct RunCharts {
         let leCam = run.configuration.leCam == nil ? [] : [(name: "LeCam", figure: "lecam")]
         let costs = places.map { (name: $0.name, figure: "penalty_\($0.place)") } + leCam
         if !costs.isEmpty { charts.append(chart("Penalties", "what they add to D's cost, beside its loss", costs)) }
+        return charts
+    }
+
+    private var ofAugmentation: [Chart] {
+        guard let augmentation = run.configuration.training.augmentation else { return [] }
+        var charts = [
+            chart(
+                "Augmentation", "p, with which each transformation is made of an image", [("p", "augment_probability")])
+        ]
+        if run.configuration.objective.signMeansReal {
+            var target: Double?
+            if case .adaptive(let adaptive) = augmentation.probability { target = adaptive.target }
+            charts.append(
+                chart(
+                    "D's sureness of real examples", "the mean sign of their logits; 1: D knows them all",
+                    [("mean sign", "real_sign")], target.map { ($0, "target: " + String(format: "%.4g", $0)) }))
+        }
         return charts
     }
 

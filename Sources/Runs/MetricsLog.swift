@@ -104,7 +104,12 @@ struct MetricsLine {
                 ("penalty_\(place)", figures.cost), ("grad_x_\(place)", figures.norm),
                 ("grad_x_squared_\(place)", figures.squaredNorm),
             ]
-        } + (report.leCam.map { [("lecam", $0)] } ?? []) + spectralNorms.map { ($0.name, $0.sigma) }
+        } + (report.leCam.map { [("lecam", $0)] } ?? []) + augmentation + spectralNorms.map { ($0.name, $0.sigma) }
+    }
+
+    private var augmentation: [(name: String, value: Double?)] {
+        guard let probability = report.augmentProbability else { return [] }
+        return [("augment_probability", probability), ("real_sign", report.realSign)]
     }
 
     /// Of a game of two numbers.

@@ -345,8 +345,9 @@ public final class Run {
             report.logOdds.map { String(format: "  D(x) %.2f  D(G(z)) %.2f", $0.dReal, $0.dFake) }
             ?? String(format: "  pair gap %.2f, %.0f %% ranked", report.pairGap, 100 * report.pairsRanked)
         let ofParameters = report.parameters.map { String(format: "  θ %.3g  ψ %.3g", $0.generator, $0.discriminator) }
+        let augmented = report.augmentProbability.map { String(format: "  augment %.2f", $0) } ?? ""
         return String(format: "D %.3f  G %.3f", report.lossDiscriminator, report.lossGenerator)
-            + (ofParameters ?? ofLogits)
+            + (ofParameters ?? ofLogits) + augmented
             + String(format: "  %.0f samples/s  ", throughput.samplesPerSecond) + durationText(left) + " left"
     }
 

@@ -107,6 +107,15 @@ public final class TraceRecorder: StepTrace {
         fill(path(inner) + "/" + name, dimensions, values, packs, of: packsInBatch)
     }
 
+    public func augmentation(_ draws: Floats, probability: Double, inner: Int?, rows: Range<Int>) {
+        guard !isOver else { return }
+        let place = path(inner) + "/augmentation/"
+        fill(place + "draws", [draws.count / rows.count], draws, rows)
+        if !whole.contains(where: { $0.path == place + "probability" }) {
+            whole.append(TraceArray(place + "probability", Float(probability)))
+        }
+    }
+
     public func gradient(_ gradient: Floats, of player: Player, inner: Int) {
         guard !isOver, communicator.rank == 0 else { return }
         for array in player.network.store.named(gradient) {

@@ -70,12 +70,17 @@ import Testing
             var game = smallGame()
             (game.leCam, game.average) = (LeCam(), AverageSettings(halfLife: 100.0))
             game.spectralPlayers = [.discriminator, .generator]
-            let trainer = try game.trainer(shards: 2, communicator)
+            let shape = Shape.image(height: 2, width: 1, channels: 1)
+            game.generator.append(Reshape(to: shape))
+            game.discriminator.insert(Flatten(), at: 0)
+            game.augmentation = Augmentation(probability: .adaptive(AdaptiveProbability()))
+            let trainer = try game.trainer(shards: 2, communicator, exampleShape: shape)
             for _ in 0 ..< 2 { _ = try trainer.step() }
             try trainer.requireEqualReplicas()
             let states: [Floats] = [
                 trainer.discriminator.spectral!.named[0].values, trainer.generator.spectral!.named[3].values,
                 trainer.generator.average!.values.values, trainer.leCam!.means.values,
+                trainer.augmentation!.state!.values,
             ]
             return states.map { values in
                 let right = values[1]
@@ -89,7 +94,7 @@ import Testing
                 }
             }
         }
-        #expect(findings[0].count == 4 && findings[0] == findings[1])
+        #expect(findings[0].count == 5 && findings[0] == findings[1])
         for finding in findings[0] { #expect(finding.hasPrefix("the training states at step 2 differ on rank 1 ")) }
     }
 }

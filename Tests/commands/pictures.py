@@ -3,11 +3,13 @@
 import numpy
 
 
-def pictures(count=100, size=8):
-    """Grey squares of different places, widths and shades: images that need no random numbers."""
-    images = numpy.zeros((count, size, size, 1), numpy.uint8)
+def pictures(count=100, size=8, channels=1):
+    """Squares of different places, widths and shades, grey ones or of three: images that need no random numbers."""
+    images = numpy.zeros((count, size, size, channels), numpy.uint8)
     for i in range(count):
         width = 2 + i % 3
         top, left = (i * 5) % (size - width + 1), (i * 3) % (size - width + 1)
-        images[i, top:top + width, left:left + width, 0] = 100 + (i * 37) % 156
+        for channel in range(channels):
+            shade = 100 + (i * 37 + channel * 61) % 156
+            images[i, top:top + width, left:left + width, channel] = shade
     return images

@@ -201,6 +201,19 @@ CLASHES = [
     ([*UNROLLED, "spectral={discriminator: true}"], ["training.unrolling_steps", "spectral"]),
     ([*UNROLLED, "generator.0.dense.spectral=true"], ["training.unrolling_steps", "spectral"]),
     ([*UNROLLED, "objective={loss: hinge}"], ["training.unrolling_steps", "objective.loss"]),
+    ([*UNROLLED, "training.augment={policy: [flip]}"], ["training.unrolling_steps", "training.augment"]),
+    (["training.augment={policy: [flips]}"], ["training.augment.policy", "flips", "Did you mean 'flip'"]),
+    (["training.augment={policy: [flip, cutout, flip]}"], ["training.augment.policy", "flip", "twice"]),
+    (["training.augment={policy: flip}"], ["training.augment.policy", "list"]),
+    (["training.augment={policy: []}"], ["training.augment.policy", "list"]),
+    (["training.augment={probability: 1.5}"], ["training.augment.probability", "1.5"]),
+    (["training.augment={probability: 0.5, adaptive: {target: 0.6}}"],
+     ["training.augment.probability", "training.augment.adaptive"]),
+    (["training.augment={adaptive: {every: 0}}"], ["training.augment.adaptive.every"]),
+    (["training.augment={adaptive: {target: 2}}"], ["training.augment.adaptive.target"]),
+    *[([f"objective={{loss: {loss}}}", "training.augment={adaptive: {target: 0.6}}"],
+       ["training.augment.adaptive", "objective.loss", "sign"])
+      for loss in ("leastSquares", "wasserstein", "relativistic", "relativisticAverage")],
     (["objective={loss: hinge, label_smoothing: 0.1}"], ["objective.label_smoothing", "objective.loss", "hinge"]),
     (["objective={loss: relativistic, generator: minimax}"], ["objective.generator", "objective.loss", "relativistic"]),
     (["objective={loss: relativistic, discriminator: mean}"], ["objective.discriminator", "relativistic"]),
@@ -365,3 +378,8 @@ def test_damaged_idx(content, tmp_path):
     refused(gan_dist("data", "import", "idx", "--images", tmp_path / "images", "--out", tmp_path / "x.h5"), 65,
             "images")
     assert not (tmp_path / "x.h5").exists()
+
+
+def test_vectors_cannot_be_augmented(run):
+    refused(train("ring", run, "--set", "training.augment={policy: [flip]}", code=78), 78, "training.augment", "[2]",
+            "reshape")

@@ -74,7 +74,7 @@ def test_state_and_figures_are_all_there(whole):
     assert {"generator", "discriminator", "optimizer", "spectral", "average", "lecam"} <= names
     # Also what is taken at every other update only, which is never the last one of a step here.
     keys = {f"{figure}_{place}" for figure in ("penalty", "grad_x", "grad_x_squared")
-            for place in ("real", "fake", "between", "around")} | {"lecam", "sigma/discriminator/5.dense/weight"}
+            for place in ("real", "fake", "between", "around")} | {"lecam", "augment_probability", "sigma/discriminator/5.dense/weight"}
     assert all(keys <= line.keys() for line in metrics(whole))
     assert '"sigma/generator/1.transposed_convolution/weight"' in (whole / "metrics.jsonl").read_text()
     events = b"".join(path.read_bytes() for path in whole.glob("events*"))
@@ -159,7 +159,7 @@ def test_initial_values_are_of_the_networks_alone(whole, data, run, tmp_path):
     assert_same(checkpoint(tmp_path / "1", 2), checkpoint(tmp_path / "3", 2))
 
 
-@pytest.mark.parametrize("key", ["objective", "spectral", "average"])
+@pytest.mark.parametrize("key", ["objective", "spectral", "average", "augment"])
 def test_what_a_given_configuration_lacks_contradicts_the_checkpoint(key, data, run, tmp_path):
     text = (CONFIGS / "everything.yaml").read_text()
     train("everything", run, "--data", data, "--steps", 1)

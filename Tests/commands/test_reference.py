@@ -22,13 +22,19 @@ sys.path.append(str(REFERENCE))
 from sketch import distance, limit, sketch, vectors  # noqa: E402
 CONFIGS = ["goodfellow", "dropout", "convolution", "together", "synchronised", "packing", "packing-plane", "unrolled",
            "relativistic", "relativistic-average", "wasserstein-penalty", "wasserstein-clip", "hinge-spectral",
-           "least-squares", "reverse-kl", "grouped", "progressive", "residual"]
+           "least-squares", "reverse-kl", "grouped", "progressive", "residual", "augmented",
+           "augmented-pairs"]
+COLOURED = ["augmented", "augmented-pairs"]
 
 
 def trace_of(config, data, folder, ranks):
     trace = folder / "trace.h5"
     # Where batch normalisation is by shard: two, whoever runs them.
     source = [] if "synthetic:" in (CONFIGS_FOLDER / f"{config}.yaml").read_text() else ["--data", data]
+    if config in COLOURED:
+        source = ["--data", folder / "colour.h5"]
+        with h5py.File(source[1], "w") as file:
+            file["images"] = pictures(channels=3)
     train(config, folder / "run", *source, "--steps", STEPS, "--shards", 2, "--trace", trace, "--trace-steps", STEPS,
           ranks=ranks)
     return trace

@@ -4,8 +4,8 @@
     gan-dist train --preset dcgan-32 --data FILE.h5 --run RUN --trace T.h5 --trace-steps 5
     replay_trace.py T.h5
 
-The trace gives what is random (initial values, minibatches, noise, dropout masks, where penalties look) and the
-configuration; the losses, gradients and updates are PyTorch's, in float64: autograd (twice where there are penalties),
+The trace gives what is random (initial values, minibatches, noise, dropout masks, where penalties look, what
+augmentation draws) and the configuration; the losses, gradients and updates are PyTorch's, in float64: autograd (twice where there are penalties),
 its convolutions and batch normalisation. Exit code 1 where a loss differs by more than 1e-5 or a gradient, parameter,
 running statistic, average or spectral vector by more than 1e-4, each as a part of its array's largest value (of a tenth
 of the network's largest where that is more: a sum that cancels to almost nothing has no digits to compare).
@@ -29,6 +29,7 @@ import torch
 import yaml
 
 import replay_costs as costs
+from replay_augmentation import Augmentation
 from replay_moves import Average, Optimiser, Progress
 from replay_network import Network, named, place, tensor
 from sketch import distance, limit, sketch, vectors
@@ -36,7 +37,7 @@ from sketch import distance, limit, sketch, vectors
 LOSS_LIMIT = 1e-5
 ARRAY_LIMIT = 1e-4
 # All but the first and third have a folder of their own in the trace.
-KINDS = ("losses", "gradients", "parameters", "statistics", "spectral", "average")
+KINDS = ("losses", "gradients", "parameters", "statistics", "spectral", "average", "augmentation")
 
 
 def numbers(node):
@@ -75,6 +76,10 @@ class Replay:
         self.lecam = next((costs.LeCam(penalty) for penalty in self.penalties if penalty["kind"] == "lecam"), None)
         average = self.training.get("average")
         self.average = Average(average, self.generator, self.batch) if average else None
+        augment = self.training.get("augment")
+        lowest = 0 if next(kind for kind, _ in reversed(self.generator.layers)
+                           if kind not in ("reshape", "flatten")) == "sigmoid" else -1
+        self.augmentation = Augmentation(augment, lowest, 1) if augment else None
         self.steps_done = 0
         self.results = {}
 
@@ -127,6 +132,18 @@ class Replay:
         packs = examples.reshape(-1, self.packing, *examples.shape[1:]).movedim(1, -2)
         return packs.reshape(*packs.shape[:-2], -1)
 
+    def unpack(self, packs):
+        examples = packs.reshape(*packs.shape[:-1], self.packing, -1).movedim(-2, 1)
+        return examples.reshape(-1, *examples.shape[2:])
+
+    def augmented(self, packs, path, rows):
+        if not self.augmentation:
+            return packs
+        probability = self.augmentation.probability(self.progress(self.discriminator))
+        self.save(path, {"augmentation/probability": torch.tensor(probability)})
+        draws = self.trace[f"{path}/augmentation/draws"][rows].astype(float)
+        return self.pack(self.augmentation(self.unpack(packs), draws, probability))
+
     def logits(self, packs, masks, label, rows, passes):
         seen = {}
         logits = self.discriminator.forward(packs, masks, seen)
@@ -149,10 +166,13 @@ class Replay:
             for half, examples in (("real", real[rows]), ("fake", images if keep_images else images.detach())):
                 packs = self.pack(examples)
                 packs = packs if packs.requires_grad else packs.requires_grad_()
-                logits = self.logits(packs, self.masks(f"{path}/dropout", rows, half), f"{path} {half}", rows, passes)
+                logits = self.logits(self.augmented(packs, path, rows), self.masks(f"{path}/dropout", rows, half),
+                                     f"{path} {half}", rows, passes)
                 halves[half].append((packs, logits))
         packs = {half: [packs for packs, _ in found] for half, found in halves.items()}
         logits = {half: torch.cat([logits for _, logits in found]) for half, found in halves.items()}
+        if self.augmentation:
+            self.augmentation.saw(logits["real"])
         on_real, on_fake = costs.discriminator_costs(self.objective, logits["real"], logits["fake"])
         self.save(path, {"loss_real": on_real, "loss_fake": on_fake})
         cost = costs.discriminator_weight(self.objective) * (on_real + on_fake)
@@ -178,7 +198,9 @@ class Replay:
                     rows = costs.around(self.trace[path], real, float(self.trace.attrs["deviation"]))
                 rows = rows.requires_grad_()
                 masks = self.masks(f"{path}/dropout", slice(0, self.batch), name)
-                gradients = torch.autograd.grad(self.discriminator.forward(rows, masks).sum(), rows, create_graph=True)
+                judged = self.augmented(rows, path, slice(0, self.batch))
+                gradients = torch.autograd.grad(self.discriminator.forward(judged, masks).sum(), rows,
+                                                create_graph=True)
             squares = torch.cat(gradients).flatten(1).square().sum(1)
             cost = costs.penalty_cost(penalty, squares, progress)
             self.save(path, {f"loss_penalty_{name}": cost})
@@ -196,9 +218,11 @@ class Replay:
             images = self.fake(noise, "generator", rows, passes)
             if self.is_relativistic:
                 masks = self.masks(f"{path}/dropout", rows, "real")
-                logits["real"].append(self.logits(self.pack(real[rows]), masks, "generator real", rows, passes))
+                judged = self.augmented(self.pack(real[rows]), path, rows)
+                logits["real"].append(self.logits(judged, masks, "generator real", rows, passes))
             masks = self.masks(f"{path}/dropout", rows, "fake" if self.is_relativistic else None)
-            logits["fake"].append(self.logits(self.pack(images), masks, "generator", rows, passes))
+            judged = self.augmented(self.pack(images), path, rows)
+            logits["fake"].append(self.logits(judged, masks, "generator", rows, passes))
         logits = {half: torch.cat(found) if found else None for half, found in logits.items()}
         cost = costs.generator_cost(self.objective, logits["real"], logits["fake"])
         self.save(path, {"loss": cost})
@@ -288,6 +312,8 @@ class Replay:
         if self.average:
             self.save(f"{path}/after/generator/average", self.average.values)
         self.steps_done += 1
+        if self.augmentation:
+            self.augmentation.follow(self.steps_done, self.packing)
         return self.results
 
 

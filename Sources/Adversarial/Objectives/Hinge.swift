@@ -7,6 +7,7 @@ public struct Hinge: LogitObjective {
     public init(weight: Double = 1) { self.weight = weight }
 
     public var isLogOdds: Bool { false }
+    public var signMeansReal: Bool { true }
     /// Of s = 0 everywhere. G's cost has no such number: it is −s, of whatever height D's logits have.
     public var balance: (discriminator: Double, generator: Double?)? { (2 * weight, nil) }
     public func ofReal(_ logit: Double) -> LogitCost { LogitCost(max(0, 1 - logit), slope: logit < 1 ? -1 : 0) }

@@ -6,10 +6,15 @@ struct LogitFigures {
     var real = 0.0, fake = 0.0
     /// Pairs of a real and a generated row of which the real one has the higher logit.
     var ranked = 0.0
+    /// Real rows of which the logit is above 0, less those of which it is below.
+    var signs = 0.0
 
     init(_ logits: (real: Floats, fake: Floats)) {
         let (reals, fakes) = logits
-        for row in 0 ..< reals.count { real += Double(reals[row]) }
+        for row in 0 ..< reals.count {
+            real += Double(reals[row])
+            signs += reals[row] > 0 ? 1 : reals[row] < 0 ? -1 : 0
+        }
         for row in 0 ..< fakes.count { fake += Double(fakes[row]) }
         for row in 0 ..< min(reals.count, fakes.count) where reals[row] > fakes[row] { ranked += 1 }
     }

@@ -15,6 +15,9 @@ public protocol Objective: Sendable {
     /// real examples too, for which each of its updates takes a minibatch of its own, and the halves of D's cost have
     /// no meaning of their own.
     var isRelativistic: Bool { get }
+    /// Whether D takes an example for real where its logit is above 0: then the mean of its sign on real examples tells
+    /// how surely D knows them.
+    var signMeansReal: Bool { get }
     /// What the reported cost of D is of the sum of its two halves.
     var weight: Double { get }
     /// What it is at this point of the run; nil where it is always the same.
@@ -32,6 +35,7 @@ public protocol Objective: Sendable {
 
 extension Objective {
     public var isRelativistic: Bool { false }
+    public var signMeansReal: Bool { isLogOdds }
     public var weight: Double { 1 }
     public func at(_ progress: Progress) -> (any Objective)? { nil }
     public var balance: (discriminator: Double, generator: Double?)? { nil }
