@@ -119,6 +119,7 @@ private final class LayerAlone {
     private let inputMemory: FloatBuffer
     private let gradientMemory: FloatBuffer
     private let target: FloatBuffer
+    private let conditions: FloatBuffer
     private let draws = Draws(seed: 1, purpose: .sample, step: 0)
     private let batch: Int
 
@@ -133,6 +134,8 @@ private final class LayerAlone {
         inputMemory = FloatBuffer(count: batch * input.count)
         gradientMemory = FloatBuffer(count: batch * network.outputShape.count)
         target = FloatBuffer(count: network.store.count)
+        // Of zeros: the first class of all.
+        conditions = FloatBuffer(count: batch * (network.condition?.width ?? 0))
         multiplications = batch * Self.multiplications(layer, input: input, output: network.outputShape)
         draws.fillNormal(inputMemory.values, samples: batch)
         draws.fillNormal(gradientMemory.values, samples: batch)
@@ -144,7 +147,7 @@ private final class LayerAlone {
     func forward() throws {
         _ = try network.forward(
             Batch(inputMemory.values, count: batch, shape: network.inputShape), parameters: parameters,
-            mode: .training(draws))
+            mode: .training(draws), conditions: conditions.values)
     }
 
     func inputGradient() throws {

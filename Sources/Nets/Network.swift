@@ -7,7 +7,7 @@ import Kernels
 ///
 /// The network does not own the values that it computes with: forward and backward take the vector of parameters, of
 /// the layout of ``store``. Everything is planned when the network is built;
-/// ``forward(_:parameters:mode:parts:batchStatistics:)`` and
+/// ``forward(_:parameters:mode:parts:batchStatistics:conditions:)`` and
 /// ``backward(from:parameters:into:adding:only:inputGradient:ready:)`` allocate nothing. Each forward overwrites what
 /// the one before left.
 public final class Network {
@@ -23,6 +23,8 @@ public final class Network {
     /// penalties alone look at.
     public let halves: Int
     public let store: ParameterStore
+    /// What its layers are conditioned on; nil where none is.
+    public let condition: Condition?
 
     /// The layers as they are computed: a layer that the one before can apply is part of that one.
     let computed: [any Layer]
@@ -36,6 +38,8 @@ public final class Network {
     /// What each layer was given in the last forward.
     private var inputs: [Floats]
     private var lastOutput = Floats.none
+    /// What stood beside the rows of the last forward.
+    private var conditions = Floats.none
     private var lastWasTraining = false
     private(set) var lastParts: [BatchPart] = []
     private(set) var lastCount = 0
@@ -66,6 +70,7 @@ public final class Network {
         let shapes = try Self.shapes(of: layers, input: input, name: name)
         outputShape = shapes[layers.count]
         store = ParameterStore(layers: layers, inputs: Array(shapes.dropLast()))
+        condition = layers.lazy.compactMap { ($0 as? any ConditionalLayer)?.condition }.first
         computed = Self.joined(layers)
         plans = Self.plan(
             computed, shapes: shapes, capacity: capacity, parts: shards * halves, halves: halves, store: store,
@@ -96,16 +101,23 @@ public final class Network {
     ///   - batchStatistics: where in training layers with running statistics add n · (the part's statistics), in the
     ///     store's layout, for each part one after another: average it over all shards, then
     ///     ``ParameterStore/applyStatistics(_:samples:)``. Nil: nobody wants them.
+    ///   - conditions: ``Condition/width`` numbers for each row, for every ``ConditionalLayer``; they must stay as
+    ///     `input` must. None where no layer asks for them.
     ///
     /// Throws what ``SharedSums/sum()`` throws, and nothing else.
     public func forward(
-        _ input: Batch, parameters: Floats, mode: Mode, parts: [BatchPart]? = nil, batchStatistics: Floats? = nil
+        _ input: Batch, parameters: Floats, mode: Mode, parts: [BatchPart]? = nil, batchStatistics: Floats? = nil,
+        conditions: Floats = .none
     ) throws -> Batch {
         precondition(input.shape == inputShape, "\(name): a batch of \(input.shape) where \(inputShape) was planned")
         precondition(input.count > 0, "\(name): an empty batch")
         precondition(
             parameters.count == store.count, "\(name): \(parameters.count) parameters where it has \(store.count)")
+        precondition(
+            condition.map { $0.width * input.count == conditions.count } ?? true,
+            "\(name): \(conditions.count) numbers of conditions for \(input.count) examples")
         divide(input.count, into: parts, mode)
+        self.conditions = conditions
 
         var current = input
         for number in layers.indices {
@@ -302,7 +314,7 @@ public final class Network {
         _ number: Int, _ index: Int, _ parameters: Floats, gradients: Floats? = nil, adding: Bool = false,
         rowWeights: Floats = .none, batchStatistics: Floats? = nil
     ) -> LayerMemory {
-        let plan = plans[number], part = lastParts[index]
+        let plan = plans[number], part = lastParts[index], width = conditions.count / lastCount
         func slice(_ all: Floats?, _ number: Int, _ count: Int) -> Floats {
             all?[number * count ..< (number + 1) * count] ?? .none
         }
@@ -314,6 +326,7 @@ public final class Network {
             batchStatistics: Parts(
                 buffer: slice(batchStatistics, index, store.statistics.count), ranges: plan.statisticRanges),
             saved: savedValues(number, index), scratch: scratch.values, layer: number, rowWeights: rowWeights,
+            condition: conditions[part.rows.lowerBound * width ..< part.rows.upperBound * width],
             shared: plan.shared.map { SharedPart(sums: $0.sums[part.half], part: part.shard) })
     }
 }

@@ -71,6 +71,9 @@ public struct Preset: Sendable {
         Preset("dragan", PackageResources.dragan_yaml, "DRAGAN's small dense networks for MNIST"),
         Preset(
             "r1", PackageResources.r1_yaml, "R1, RMSprop and an average of the generator at 32×32, convolutional"),
+        Preset(
+            "conditional-28", PackageResources.conditional_28_yaml,
+            "10 classes at 28×28: projection, and a scale and a shift a class, relativistic pairs"),
     ]
 
     /// Throws 78 with the nearest known name.

@@ -12,6 +12,8 @@ public final class GeneratorModel {
     public let sampler: Sampler
     /// Alternation steps it was trained for.
     public let step: Int
+    /// Of the labels 0, 1, …, where the dataset had names for them.
+    let labelNames: [String]
 
     /// `live`: with the parameters of the last step, also where their average was kept.
     public init(_ checkpoint: Checkpoint, live: Bool = false) throws {
@@ -19,19 +21,27 @@ public final class GeneratorModel {
         step = checkpoint.contents.step
         network = try checkpoint.network(
             .generator, configuration, input: .vector(configuration.latent.size), capacity: 64, live: live)
-        sampler = Sampler(network, configuration.latent)
+        sampler = Sampler(network, configuration.latent, try checkpoint.conditioning(configuration))
+        labelNames = (checkpoint.contents.string("label_names") ?? "").split(separator: "\n").map(String.init)
     }
 
     /// Writes `count` examples as a PNG grid or, where `path` does not end in `.png`, as an HDF5 dataset of the
     /// program's own form, with their latents if wanted.
-    public func write(count: Int, seed: UInt64, latents: Bool, to path: String) throws {
+    ///
+    /// `request`: of which condition; the dataset has the labels, or the vectors, as `/labels` or `/conditions`.
+    public func write(
+        count: Int, seed: UInt64, latents: Bool, to path: String, _ request: ConditionRequest = .usual
+    ) throws {
         let draws = Draws(seed: seed, purpose: .sample, step: 0)
-        let samples = try sampler.samples(count: count, draws)
+        let grid = try path.hasSuffix(".png") ? classGrid(count: count, request) : nil
+        let conditions = try grid?.conditions ?? conditions(count: count, draws, request)
+        let samples = try sampler.samples(count: count, draws, conditions: conditions)
         if path.hasSuffix(".png") {
             let scene = Scene(
                 mixture: configuration.data.synthetic, around: samples.values.array, dimension: sampler.shape.count)
-            try Picture.of(samples, count: count, shape: sampler.shape, range: sampler.range, scene: scene).write(
-                to: path)
+            try Picture.of(
+                samples, count: count, shape: sampler.shape, range: sampler.range, columns: grid?.columns, scene: scene
+            ).write(to: path)
         } else {
             let shape = network.outputShape
             var range: [Double]?
@@ -42,6 +52,13 @@ public final class GeneratorModel {
                 dimensions: [count] + shape.dimensions, element: .float32, range: range)
             try DatasetWriter.write(path, description) { (writer) throws(Failure) in
                 try writer.append(samples.values.array)
+                if let conditions, let settings = configuration.condition {
+                    if case .vector(let size) = settings.condition {
+                        writer.conditions = (size, conditions.array)
+                    } else {
+                        writer.labels = conditions.array.map { settings.labels[Int($0)] }
+                    }
+                }
                 if latents {
                     writer.latents = (configuration.latent.size, sampler.latents(count: count, draws).flatMap { $0 })
                 }
@@ -58,6 +75,8 @@ public final class DiscriminatorModel {
     public let range: ClosedRange<Float>
     /// Whether its logits are log-odds: only then their sigmoid is a probability.
     public let isLogOdds: Bool
+    /// Whether it judges examples together with their conditions.
+    public let isConditional: Bool
     private let network: Network
     private let packs: Packing
     private let exampleShape: Shape
@@ -68,6 +87,7 @@ public final class DiscriminatorModel {
         let configuration = try Configuration(stored: checkpoint.configuration(), source: checkpoint.path)
         range = configuration.outputRange
         isLogOdds = configuration.objective.isLogOdds
+        isConditional = configuration.condition != nil
         packing = configuration.training.packing
         exampleShape = try configuration.exampleShape()
         packs = Packing(size: packing, example: exampleShape, capacity: Self.capacity * packing)

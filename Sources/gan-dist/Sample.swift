@@ -6,11 +6,17 @@ import Support
 struct Sample: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Make examples with the generator of a checkpoint: a picture, or an HDF5 dataset.",
-        discussion: "Example:\n  gan-dist sample runs/clothes --count 100 --seed 7 --out clothes.png")
+        discussion: """
+            Of a conditional generator a picture has a row a class; a dataset has the labels that were drawn, or asked \
+            for, as /labels.
+            Example:
+              gan-dist sample runs/clothes --count 100 --seed 7 --out clothes.png
+            """)
 
     @Argument(help: "A checkpoint file, or the folder of a run for its newest.") var checkpoint: String
     @Option(help: "How many examples.") var count: Int
     @Option(help: "What the latents follow from.") var seed: UInt64 = 1
+    @OptionGroup var asked: AskedCondition
     @Flag(help: "Store the latents beside the examples, as /latents of the HDF5 file.") var latents = false
     @Option(help: ArgumentHelp("The picture or dataset to write.", valueName: "FILE.png|FILE.h5")) var out: String
     @Flag(help: "The parameters of the last step, where an average of them was kept (training.average).")
@@ -27,7 +33,38 @@ struct Sample: ParsableCommand {
     func run() throws {
         let console = Console(speaks: true)
         let model = try GeneratorModel(Checkpoint.read(checkpoint) { console.warn($0) }, live: live)
-        try model.write(count: count, seed: seed, latents: latents, to: out)
+        try model.write(count: count, seed: seed, latents: latents, to: out, asked.request)
         console.say("\(count) examples of step \(model.step) in \(out)")
+    }
+}
+
+/// Of which condition examples are asked for.
+struct AskedCondition: ParsableArguments {
+    @Option(
+        name: .customLong("class"),
+        help: ArgumentHelp(
+            "The class of all examples of a conditional generator: its label, or its name.", valueName: "label"))
+    var label: String?
+    @Option(
+        help: ArgumentHelp(
+            "The condition of all examples where that is a vector, with commas between.", valueName: "a,b,…"))
+    var condition: String?
+
+    func validate() throws {
+        if label != nil, condition != nil { throw ValidationError("--class and --condition exclude each other.") }
+        if let condition, numbers == nil {
+            throw ValidationError("--condition '\(condition)' is no list of numbers with commas between.")
+        }
+    }
+
+    private var numbers: [Float]? {
+        let words = condition?.split(separator: ",", omittingEmptySubsequences: false) ?? []
+        let numbers = words.compactMap { Float($0.filter { !$0.isWhitespace }) }
+        return numbers.count == words.count && numbers.allSatisfy(\.isFinite) ? numbers : nil
+    }
+
+    var request: ConditionRequest {
+        if let label { return .named(label) }
+        return condition == nil ? .usual : .vector(numbers ?? [])
     }
 }

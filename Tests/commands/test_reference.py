@@ -22,7 +22,7 @@ sys.path.append(str(REFERENCE))
 from sketch import distance, limit, sketch, vectors  # noqa: E402
 CONFIGS = ["goodfellow", "dropout", "convolution", "together", "synchronised", "packing", "packing-plane", "unrolled",
            "relativistic", "relativistic-average", "wasserstein-penalty", "wasserstein-clip", "hinge-spectral",
-           "least-squares", "reverse-kl"]
+           "least-squares", "reverse-kl", "conditional", "conditional-plane", "conditional-vectors"]
 
 
 def trace_of(config, data, folder, ranks):

@@ -172,7 +172,7 @@ extension Network {
         layers.indices.first { number in
             let pixels = plans[number].input.count / plans[number].input.channels
             return switch layers[number] {
-            case is BatchNormalisation: fewest * pixels < 2
+            case is BatchNormalisation, is ConditionalBatchNormalisation: fewest * pixels < 2
             case is SynchronisedBatchNormalisation: batch * pixels < 2
             default: false
             }
