@@ -9,6 +9,8 @@ public struct Game: Sendable {
     public var generator: [any Layer]
     public var discriminator: [any Layer]
     public var latent: Latent
+    /// What both networks are told of each example beside it; nil: nothing.
+    public var conditioning: Conditioning?
     public var objective: any Objective
     /// Terms of the discriminator's cost beside the objective's.
     public var penalties: [Penalty]
@@ -36,7 +38,8 @@ public struct Game: Sendable {
     /// each player in turn, the non-saturating cost.
     public init(
         generator: [any Layer], discriminator: [any Layer], latent: Latent = Latent(size: 100),
-        objective: any Objective = StandardObjective(), penalties: [Penalty] = [], leCam: LeCam? = nil,
+        conditioning: Conditioning? = nil, objective: any Objective = StandardObjective(), penalties: [Penalty] = [],
+        leCam: LeCam? = nil,
         spectralPlayers: Set<Player.Role> = [], average: AverageSettings? = nil,
         generatorOptimiser: OptimiserSettings = OptimiserSettings(.adam(beta1: 0.5, beta2: 0.999, epsilon: 1e-8)),
         discriminatorOptimiser: OptimiserSettings = OptimiserSettings(.adam(beta1: 0.5, beta2: 0.999, epsilon: 1e-8)),
@@ -46,6 +49,7 @@ public struct Game: Sendable {
         self.generator = generator
         self.discriminator = discriminator
         self.latent = latent
+        self.conditioning = conditioning
         self.objective = objective
         self.penalties = penalties
         self.leCam = leCam
@@ -71,6 +75,10 @@ public struct Game: Sendable {
     public var minibatchesOfStep: Int { updates.count(where: needsReals) }
 
     func needsReals(_ update: Update) -> Bool { update.moves(.discriminator) || objective.isRelativistic }
+
+    /// Whether generated example i of an update has the condition of the real one beside it, rather than one that is
+    /// drawn: where costs are of pairs, and where a penalty looks at what lies between the two.
+    var pairsShareConditions: Bool { objective.isRelativistic || penaltyPlaces.contains(.between) }
 
     var penaltyPlaces: PenaltyPlaces { penalties.reduce(into: []) { $0.insert($1.place) } }
 
@@ -113,6 +121,13 @@ public protocol MinibatchSource: AnyObject {
     func indices(minibatch number: Int) -> [Int]
     /// How often all examples have been used when minibatch `number` begins.
     func epoch(minibatch number: Int) -> Int
+    /// The conditions of the rows that ``minibatch(_:)`` returned last, ``Condition/width`` numbers each; none where
+    /// the examples have none.
+    var conditions: Floats { get }
+}
+
+extension MinibatchSource {
+    public var conditions: Floats { .none }
 }
 
 /// Told of everything random and of every result of a step, so that another program can repeat it.
@@ -122,6 +137,8 @@ public protocol StepTrace: AnyObject {
     func real(_ inner: Int?, _ rows: Floats, range: Range<Int>, indices: [Int], shape: Shape)
     /// The latents of `rows` of the minibatch.
     func noise(_ noise: Batch, inner: Int?, rows: Range<Int>)
+    /// The conditions of `rows` of the real examples, or of the generated ones.
+    func conditions(_ values: Floats, of condition: Condition, areReal: Bool, inner: Int?, rows: Range<Int>)
     /// The dropout masks of the last forward of the discriminator.
     func masks(of network: Network, inner: Int?)
     /// What the penalties of a group's packs have drawn, of `dimensions` a pack: one number, or one a value of it.
@@ -131,4 +148,8 @@ public protocol StepTrace: AnyObject {
     func losses(inner: Int?, _ losses: KeyValuePairs<String, Double>)
     /// The step is over. Collective.
     func finishStep(_ players: [Player]) throws
+}
+
+extension StepTrace {
+    public func conditions(_ values: Floats, of condition: Condition, areReal: Bool, inner: Int?, rows: Range<Int>) {}
 }

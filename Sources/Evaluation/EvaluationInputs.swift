@@ -51,6 +51,8 @@ final class EvaluationInputs {
     let classifier: Classifier?
     /// Where the classifier is one of single channels of the images.
     var stacked: StackedClasses? { classifier.flatMap { StackedClasses($0, of: shape) } }
+    /// Of ``data``, where the generator is conditioned on them.
+    let labels: [Int]?
     private let request: EvaluationRequest
     private let sampleFile: SampleSource?
 
@@ -81,8 +83,8 @@ final class EvaluationInputs {
         (model, discriminator, shape, data, dataName) = (
             files.model, files.discriminator, files.shape, files.data, files.dataName
         )
-        (heldOut, mixture, sampleFile, classifier, self.request) = (
-            files.heldOut, files.mixture, files.sampleFile, files.classifier, request
+        (heldOut, mixture, sampleFile, classifier, labels, self.request) = (
+            files.heldOut, files.mixture, files.sampleFile, files.classifier, files.labels, request
         )
     }
 
@@ -105,10 +107,20 @@ final class EvaluationInputs {
         return Examples(FloatBuffer(values), shape: shape)
     }
 
+    /// The labels that the samples of a conditional generator were asked for.
+    func askedLabels(_ count: Int) -> [Int]? {
+        guard let model, let settings = model.configuration.condition else { return nil }
+        let conditions = model.sampler.conditions(count: count, Draws(seed: request.seed, purpose: .sample, step: 0))
+        return conditions?.array.map { settings.labels[Int($0)] }
+    }
+
     /// As many examples of the data, drawn without repetition.
-    func reference(_ count: Int) throws -> Examples {
+    func reference(_ count: Int) throws -> Examples { try Examples(data, referenceRows(count), shape: shape) }
+
+    /// Which they are.
+    func referenceRows(_ count: Int) -> [Int] {
         let order = Draws(seed: request.seed, purpose: .evaluation, step: 1).permutation(count: data.count)
-        return try Examples(data, order.prefix(count).map(Int.init), shape: shape)
+        return order.prefix(count).map(Int.init)
     }
 
     /// Held-out examples, at most as many.
@@ -125,6 +137,7 @@ private struct Files {
     var heldOut: SampleSource?
     var mixture: Mixture?
     var classifier: Classifier?
+    var labels: [Int]?
     let shape: Shape
     let data: SampleSource
     let dataName: String
@@ -147,6 +160,11 @@ private struct Files {
         if let path = request.data ?? configured?.file {
             let dataset = try judging.dataset(path, isConfigured: request.data == nil)
             (data, dataName, mixture) = (try judging.open(dataset, shape), path, dataset.mixture)
+            if let configuration = judging.configuration, let condition = configuration.condition,
+                case .classes = condition.condition
+            {
+                labels = try dataset.labels(named: configuration.data.labels)
+            }
         } else if let kind = configured?.synthetic, let count = configured?.count {
             let points = kind.points(count: count, seed: seed).samples,
                 fresh = kind.points(count: EvaluationInputs.standardCount, seed: seed &+ 1).samples

@@ -11,6 +11,8 @@ public struct Configuration: Sendable {
     public let seed: UInt64
     public let data: DataSettings
     public let latent: Latent
+    /// What stands beside the examples; nil: nothing.
+    public let condition: ConditionSettings?
     public let generator: [any Layer]
     public let discriminator: [any Layer]
     public let objective: any Objective
@@ -34,6 +36,8 @@ public struct Configuration: Sendable {
         /// An HDF5 file, or nil with ``synthetic``.
         public let file: String?
         public let dataset: String?
+        /// The path of the labels in the file; nil: /labels.
+        public let labels: String?
         /// What becomes of images of another size than the network's.
         public let fit: ImageFit
         /// A built-in mixture in place of a file, and how many points of it.
@@ -102,7 +106,8 @@ public struct Configuration: Sendable {
     /// What is trained.
     public var game: Game {
         Game(
-            generator: generator, discriminator: discriminator, latent: latent, objective: objective,
+            generator: generator, discriminator: discriminator, latent: latent,
+            conditioning: condition?.conditioning(), objective: objective,
             penalties: penalties, leCam: leCam, spectralPlayers: spectralPlayers, average: training.average,
             generatorOptimiser: generatorOptimiser, discriminatorOptimiser: discriminatorOptimiser,
             updates: training.updates, batch: training.batch, packing: training.packing, seed: seed,
@@ -147,6 +152,8 @@ public struct Configuration: Sendable {
             try root.integer("seed", default: 1, 0 ... .max, meaning: "everything random follows from it"))
         data = try root.section("data", DataSettings.init)
         latent = try root.section("latent", Latent.init)
+        condition = try root.condition("condition")
+        root.origins.condition = condition?.condition
         let layers = "list of layers", names = LayerKind.all.map { "[\($0.name)]" }
         root.note(
             "generator", layers, default: nil, meaning: "from latents to examples, the first layer first",
@@ -188,6 +195,7 @@ public struct Configuration: Sendable {
         }
         if training.unrollingSteps > 0 { try checkUnrolling() }
         if !penalties.isEmpty { try checkPenalties() }
+        try checkCondition()
         if let shards = exchange.shards, shards > training.batch {
             throw .configuration(
                 "exchange.shards",
@@ -222,6 +230,7 @@ extension Configuration {
             ("optimizer.discriminator.clip", !clips, "null"),
             ("objective.penalties", penalties.isEmpty && leCam == nil, "null"),
             ("spectral", !game.normalisesSpectrally, "null"),
+            ("condition", condition == nil, "null"),
         ]
         for need in needs where !need.isMet {
             throw .configuration(
@@ -243,6 +252,13 @@ extension Configuration.DataSettings {
         file = try section.optionalString("file", meaning: "the dataset, an HDF5 file; `--data`")
         dataset = try section.optionalString(
             "dataset", meaning: "its path in the file; null: `/images`, or else `/samples`")
+        if section.node("labels") == nil {
+            labels = nil
+            section.allow(
+                "labels", "text", meaning: "for `condition`: the path of the labels in the file; null: `/labels`")
+        } else {
+            labels = try section.optionalString("labels", meaning: "the path of the labels in the file")
+        }
         fit = try section.choice(
             "fit", default: ImageFit.refuse, meaning: "what becomes of images of another size than the network's")
         synthetic = try section.optionalChoice(

@@ -22,7 +22,8 @@ sys.path.append(str(REFERENCE))
 from sketch import distance, limit, sketch, vectors  # noqa: E402
 CONFIGS = ["goodfellow", "dropout", "convolution", "together", "synchronised", "packing", "packing-plane", "unrolled",
            "relativistic", "relativistic-average", "wasserstein-penalty", "wasserstein-clip", "hinge-spectral",
-           "least-squares", "reverse-kl", "grouped", "progressive", "residual"]
+           "least-squares", "reverse-kl", "grouped", "progressive", "residual",
+           "conditional", "conditional-plane", "conditional-vectors", "conditional-residual"]
 
 
 def trace_of(config, data, folder, ranks):
