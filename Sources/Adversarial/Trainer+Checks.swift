@@ -18,8 +18,8 @@ extension Trainer {
 
     /// That the networks are conditioned on what the examples have beside them, and one by one.
     static func checkConditions(_ game: Game) throws(Failure) {
-        let layers = (game.generator + game.discriminator).compactMap { $0 as? any ConditionalLayer }
-        guard let layer = layers.first(where: { $0.condition != game.conditioning?.condition }) else {
+        let conditions = game.generator.conditions + game.discriminator.conditions
+        guard let wrong = conditions.first(where: { $0.condition != game.conditioning?.condition }) else {
             precondition(
                 game.conditioning == nil || game.packing == 1 && game.updates.allSatisfy { $0.unrollingSteps == 0 },
                 "conditions of packs, or of an unrolled step")
@@ -28,7 +28,7 @@ extension Trainer {
         let given = game.conditioning.map { "the examples have \($0.condition)" } ?? "the examples have none"
         throw Failure(
             .badConfiguration,
-            "configuration: condition: \(layer.name) looks at a condition, \(layer.condition), and \(given)",
+            "configuration: condition: \(wrong.layer) looks at a condition, \(wrong.condition), and \(given)",
             remedy: "Give condition.classes (or, of vectors, condition.size), as the data have it.")
     }
 

@@ -30,6 +30,13 @@ public protocol ConditionalLayer: Layer {
     var condition: Condition { get }
 }
 
+extension [any Layer] {
+    /// What they are conditioned on, layer by layer: nothing where none looks at a condition.
+    public var conditions: [(layer: String, condition: Condition)] {
+        compactMap { layer in (layer as? any ConditionalLayer).map { (layer.name, $0.condition) } }
+    }
+}
+
 /// E(c) of S values: row c of a table [classes, S]; of a vector v the product v E with a table [numbers, S].
 ///
 /// A class is the vector with a single 1, so both are one linear map, and a table is a weight with inputs and outputs:

@@ -70,7 +70,7 @@ public final class Network {
         let shapes = try Self.shapes(of: layers, input: input, name: name)
         outputShape = shapes[layers.count]
         store = ParameterStore(layers: layers, inputs: Array(shapes.dropLast()))
-        condition = layers.lazy.compactMap { ($0 as? any ConditionalLayer)?.condition }.first
+        condition = layers.conditions.first?.condition
         computed = Self.joined(layers)
         plans = Self.plan(
             computed, shapes: shapes, capacity: capacity, parts: shards * halves, halves: halves, store: store,
