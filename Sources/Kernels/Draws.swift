@@ -75,8 +75,8 @@ extension Draws {
         }
     }
 
-    /// A whole number in 0 ..< `bound` for sample ``firstSample`` + `sample`: a word of 32 bits times the bound, without
-    /// the lower 32 bits of the product. The probabilities of two numbers differ by 2⁻³² at most.
+    /// A whole number in 0 ..< `bound` for sample ``firstSample`` + `sample`: a word of 32 bits times the bound,
+    /// without the lower 32 bits of the product. The probabilities of two numbers differ by 2⁻³² at most.
     public func integer(sample: Int, layer: Int, below bound: Int) -> Int {
         precondition(bound > 0 && bound <= 1 << 32, "a number below \(bound)")
         let (c2, c3) = counterTail(layer: layer)

@@ -52,13 +52,18 @@ extension ConditionSettings {
         classes = try section.optionalInteger(
             "classes", 2 ... Self.mostClasses, meaning: "how many classes the data have" + known)
         labels = try section.integers(
-            "labels", -(1 << 53) ... 1 << 53, meaning: "the label of each class in the data" + known)
-        counts = try section.integers("counts", 1 ... 1 << 40, meaning: "how many examples have each" + known)
+            "labels", .min ... .max, meaning: "the label of each class in the data" + known)
+        counts = try section.integers("counts", 1 ... 1 << 32, meaning: "how many examples have each" + known)
         size = try section.optionalInteger(
             "size", 1 ... Self.mostClasses, meaning: "numbers of a vector of `dataset`" + known)
         for (key, list) in [("labels", labels), ("counts", counts)] where !list.isEmpty && list.count != classes {
             throw .configuration(
                 section.name(key), "\(list.count) numbers for \(classes.map(String.init) ?? "unknown") classes",
+                remedy: "Leave it out: a run finds it in its data.")
+        }
+        guard counts.reduce(0, +) <= 1 << 32 else {
+            throw .configuration(
+                section.name("counts"), "they are of more than 2^32 examples",
                 remedy: "Leave it out: a run finds it in its data.")
         }
         let ofClasses = [("draws", draws == .uniform), ("classes", classes != nil)]

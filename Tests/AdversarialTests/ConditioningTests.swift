@@ -55,10 +55,11 @@ import Testing
 
     private static func game(_ objective: any Objective, _ updates: [Update]) -> Game {
         let classes = Condition.classes(8)
-        var game = Game(
-            generator: [Embedding(size: 3, of: classes), Dense(units: 7), Tanh(), Dense(units: 2)],
-            discriminator: [JoinedCondition(classes), Dense(units: 6), Tanh(), Projection(of: classes)],
-            latent: Latent(size: 3), conditioning: Conditioning(classCounts: counts), objective: objective)
+        // Plain steps downhill: Adam would make rounding of small gradients large.
+        var game = smallGame()
+        game.generator = [Embedding(size: 3, of: classes), Dense(units: 7), Tanh(), Dense(units: 2)]
+        game.discriminator = [JoinedCondition(classes), Dense(units: 6), Tanh(), Projection(of: classes)]
+        (game.conditioning, game.objective) = (Conditioning(classCounts: counts), objective)
         (game.updates, game.batch) = (updates, 12)
         return game
     }

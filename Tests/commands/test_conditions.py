@@ -244,6 +244,8 @@ def test_other_labels_are_another_dataset(data, tmp_path):
     (["training.packing=2"], ["training.packing"]),
     (["condition.dataset=numbers"], ["generator.3.conditional_batch_normalisation", "condition.dataset"]),
     (["condition={draws: often}"], ["condition.draws"]),
+    (["condition={classes: 2, counts: [4294967296, 1]}"], ["condition.counts", "2^32"]),
+    (["condition={classes: 3, labels: [0, 1]}"], ["condition.labels", "2 numbers for 3 classes"]),
     (["condition={dataset: numbers, draws: uniform}", "generator.3=relu"], ["condition.draws", "condition.dataset"]),
 ])
 def test_configurations_that_cannot_be_are_refused(settings, words, data, run):

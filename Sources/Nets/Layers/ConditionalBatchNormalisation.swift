@@ -99,7 +99,9 @@ public struct ConditionalBatchNormalisation: ConditionalLayer {
                 shiftSums[channel] += scale[channel] * ofShift[channel]
                 scaleSums[channel] += scale[channel] * ofScale[channel]
             }
-            for index in 0 ..< gradient.count { target[index] = gradient[index] * scale[index % channels] }
+            for start in stride(from: 0, to: gradient.count, by: channels) {
+                for channel in 0 ..< channels { target[start + channel] = gradient[start + channel] * scale[channel] }
+            }
         }
         guard let inputGradient else { return }
         ones.fill(1)
