@@ -9,6 +9,8 @@ public struct Game: Sendable {
     public var generator: [any Layer]
     public var discriminator: [any Layer]
     public var latent: Latent
+    /// What both networks are told of each example beside it; nil: nothing.
+    public var conditioning: Conditioning?
     public var objective: any Objective
     /// Terms of the discriminator's cost beside the objective's.
     public var penalties: [Penalty]
@@ -38,8 +40,9 @@ public struct Game: Sendable {
     /// each player in turn, the non-saturating cost.
     public init(
         generator: [any Layer], discriminator: [any Layer], latent: Latent = Latent(size: 100),
-        objective: any Objective = StandardObjective(), penalties: [Penalty] = [], leCam: LeCam? = nil,
-        augmentation: Augmentation? = nil, spectralPlayers: Set<Player.Role> = [], average: AverageSettings? = nil,
+        conditioning: Conditioning? = nil, objective: any Objective = StandardObjective(), penalties: [Penalty] = [],
+        leCam: LeCam? = nil, augmentation: Augmentation? = nil, spectralPlayers: Set<Player.Role> = [],
+        average: AverageSettings? = nil,
         generatorOptimiser: OptimiserSettings = OptimiserSettings(.adam(beta1: 0.5, beta2: 0.999, epsilon: 1e-8)),
         discriminatorOptimiser: OptimiserSettings = OptimiserSettings(.adam(beta1: 0.5, beta2: 0.999, epsilon: 1e-8)),
         updates: [Update] = Update.alternating(discriminatorSteps: 1), batch: Int = 64, packing: Int = 1,
@@ -48,6 +51,7 @@ public struct Game: Sendable {
         self.generator = generator
         self.discriminator = discriminator
         self.latent = latent
+        self.conditioning = conditioning
         self.objective = objective
         self.penalties = penalties
         self.leCam = leCam
@@ -74,6 +78,10 @@ public struct Game: Sendable {
     public var minibatchesOfStep: Int { updates.count(where: needsReals) }
 
     func needsReals(_ update: Update) -> Bool { update.moves(.discriminator) || objective.isRelativistic }
+
+    /// Whether generated example i of an update has the condition of the real one beside it, rather than one that is
+    /// drawn: where costs are of pairs, and where a penalty looks at what lies between the two.
+    var pairsShareConditions: Bool { objective.isRelativistic || penaltyPlaces.contains(.between) }
 
     var penaltyPlaces: PenaltyPlaces { penalties.reduce(into: []) { $0.insert($1.place) } }
 
@@ -116,6 +124,13 @@ public protocol MinibatchSource: AnyObject {
     func indices(minibatch number: Int) -> [Int]
     /// How often all examples have been used when minibatch `number` begins.
     func epoch(minibatch number: Int) -> Int
+    /// The conditions of the rows that ``minibatch(_:)`` returned last, ``Condition/width`` numbers each; none where
+    /// the examples have none.
+    var conditions: Floats { get }
+}
+
+extension MinibatchSource {
+    public var conditions: Floats { .none }
 }
 
 /// Told of everything random and of every result of a step, so that another program can repeat it.
@@ -125,6 +140,8 @@ public protocol StepTrace: AnyObject {
     func real(_ inner: Int?, _ rows: Floats, range: Range<Int>, indices: [Int], shape: Shape)
     /// The latents of `rows` of the minibatch.
     func noise(_ noise: Batch, inner: Int?, rows: Range<Int>)
+    /// The conditions of `rows` of the real examples, or of the generated ones.
+    func conditions(_ values: Floats, of condition: Condition, areReal: Bool, inner: Int?, rows: Range<Int>)
     /// The dropout masks of the last forward of the discriminator.
     func masks(of network: Network, inner: Int?)
     /// What the penalties of a group's packs have drawn, of `dimensions` a pack: one number, or one a value of it.
@@ -136,4 +153,8 @@ public protocol StepTrace: AnyObject {
     func losses(inner: Int?, _ losses: KeyValuePairs<String, Double>)
     /// The step is over. Collective.
     func finishStep(_ players: [Player]) throws
+}
+
+extension StepTrace {
+    public func conditions(_ values: Floats, of condition: Condition, areReal: Bool, inner: Int?, rows: Range<Int>) {}
 }

@@ -6,10 +6,16 @@ public final class Sampler {
     private let network: Network
     private let parameters: Floats
     private let latents: Latents
+    /// What the network is conditioned on; nil: nothing.
+    public let conditioning: Conditioning?
 
     /// `parameters`: those to compute with, in the layout of the network's store; nil: its own. They must outlive this.
     /// `truncation`: the values of normal latents are within ± so much.
-    public init(_ network: Network, _ latent: Latent, parameters: Floats? = nil, truncation: Float? = nil) {
+    public init(
+        _ network: Network, _ latent: Latent, _ conditioning: Conditioning? = nil, parameters: Floats? = nil,
+        truncation: Float? = nil
+    ) {
+        self.conditioning = conditioning
         self.network = network
         self.parameters = parameters ?? network.store.values.values
         latents = Latents(latent, capacity: network.capacity, truncation: truncation)
@@ -20,9 +26,10 @@ public final class Sampler {
     /// What the output's activation can reach.
     public var range: ClosedRange<Float> { network.layers.outputRange }
 
-    /// `count` examples, one after another, from latents number `draws.firstSample` on.
-    public func samples(count: Int, _ draws: Draws) throws -> FloatBuffer {
-        try network.answers(count: count, parameters) { start, size in
+    /// `count` examples, one after another, from latents number `draws.firstSample` on. `conditions`: nil draws them.
+    public func samples(count: Int, _ draws: Draws, conditions: FloatBuffer? = nil) throws -> FloatBuffer {
+        let conditions = conditions ?? self.conditions(count: count, draws)
+        return try network.answers(count: count, parameters, conditions) { start, size in
             let part = Draws(
                 seed: draws.seed, purpose: draws.purpose, step: draws.step, inner: draws.inner,
                 firstSample: draws.firstSample + start)
@@ -30,7 +37,16 @@ public final class Sampler {
         }
     }
 
-    /// The latents that ``samples(count:_:)`` would use.
+    /// The conditions that ``samples(count:_:conditions:)`` would draw; nil where there are none.
+    public func conditions(count: Int, _ draws: Draws) -> FloatBuffer? {
+        conditioning.map {
+            let values = FloatBuffer(count: count * $0.condition.width)
+            $0.fill(values.values, count: count, draws)
+            return values
+        }
+    }
+
+    /// The latents that ``samples(count:_:conditions:)`` would use.
     public func latents(count: Int, _ draws: Draws) -> [[Float]] {
         (0 ..< count).map { number in
             let draw = Draws(
@@ -40,10 +56,10 @@ public final class Sampler {
         }
     }
 
-    /// The examples that `latents` give.
-    public func samples(of latents: FloatBuffer) throws -> FloatBuffer {
+    /// The examples that `latents` give, with these `conditions` where there are any.
+    public func samples(of latents: FloatBuffer, conditions: FloatBuffer? = nil) throws -> FloatBuffer {
         let size = network.inputShape.count
-        return try network.answers(count: latents.count / size, parameters) { start, count in
+        return try network.answers(count: latents.count / size, parameters, conditions) { start, count in
             Batch(latents.values[start * size ..< (start + count) * size], count: count, shape: network.inputShape)
         }
     }
@@ -51,14 +67,17 @@ public final class Sampler {
 
 extension Network {
     /// The outputs for `count` inputs, one after another, as many at once as the network was planned for; `input`
-    /// gives those from a number on.
+    /// gives those from a number on; `conditions` are all of theirs, where there are any.
     public func answers(
-        count: Int, _ parameters: Floats, _ input: (_ start: Int, _ count: Int) throws -> Batch
+        count: Int, _ parameters: Floats, _ conditions: FloatBuffer? = nil,
+        _ input: (_ start: Int, _ count: Int) throws -> Batch
     ) throws -> FloatBuffer {
-        let answers = FloatBuffer(count: count * outputShape.count)
+        let answers = FloatBuffer(count: count * outputShape.count), width = (conditions?.count ?? 0) / max(count, 1)
         for start in stride(from: 0, to: count, by: capacity) {
             let size = min(capacity, count - start)
-            let output = try forward(try input(start, size), parameters: parameters, mode: .sampling)
+            let output = try forward(
+                try input(start, size), parameters: parameters, mode: .sampling,
+                conditions: conditions?.values[start * width ..< (start + size) * width] ?? .none)
             answers.values[start * outputShape.count ..< (start + size) * outputShape.count].copy(from: output.values)
         }
         return answers

@@ -117,13 +117,14 @@ final class StepStatistics {
     /// Runs a forward of the generator, the one of inner step `inner` or of its own update (nil), and adds its batch
     /// statistics.
     func forward(
-        generator noise: Batch, inner: Int?, _ draws: Draws, _ parts: [BatchPart], _ group: ShardGroup
+        generator noise: Batch, inner: Int?, _ draws: Draws, _ parts: [BatchPart], _ group: ShardGroup,
+        conditions: Floats
     ) throws -> Batch {
         let statistics = generatorStatistics.values
         statistics.fill(0)
         let output = try generator.forward(
             noise, parameters: players.generator.parameters, mode: .training(draws), parts: parts,
-            batchStatistics: statistics)
+            batchStatistics: statistics, conditions: conditions)
         for index in parts.indices {
             add(
                 statistics, index, of: generator, shard: group.shards.lowerBound + parts[index].shard,
@@ -135,13 +136,14 @@ final class StepStatistics {
     /// Runs a forward of the discriminator, on both halves of inner step `inner` or for the generator's update (nil),
     /// and adds its batch statistics.
     func forward(
-        discriminator packs: Batch, inner: Int?, _ draws: Draws, _ parts: [BatchPart], _ group: ShardGroup
+        discriminator packs: Batch, inner: Int?, _ draws: Draws, _ parts: [BatchPart], _ group: ShardGroup,
+        conditions: Floats
     ) throws -> Batch {
         let statistics = discriminatorStatistics.values
         statistics.fill(0)
         let output = try discriminator.forward(
             packs, parameters: players.discriminator.parameters, mode: .training(draws), parts: parts,
-            batchStatistics: statistics)
+            batchStatistics: statistics, conditions: conditions)
         for index in parts.indices {
             let part = parts[index], half = part.purpose == .dropoutReal ? Pass.Half.real : .fake
             let pass = number(inner.map { .discriminator(inner: $0, half) } ?? .generator(half))

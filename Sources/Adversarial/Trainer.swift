@@ -47,6 +47,8 @@ public final class Trainer {
     let leCam: LeCamPass?
     let augmentation: AugmentationPass?
     private let penalties: PenaltyPass
+    /// Where the examples have conditions.
+    private let conditions: ConditionPass?
     /// Where the generator's gradient goes through steps of the discriminator.
     private let unrolling: Unrolling?
 
@@ -67,6 +69,7 @@ public final class Trainer {
         k = game.discriminatorSteps
         let capacity = shards.mostRowsOfAShard(batch: game.batch)
         try Self.check(shards, batch: game.batch, packing: game.packing)
+        try Self.checkConditions(game)
         groups = ShardGroup.all(
             of: shards, batch: game.batch, packing: game.packing, together: game.needsWholeMinibatches,
             penalties: game.penaltyPlaces)
@@ -94,6 +97,9 @@ public final class Trainer {
         }
         let values = together * capacity * exampleShape.count
         penalties = PenaltyPass(game, rows: together * capacity / game.packing, values: values)
+        conditions = game.conditioning.map {
+            ConditionPass($0, game, rows: together * capacity, halves: 2 + game.penaltyPlaces.parts)
+        }
         bothHalves = FloatBuffer(count: (2 + game.penaltyPlaces.parts) * values)
         slopes = FloatBuffer(count: (2 + game.penaltyPlaces.parts) * together * capacity)
         let unrollingSteps = game.updates.map(\.unrollingSteps).max() ?? 0
@@ -171,13 +177,26 @@ public final class Trainer {
         trace?.real(
             update.moves(.discriminator) ? update.inner : nil, real, range: shards.rows(batch: batch),
             indices: reals.indices(minibatch: number), shape: exampleShape)
+        if let conditions, let condition = game.conditioning?.condition {
+            conditions.real = reals.conditions
+            trace?.conditions(
+                reals.conditions, of: condition, areReal: true,
+                inner: update.moves(.discriminator) ? update.inner : nil, rows: shards.rows(batch: batch))
+        }
         return real
     }
 
     func rows(_ group: ShardGroup, of real: Floats) -> Batch {
-        let first = (group.rows.lowerBound - shards.rows(batch: batch).lowerBound) * exampleShape.count
+        let rows = ownRows(of: group)
         return Batch(
-            real[first ..< first + group.rows.count * exampleShape.count], count: group.rows.count, shape: exampleShape)
+            real[rows.lowerBound * exampleShape.count ..< rows.upperBound * exampleShape.count], count: rows.count,
+            shape: exampleShape)
+    }
+
+    /// The rows of a group among this rank's.
+    private func ownRows(of group: ShardGroup) -> Range<Int> {
+        let first = group.rows.lowerBound - shards.rows(batch: batch).lowerBound
+        return first ..< first + group.rows.count
     }
 
     /// G(z) for the rows of a group, with fresh noise.
@@ -186,9 +205,13 @@ public final class Trainer {
         let draws = draws(isDiscriminators ? .discriminatorNoise : .generatorNoise, update.inner, group.rows)
         let noise = latents.fill(count: group.rows.count, draws)
         trace?.noise(noise, inner: inner, rows: group.rows)
+        let labels = conditions?.generate(ownRows(of: group), draws) ?? .none
+        if let condition = game.conditioning?.condition {
+            trace?.conditions(labels, of: condition, areReal: false, inner: inner, rows: group.rows)
+        }
         return try statistics.forward(
             generator: noise, inner: inner, draws, isDiscriminators ? group.discriminatorNoise : group.generatorNoise,
-            group)
+            group, conditions: labels)
     }
 
     func draws(_ purpose: Purpose, _ inner: Int, _ rows: Range<Int>) -> Draws {
@@ -211,7 +234,8 @@ public final class Trainer {
         let packs = penalise(bothHalves(real: real, fake: fake), places, inner, group), parts = group.parts(places)
         augment(packs, inner: inner, group)
         let logits = try statistics.forward(
-            discriminator: packs, inner: inner, draws(.dropoutReal, inner, group.packs), parts, group)
+            discriminator: packs, inner: inner, draws(.dropoutReal, inner, group.packs), parts, group,
+            conditions: conditions?.judge(ownRows(of: group), more: places.parts) ?? .none)
         trace?.masks(of: discriminator.network, inner: inner)
         try minibatchSums?.sum(.discriminator, logits, group)
         try leCam?.update(logits, group, isFirst: stepsDone == 0 && inner == 0)
@@ -288,7 +312,9 @@ public final class Trainer {
             ?? (augmentation == nil ? packing.join(fake) : packing.join(fake, into: bothHalves.values))
         augment(packs, inner: nil, group)
         let logits = try statistics.forward(
-            discriminator: packs, inner: nil, draws, real == nil ? group.generatedHalf : group.generatorHalves, group)
+            discriminator: packs, inner: nil, draws, real == nil ? group.generatedHalf : group.generatorHalves, group,
+            conditions: conditions.map { real == nil ? $0.generated(ownRows(of: group)) : $0.judge(ownRows(of: group)) }
+                ?? .none)
         trace?.masks(of: discriminator.network, inner: nil)
         return logits
     }
@@ -369,42 +395,5 @@ public final class Trainer {
         let start = monotonicSeconds()
         defer { clock.add(monotonicSeconds() - start, to: phase) }
         return try body()
-    }
-
-    /// A pack that lay in two shards would belong to two ranks.
-    private static func check(_ shards: ShardTable, batch: Int, packing: Int) throws(Failure) {
-        guard !(0 ..< shards.shards).contains(where: { shards.rows(of: $0, batch: batch).lowerBound % packing != 0 })
-        else {
-            throw .configuration(
-                "training.packing",
-                "packs of \(packing) do not fit into \(shards.shards) shards of a batch of \(batch)",
-                remedy:
-                    "Use a training.batch that is a multiple of \(packing * shards.shards), or other exchange.shards.")
-        }
-    }
-
-    /// That the network makes what it has to, and can normalise shards of so few examples of a minibatch.
-    private static func check(_ network: Network, makes shape: Shape, from fewest: Int, of batch: Int) throws(Failure) {
-        guard network.outputShape == shape else {
-            let wanted = shape == .vector(1) ? "one logit, [1]" : "an example of the dataset, \(shape)"
-            throw Failure(
-                .badConfiguration,
-                "configuration: \(network.name): "
-                    + "its last layer makes \(network.outputShape) where it has to make \(wanted)",
-                remedy:
-                    "Change the network's last layers, or the data (data.fit: "
-                    + "pad or resize for images of another size)."
-            )
-        }
-        if let layer = network.layerWithoutVariance(fewest: fewest, batch: batch) {
-            throw .configuration(
-                "training.batch",
-                "with \(fewest) of \(batch) examples in a shard, layer \(layer) (batch_normalisation) of the "
-                    + "\(network.name) has a single value a channel, which has no variance",
-                remedy:
-                    "Use a larger batch or fewer shards, or take the statistics over the minibatch "
-                    + "(batch_normalisation: {statistics: minibatch})."
-            )
-        }
     }
 }

@@ -14,6 +14,7 @@ final class LayerAlone {
     /// What a pass makes at either side, and the slopes of the rows.
     private let resultMemory, rowWeights: FloatBuffer
     private let target: FloatBuffer
+    private let conditions: FloatBuffer
     private let draws = Draws(seed: 1, purpose: .sample, step: 0)
     private let batch: Int
 
@@ -33,6 +34,8 @@ final class LayerAlone {
         resultMemory = FloatBuffer(count: batch * max(input.count, output.count))
         rowWeights = FloatBuffer(count: batch)
         target = FloatBuffer(count: network.store.count)
+        // Of zeros: the first class of all.
+        conditions = FloatBuffer(count: batch * (network.condition?.width ?? 0))
         multiplications = batch * Self.multiplications(layer, input: input, output: output)
         for memory in [inputMemory, tangentMemory, gradientMemory, rowWeights] {
             draws.fillNormal(memory.values, samples: batch)
@@ -51,7 +54,7 @@ final class LayerAlone {
         case .forward:
             _ = try network.forward(
                 Batch(inputMemory.values, count: batch, shape: network.inputShape), parameters: parameters,
-                mode: .training(draws))
+                mode: .training(draws), conditions: conditions.values)
         case .inputGradient, .adjoint:
             _ = try network.backward(from: gradient, parameters: parameters, into: nil, inputGradient: true)
         case .weightGradient:

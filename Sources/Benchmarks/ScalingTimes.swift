@@ -120,7 +120,7 @@ struct GradientTimes {
     private struct Passes {
         let network: Network
         private let parts: [BatchPart]
-        private let input: FloatBuffer, slopes: FloatBuffer, gradient: FloatBuffer
+        private let input: FloatBuffer, slopes: FloatBuffer, gradient: FloatBuffer, conditions: FloatBuffer
         private let draws = Draws(seed: 1, purpose: .sample, step: 0)
 
         init(_ network: Network, rows: Int) {
@@ -131,6 +131,8 @@ struct GradientTimes {
             let count = network.halves * rows
             input = FloatBuffer(count: count * network.inputShape.count)
             slopes = FloatBuffer(count: count * network.outputShape.count)
+            // Of zeros: the first class of all.
+            conditions = FloatBuffer(count: count * (network.condition?.width ?? 0))
             gradient = FloatBuffer(count: network.store.count)
             draws.fillNormal(input.values, samples: count)
             draws.fillNormal(slopes.values, samples: count)
@@ -143,7 +145,7 @@ struct GradientTimes {
         func forward() throws {
             _ = try network.forward(
                 Batch(input.values, count: count, shape: network.inputShape), parameters: parameters,
-                mode: .training(draws), parts: parts)
+                mode: .training(draws), parts: parts, conditions: conditions.values)
         }
 
         func backward(ready: (Range<Int>) -> Void) throws {

@@ -120,7 +120,9 @@ extension Trainer {
         let table = try ShardTable(shards: shards, communicator: communicator)
         try table.check(batch: batch)
         let shape = try configuration.exampleShape()
-        let data = TrainingData(random: 4096, shape: shape, seed: configuration.seed)
+        let data = TrainingData(
+            random: 4096, shape: shape, seed: configuration.seed,
+            condition: configuration.condition.flatMap { $0.isSettled ? $0.condition : nil })
         let images = try data.reader(batch: batch, rows: table.rows(batch: batch), seed: configuration.seed)
         return try Trainer(
             configuration.game(for: data), exampleShape: shape, reals: images, shards: table, communicator: communicator

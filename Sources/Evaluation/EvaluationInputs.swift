@@ -51,6 +51,10 @@ final class EvaluationInputs {
     let classifier: Classifier?
     /// Where the classifier is one of single channels of the images.
     var stacked: StackedClasses? { classifier.flatMap { StackedClasses($0, of: shape) } }
+    /// Of ``data``, where the generator is conditioned on them.
+    let labels: [Int]?
+    /// What the generator is conditioned on.
+    let condition: ConditionSettings?
     private let request: EvaluationRequest
     private let sampleFile: SampleSource?
     private let sampler: Sampler?
@@ -85,10 +89,10 @@ final class EvaluationInputs {
         (model, discriminator, shape, data, dataName) = (
             files.model, files.discriminator, files.shape, files.data, files.dataName
         )
-        (heldOut, mixture, sampleFile, classifier, self.request) = (
-            files.heldOut, files.mixture, files.sampleFile, files.classifier, request
+        (heldOut, mixture, sampleFile, classifier, labels, self.request) = (
+            files.heldOut, files.mixture, files.sampleFile, files.classifier, files.labels, request
         )
-        sampler = model?.sampler
+        (sampler, condition) = (model?.sampler, model?.configuration.condition)
     }
 
     /// Of a run under way: its generator as samples are made with it, its data in the memory that it has them in.
@@ -100,7 +104,10 @@ final class EvaluationInputs {
         (data, dataName) = (inUnitRange(run.data.examples), run.configuration.data.file ?? run.configuration.name)
         self.heldOut = heldOut.map(inUnitRange)
         let generator = run.trainer.generator
-        sampler = Sampler(generator.network, run.trainer.game.latent, parameters: generator.sampledParameters)
+        sampler = Sampler(
+            generator.network, run.trainer.game.latent, run.trainer.game.conditioning,
+            parameters: generator.sampledParameters)
+        (labels, condition) = (run.data.labels, run.configuration.condition)
     }
 
     /// The examples that are judged: `request.count` of them, else the usual number; a file of samples has no more
@@ -120,6 +127,13 @@ final class EvaluationInputs {
             return isImages ? made.array.map { ($0 - low) / width } : made.array
         }
         return Examples(FloatBuffer(values), shape: shape)
+    }
+
+    /// The labels that the samples of a conditional generator were asked for.
+    func askedLabels(_ count: Int) -> [Int]? {
+        guard let sampler, let condition else { return nil }
+        let conditions = sampler.conditions(count: count, Draws(seed: request.seed, purpose: .sample, step: 0))
+        return conditions?.array.map { condition.labels[Int($0)] }
     }
 
     /// As many examples of the data, drawn without repetition.
@@ -145,6 +159,7 @@ private struct Files {
     var heldOut: SampleSource?
     var mixture: Mixture?
     var classifier: Classifier?
+    var labels: [Int]?
     let shape: Shape
     let data: SampleSource
     let dataName: String
@@ -167,6 +182,11 @@ private struct Files {
         if let path = request.data ?? configured?.file {
             let dataset = try judging.dataset(path, isConfigured: request.data == nil)
             (data, dataName, mixture) = (try judging.open(dataset, shape), path, dataset.mixture)
+            if let configuration = judging.configuration, let condition = configuration.condition,
+                case .classes = condition.condition
+            {
+                labels = try dataset.labels(named: configuration.data.labels)
+            }
         } else if let kind = configured?.synthetic, let count = configured?.count {
             let points = kind.points(count: count, seed: seed).samples,
                 fresh = kind.points(count: EvaluationInputs.standardCount, seed: seed &+ 1).samples

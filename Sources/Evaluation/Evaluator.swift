@@ -92,9 +92,28 @@ public final class Evaluator {
                 metric == .precisionRecall ? Manifolds.neighboursOfPrecision : Manifolds.neighboursOfDensity
             return few > wanted
                 ? nil : refusal("\(few) examples have no \(wanted) neighbours each", "Take more examples.")
+        case .alignment:
+            guard case .classes = inputs.condition?.condition else {
+                return refusal(
+                    "the samples were asked for no label", "Use it on a checkpoint whose condition is a class.")
+            }
+            guard let labels = inputs.labels else {
+                return refusal("\(inputs.dataName) has no labels", "Name data that have them with --data FILE.h5.")
+            }
+            let classes = inputs.classifier?.classes ?? 0, known = 0 ..< classes
+            return labels.allSatisfy(known.contains)
+                ? nil
+                : refusal(
+                    "the classifier knows the labels 0 … \(classes - 1), and \(inputs.dataName) has others",
+                    "Name a classifier that was trained on these labels.")
         case .game:
             guard let discriminator = inputs.discriminator else {
                 return refusal("a file of samples has no discriminator", "Name a checkpoint.")
+            }
+            guard !discriminator.isConditional else {
+                return refusal(
+                    "this discriminator judges an example together with its condition, so that it has no D(x)",
+                    "Leave it out.")
             }
             guard discriminator.isLogOdds else {
                 return refusal(
@@ -139,6 +158,14 @@ public final class Evaluator {
         case .labels:
             let (mine, theirs) = try judged(samples)
             return [LabelHistogram.measure(mine, theirs, classifierSettings)]
+        case .alignment:
+            let (mine, theirs) = try judged(samples)
+            let labels = inputs.labels!
+            return [
+                Alignment.measure(
+                    mine, asked: inputs.askedLabels(samples.count)!, theirs,
+                    own: inputs.drawn(theirs.count).map { labels[$0] }, classifierSettings)
+            ]
         case .memorisation:
             let heldOut = try local { try inputs.heldOut(samples.count)! }
             return [try Memorisation.measure(samples: samples, heldOut: heldOut, training: inputs.data, context)]

@@ -8,12 +8,13 @@ public enum Metric: String, NamedMetric {
     case kernelDistance = "kernel-distance"
     case precisionRecall = "precision-recall"
     case densityCoverage = "density-coverage"
-    case labels, memorisation, game
+    case labels, alignment, memorisation, game
 
     /// Whether it is made of a classifier's answers.
     var needsClassifier: Bool {
         switch self {
-        case .classifierScore, .frechetClassifierDistance, .kernelDistance, .precisionRecall, .densityCoverage, .labels:
+        case .classifierScore, .frechetClassifierDistance, .kernelDistance, .precisionRecall, .densityCoverage, .labels,
+            .alignment:
             true
         default: false
         }

@@ -33,6 +33,13 @@ public final class RunEvaluation: RunEvaluator {
         (request.count, request.classifier) = (min(settings.count, run.data.examples.count), settings.classifier)
         (request, inputs, heldOut, best) = try communicator.agreed {
             request.metrics = try Self.metrics(settings.metrics)
+            guard data.heldOut == nil || run.trainer.discriminator.network.condition == nil else {
+                throw Failure.configuration(
+                    "data.held_out",
+                    "this discriminator judges an example together with its `condition`, and held-out "
+                        + "examples are read without",
+                    remedy: "Leave data.held_out out.")
+            }
             let heldOut = try run.data.heldOut(run.configuration)
             if let heldOut, heldOut.count < run.trainer.game.packing {
                 throw Failure.badData(

@@ -5,7 +5,9 @@ import Runs
 import Storage
 import Support
 
-/// A generator as an ONNX model: `latents` [N, Z] to `examples` [N, H, W, C] or [N, D], as `sample` writes them;
+/// A generator as an ONNX model: `latents` [N, Z] to `examples` [N, H, W, C] or [N, D], as `sample` writes them; of a
+/// conditional one with a second input: `label` [N] int64, the number of the class in the order of the labels, or
+/// `condition` [N, numbers];
 /// dropout passes everything and batch normalisation uses its running statistics.
 ///
 /// The layers add themselves to the graph (``Layer/operators(_:from:in:)``).
@@ -14,20 +16,31 @@ public final class ONNXExport: OperatorGraph {
     private var graph = ONNXGraph()
     /// The number of the layer at hand.
     private var layer = 0
+    public let condition: OperatorValue
 
-    private init(_ store: ParameterStore) { self.store = store }
+    private init(_ store: ParameterStore, condition: OperatorValue) {
+        (self.store, self.condition) = (store, condition)
+    }
 
     /// The model's bytes. Throws 78 for a layer that ONNX has no form of.
     public static func model(of generator: GeneratorModel) throws(Failure) -> [UInt8] {
-        let network = generator.network, export = ONNXExport(network.store), name = generator.configuration.name
+        let network = generator.network, name = generator.configuration.name
+        let settings = generator.configuration.condition
+        var inputs: [ONNXGraph.Input] = [("latents", .float, network.inputShape.dimensions)]
+        switch settings?.condition {
+        case .classes: inputs.append(("label", .int64, []))
+        case .vector(let numbers): inputs.append(("condition", .float, [numbers]))
+        case nil: break
+        }
+        let export = ONNXExport(network.store, condition: inputs.last!.name)
         var values = ["latents"]
         for (number, node) in network.nodes.enumerated() {
             export.layer = number
-            let inputs = node.inputs.map { values[$0] }
+            let given = node.inputs.map { values[$0] }
             let output =
                 node.isSum
-                ? export.node("Add", inputs)
-                : node.layer.operators(inputs[0], from: network.inputShapes[number], in: export)
+                ? export.node("Add", given)
+                : node.layer.operators(given[0], from: network.inputShapes[number], in: export)
             guard let output else {
                 throw Failure(
                     .badConfiguration, "generator: layer \(node.place) (\(node.layer.name)) has no form in ONNX here",
@@ -39,9 +52,9 @@ public final class ONNXExport: OperatorGraph {
         let examples = export.node("Identity", [shape.isImage ? export.channelsLast(value) : value])
         return export.graph.model(
             name: name,
-            documentation: "The generator of \(name) after \(generator.step) steps; examples are channels last.",
-            version: Program.version, input: ("latents", network.inputShape.dimensions),
-            output: (examples, network.outputShape.dimensions))
+            documentation: "The generator of \(name) after \(generator.step) steps; examples are channels last."
+                + (settings?.labels.isEmpty == false ? " Classes 0, 1, … have the labels \(settings!.labels)." : ""),
+            version: Program.version, inputs: inputs, output: (examples, .float, shape.dimensions))
     }
 
     public func node(

@@ -16,7 +16,10 @@ struct ONNXGraph {
     }
 
     /// TensorProto.DataType.
-    private enum ElementType: Int { case float = 1, int64 = 7 }
+    enum ElementType: Int { case float = 1, int64 = 7 }
+
+    /// An input or output: a batch of any size of values of these dimensions.
+    typealias Input = (name: OperatorValue, type: ElementType, dimensions: [Int])
 
     private var graph = ProtobufWriter()
     private var count = 0
@@ -79,16 +82,14 @@ struct ONNXGraph {
         return name
     }
 
-    /// The whole model, whose input and output are batches of any size of examples of these dimensions.
+    /// The whole model.
     func model(
-        name: String, documentation: String, version: String, input: (OperatorValue, [Int]),
-        output: (OperatorValue, [Int])
+        name: String, documentation: String, version: String, inputs: [Input], output: Input
     ) -> [UInt8] {
         var graph = graph
         graph.add(Field.Graph.name, name)
-        for (field, (value, dimensions)) in [(Field.Graph.input, input), (Field.Graph.output, output)] {
-            graph.add(field) { Self.describe(value, dimensions, to: &$0) }
-        }
+        for input in inputs { graph.add(Field.Graph.input) { Self.describe(input, to: &$0) } }
+        graph.add(Field.Graph.output) { Self.describe(output, to: &$0) }
         var model = ProtobufWriter()
         model.add(Field.Model.irVersion, 8)
         model.add(Field.Model.producer, "gan-dist")
@@ -104,14 +105,14 @@ struct ONNXGraph {
     }
 
     /// ValueInfoProto: name, then type → tensor → element type and shape → dimensions, each a number or a name.
-    private static func describe(_ name: OperatorValue, _ dimensions: [Int], to message: inout ProtobufWriter) {
-        message.add(1, name)
+    private static func describe(_ value: Input, to message: inout ProtobufWriter) {
+        message.add(1, value.name)
         message.add(2) { type in
             type.add(1) { tensor in
-                tensor.add(1, ElementType.float.rawValue)
+                tensor.add(1, value.type.rawValue)
                 tensor.add(2) { shape in
                     shape.add(1) { $0.add(2, "batch") }
-                    for dimension in dimensions { shape.add(1) { $0.add(1, dimension) } }
+                    for dimension in value.dimensions { shape.add(1) { $0.add(1, dimension) } }
                 }
             }
         }

@@ -85,6 +85,8 @@ public struct LayerMemory {
     /// In the parameters' gradient of ``TangentLayer/tangentGradients(_:tangent:input:output:_:)``: one an example.
     /// Empty elsewhere.
     public let rowWeights: Floats
+    /// What stands beside the part's rows: ``Condition/width`` numbers for each; none where a forward was given none.
+    public let condition: Floats
     /// What the part at hand shares with the others of its minibatch; nil in sampling and for layers that treat each
     /// part alone.
     public let shared: SharedPart?

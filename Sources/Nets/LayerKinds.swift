@@ -98,6 +98,20 @@ public struct LayerKind: Sendable {
         },
         LayerKind("zero_padding", "zeros around an image") { settings throws(Failure) in try ZeroPadding(settings) },
         LayerKind(
+            "embedding", "learned values of the condition joined to a vector, or to an image as further channels"
+        ) { settings throws(Failure) in try Embedding(settings) },
+        LayerKind(
+            "join_condition",
+            "the condition itself joined likewise: a class as a vector with a single 1 (Mirza & Osindero 2014)"
+        ) { settings throws(Failure) in try JoinedCondition(settings) },
+        LayerKind(
+            "conditional_batch_normalisation",
+            "`batch_normalisation` with a scale and a shift a class (Dumoulin et al. 2017)"
+        ) { settings throws(Failure) in try ConditionalBatchNormalisation(settings) },
+        LayerKind(
+            "projection", "w·φ + b + ⟨embedding of the condition, φ⟩, the last layer of D (Miyato & Koyama 2018)"
+        ) { settings throws(Failure) in try Projection(settings) },
+        LayerKind(
             "residual", "body(x) + skip(x), of two lists of layers (He et al. 2016)"
         ) { settings throws(Failure) in try Residual(settings) },
     ]
@@ -132,6 +146,9 @@ public protocol LayerSettings {
     func layers(_ key: String, meaning: String) throws(Failure) -> [any Layer]
     /// The same, empty where nothing is said, and then it is not shown among the layer's settings.
     func optionalLayers(_ key: String, meaning: String) throws(Failure) -> [any Layer]
+    /// What the examples are conditioned on; throws where that is nothing, or, with `classesOnly`, vectors. To be asked
+    /// last.
+    func condition(classesOnly: Bool) throws(Failure) -> Condition
     /// The key `bias`: how the biases start, zero where nothing is said; nil where the layer is to have none.
     func bias() throws(Failure) -> Initialiser?
 }
@@ -141,6 +158,9 @@ extension LayerSettings {
     func spectral() throws(Failure) -> Bool {
         try flag("spectral", meaning: "divide the weights by their spectral norm (Miyato et al. 2018)")
     }
+
+    func condition() throws(Failure) -> Condition { try condition(classesOnly: false) }
+
     func integer(_ key: String, _ allowed: ClosedRange<Int>, meaning: String) throws(Failure) -> Int {
         try integer(key, default: nil, allowed, meaning: meaning)
     }

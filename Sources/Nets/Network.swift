@@ -8,7 +8,7 @@ import Kernels
 ///
 /// The network does not own the values that it computes with: forward and backward take the vector of parameters, of
 /// the layout of ``store``. Everything is planned when the network is built;
-/// ``forward(_:parameters:mode:parts:batchStatistics:)`` and
+/// ``forward(_:parameters:mode:parts:batchStatistics:conditions:)`` and
 /// ``backward(from:parameters:into:adding:only:inputGradient:ready:)`` allocate nothing. Each forward overwrites what
 /// the one before left.
 public final class Network {
@@ -24,6 +24,8 @@ public final class Network {
     /// penalties alone look at.
     public let halves: Int
     public let store: ParameterStore
+    /// What its layers are conditioned on; nil where none is.
+    public let condition: Condition?
 
     /// The nodes' layers as they are computed: one that the layer before can apply is part of that one.
     let computed: [any Layer]
@@ -38,6 +40,8 @@ public final class Network {
     let gradients: FloatBuffer
     /// What there is of each value since the last forward.
     private var values: [Floats]
+    /// What stood beside the rows of the last forward.
+    private var conditions = Floats.none
     private var lastWasTraining = false
     private(set) var lastParts: [BatchPart] = []
     private(set) var lastCount = 0
@@ -76,6 +80,7 @@ public final class Network {
         let shapes = try Self.shapes(of: nodes, input: input, name: name), rows = capacity * shards * halves
         outputShape = shapes[nodes.count]
         store = ParameterStore(nodes, shapes: shapes)
+        condition = layers.conditions.first?.condition
         computed = Self.joined(nodes)
         plans = Self.plan(
             nodes, computed, shapes: shapes, capacity: capacity, parts: shards * halves, halves: halves, store: store,
@@ -110,16 +115,23 @@ public final class Network {
     ///   - batchStatistics: where in training layers with running statistics add n · (the part's statistics), in the
     ///     store's layout, for each part one after another: average it over all shards, then
     ///     ``ParameterStore/applyStatistics(_:samples:)``. Nil: nobody wants them.
+    ///   - conditions: ``Condition/width`` numbers for each row, for every ``ConditionalLayer``; they must stay as
+    ///     `input` must. None where no layer asks for them.
     ///
     /// Throws what ``SharedSums/sum()`` throws, and nothing else.
     public func forward(
-        _ input: Batch, parameters: Floats, mode: Mode, parts: [BatchPart]? = nil, batchStatistics: Floats? = nil
+        _ input: Batch, parameters: Floats, mode: Mode, parts: [BatchPart]? = nil, batchStatistics: Floats? = nil,
+        conditions: Floats = .none
     ) throws -> Batch {
         precondition(input.shape == inputShape, "\(name): a batch of \(input.shape) where \(inputShape) was planned")
         precondition(input.count > 0, "\(name): an empty batch")
         precondition(
             parameters.count == store.count, "\(name): \(parameters.count) parameters where it has \(store.count)")
+        precondition(
+            condition.map { $0.width * input.count == conditions.count } ?? true,
+            "\(name): \(conditions.count) numbers of conditions for \(input.count) examples")
         divide(input.count, into: parts, mode)
+        self.conditions = conditions
 
         values[0] = input.values
         for number in nodes.indices {
@@ -319,7 +331,7 @@ public final class Network {
         _ number: Int, _ index: Int, _ parameters: Floats, gradients: Floats? = nil, adding: Bool = false,
         rowWeights: Floats = .none, batchStatistics: Floats? = nil
     ) -> LayerMemory {
-        let plan = plans[number], part = lastParts[index]
+        let plan = plans[number], part = lastParts[index], width = conditions.count / lastCount
         func slice(_ all: Floats?, _ number: Int, _ count: Int) -> Floats {
             all?[number * count ..< (number + 1) * count] ?? .none
         }
@@ -331,6 +343,7 @@ public final class Network {
             batchStatistics: Parts(
                 buffer: slice(batchStatistics, index, store.statistics.count), ranges: plan.statisticRanges),
             saved: savedValues(number, index), scratch: scratch.values, layer: number, rowWeights: rowWeights,
+            condition: conditions[part.rows.lowerBound * width ..< part.rows.upperBound * width],
             shared: plan.shared.map { SharedPart(sums: $0.sums[part.half], part: part.shard) })
     }
 }

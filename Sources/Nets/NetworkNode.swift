@@ -47,8 +47,8 @@ public struct NetworkNode: Sendable {
 }
 
 extension Network {
-    /// What the number of a node has room for in the key of a random draw.
-    static let mostNodes = 256
+    /// What the number of a node has room for in the key of a random draw; latents and conditions have the last two.
+    static let mostNodes = 254
 
     /// The shape that `layers` make of `input`; throws as the initialiser does.
     public static func outputShape(of layers: [any Layer], input: Shape, name: String) throws(ShapeError) -> Shape {

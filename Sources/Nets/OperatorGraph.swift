@@ -8,6 +8,8 @@ public protocol OperatorGraph: AnyObject {
     func node(
         _ operation: String, _ inputs: [OperatorValue], _ attributes: KeyValuePairs<String, OperatorAttribute>
     ) -> OperatorValue
+    /// What stands beside the examples: the numbers of their classes, int64 [N], or their vectors, [N, numbers].
+    var condition: OperatorValue { get }
     /// A list of whole numbers, such as dimensions.
     func constant(_ values: [Int]) -> OperatorValue
     /// Parameter `index` of the layer at hand; dimension i of the value is dimension `order[i]` of the parameter.

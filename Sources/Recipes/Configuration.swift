@@ -11,6 +11,8 @@ public struct Configuration: Sendable {
     public let seed: UInt64
     public let data: DataSettings
     public let latent: Latent
+    /// What stands beside the examples; nil: nothing.
+    public let condition: ConditionSettings?
     public let generator: [any Layer]
     public let discriminator: [any Layer]
     public let objective: any Objective
@@ -36,6 +38,8 @@ public struct Configuration: Sendable {
         public let dataset: String?
         /// Examples of the same kind that are not trained on.
         public let heldOut: String?
+        /// The path of the labels in the file; nil: /labels.
+        public let labels: String?
         /// What becomes of images of another size than the network's.
         public let fit: ImageFit
         /// A built-in mixture in place of a file, and how many points of it.
@@ -109,11 +113,11 @@ public struct Configuration: Sendable {
     /// What is trained.
     public var game: Game {
         Game(
-            generator: generator, discriminator: discriminator, latent: latent, objective: objective,
-            penalties: penalties, leCam: leCam, augmentation: training.augmentation, spectralPlayers: spectralPlayers,
-            average: training.average, generatorOptimiser: generatorOptimiser,
-            discriminatorOptimiser: discriminatorOptimiser, updates: training.updates, batch: training.batch,
-            packing: training.packing, seed: seed,
+            generator: generator, discriminator: discriminator, latent: latent,
+            conditioning: condition?.conditioning(), objective: objective, penalties: penalties, leCam: leCam,
+            augmentation: training.augmentation, spectralPlayers: spectralPlayers, average: training.average,
+            generatorOptimiser: generatorOptimiser, discriminatorOptimiser: discriminatorOptimiser,
+            updates: training.updates, batch: training.batch, packing: training.packing, seed: seed,
             exchange: exchange.kind, precision: exchange.precision)
     }
 
@@ -155,6 +159,8 @@ public struct Configuration: Sendable {
             try root.integer("seed", default: 1, 0 ... .max, meaning: "everything random follows from it"))
         data = try root.section("data", DataSettings.init)
         latent = try root.section("latent", Latent.init)
+        condition = try root.condition("condition")
+        root.origins.condition = condition?.condition
         let layers = "list of layers", names = LayerKind.all.map { "[\($0.name)]" }
         root.note(
             "generator", layers, default: nil, meaning: "from latents to examples, the first layer first",
@@ -197,6 +203,7 @@ public struct Configuration: Sendable {
         if training.unrollingSteps > 0 { try checkUnrolling() }
         if !penalties.isEmpty { try checkPenalties() }
         if let augmentation = training.augmentation { try check(augmentation) }
+        try checkCondition()
         if let shards = exchange.shards, shards > training.batch {
             throw .configuration(
                 "exchange.shards",
@@ -234,6 +241,7 @@ extension Configuration {
             ("objective.penalties", penalties.isEmpty && leCam == nil, "null"),
             ("spectral", !game.normalisesSpectrally, "null"),
             ("training.augment", training.augmentation == nil, "null"),
+            ("condition", condition == nil, "null"),
         ]
         for need in needs where !need.isMet {
             throw .configuration(
@@ -257,6 +265,13 @@ extension Configuration.DataSettings {
             "dataset", meaning: "its path in the file; null: `/images`, or else `/samples`")
         heldOut = try section.givenString(
             "held_out", meaning: "an HDF5 file of examples that are not trained on, for `output.evaluate`")
+        if section.node("labels") == nil {
+            labels = nil
+            section.allow(
+                "labels", "text", meaning: "for `condition`: the path of the labels in the file; null: `/labels`")
+        } else {
+            labels = try section.optionalString("labels", meaning: "the path of the labels in the file")
+        }
         fit = try section.choice(
             "fit", default: ImageFit.refuse, meaning: "what becomes of images of another size than the network's")
         synthetic = try section.optionalChoice(

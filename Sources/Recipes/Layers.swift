@@ -147,7 +147,7 @@ extension Section: LayerSettings {
     }
 
     /// Reads a list of whole numbers, which `key` asks for, and records it.
-    private func integers(
+    func integers(
         _ sequence: Node.Sequence, _ key: String, _ allowed: ClosedRange<Int>
     ) throws(Failure) -> [Int] {
         var values: [Int] = []

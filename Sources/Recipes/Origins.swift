@@ -1,4 +1,5 @@
 import Foundation
+import Nets
 import Support
 import Yams
 
@@ -71,6 +72,8 @@ struct Origins {
     var settings: [Setting] = []
     /// Notes every key that is asked for; only where the page of all keys is made.
     var keys: KeyNotes?
+    /// What the layers that are read look at beside the examples.
+    var condition: Condition?
 
     init(source: String, notation: Notation) { (self.source, self.notation) = (source, notation) }
 

@@ -84,6 +84,9 @@ public struct Preset: Sendable {
         Preset(
             "stacked-fashion", PackageResources.stacked_fashion_yaml,
             "three pictures as the channels of one, a thousand modes"),
+        Preset(
+            "conditional-28", PackageResources.conditional_28_yaml,
+            "10 classes at 28×28: projection, and a scale and a shift a class, relativistic pairs"),
     ]
 
     /// Throws 78 with the nearest known name.

@@ -10,7 +10,7 @@ final class Section {
     /// `optimizer.generator`; empty for the whole file.
     let path: String
     /// Where the values stand, on which it depends what their numbers mean.
-    let origins: Origins
+    var origins: Origins
     private let given: Node.Mapping
     private(set) var resolved: [(String, Node)] = []
     private var allowed: [String] = []

@@ -83,10 +83,11 @@ extension Trainer {
                 ("config", .string(configuration.yaml)),
                 ("dataset", .string(data.fingerprint)), ("program_version", .string(Program.version)),
                 ("created", .string(Date().formatted(.iso8601))),
-            ] + NumericEnvironment().parts.map { ($0.name, .string($0.value)) },
+            ] + (data.conditions?.names.map { [("label_names", .string($0))] } ?? [])
+                + NumericEnvironment().parts.map { ($0.name, .string($0.value)) },
             arrays: state.map {
                 CheckpointArray(path: $0.name, dimensions: $0.dimensions, layout: $0.layout, values: $0.values)
-            })
+            } + data.keptConditionArrays)
     }
 
     /// Takes the state of `checkpoint`; throws 65 where the dataset or an array is not that of this run.
@@ -129,5 +130,38 @@ extension Trainer {
             array.copy(to: own.values)
         }
         return "\(given.count) of \(known.count) arrays of the networks start as in \(file)"
+    }
+}
+
+extension TrainingData {
+    /// Where the conditions are vectors, those that samples are drawn with where there is no dataset.
+    var keptConditionArrays: [CheckpointArray] {
+        guard let keptConditions, let width = conditions?.condition.width else { return [] }
+        return [
+            CheckpointArray(
+                path: Checkpoint.conditionRows, dimensions: [keptConditions.count / width, width], layout: "NC",
+                values: keptConditions.values)
+        ]
+    }
+}
+
+extension Checkpoint {
+    fileprivate static let conditionRows = "condition/rows"
+
+    /// How the conditions of samples are drawn: as in training, vectors from those that the checkpoint keeps. Nil where
+    /// the generator has none.
+    func conditioning(_ configuration: Configuration) throws(Failure) -> Conditioning? {
+        guard let condition = configuration.condition else { return nil }
+        var rows: FloatBuffer?
+        if case .vector(let width) = condition.condition {
+            guard let array = contents.array(Self.conditionRows), array.count > 0, array.count % width == 0 else {
+                throw broken("it has no array '\(Self.conditionRows)'")
+            }
+            rows = FloatBuffer(array.array)
+        }
+        guard let conditioning = condition.conditioning(rows: rows) else {
+            throw broken("its configuration does not say how many classes there are")
+        }
+        return conditioning
     }
 }

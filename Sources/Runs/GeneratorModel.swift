@@ -13,6 +13,8 @@ public final class GeneratorModel {
     public let sampler: Sampler
     /// Alternation steps it was trained for.
     public let step: Int
+    /// Of the labels 0, 1, …, where the dataset had names for them.
+    let labelNames: [String]
 
     /// `live`: with the parameters of the last step, also where their average was kept. `truncation`: with the values
     /// of normal latents within ± so much; throws 78 for uniform ones.
@@ -27,7 +29,9 @@ public final class GeneratorModel {
         }
         network = try checkpoint.network(
             .generator, configuration, input: .vector(configuration.latent.size), capacity: Self.capacity, live: live)
-        sampler = Sampler(network, configuration.latent, truncation: truncation)
+        sampler = Sampler(
+            network, configuration.latent, try checkpoint.conditioning(configuration), truncation: truncation)
+        labelNames = (checkpoint.contents.string("label_names") ?? "").split(separator: "\n").map(String.init)
     }
 
     /// Examples that go through the network at once.
@@ -36,31 +40,41 @@ public final class GeneratorModel {
     /// Writes `count` examples as a PNG grid or, where `path` does not end in `.png`, as an HDF5 dataset of the
     /// program's own form, with their latents if wanted. Each rank makes its part of them, rank 0 writes; the bits do
     /// not depend on their number. Collective.
+    ///
+    /// `request`: of which condition; the dataset has the labels, or the vectors, as `/labels` or `/conditions`.
     public func write(
-        count: Int, seed: UInt64, latents: Bool, to path: String, _ communicator: any Communicator
+        count: Int, seed: UInt64, latents: Bool, to path: String, _ request: ConditionRequest,
+        _ communicator: any Communicator
     ) throws {
-        let draws = Draws(seed: seed, purpose: .sample, step: 0)
-        guard path.hasSuffix(".png") else {
-            return try writeDataset(count, draws, latents: latents, to: path, communicator)
+        let draws = Draws(seed: seed, purpose: .sample, step: 0), isPicture = path.hasSuffix(".png")
+        let (grid, conditions) = try communicator.agreed(namingRank: false) {
+            let grid = isPicture ? try classGrid(count: count, request) : nil
+            return (grid, try grid?.conditions ?? conditions(count: count, draws, request))
+        }
+        guard isPicture else {
+            return try writeDataset(count, draws, conditions, latents: latents, to: path, communicator)
         }
         var values: [Float] = []
-        try make(count, draws, communicator) { values += $0 }
+        try make(count, draws, conditions, communicator) { values += $0 }
         try communicator.agreed(namingRank: false) {
             guard communicator.rank == 0 else { return }
             let scene = Scene(
                 mixture: configuration.data.synthetic, around: values, dimension: sampler.shape.count)
             try Picture.of(
-                FloatBuffer(values), count: count, shape: sampler.shape, range: sampler.range, scene: scene
+                FloatBuffer(values), count: count, shape: sampler.shape, range: sampler.range, columns: grid?.columns,
+                scene: scene
             ).write(to: path)
         }
     }
 
-    /// Makes `count` examples and gives them to `take` on rank 0, in their order, some at a time. Collective.
+    /// Makes `count` examples of these `conditions`, where there are any, and gives them to `take` on rank 0, in their
+    /// order, some at a time. Collective.
     private func make(
-        _ count: Int, _ draws: Draws, _ communicator: any Communicator, take: ([Float]) throws -> Void
+        _ count: Int, _ draws: Draws, _ conditions: FloatBuffer?, _ communicator: any Communicator,
+        take: ([Float]) throws -> Void
     ) throws {
         // Whole batches of the network: then an example is made beside the same others on any number of ranks.
-        let block = 4 * Self.capacity, ranks = communicator.size
+        let block = 4 * Self.capacity, ranks = communicator.size, width = network.condition?.width ?? 0
         var made: [[Float]] = []
         for round in stride(from: 0, to: count, by: block * ranks) {
             let mine: [Float] = try communicator.agreed(namingRank: false) {
@@ -68,7 +82,9 @@ public final class GeneratorModel {
                 let start = round + communicator.rank * block
                 guard start < count else { return [] }
                 let part = Draws(seed: draws.seed, purpose: draws.purpose, step: draws.step, firstSample: start)
-                return try sampler.samples(count: min(block, count - start), part).array
+                let end = min(start + block, count)
+                let own = conditions.map { FloatBuffer($0.values[start * width ..< end * width].array) }
+                return try sampler.samples(count: end - start, part, conditions: own).array
             }
             let all = try communicator.gather(values: mine)
             if communicator.rank == 0 { made = all }
@@ -77,7 +93,8 @@ public final class GeneratorModel {
     }
 
     private func writeDataset(
-        _ count: Int, _ draws: Draws, latents: Bool, to path: String, _ communicator: any Communicator
+        _ count: Int, _ draws: Draws, _ conditions: FloatBuffer?, latents: Bool, to path: String,
+        _ communicator: any Communicator
     ) throws {
         var range: [Double]?
         if case .image = sampler.shape {
@@ -89,13 +106,20 @@ public final class GeneratorModel {
             dimensions: [count] + sampler.shape.dimensions, element: .float32, range: range)
         var agreed: AgreedFailure?
         let outcome = Result {
-            guard communicator.rank == 0 else { return try make(count, draws, communicator) { _ in } }
+            guard communicator.rank == 0 else { return try make(count, draws, conditions, communicator) { _ in } }
             try DatasetWriter.write(path, description) { (writer) throws(Failure) in
                 do {
-                    try make(count, draws, communicator) { try writer.append($0) }
+                    try make(count, draws, conditions, communicator) { try writer.append($0) }
                 } catch {
                     agreed = error as? AgreedFailure
                     throw Failure.of(error)
+                }
+                if let conditions, let settings = configuration.condition {
+                    if case .vector(let size) = settings.condition {
+                        writer.conditions = (size, conditions.array)
+                    } else {
+                        writer.labels = conditions.array.map { settings.labels[Int($0)] }
+                    }
                 }
                 if latents {
                     writer.latents = (configuration.latent.size, sampler.latents(count: count, draws).flatMap { $0 })
@@ -116,6 +140,8 @@ public final class DiscriminatorModel {
     public let range: ClosedRange<Float>
     /// Whether its logits are log-odds: only then their sigmoid is a probability.
     public let isLogOdds: Bool
+    /// Whether it judges examples together with their conditions.
+    public let isConditional: Bool
     private let network: Network
     private let packs: Packing
     private let exampleShape: Shape
@@ -126,6 +152,7 @@ public final class DiscriminatorModel {
         let configuration = try Configuration(stored: checkpoint.configuration(), source: checkpoint.path)
         range = configuration.outputRange
         isLogOdds = configuration.objective.isLogOdds
+        isConditional = configuration.condition != nil
         packing = configuration.training.packing
         exampleShape = try configuration.exampleShape()
         packs = Packing(size: packing, example: exampleShape, capacity: Self.capacity * packing)

@@ -79,6 +79,10 @@ public final class Run {
         }
         if let file = session.configuration.data.file {
             try communicator.inspect([(file, session.configuration.data.dataset)], options: .configuration)
+            let vectors = try communicator.decidedByRoot {
+                session.configuration.condition?.dataset.flatMap { Dataset.holds($0, in: file) ? $0 : nil } ?? ""
+            }
+            if !vectors.isEmpty { try communicator.inspect([(file, vectors)], options: .configuration) }
         }
         let data = try communicator.agreed { try TrainingData(session.configuration, checkpoint: session.checkpoint) }
         dataset = data
@@ -134,12 +138,14 @@ public final class Run {
     private static func settle(
         _ session: RunSession, _ data: TrainingData, _ communicator: any Communicator
     ) throws -> Configuration {
-        guard session.checkpoint == nil, session.configuration.data.file != nil else { return session.configuration }
+        guard session.checkpoint == nil else { return session.configuration }
+        let configuration = try data.conditions.map(session.configuration.settled) ?? session.configuration
+        guard configuration.data.file != nil else { return configuration }
         return try Configuration(
             stored: communicator.decidedByRoot {
                 let shuffle = data.shuffle(session.configuration.data)
                 var tree = try ConfigurationTree(
-                    yaml: session.configuration.yaml, source: "rank 0's configuration", .stored)
+                    yaml: configuration.yaml, source: "rank 0's configuration", .stored)
                 try tree.set("data.shuffle.block", to: shuffle.block)
                 try tree.set("data.shuffle.window", to: shuffle.window)
                 if let range = data.settledRange, session.configuration.data.range == nil {
@@ -185,6 +191,7 @@ public final class Run {
         guard communicator.rank == 0, !options.quiet else { return }
         print(configuration.yaml)
         for player in [trainer.generator, trainer.discriminator] { print(player.network.memoryPlan) }
+        if let line = dataset.conditions?.line { print(line) }
         if let line = dataset.rangeLine { print(line) }
         for warning in dataset.rangeWarnings { console.warn(warning) }
         print("shards of a minibatch of \(configuration.training.batch) on \(communicator.size) ranks:")
@@ -262,6 +269,10 @@ public final class Run {
     }
 
     private func sayRange() {
+        if let conditions = dataset.conditions {
+            console.say(conditions.line)
+            if let warning = conditions.warning { console.warn(warning) }
+        }
         if let line = dataset.rangeLine { console.say(line) }
         for warning in dataset.rangeWarnings { console.warn(warning) }
     }

@@ -80,8 +80,11 @@ struct RunPlan {
                     "a batch of \(configuration.training.batch) on \(ranks) ranks leaves some without an example",
                     remedy: "Use at most \(configuration.training.batch) ranks, or a larger batch."))
         }
-        do { try requireMemory(for: configuration, ranks: ranks) } catch {
-            throw error.placed(in: configuration.source)
+        // Layers may be wider by the number of classes, which the data tell.
+        if configuration.condition?.isSettled ?? true {
+            do { try requireMemory(for: configuration, ranks: ranks) } catch {
+                throw error.placed(in: configuration.source)
+            }
         }
         return try Configuration(tree: tree)
     }
@@ -126,7 +129,10 @@ struct RunPlan {
         "training.steps", "output.", "data.file", "data.memory_limit", "exchange.check_every",
     ]
     /// What a run settles at its start where it is null.
-    private static let settled = ["exchange.shards", "data.shuffle.block", "data.shuffle.window", "data.range"]
+    private static let settled = [
+        "exchange.shards", "data.shuffle.block", "data.shuffle.window", "data.range", "condition.classes",
+        "condition.labels", "condition.counts", "condition.size",
+    ]
 
     /// What is taken as it is given, also where it is not: how a run is looked at.
     private static let adopted = ["output.evaluate", "data.held_out"]

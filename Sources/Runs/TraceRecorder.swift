@@ -79,6 +79,16 @@ public final class TraceRecorder: StepTrace {
         fill(path(inner) + "/noise", noise.shape.dimensions, noise.values, rows)
     }
 
+    /// `label` and `real_label`, the numbers of classes, or `condition` and `real_condition`, the vectors.
+    public func conditions(_ values: Floats, of condition: Condition, areReal: Bool, inner: Int?, rows: Range<Int>) {
+        guard !isOver else { return }
+        let place = path(inner) + (areReal ? "/real_" : "/")
+        switch condition {
+        case .classes: fill(place + "label", [], values, rows)
+        case .vector(let numbers): fill(place + "condition", [numbers], values, rows)
+        }
+    }
+
     /// The dropout masks of the last forward of D, of its inner step or (nil) of the generator's update.
     public func masks(of network: Network, inner: Int?) {
         guard !isOver else { return }
@@ -147,7 +157,11 @@ public final class TraceRecorder: StepTrace {
                         TraceArray(place + "statistics/\($0.name)", [$0.range.count], store.statistics.values[$0.range])
                     }
             }
-            let rows = shared.map { TraceArray($0.path, $0.dimensions, $0.values.values) }
+            let rows = shared.map { array in
+                array.path.hasSuffix("label")
+                    ? TraceArray(array.path, indices: array.values.array.map { Int($0) })
+                    : TraceArray(array.path, array.dimensions, array.values.values)
+            }
             try file.append(rows + whole + results)
         }
         shared = []

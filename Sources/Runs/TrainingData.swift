@@ -21,6 +21,10 @@ public final class TrainingData: Sendable {
     /// What is said of the values at the start, and warned of.
     let rangeLine: String?
     let rangeWarnings: [String]
+    /// What stands beside the examples; nil: nothing.
+    let conditions: DataConditions?
+    /// Of the vectors beside them, those that a checkpoint keeps.
+    let keptConditions: FloatBuffer?
     private let source: SampleSource
     /// What the points were drawn from, where that is known.
     public let mixture: Mixture?
@@ -34,10 +38,14 @@ public final class TrainingData: Sendable {
     /// run goes on from.
     init(_ configuration: Configuration, checkpoint: String? = nil) throws {
         let settings = configuration.data
-        shape = try configuration.exampleShape()
         if let file = settings.file {
             let dataset = try Self.open(file, settings.dataset, checkpoint)
             name = file
+            conditions = try configuration.condition.map { try DataConditions($0, dataset, labels: settings.labels) }
+            keptConditions = conditions?.keptRows()
+            // Layers may have shapes that depend on the number of classes.
+            let configuration = try conditions.map(configuration.settled) ?? configuration
+            shape = try configuration.exampleShape()
             // A run that has settled no range began before ranges were settled, or needed none.
             asBefore = checkpoint != nil && settings.range == nil
             let target = try configuration.targetRange(of: dataset, asBefore: asBefore)
@@ -46,7 +54,7 @@ public final class TrainingData: Sendable {
                 asBefore: asBefore,
                 memoryLimit: settings.memoryLimit)
             costlyChunk = source.isResident ? nil : dataset.costlyChunk
-            fingerprint = try Self.fingerprint(of: dataset)
+            fingerprint = try Self.fingerprint(of: dataset) + (conditions.map { ", \($0.fingerprint)" } ?? "")
             (mixture, storedType) = (dataset.mixture, dataset.storedType)
             let isSettled = source.valueRange?.source == .values || dataset.layout == .vector
             settledRange = checkpoint == nil && isSettled ? source.valueRange?.bounds : nil
@@ -59,6 +67,12 @@ public final class TrainingData: Sendable {
                 .badConfiguration, "configuration: data.file: no dataset is named",
                 remedy: "Give one with --data FILE.h5 (gan-dist data import makes it), or train the built-in ring.")
         }
+        let points = mixture.points(count: settings.count, seed: configuration.seed)
+        let title = "the built-in \(mixture.rawValue) of \(settings.count) points"
+        name = title
+        conditions = try configuration.condition.map { try Self.modes($0, points.labels, title, settings.labels) }
+        keptConditions = nil
+        shape = try (conditions.map(configuration.settled) ?? configuration).exampleShape()
         guard shape == .vector(mixture.dimension) else {
             throw Failure(
                 .badConfiguration,
@@ -69,11 +83,27 @@ public final class TrainingData: Sendable {
         costlyChunk = nil
         (settledRange, rangeLine, rangeWarnings) = (nil, nil, [])
         (self.mixture, storedType, asBefore) = (mixture.mixture, nil, false)
-        name = "the built-in \(mixture.rawValue) of \(settings.count) points"
-        source = SampleSource(
-            vectors: mixture.points(count: settings.count, seed: configuration.seed).samples,
-            dimension: mixture.dimension)
+        source = SampleSource(vectors: points.samples, dimension: mixture.dimension)
         fingerprint = "\(mixture.rawValue) \(settings.count)"
+    }
+
+    /// The modes of a mixture as classes.
+    private static func modes(
+        _ settings: ConditionSettings, _ labels: [Int], _ name: String, _ labelsName: String?
+    ) throws(Failure) -> DataConditions {
+        guard settings.dataset == nil, labelsName == nil else {
+            throw .configuration(
+                settings.dataset == nil ? "data.labels" : "condition.dataset",
+                "a mixture has no datasets; its classes are its modes",
+                remedy: "Leave it out, or name a file with --data.")
+        }
+        return try DataConditions(settings, labels: labels, of: name)
+    }
+
+    /// The label of each example, where the condition is its class.
+    public var labels: [Int]? {
+        guard let conditions, case .classes = conditions.condition else { return nil }
+        return conditions.table.values.values.array.map { conditions.labels[Int($0)] }
     }
 
     /// Equal for equal datasets, as a checkpoint stores it.
@@ -98,7 +128,9 @@ public final class TrainingData: Sendable {
     }
 
     /// Standard normal values in memory, for benchmarks.
-    public init(random count: Int, shape: Shape, seed: UInt64) {
+    public init(random count: Int, shape: Shape, seed: UInt64, condition: Condition? = nil) {
+        conditions = condition.map { DataConditions(random: count, $0, seed: seed) }
+        keptConditions = nil
         let values = FloatBuffer(count: count * shape.count)
         Draws(seed: seed, purpose: .synthetic, step: 0).fillNormal(values.values, samples: count)
         costlyChunk = nil
@@ -150,7 +182,8 @@ public final class TrainingData: Sendable {
     public func reader(
         batch: Int, rows: Range<Int>, seed: UInt64, shuffle: Shuffle = .samples
     ) throws -> MinibatchReader {
-        try MinibatchReader(source, batch: batch, seed: seed, rows: rows, shuffle: shuffle)
+        try MinibatchReader(
+            source, batch: batch, seed: seed, rows: rows, shuffle: shuffle, conditions: conditions?.table)
     }
 
     /// How a new run mixes the examples: as `settings` say, else as the file is best read.
@@ -188,6 +221,7 @@ extension Configuration {
     /// What is trained, with what it needs to know of the data.
     public func game(for data: TrainingData) throws -> Game {
         var game = game
+        game.conditioning = condition?.conditioning(rows: data.conditions?.table.values)
         for index in game.penalties.indices {
             if case .dragan(let target, _) = game.penalties[index].kind {
                 game.penalties[index].kind = .dragan(target: target, deviation: try data.deviation())

@@ -100,11 +100,24 @@ public final class Dataset: Sendable {
         get throws(Failure) {
             guard hasLabels else { return nil }
             if case .absent = try file.object("/labels") { return nil }
-            let stored = try file.dataset("/labels")
-            try stored.checkStorage()
-            return try stored.cachingRow(of: stored.readChunk()).readLabels(examples: count)
+            return try labels(at: "/labels")
         }
     }
+
+    private func labels(at name: String) throws(Failure) -> [Int] {
+        let stored = try file.dataset(name.hasPrefix("/") ? name : "/" + name, options)
+        try stored.checkStorage()
+        return try stored.cachingRow(of: stored.readChunk()).readLabels(examples: count)
+    }
+
+    /// The labels of this name; nil: ``labels``.
+    public func labels(named name: String?) throws(Failure) -> [Int]? {
+        guard let name else { return try labels }
+        return try labels(at: name)
+    }
+
+    /// The names of the labels 0, 1, …, where the file has them: its attribute `label_names`, a line a name.
+    public var labelNames: String? { get throws(Failure) { try Self.text("label_names", file) } }
 
     /// The same file, shape, type and first and last examples give the same number: for ranks to compare.
     public func fingerprint() throws(Failure) -> UInt64 {

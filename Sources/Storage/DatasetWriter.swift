@@ -35,6 +35,9 @@ public final class DatasetWriter {
     /// What each example was made from, `size` numbers each: `/latents`.
     public var latents: (size: Int, values: [Float])?
 
+    /// The vectors that examples were made for, `size` numbers each: `/conditions`.
+    public var conditions: (size: Int, values: [Float])?
+
     private let dataset: HDF5Dataset
     private let elements: Int
     private var written = 0
@@ -81,6 +84,9 @@ public final class DatasetWriter {
         if let labels = writer.labels {
             precondition(labels.count == sizes[0], "\(labels.count) labels for \(sizes[0]) examples")
             try file.write("/labels", [labels.count], labels.map { Int64($0) })
+        }
+        if let conditions = writer.conditions {
+            try file.write("/conditions", [sizes[0], conditions.size], conditions.values)
         }
         if let latents = writer.latents { try file.write("/latents", [sizes[0], latents.size], latents.values) }
     }

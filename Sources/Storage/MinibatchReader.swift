@@ -71,20 +71,29 @@ public final class MinibatchReader: @unchecked Sendable {
     private let prefetch: Prefetch
     private let thread: WorkerThread
 
+    /// `conditions`: of all examples of the source, to be read beside them.
     public init(
-        _ source: SampleSource, batch: Int, seed: UInt64, rows: Range<Int>, shuffle: Shuffle = .samples
+        _ source: SampleSource, batch: Int, seed: UInt64, rows: Range<Int>, shuffle: Shuffle = .samples,
+        conditions: ConditionTable? = nil
     ) throws(Failure) {
+        precondition(
+            conditions == nil || conditions?.count == source.count,
+            "conditions of \(conditions?.count ?? 0) examples for \(source.count)")
         precondition(rows.lowerBound >= 0 && rows.upperBound <= batch, "rows \(rows) of a minibatch of \(batch)")
         (self.source, self.rows) = (source, rows)
         order = MinibatchOrder(count: source.count, batch: batch, seed: seed, shuffle: shuffle)
         let windows = shuffle.block > 1 && !source.isResident ? try WindowReader(source, order) : nil
-        let prefetch = Prefetch(source, order, rows, windows)
+        let prefetch = Prefetch(source, order, rows, windows, conditions)
         self.prefetch = prefetch
         thread = try WorkerThread(.prefetch) { prefetch.run() }
     }
 
     /// This rank's rows of minibatch `number`, [rows, …shape]. Valid until the next call.
     public func minibatch(_ number: Int) throws(Failure) -> Floats { try prefetch.take(number) }
+
+    /// The conditions of the rows that ``minibatch(_:)`` returned last; none where the reader was given none. Valid as
+    /// long as these are.
+    public var conditions: Floats { prefetch.conditions }
 
     /// The examples of the whole global minibatch, in its order: for proofs and traces.
     public func indices(minibatch: Int) -> [Int] { order.indices(minibatch: minibatch) }
@@ -105,6 +114,8 @@ private final class Prefetch: @unchecked Sendable {
     /// What reads where whole blocks are read; else the source does.
     private let windows: WindowReader?
     private let buffers: [FloatBuffer]
+    private let table: ConditionTable?
+    private let conditionBuffers: [FloatBuffer]
     private let lock = Lock()
     private var cache: EpochCache
     private var indices: [Int] = []
@@ -120,8 +131,12 @@ private final class Prefetch: @unchecked Sendable {
     private var number = -1
     private var filling = 0
 
-    init(_ source: SampleSource, _ order: MinibatchOrder, _ rows: Range<Int>, _ windows: WindowReader?) {
-        (self.source, self.rows, self.windows) = (source, rows, windows)
+    init(
+        _ source: SampleSource, _ order: MinibatchOrder, _ rows: Range<Int>, _ windows: WindowReader?,
+        _ table: ConditionTable?
+    ) {
+        (self.source, self.rows, self.windows, self.table) = (source, rows, windows, table)
+        conditionBuffers = (0 ..< 2).map { _ in FloatBuffer(count: rows.count * (table?.width ?? 0)) }
         buffers = (0 ..< 2).map { _ in FloatBuffer(count: rows.count * source.elements) }
         cache = EpochCache(order)
         indices.reserveCapacity(rows.count)
@@ -131,15 +146,16 @@ private final class Prefetch: @unchecked Sendable {
 
     func run() {
         while true {
-            let next: (number: Int, buffer: Floats)? = lock.withLock {
+            let next: (number: Int, side: Int)? = lock.withLock {
                 lock.wait { if case .wanted = state { false } else if case .stopped = state { false } else { true } }
-                return isWanted ? (number, buffers[filling].values) : nil
+                return isWanted ? (number, filling) : nil
             }
             guard let next else { return }
             indices.removeAll(keepingCapacity: true)
             cache.append(minibatch: next.number, rows: rows, to: &indices)
+            table?.copy(indices, into: conditionBuffers[next.side].values)
             var failure: Failure?
-            do { try read(minibatch: next.number, into: next.buffer) } catch { failure = error }
+            do { try read(minibatch: next.number, into: buffers[next.side].values) } catch { failure = error }
             lock.withLock {
                 if isWanted { state = .ready(failure) }
                 lock.signalAll()
@@ -174,6 +190,9 @@ private final class Prefetch: @unchecked Sendable {
         if let failure { throw failure }
         return taken
     }
+
+    /// Those of the minibatch taken last: what is filled meanwhile is the other side.
+    var conditions: Floats { lock.withLock { conditionBuffers[1 - filling].values } }
 
     private func request(_ number: Int) {
         self.number = number

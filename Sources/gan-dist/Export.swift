@@ -17,7 +17,9 @@ struct Export: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Write a checkpoint's generator, or the parameters of both networks, for other programs.",
         discussion: """
-            onnx: the generator; its input is `latents` [N, Z], its output examples as `sample` writes them.
+            onnx: the generator; its input is `latents` [N, Z], its output examples as `sample` writes them. A \
+            conditional one has a second input: `label` [N], the number of the class in the order of the labels, or \
+            `condition` [N, numbers].
             safetensors: the arrays of both networks under their names in the checkpoint, their dimensions named in \
             the metadata; train --initial reads them.
             Example:

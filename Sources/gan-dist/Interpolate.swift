@@ -6,12 +6,17 @@ import Support
 struct Interpolate: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Draw what a generator makes on the way from one latent to another, a pair a row.",
-        discussion: "Example:\n  gan-dist interpolate runs/clothes --rows 6 --columns 10 --path linear --out walks.png")
+        discussion: """
+            Of a conditional generator each row is of another class.
+            Example:
+              gan-dist interpolate runs/clothes --rows 6 --columns 10 --path linear --out walks.png
+            """)
 
     @Argument(help: "A checkpoint file, or the folder of a run for its newest.") var checkpoint: String
     @Option(help: "Pairs of latents.") var rows = 8
     @Option(help: "Points from the first latent of a pair to the second.") var columns = 9
     @Option(help: "spherical, at an even distance from the origin, or linear.") var path = Interpolation.Path.spherical
+    @OptionGroup var asked: AskedCondition
     @Option(help: "What the latents follow from.") var seed: UInt64 = 1
     @Option(help: ArgumentHelp("The picture to write.", valueName: "FILE.png")) var out: String
     @OptionGroup var truncation: TruncationOption
@@ -28,7 +33,8 @@ struct Interpolate: ParsableCommand {
         let console = Console(speaks: true)
         let model = try GeneratorModel(
             Checkpoint.read(checkpoint) { console.warn($0) }, live: live, truncation: truncation.value)
-        try Interpolation(rows: rows, columns: columns, path: path, seed: seed).picture(model).write(to: out)
+        try Interpolation(rows: rows, columns: columns, path: path, seed: seed, condition: asked.request)
+            .picture(model).write(to: out)
         console.say("\(rows) \(path.rawValue) walks of \(columns) points at step \(model.step) in \(out)")
     }
 }

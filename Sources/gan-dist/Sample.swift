@@ -8,6 +8,8 @@ struct Sample: ParsableCommand {
         abstract: "Make examples with the generator of a checkpoint: a picture, or an HDF5 dataset.",
         discussion: """
             Under mpirun each rank makes a part of them; the examples are the same on any number of ranks.
+            Of a conditional generator a picture has a row a class; a dataset has the labels that were drawn, or asked \
+            for, as /labels.
             Example:
               gan-dist sample runs/clothes --count 100 --seed 7 --out clothes.png
               mpirun -n 8 gan-dist sample runs/clothes --count 50000 --truncation 0.8 --out generated.h5
@@ -16,6 +18,7 @@ struct Sample: ParsableCommand {
     @Argument(help: "A checkpoint file, or the folder of a run for its newest.") var checkpoint: String
     @Option(help: "How many examples.") var count: Int
     @Option(help: "What the latents follow from.") var seed: UInt64 = 1
+    @OptionGroup var asked: AskedCondition
     @Flag(help: "Store the latents beside the examples, as /latents of the HDF5 file.") var latents = false
     @Option(help: ArgumentHelp("The picture or dataset to write.", valueName: "FILE.png|FILE.h5")) var out: String
     @OptionGroup var truncation: TruncationOption
@@ -37,7 +40,7 @@ struct Sample: ParsableCommand {
             let model = try communicator.agreed {
                 try GeneratorModel(file, live: live, truncation: truncation.value)
             }
-            try model.write(count: count, seed: seed, latents: latents, to: out, communicator)
+            try model.write(count: count, seed: seed, latents: latents, to: out, asked.request, communicator)
             console.say("\(count) examples of step \(model.step) in \(out)")
             return 0
         }
@@ -57,5 +60,36 @@ struct TruncationOption: ParsableArguments {
         if let value, !(value >= 0.01 && value.isFinite) {
             throw ValidationError("--truncation \(value) is not a number of at least 0.01.")
         }
+    }
+}
+
+/// Of which condition examples are asked for.
+struct AskedCondition: ParsableArguments {
+    @Option(
+        name: .customLong("class"),
+        help: ArgumentHelp(
+            "The class of all examples of a conditional generator: its label, or its name.", valueName: "label"))
+    var label: String?
+    @Option(
+        help: ArgumentHelp(
+            "The condition of all examples where that is a vector, with commas between.", valueName: "a,b,…"))
+    var condition: String?
+
+    func validate() throws {
+        if label != nil, condition != nil { throw ValidationError("--class and --condition exclude each other.") }
+        if let condition, numbers == nil {
+            throw ValidationError("--condition '\(condition)' is no list of numbers with commas between.")
+        }
+    }
+
+    private var numbers: [Float]? {
+        let words = condition?.split(separator: ",", omittingEmptySubsequences: false) ?? []
+        let numbers = words.compactMap { Float($0.filter { !$0.isWhitespace }) }
+        return numbers.count == words.count && numbers.allSatisfy(\.isFinite) ? numbers : nil
+    }
+
+    var request: ConditionRequest {
+        if let label { return .named(label) }
+        return condition == nil ? .usual : .vector(numbers ?? [])
     }
 }

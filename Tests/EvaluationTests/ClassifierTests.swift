@@ -27,6 +27,17 @@ import Testing
                     - (try Fixture.number("score", "divergence"))) < 1e-12)
     }
 
+    /// Of six samples asked for labels 0, 0, 2, 2, 2, 1 the classifier finds 0, 1, 2, 2, 0, 1.
+    @Test func alignmentIsTheShareOfRightAnswers() {
+        func said(_ labels: [Int]) -> Classifier.Answers {
+            answers(logits: labels.flatMap { label in (0 ..< 3).map { $0 == label ? 9.0 : 0 } }, classes: 3)
+        }
+        let found = Alignment.measure(
+            said([0, 1, 2, 2, 0, 1]), asked: [0, 0, 2, 2, 2, 1], said([0, 1, 2, 1]), own: [0, 1, 2, 2], [])
+        #expect(abs(found.value - 4.0 / 6) < 1e-12 && found.quantity("of_real_examples") == .number(0.75))
+        #expect(found.quantity("of_each_label") == .numbers([0.5, 1, 2.0 / 3]))
+    }
+
     /// The score of sure and varied samples is the number of classes, that of unsure or uniform ones 1.
     @Test func scoresHaveTheirKnownValues() throws {
         let sure = (0 ..< 100).flatMap { row -> [Double] in (0 ..< 5).map { $0 == row % 5 ? 2000 : 0 } }

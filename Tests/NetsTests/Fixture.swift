@@ -3,8 +3,8 @@ import Kernels
 @testable import Nets
 import Testing
 
-/// One case of Fixtures/layers.{json,f32}, penalties.{json,f32} or optimisers.{json,f32}, which the scripts
-/// Tests/reference/make_{layer,penalty,optimiser}_fixtures.py made with PyTorch.
+/// One case of Fixtures/layers.{json,f32}, penalties.{json,f32}, conditions.{json,f32} or optimisers.{json,f32}, which
+/// the scripts Tests/reference/make_{layer,penalty,condition,optimiser}_fixtures.py made with PyTorch.
 struct Fixture {
     struct Array: Decodable, Sendable {
         let start: Int
@@ -15,7 +15,8 @@ struct Fixture {
     struct File: Sendable {
         private struct Index: Decodable { let cases: [String: [String: Array]] }
 
-        static let layers = File("layers"), penalties = File("penalties"), optimisers = File("optimisers")
+        static let layers = File("layers"), penalties = File("penalties"), optimisers = File("optimisers"),
+            conditions = File("conditions")
 
         let cases: [String: [String: Array]]
         let values: [Float]

@@ -48,6 +48,18 @@ import Testing
         }
     }
 
+    /// What stands beside the examples comes with them, in any order of minibatches.
+    @Test func conditionsStayBesideTheirExamples() throws {
+        let table = ConditionTable(FloatBuffer((0 ..< 100).map { Float($0 / 2) }), width: 2)
+        let reader = try MinibatchReader(numbers(50), batch: 8, seed: 3, rows: 2 ..< 7, conditions: table)
+        for number in [0, 1, 2, 17, 3, 3, 100, 0] {
+            let examples = try reader.minibatch(number).array
+            #expect(reader.conditions.array == examples.flatMap { [$0, $0] })
+        }
+        let plain = try MinibatchReader(numbers(50), batch: 8, seed: 3, rows: 2 ..< 7)
+        #expect(try plain.minibatch(0).count == 5 && plain.conditions.count == 0)
+    }
+
     /// A resumed run asks for a later minibatch first; a test may ask for any.
     @Test func anyOrderWorks() throws {
         let reader = try MinibatchReader(numbers(50), batch: 8, seed: 3, rows: 2 ..< 7)

@@ -9,10 +9,9 @@ import subprocess
 import time
 
 import h5py
-import numpy
 import pytest
 
-from pictures import pictures
+from pictures import labelled_pictures
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CONFIGS = ROOT / "Tests/commands/configs"
@@ -181,11 +180,11 @@ def pytest_addoption(parser):
 
 @pytest.fixture(scope="session")
 def data(tmp_path_factory):
-    """100 images of 8 × 8 with labels, as h5py writes them."""
+    """100 images of 8 × 8 with labels, and vectors of two numbers beside them, as h5py writes them."""
     path = tmp_path_factory.mktemp("data") / "squares.h5"
     with h5py.File(path, "w") as file:
-        file["images"] = pictures()
-        file["labels"] = numpy.arange(100, dtype=numpy.int64) % 3
+        for name, values in labelled_pictures().items():
+            file[name] = values
     return path
 
 

@@ -13,7 +13,7 @@ def tensor(value):
 
 
 # The parameters of layers that a spectral norm divides.
-WEIGHTS = ("weight", "query", "key", "value", "output")
+WEIGHTS = ("weight", "query", "key", "value", "output", "embedding")
 
 
 def place(key):
@@ -65,10 +65,10 @@ class SpectralVectors:
 class Network:
     """The layers of a configuration on parameters in gan-dist's layout; activations are NHWC between layers."""
 
-    def __init__(self, name, layers, initial, statistics, all_spectral):
+    def __init__(self, name, layers, initial, statistics, all_spectral, classes=None):
         """`initial`: of `initial/NAME` in the trace; `statistics`: arrays of the shapes of running statistics;
         `all_spectral`: whether every weight is divided by its spectral norm, or those alone whose layers say so."""
-        self.name = name
+        self.name, self.classes = name, classes
         self.layers = named(layers)
         self.parameters = {key: tensor(value).requires_grad_() for key, value in initial.items()
                            if not key.startswith("spectral/")}
@@ -97,13 +97,13 @@ class Network:
         for key, vectors in self.spectral.items():
             vectors.iterate(self.parameters[key].detach())
 
-    def forward(self, x, masks=None, seen=None):
+    def forward(self, x, masks=None, seen=None, conditions=None):
         """`masks`: keep masks by the layer's name. `seen`: gets the batch's mean and variance of each batch
-        normalisation."""
+        normalisation. `conditions`: the numbers of the rows' classes, or their vectors."""
         parameters = {place(key): value for key, value in self.effective().items()}
-        return self.chain("", x, parameters, masks, seen)
+        return self.chain("", x, parameters, masks, seen, conditions)
 
-    def chain(self, path, x, parameters, masks, seen):
+    def chain(self, path, x, parameters, masks, seen, conditions):
         """The layers whose names are `path` and one more part."""
         for index, (kind, options) in self.layers.items():
             if not index.startswith(path) or "/" in index[len(path):]:
@@ -122,14 +122,26 @@ class Network:
                     x = convolution(x, weight, bias, options)
                 case "transposed_convolution":
                     x = transposed_convolution(x, weight, bias, options)
-                case "batch_normalisation":
+                case "batch_normalisation" | "conditional_batch_normalisation":
                     axes = tuple(range(x.dim() - 1))
                     if seen is not None:
                         # As in PyTorch, the running variance follows the unbiased estimate.
                         seen[index] = {"mean": x.detach().mean(axes), "variance": x.detach().var(axes)}
                     last = x.dim() - 1
-                    x = F.batch_norm(x.movedim(last, 1), None, None, scale, shift, training=True,
+                    single = (None, None) if kind.startswith("conditional") else (scale, shift)
+                    x = F.batch_norm(x.movedim(last, 1), None, None, *single, training=True,
                                      eps=options.get("epsilon", 1e-5)).movedim(1, last)
+                    if kind.startswith("conditional"):
+                        view = (len(x), *[1] * (last - 1), x.shape[-1])
+                        x = embed(scale, conditions).view(view) * x + embed(shift, conditions).view(view)
+                case "embedding":
+                    x = join(x, embed(parameters[index, "embedding"], conditions))
+                case "join_condition":
+                    ones = conditions if conditions.is_floating_point() else F.one_hot(conditions, self.classes)
+                    x = join(x, ones.to(x.dtype))
+                case "projection":
+                    x = x @ weight + (embed(parameters[index, "embedding"], conditions) * x).sum(1, keepdim=True)
+                    x = x if bias is None else x + bias
                 case "layer_normalisation":
                     last = x.dim() - 1
                     x = F.group_norm(x.movedim(last, 1), 1, scale, shift, options.get("epsilon", 1e-5)).movedim(1, last)
@@ -173,7 +185,7 @@ class Network:
                 case "flatten":
                     x = x.flatten(1)
                 case "residual":
-                    body, skip = (self.chain(f"{index}/{branch}/", x, parameters, masks, seen)
+                    body, skip = (self.chain(f"{index}/{branch}/", x, parameters, masks, seen, conditions)
                                   for branch in ("body", "skip"))
                     x = body + skip
                 case "relu":
@@ -196,6 +208,18 @@ class Network:
 
     def gradients(self, loss, keep=False):
         return dict(zip(self.parameters, torch.autograd.grad(loss, list(self.parameters.values()), retain_graph=keep)))
+
+
+def embed(table, conditions):
+    """Rows of a table for classes; products with a matrix for vectors."""
+    return conditions @ table if conditions.is_floating_point() else F.embedding(conditions, table)
+
+
+def join(x, values):
+    """To a vector, or to every pixel of an image."""
+    if x.dim() == 4:
+        values = values[:, None, None, :].expand(-1, x.shape[1], x.shape[2], -1)
+    return torch.cat([x, values], -1)
 
 
 def pair(value):

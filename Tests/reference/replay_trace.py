@@ -87,7 +87,8 @@ class Replay:
         statistics = {path: value for path, value in self.arrays(f"steps/000000/after/{name}").items()
                       if path.startswith("statistics/")}
         all_spectral = (self.config.get("spectral") or {}).get(name, False)
-        return Network(name, self.config[name], self.arrays(f"initial/{name}"), statistics, all_spectral)
+        return Network(name, self.config[name], self.arrays(f"initial/{name}"), statistics, all_spectral,
+                       (self.config.get("condition") or {}).get("classes"))
 
     def statistics(self):
         """`shard` or `minibatch`: what batch normalisation takes its statistics over, which has to be one of them in
@@ -117,13 +118,21 @@ class Replay:
             masks = {name.removesuffix(f"/{half}"): mask for name, mask in masks.items() if name.endswith(f"/{half}")}
         return {name: torch.tensor(mask[rows]).to(torch.get_default_dtype()) for name, mask in masks.items()}
 
+    def conditions(self, path, rows, half="fake"):
+        """The numbers of classes, or the vectors, beside the rows of one half of an update; None without."""
+        for name in ("label", "condition"):
+            place = f"{path}/{'real_' if half == 'real' else ''}{name}"
+            if place in self.trace:
+                return self.read(place)[rows]
+        return None
+
     def save(self, path, values):
         for name, value in values.items():
             self.results[f"{path}/{name}"] = value.detach().clone().numpy()
 
-    def fake(self, noise, label, rows, passes):
+    def fake(self, noise, label, rows, passes, conditions):
         seen = {}
-        images = self.generator.forward(noise[rows], seen=seen)
+        images = self.generator.forward(noise[rows], seen=seen, conditions=conditions)
         passes.append((label, self.generator, rows, seen))
         return images
 
@@ -144,9 +153,9 @@ class Replay:
         draws = self.trace[f"{path}/augmentation/draws"][rows].astype(float)
         return self.pack(self.augmentation(self.unpack(packs), draws, probability))
 
-    def logits(self, packs, masks, label, rows, passes):
+    def logits(self, packs, masks, label, rows, passes, conditions):
         seen = {}
-        logits = self.discriminator.forward(packs, masks, seen)
+        logits = self.discriminator.forward(packs, masks, seen, conditions)
         passes.append((label, self.discriminator, rows, seen))
         return logits.flatten()
 
@@ -162,12 +171,12 @@ class Replay:
         real, noise = self.read(f"{path}/real"), self.read(f"{path}/noise")
         halves = {"real": [], "fake": []}
         for rows in self.rows:
-            images = self.fake(noise, path, rows, passes)
+            images = self.fake(noise, path, rows, passes, self.conditions(path, rows))
             for half, examples in (("real", real[rows]), ("fake", images if keep_images else images.detach())):
                 packs = self.pack(examples)
                 packs = packs if packs.requires_grad else packs.requires_grad_()
                 logits = self.logits(self.augmented(packs, path, rows), self.masks(f"{path}/dropout", rows, half),
-                                     f"{path} {half}", rows, passes)
+                                     f"{path} {half}", rows, passes, self.conditions(path, rows, half))
                 halves[half].append((packs, logits))
         packs = {half: [packs for packs, _ in found] for half, found in halves.items()}
         logits = {half: torch.cat([logits for _, logits in found]) for half, found in halves.items()}
@@ -199,8 +208,10 @@ class Replay:
                 rows = rows.requires_grad_()
                 masks = self.masks(f"{path}/dropout", slice(0, self.batch), name)
                 judged = self.augmented(rows, path, slice(0, self.batch))
-                gradients = torch.autograd.grad(self.discriminator.forward(judged, masks).sum(), rows,
-                                                create_graph=True)
+                # What penalties alone look at is made of reals, and of their condition.
+                conditions = self.conditions(path, slice(0, self.batch), "real")
+                sum_of_logits = self.discriminator.forward(judged, masks, conditions=conditions).sum()
+                gradients = torch.autograd.grad(sum_of_logits, rows, create_graph=True)
             squares = torch.cat(gradients).flatten(1).square().sum(1)
             cost = costs.penalty_cost(penalty, squares, progress)
             self.save(path, {f"loss_penalty_{name}": cost})
@@ -215,14 +226,15 @@ class Replay:
         noise, logits = self.read(f"{path}/noise"), {"real": [], "fake": []}
         real = self.read(f"{path}/real") if self.is_relativistic else None
         for rows in self.rows:
-            images = self.fake(noise, "generator", rows, passes)
+            images = self.fake(noise, "generator", rows, passes, self.conditions(path, rows))
             if self.is_relativistic:
                 masks = self.masks(f"{path}/dropout", rows, "real")
                 judged = self.augmented(self.pack(real[rows]), path, rows)
-                logits["real"].append(self.logits(judged, masks, "generator real", rows, passes))
+                logits["real"].append(self.logits(judged, masks, "generator real", rows, passes,
+                                                  self.conditions(path, rows, "real")))
             masks = self.masks(f"{path}/dropout", rows, "fake" if self.is_relativistic else None)
             judged = self.augmented(self.pack(images), path, rows)
-            logits["fake"].append(self.logits(judged, masks, "generator", rows, passes))
+            logits["fake"].append(self.logits(judged, masks, "generator", rows, passes, self.conditions(path, rows)))
         logits = {half: torch.cat(found) if found else None for half, found in logits.items()}
         cost = costs.generator_cost(self.objective, logits["real"], logits["fake"])
         self.save(path, {"loss": cost})

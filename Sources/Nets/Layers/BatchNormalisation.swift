@@ -166,16 +166,16 @@ func batchNormalisation(_ settings: any LayerSettings) throws(Failure) -> any La
 private enum StatisticsScope: String, CaseIterable { case shard, minibatch }
 
 extension Network {
-    /// The place of the first layer that would normalise a single value a channel, which has no variance, where the
-    /// smallest part of a minibatch of `batch` examples has `fewest`.
-    public func layerWithoutVariance(fewest: Int, batch: Int) -> String? {
+    /// The first layer that would normalise a single value a channel, which has no variance, where the smallest part
+    /// of a minibatch of `batch` examples has `fewest`.
+    public func layerWithoutVariance(fewest: Int, batch: Int) -> NetworkNode? {
         zip(nodes, inputShapes).first { node, input in
             let pixels = input.count / input.channels
             return switch node.layer {
-            case is BatchNormalisation: fewest * pixels < 2
+            case is BatchNormalisation, is ConditionalBatchNormalisation: fewest * pixels < 2
             case is SynchronisedBatchNormalisation: batch * pixels < 2
             default: false
             }
-        }?.0.place
+        }?.0
     }
 }

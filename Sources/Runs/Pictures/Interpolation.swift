@@ -25,16 +25,19 @@ public struct Interpolation: Sendable {
     public let columns: Int
     public let path: Path
     public let seed: UInt64
+    /// Of all walks; the usual: each of a class of its own, in their order, or of a vector that is drawn.
+    public let condition: ConditionRequest
 
     /// `rows` pairs of latents, `columns` points from the first to the second of each.
-    public init(rows: Int, columns: Int, path: Path, seed: UInt64) {
+    public init(rows: Int, columns: Int, path: Path, seed: UInt64, condition: ConditionRequest = .usual) {
+        self.condition = condition
         precondition(rows >= 1 && columns >= 2, "a walk of \(rows) rows and \(columns) columns")
         (self.rows, self.columns, self.path, self.seed) = (rows, columns, path, seed)
     }
 
     /// The walks as a picture; a walk among points is drawn as they lie. Throws 78 for examples that cannot be drawn.
     public func picture(_ model: GeneratorModel) throws -> Pixels {
-        let samples = try model.sampler.samples(of: latents(model))
+        let samples = try model.sampler.samples(of: latents(model), conditions: conditions(model))
         let scene = Scene(
             mixture: model.configuration.data.synthetic, around: samples.values.array,
             dimension: model.sampler.shape.count)
@@ -60,6 +63,27 @@ public struct Interpolation: Sendable {
             }
         }
         return points
+    }
+
+    /// One condition a walk.
+    private func conditions(_ model: GeneratorModel) throws -> FloatBuffer? {
+        guard let condition = model.configuration.condition?.condition else {
+            _ = try model.conditions(count: 1, Draws(seed: seed, purpose: .sample, step: 0), self.condition)
+            return nil
+        }
+        let ofRows: [Float]
+        if case (.usual, .classes(let classes)) = (self.condition, condition) {
+            ofRows = (0 ..< rows).map { Float($0 % classes) }
+        } else {
+            let draws = Draws(seed: seed, purpose: .sample, step: 0)
+            ofRows = try model.conditions(count: rows, draws, self.condition)!.array
+        }
+        let width = condition.width
+        return FloatBuffer(
+            (0 ..< rows * columns).flatMap { point in
+                let row = point / columns
+                return ofRows[row * width ..< (row + 1) * width]
+            })
     }
 
     private static func angle(_ a: [Float], _ b: [Float]) -> Double {

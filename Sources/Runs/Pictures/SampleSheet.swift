@@ -11,6 +11,10 @@ import Support
 public final class SampleSheet {
     private let sampler: Sampler
     private let latents: Draws
+    /// Of images, a row a class; of points, drawn.
+    private let conditions: FloatBuffer?
+    private let columns: Int?
+    private let count: Int
     private let scene: Scene
     private let folder: RunFolder
     /// Images of a sheet; and points of the plane or the line.
@@ -25,8 +29,19 @@ public final class SampleSheet {
     ) throws {
         guard Picture.canDraw(data.shape) else { return nil }
         sampler = Sampler(
-            trainer.generator.network, configuration.latent, parameters: trainer.generator.sampledParameters)
+            trainer.generator.network, configuration.latent, trainer.game.conditioning,
+            parameters: trainer.generator.sampledParameters)
         latents = Draws(seed: configuration.seed, purpose: .fixedLatents, step: 0)
+        if sampler.shape.isImage, case .classes(let classes) = trainer.game.conditioning?.condition {
+            // Whole rows, of the first classes where there are more than fit.
+            let shown = min(classes, Self.images)
+            count = Self.images / shown * shown
+            let grid = ClassGrid(count: count, classes: shown)
+            (conditions, columns) = (grid.conditions, grid.columns)
+        } else {
+            count = sampler.shape.isImage ? Self.images : Self.points
+            (conditions, columns) = (sampler.conditions(count: count, latents), nil)
+        }
         self.folder = folder
         let discriminator = DiscriminatorProbability(
             trainer.discriminator.network, parameters: trainer.discriminator.parameters,
@@ -34,15 +49,15 @@ public final class SampleSheet {
         scene = Scene(
             mixture: configuration.data.synthetic,
             around: try data.firstValues(count: Scene.enough / data.shape.count + 1), dimension: data.shape.count,
-            probability: configuration.objective.isLogOdds ? discriminator.probabilities : nil)
+            probability: configuration.objective.isLogOdds && configuration.condition == nil
+                ? discriminator.probabilities : nil)
     }
 
     /// Draws the state after `step` into the run's folder.
     func draw(step: Int) throws -> Pixels {
-        let isImage = if case .image = sampler.shape { true } else { false }
-        let count = isImage ? Self.images : Self.points
-        let samples = try sampler.samples(count: count, latents)
-        let picture = try Picture.of(samples, count: count, shape: sampler.shape, range: sampler.range, scene: scene)
+        let samples = try sampler.samples(count: count, latents, conditions: conditions)
+        let picture = try Picture.of(
+            samples, count: count, shape: sampler.shape, range: sampler.range, columns: columns, scene: scene)
         try picture.write(to: folder.sample(step: step))
         return picture
     }

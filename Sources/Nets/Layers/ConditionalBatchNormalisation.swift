@@ -1,0 +1,142 @@
+import Kernels
+import Support
+
+/// y = scale[c] · x̂ + shift[c], x̂ = (x − mean) / √(variance + ε) per channel: batch normalisation with a scale and a
+/// shift a class (Dumoulin et al. 2017, arXiv:1610.07629, eq. 5; de Vries et al. 2017).
+///
+/// N examples, C channels: x and y [N, …, C], c the class of the example, `scale` and `shift` [classes, C]. Mean and
+/// variance are those of all rows of a shard, whatever their classes; statistics as in ``BatchNormalisation``.
+public struct ConditionalBatchNormalisation: ConditionalLayer {
+    public let condition: Condition
+    public let epsilon: Float
+    /// The share of a step's statistics in the running ones.
+    public let momentum: Float
+
+    public init(of condition: Condition, epsilon: Float = 1e-5, momentum: Float = 0.1) {
+        (self.condition, self.epsilon, self.momentum) = (condition, epsilon, momentum)
+    }
+
+    public init(_ settings: any LayerSettings) throws(Failure) {
+        epsilon = Float(try settings.number("epsilon", default: 1e-5, 1e-12 ... 1, meaning: "added to the variance"))
+        momentum = Float(
+            try settings.number(
+                "momentum", default: 0.1, 0 ... 1,
+                meaning: "the share of a step's mean and variance in the running ones, which sampling uses"))
+        condition = try settings.condition(classesOnly: true)
+    }
+
+    public var name: String { "conditional_batch_normalisation" }
+
+    private var single: BatchNormalisation { BatchNormalisation(epsilon: epsilon, momentum: momentum) }
+
+    public func outputShape(for input: Shape) throws(ShapeError) -> Shape { try single.outputShape(for: input) }
+
+    public func parameters(for input: Shape) -> [ParameterSpec] {
+        [("scale", Initialiser.constant(1)), ("shift", .zero)].map {
+            condition.table($0.0, size: input.channels, initialiser: $0.1, layout: "NC")
+        }
+    }
+
+    public func statistics(for input: Shape) -> [StatisticSpec] { single.statistics(for: input) }
+
+    /// The batch's mean and 1/√(variance + ε).
+    public func savedCount(for input: Shape, batch: Int) -> Int { 2 * input.channels }
+
+    /// Two sums a channel of an example, two of the batch, and ones.
+    public func scratchCount(for input: Shape, batch: Int) -> Int { 5 * input.channels }
+
+    public func forward(_ input: Batch, into output: Batch, _ memory: LayerMemory, mode: Mode) {
+        let channels = input.shape.channels
+        let (mean, inverse) = moments(memory, channels)
+        switch mode {
+        case .training:
+            let rows = input.values.count / channels, sums = memory.scratch[0 ..< channels]
+            Normalisation.moments(
+                of: input.values, mean: mean, squares: sums, partial: memory.scratch[channels ..< 3 * channels])
+            BatchNormalisation.addStatistics(
+                mean: mean, squares: sums, rows: rows, examples: input.count, to: memory.batchStatistics)
+            for channel in 0 ..< channels { sums[channel] /= Float(rows) }
+            Normalisation.inverseDeviation(variance: sums, epsilon: epsilon, into: inverse)
+        case .sampling:
+            mean.copy(from: memory.statistics[0])
+            Normalisation.inverseDeviation(variance: memory.statistics[1], epsilon: epsilon, into: inverse)
+        }
+        for number in 0 ..< input.count {
+            let range = parameters(of: number, memory, channels)
+            Normalisation.normalise(
+                input[number], mean: mean, inverse: inverse, scale: memory.parameters[0][range],
+                shift: memory.parameters[1][range], slope: 1, into: output[number])
+        }
+    }
+
+    /// With g = scale[c] · dy: dx = (g − mean g − x̂ · mean (g x̂)) / √(variance + ε), the means over the R rows.
+    public func backward(
+        _ outputGradient: Batch, input: Batch, output: Batch,
+        into inputGradient: Batch?, _ memory: LayerMemory, parameterGradients: Bool
+    ) {
+        let channels = input.shape.channels
+        let (mean, inverse) = moments(memory, channels)
+        func scratch(_ number: Int) -> Floats { memory.scratch[number * channels ..< (number + 1) * channels] }
+        let (ofShift, ofScale, shiftSums, scaleSums, ones) = (
+            scratch(0), scratch(1), scratch(2), scratch(3), scratch(4)
+        )
+        let targets = parameterGradients ? (scale: memory.gradientToAdd(0), shift: memory.gradientToAdd(1)) : nil
+        shiftSums.fill(0)
+        scaleSums.fill(0)
+        for number in 0 ..< input.count {
+            let range = parameters(of: number, memory, channels), scale = memory.parameters[0][range]
+            let gradient = outputGradient[number]
+            // With a slope of 1 scale and shift decide nothing here.
+            Normalisation.sumGradients(
+                gradient, input: input[number], mean: mean, inverse: inverse, scale: scale, shift: scale,
+                slope: 1, shiftSums: ofShift, scaleSums: ofScale)
+            if let targets {
+                Reductions.add(ofScale, to: targets.scale[range])
+                Reductions.add(ofShift, to: targets.shift[range])
+            }
+            guard let target = inputGradient?[number] else { continue }
+            for channel in 0 ..< channels {
+                shiftSums[channel] += scale[channel] * ofShift[channel]
+                scaleSums[channel] += scale[channel] * ofScale[channel]
+            }
+            for start in stride(from: 0, to: gradient.count, by: channels) {
+                for channel in 0 ..< channels { target[start + channel] = gradient[start + channel] * scale[channel] }
+            }
+        }
+        guard let inputGradient else { return }
+        ones.fill(1)
+        Normalisation.inputGradient(
+            inputGradient.values, input: input.values, mean: mean, inverse: inverse, scale: ones, shift: ones, slope: 1,
+            shiftSums: shiftSums, scaleSums: scaleSums, rows: input.values.count / channels,
+            into: inputGradient.values)
+    }
+
+    private func moments(_ memory: LayerMemory, _ channels: Int) -> (mean: Floats, inverse: Floats) {
+        (memory.saved[0 ..< channels], memory.saved[channels ..< 2 * channels])
+    }
+
+    /// Where the scale and the shift of an example lie in their tables.
+    private func parameters(of number: Int, _ memory: LayerMemory, _ channels: Int) -> Range<Int> {
+        var range = 0 ..< 0
+        condition.forEachTerm(of: number, in: memory.condition) { row, _ in
+            range = row * channels ..< (row + 1) * channels
+        }
+        return range
+    }
+
+    public func operators(
+        _ x: OperatorValue, from input: Shape, in graph: any OperatorGraph
+    ) -> OperatorValue? {
+        let channels = input.channels
+        func shaped(_ value: OperatorValue, _ first: [Int]) -> OperatorValue {
+            input.isImage ? graph.node("Reshape", [value, graph.constant(first + [channels, 1, 1])]) : value
+        }
+        let epsilon = graph.node("Constant", [], ["value_float": .float(epsilon)])
+        let deviation = graph.node("Sqrt", [graph.node("Add", [graph.statistic(1), epsilon])])
+        let centred = graph.node("Sub", [x, shaped(graph.statistic(0), [])])
+        let normalised = graph.node("Div", [centred, shaped(deviation, [])])
+        let scale = shaped(condition.embedding(graph.parameter(0), in: graph), [0])
+        let shift = shaped(condition.embedding(graph.parameter(1), in: graph), [0])
+        return graph.node("Add", [graph.node("Mul", [normalised, scale]), shift])
+    }
+}
