@@ -3,7 +3,7 @@ import Kernels
 @testable import Nets
 import Testing
 
-/// Random networks of nested residuals, of every kind of layer, against PyTorch:
+/// Random networks of nested residuals, of 19 kinds of layers, against PyTorch:
 /// Tests/reference/make_graph_fixtures.py.
 @Suite struct GraphTests {
     private static let examples = 3
