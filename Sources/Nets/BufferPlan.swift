@@ -7,6 +7,7 @@ struct BufferPlan {
     enum Value: Hashable {
         /// The gradient that backward is given: nothing is written over it.
         case given
+        case output(Int)
         case gradient(Int), adjoint(Int), tangent(Int), curvature(Int), copy(Int)
     }
 

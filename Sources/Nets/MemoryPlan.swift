@@ -6,7 +6,6 @@ struct LayerPlan {
     let output: Shape
     /// Nil where the output lies in the memory of an earlier value.
     let outputValues: Floats?
-    let outputBuffer: FloatBuffer?
     let valueUnderOutput: Int?
     /// One after another for the parts of a batch, `savedCount` each.
     let saved: FloatBuffer
@@ -23,14 +22,15 @@ struct LayerPlan {
 
 extension Network {
     static func plan(
-        _ nodes: [NetworkNode], _ layers: [any Layer], shapes: [Shape], capacity: Int, parts: Int, halves: Int,
-        store: ParameterStore, sums: ((Int) -> any SharedSums)?
+        _ nodes: [NetworkNode], _ layers: [any Layer], shapes: [Shape], _ outputs: OutputPlan, in activations: Floats,
+        capacity: Int, parts: Int, halves: Int, store: ParameterStore, sums: ((Int) -> any SharedSums)?
     ) -> [LayerPlan] {
-        let valuesUnderOutputs = valuesUnderOutputs(of: nodes, computed: layers)
-        return nodes.indices.map { number in
+        nodes.indices.map { number in
             let layer = layers[number], input = shapes[nodes[number].inputs[0]], output = shapes[number + 1]
-            let under = valuesUnderOutputs[number]
-            let buffer = under == nil ? FloatBuffer(count: capacity * parts * output.count) : nil
+            let values = outputs.buffers[number].map { buffer in
+                let start = outputs.layout.offsets[buffer]
+                return activations[start ..< start + capacity * parts * output.count]
+            }
             let ranges = store.entries.filter { $0.layer == number }.map(\.range)
             let saved = layer.savedCount(for: input, batch: capacity)
             var shared: (any MinibatchLayer, [any SharedSums])?
@@ -38,8 +38,9 @@ extension Network {
                 shared = (layer, (0 ..< halves).map { _ in sums(layer.sharedCount(for: input)) })
             }
             return LayerPlan(
-                input: input, output: output, outputValues: buffer?.values, outputBuffer: buffer,
-                valueUnderOutput: under, saved: FloatBuffer(count: parts * saved), savedCount: saved,
+                input: input, output: output, outputValues: values,
+                valueUnderOutput: outputs.valuesUnderOutputs[number], saved: FloatBuffer(count: parts * saved),
+                savedCount: saved,
                 parameterRanges: ranges, parameterStart: ranges.first?.lowerBound,
                 gradientFirst: shared == nil && ranges.contains { $0.count >= 1 << 16 },
                 statisticRanges: store.statisticEntries.filter { $0.layer == number }.map(\.range), shared: shared)
@@ -47,8 +48,8 @@ extension Network {
     }
 
     /// A table of the layers, for people: output shape, parameters, and megabytes (10⁶ bytes) of activations kept for
-    /// the largest batch. What is computed in the memory of an earlier value shows none; of the gradients of
-    /// activations it says what they would take if each had memory of its own.
+    /// the largest batch. What is computed in the memory of an earlier value shows none; of all outputs, and of the
+    /// gradients of activations, it says what they take together, and what each apart would.
     public var memoryPlan: String {
         let names = nodes.map { "\($0.place) \($0.layer.name)" }
         let widths = [max(26, names.map(\.count).max()! + 2), 18, 12, 10]
@@ -77,12 +78,12 @@ extension Network {
                 ]))
         }
         lines.append(row(["parameters", "", "\(store.parameterCount)", megabytes(store.count)]))
-        let layout = gradientPlan.layout
-        func apart(_ layout: BufferPlan.Layout) -> String { "\(megabytes(layout.countApart)) MB apart" }
-        lines.append(row(["gradients of activations", apart(layout), "", megabytes(layout.count)]))
-        if let penalties = penaltyPlan?.layout {
-            lines.append(row(["the same with penalties", apart(penalties), "", megabytes(penalties.count)]))
+        func add(_ name: String, _ layout: BufferPlan.Layout) {
+            lines.append(row([name, "\(megabytes(layout.countApart)) MB apart", "", megabytes(layout.count)]))
         }
+        add("outputs", outputPlan.layout)
+        if isTrained { add("gradients of activations", gradientPlan.layout) }
+        if let penaltyPlan { add("the same with penalties", penaltyPlan.layout) }
         lines.append(row(["scratch", "", "", megabytes(scratch.count)]))
         return lines.joined(separator: "\n")
     }

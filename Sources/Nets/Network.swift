@@ -23,6 +23,8 @@ public final class Network {
     /// Halves of a shard, each of at most ``capacity`` examples: 1; 2, real and generated; or up to 4 with what
     /// penalties alone look at.
     public let halves: Int
+    /// Whether it has memory for backward.
+    public let isTrained: Bool
     public let store: ParameterStore
     /// What its layers are conditioned on; nil where none is.
     public let condition: Condition?
@@ -30,6 +32,8 @@ public final class Network {
     /// The nodes' layers as they are computed: one that the layer before can apply is part of that one.
     let computed: [any Layer]
     let plans: [LayerPlan]
+    let outputPlan: OutputPlan
+    let activations: FloatBuffer
     let scratch: FloatBuffer
     /// Of each value, whether it depends on parameters.
     let leadsToParameters: [Bool]
@@ -60,10 +64,10 @@ public final class Network {
     ///
     /// `sums` makes the sums of so many numbers over all shards of a minibatch, for each ``MinibatchLayer`` and half;
     /// a network without cannot train those layers. `penalised`: whether its batches may have penalised parts, which
-    /// takes memory of its own; every layer must then be a ``TangentLayer``.
+    /// takes memory of its own; every layer must then be a ``TangentLayer``. `isTrained` false: it only samples.
     public init(
         _ layers: [any Layer], input: Shape, capacity: Int, shards: Int = 1, halves: Int = 1, name: String,
-        penalised: Bool = false, sums: ((Int) -> any SharedSums)? = nil
+        penalised: Bool = false, isTrained: Bool = true, sums: ((Int) -> any SharedSums)? = nil
     ) throws(ShapeError) {
         precondition(
             capacity > 0 && shards > 0 && halves > 0,
@@ -75,6 +79,7 @@ public final class Network {
         self.capacity = capacity
         self.shards = shards
         self.halves = halves
+        self.isTrained = isTrained
         inputShape = input
 
         let shapes = try Self.shapes(of: nodes, input: input, name: name), rows = capacity * shards * halves
@@ -82,9 +87,11 @@ public final class Network {
         store = ParameterStore(nodes, shapes: shapes)
         condition = layers.conditions.first?.condition
         computed = Self.joined(nodes)
+        outputPlan = OutputPlan(nodes, computed: computed, shapes: shapes, rows: rows, isTrained: isTrained)
+        activations = FloatBuffer(count: outputPlan.layout.count)
         plans = Self.plan(
-            nodes, computed, shapes: shapes, capacity: capacity, parts: shards * halves, halves: halves, store: store,
-            sums: sums)
+            nodes, computed, shapes: shapes, outputPlan, in: activations.values, capacity: capacity,
+            parts: shards * halves, halves: halves, store: store, sums: sums)
         let hasParameters = plans.map { $0.parameterStart != nil }
         leadsToParameters = nodes.indices.reduce(into: [false]) { leads, number in
             leads.append(hasParameters[number] || nodes[number].inputs.contains { leads[$0] })
@@ -97,7 +104,8 @@ public final class Network {
             ? PenaltyPlan(
                 try Self.tangentLayers(nodes, computed: computed, name: name), planner, hasParameters: hasParameters)
             : nil
-        gradients = FloatBuffer(count: max(gradientPlan.layout.count, penaltyPlan?.layout.count ?? 0))
+        gradients = FloatBuffer(
+            count: isTrained ? max(gradientPlan.layout.count, penaltyPlan?.layout.count ?? 0) : 0)
         values = Array(repeating: .none, count: nodes.count + 1)
         lastParts.reserveCapacity(shards * halves)
         // A smaller batch may need more: it is computed in another form, or in fewer blocks.
@@ -294,6 +302,7 @@ public final class Network {
         if let parts { lastParts.append(contentsOf: parts) }
         switch mode {
         case .training(let draws):
+            precondition(isTrained, "\(name): training of a network without memory for backward")
             lastWasTraining = true
             if parts == nil {
                 lastParts.append(BatchPart(rows: 0 ..< count, firstSample: draws.firstSample, purpose: draws.purpose))

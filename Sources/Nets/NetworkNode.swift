@@ -107,30 +107,4 @@ extension Network {
         }
         return computed
     }
-
-    /// Of each node the value over which, or as which, its output lies; nil where it has memory of its own.
-    ///
-    /// Nothing is written over a value that another node reads, that backward reads, or that is the caller's.
-    static func valuesUnderOutputs(of nodes: [NetworkNode], computed layers: [any Layer]) -> [Int?] {
-        // A value that is another under a new shape has the number of that one.
-        var contents = [0]
-        for (number, node) in nodes.enumerated() {
-            contents.append(layers[number].outputMemory == .input ? contents[node.inputs[0]] : number + 1)
-        }
-        var reads = Array(repeating: 0, count: nodes.count + 1)
-        for (number, node) in nodes.enumerated() where layers[number].outputMemory != .input {
-            for value in node.inputs { reads[contents[value]] += 1 }
-        }
-        func mayGo(_ value: Int) -> Bool {
-            let content = contents[value]
-            return content > 0 && reads[content] == 1 && !layers[content - 1].backwardReadsOutput
-        }
-        return nodes.indices.map { number in
-            switch layers[number].outputMemory {
-            case .own: nil
-            case .input: nodes[number].inputs[0]
-            case .overInput: nodes[number].inputs.first(where: mayGo)
-            }
-        }
-    }
 }

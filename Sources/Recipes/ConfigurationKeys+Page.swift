@@ -32,7 +32,8 @@ extension ConfigurationKeys {
             ## Layers
 
             `generator` and `discriminator` are lists of layers: `- relu`, or `- dense: {units: 100}`; the layers of a
-            list are counted from 0: `--set generator.0.dense.units=200`.
+            list are counted from 0: `--set generator.0.dense.units=200`. A `residual` has lists of its own, at any
+            depth: `--set generator.3.residual.body.0.dense.units=200`.
             An initialiser is `he`: N(0, 2 / inputs), `{he: gain}`: N(0, gain² / inputs), `glorot`:
             U(±√(6 / (inputs + outputs))), `zero`, `{normal: σ}`: N(0, σ²), `{uniform: r}`: U(−r, r), `{constant: c}` or
             `{orthogonal: gain}`.

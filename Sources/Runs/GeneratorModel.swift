@@ -177,11 +177,12 @@ public final class DiscriminatorModel {
 }
 
 extension Checkpoint {
-    /// The network of `layers` with the arrays stored under `name`; throws 65 where they do not fit each other.
+    /// The network of `layers`, for sampling, with the arrays stored under `name`; throws 65 where they do not fit each
+    /// other.
     public func network(_ layers: [any Layer], input: Shape, capacity: Int, name: String) throws(Failure) -> Network {
         let network: Network
         do {
-            network = try Network(layers, input: input, capacity: capacity, name: name)
+            network = try Network(layers, input: input, capacity: capacity, name: name, isTrained: false)
         } catch {
             throw broken("its configuration does not make a network: \(error)")
         }

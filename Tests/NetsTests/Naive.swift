@@ -1,7 +1,7 @@
 import Foundation
 @testable import Nets
 
-/// Networks of dense layers in double, as the definitions say: what the fast ones are compared with.
+/// Networks of dense layers and residuals in double, as the definitions say: what the fast ones are compared with.
 struct Naive {
     static func sigmoid(_ x: Double) -> Double { 1 / (1 + exp(-x)) }
     static func tanh(_ x: Double) -> Double { Foundation.tanh(x) }
@@ -73,13 +73,13 @@ struct Naive {
         return x.indices.map { p[4][0] * output[$0] + x[$0] }
     }
 
-    let layers: [any Layer]
-    /// Of each layer.
+    let nodes: [NetworkNode]
+    /// Of each node.
     var parameters: [[[Double]]]
 
     init(_ network: Network) {
-        layers = network.layers
-        parameters = network.layers.indices.map { number in
+        nodes = network.nodes
+        parameters = network.nodes.indices.map { number in
             network.store.entries.filter { $0.layer == number }.map {
                 network.store.values.values[$0.range].array.map(Double.init)
             }
@@ -88,22 +88,29 @@ struct Naive {
 
     /// The logit of one example.
     func logit(_ x: [Double]) -> Double {
-        zip(layers, parameters).reduce(x) { x, layer in
-            let p = layer.1
-            switch layer.0 {
-            case is Dense:
-                let outputs = p[1].count
-                return (0 ..< outputs).map { o in
-                    x.indices.reduce(p[1][o]) { $0 + x[$1] * p[0][$1 * outputs + o] }
-                }
-            case let layer as LeakyReLU: return x.map { $0 > 0 ? $0 : Double(layer.slope) * $0 }
-            case is Sigmoid: return x.map(Self.sigmoid)
-            case is Tanh: return x.map(Self.tanh)
-            case is Softplus: return x.map(Self.softplus)
-            case is LayerNormalisation: return Self.layerNormalisation(x, p[0], p[1])
-            default: fatalError("\(layer.0.name) is not among the naive layers")
+        var values = [x]
+        for (node, parameters) in zip(nodes, parameters) {
+            let inputs = node.inputs.map { values[$0] }
+            values.append(
+                node.isSum ? zip(inputs[0], inputs[1]).map(+) : Self.output(of: node.layer, parameters, inputs[0]))
+        }
+        return values.last![0]
+    }
+
+    private static func output(of layer: any Layer, _ p: [[Double]], _ x: [Double]) -> [Double] {
+        switch layer {
+        case is Dense:
+            let outputs = p[1].count
+            return (0 ..< outputs).map { o in
+                x.indices.reduce(p[1][o]) { $0 + x[$1] * p[0][$1 * outputs + o] }
             }
-        }[0]
+        case let layer as LeakyReLU: return x.map { $0 > 0 ? $0 : Double(layer.slope) * $0 }
+        case is Sigmoid: return x.map(sigmoid)
+        case is Tanh: return x.map(tanh)
+        case is Softplus: return x.map(softplus)
+        case is LayerNormalisation: return layerNormalisation(x, p[0], p[1])
+        default: fatalError("\(layer.name) is not among the naive layers")
+        }
     }
 
     /// The derivative of the logit at `x` along `u`.

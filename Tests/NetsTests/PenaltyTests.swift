@@ -50,8 +50,11 @@ import Testing
 
     /// The definition in double, differentiated by differences: Σ_i a_i s_i + ⟨u_i, ∂s_i/∂x_i⟩.
     @Test(
-        arguments: [[], [Tanh()], [LayerNormalisation(), Sigmoid()], [LeakyReLU(slope: 0.2), Softplus()]]
-            as [[any Layer]])
+        arguments: [
+            [], [Tanh()], [LayerNormalisation(), Sigmoid()], [LeakyReLU(slope: 0.2), Softplus()],
+            [Residual(body: [Tanh(), Residual(body: [LayerNormalisation()])], skip: [Softplus()])],
+            [Residual(body: [Residual(body: [LeakyReLU(slope: 0.2)]), Sigmoid()])],
+        ] as [[any Layer]])
     private func gradientsAreDifferencesOfTheDefinition(inner: [any Layer]) throws {
         let network = try network([Dense(units: 7)] + inner + [Dense(units: 6)] + inner + [Dense(units: 1)], .vector(5))
         for (number, entry) in network.store.entries.enumerated() {

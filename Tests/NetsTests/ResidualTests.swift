@@ -102,7 +102,7 @@ import Testing
             ], input: .vector(4), capacity: 2, name: "n")
         #expect(network.computed.map { $0 is AppliedBefore } == [false, false, false, false, true, false])
         // The ReLU may not write over what the sum reads; the sum writes over the body's output.
-        #expect(network.plans.map(\.valueUnderOutput) == [nil, nil, nil, nil, 4, 5])
+        #expect(network.outputPlan.valuesUnderOutputs == [nil, nil, nil, nil, 4, 5])
     }
 
     /// A sum lies over its body, or over its skip where the body's output is read in backward; never over a value that
@@ -118,7 +118,20 @@ import Testing
         ] as [(Residual, [Int?])])
     private func outputsLieWhereNobodyReads(residual: Residual, expected: [Int?]) throws {
         let network = try Network([Dense(units: 4), residual], input: .vector(4), capacity: 2, name: "n")
-        #expect(network.plans.map(\.valueUnderOutput) == expected)
+        #expect(network.outputPlan.valuesUnderOutputs == expected)
+    }
+
+    /// A block's input that its backward does not read, nor what made it, makes room when the sum has read it: 16
+    /// values of four live at once, where the last block's first layer makes a fifth. For sampling three suffice.
+    @Test func outputsShareMemoryInTime() throws {
+        func block() -> any Layer { Residual(body: [ReLU(), Dense(units: 16), ReLU(), Dense(units: 16)]) }
+        let layers: [any Layer] = [Dense(units: 16), block(), ReLU(), Dense(units: 1)]
+        let trained = try Network(layers, input: .vector(16), capacity: 1, name: "n")
+        // The first layer's, the body's first ReLU's, its dense layers' and, over the first, the last layer's.
+        #expect(trained.outputPlan.layout.countApart == 80 && trained.activations.values.count == 64)
+        let sampled = try Network(layers, input: .vector(16), capacity: 1, name: "n", isTrained: false)
+        #expect(sampled.activations.values.count == 48)
+        #expect(sampled.memoryPlan.contains("outputs") && !sampled.memoryPlan.contains("gradients"))
     }
 
     /// Gradients of an identity block, 16 values each: the sum's is that of the block's input too until the body has

@@ -120,7 +120,7 @@ def test_what_a_document_names_is_there(document):
             there = options(command) if command else OF_OTHERS.union(*map(options, helps()))
             assert option in there, f"{option} of: {text}"
         for key in re.findall(r"(?:^|--set '?)((?:[a-z_]+\.)+[a-z_.0-9]+)(?:$|=)", text):
-            key = re.sub(r"^(generator|discriminator)\.\d+\.", "", key)
+            key = re.sub(r"^(generator|discriminator)\.\d+\.(residual\.(body|skip)\.\d+\.)*", "", key)
             if key.split(".")[0] in keys():
                 assert key in keys(), f"{key} of: {text}"
 
@@ -143,7 +143,7 @@ def test_keys_page_is_what_the_program_prints():
 def test_every_key_that_is_read_stands_on_the_page():
     """By the calls of the readers: a branch that no value of another key leads to would be missed by the page."""
     readers = r"\w*[iI]nteger|number|\w*[sS]tring|\w*[cC]hoice|section|bytes|rate|momentum|initialiser|extent|shape" \
-              "|note"
+              "|note|layers|optionalLayers"
     sources = [*(ROOT / "Sources/Recipes").glob("*.swift"), *(ROOT / "Sources/Nets/Layers").glob("*.swift")]
     read = {key for source in sources for key in re.findall(rf'\.(?:{readers})\(\s*"(\w+)"', source.read_text())}
     there = {part for key in keys() for part in key.split(".")}

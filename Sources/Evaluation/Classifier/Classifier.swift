@@ -88,9 +88,10 @@ public final class Classifier {
         if case .double(let value)? = contents.attribute("accuracy") { accuracy = value } else { accuracy = nil }
         let whole = try file.network(
             Self.bodyLayers + Self.headLayers(classes: classes), input: shape, capacity: 1, name: "classifier")
-        body = try Network(Self.bodyLayers, input: shape, capacity: 256, name: "classifier")
+        body = try Network(Self.bodyLayers, input: shape, capacity: 256, name: "classifier", isTrained: false)
         head = try Network(
-            Self.headLayers(classes: classes), input: body.outputShape, capacity: 256, name: "classifier")
+            Self.headLayers(classes: classes), input: body.outputShape, capacity: 256, name: "classifier",
+            isTrained: false)
         // The same arrays in the same order, but each part lays out its own memory.
         let places = [body, head].flatMap { part in part.store.entries.map { part.store.values.values[$0.range] } }
         for (place, entry) in zip(places, whole.store.entries) {
