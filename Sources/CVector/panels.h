@@ -92,8 +92,8 @@ static inline void multiplyStridedNarrow(const float *a, ptrdiff_t rowStep, ptrd
     }
 }
 
-/// c[r] = Σ_m Σ_k a[m · blockStep + r · rowStep + k · step] · b[m · bStep + 16 k] over m < `blocks` and k < `count`, for
-/// `rowsAtATime` rows of c, which has 16 columns, as b has.
+/// c[r] = Σ_m Σ_k a[m · blockStep + r · rowStep + k · step] · b[m · bStep + 16 k] over m < `blocks` and k < `count`,
+/// for `rowsAtATime` rows of c, which has 16 columns, as b has.
 static inline void multiplyBlocks(const float *a, ptrdiff_t blockStep, ptrdiff_t rowStep, ptrdiff_t step,
                                   ptrdiff_t blocks, ptrdiff_t count, const float *b, ptrdiff_t bStep, float *c) {
     float16 sums[rowsAtATime];

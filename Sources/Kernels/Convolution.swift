@@ -6,8 +6,9 @@
 ///     y[n, p, q, o] = Σ over i, j, c of
 ///         x[n, p·stride.height + i − padTop, q·stride.width + j − padLeft, c] · w[i, j, c, o].
 ///
-/// In groups, each output channel sees the input channels of its group alone: of I input and O output channels, o of the
-/// I / groups that begin at ⌊o / (O / groups)⌋ · (I / groups), and w is [kernel.height, kernel.width, I / groups, O].
+/// In groups, each output channel sees the input channels of its group alone: of I input and O output channels, o
+/// sees the I / groups that begin at ⌊o / (O / groups)⌋ · (I / groups), and w is [kernel.height, kernel.width,
+/// I / groups, O].
 ///
 /// A transposed convolution is `inputGradient` used as the forward pass, in the geometry of its adjoint (its output
 /// is the input here). Results depend on the arguments alone: the algorithm is chosen by shape and batch.

@@ -60,7 +60,7 @@ struct GroupedConvolution {
 
     /// What is read, and not used, past the end of a plane: the rest of the last pixels that are computed at a time.
     private var planeCount: Int {
-        let slack = Self.rows * max(geometry.stride.width, 1) * max(inputs, outputs)
+        let slack = Self.rows * geometry.stride.width * max(inputs, outputs)
         return max(inputPlane.count, gradientPlane.count) + slack
     }
 

@@ -40,11 +40,11 @@ public struct LayerKind: Sendable {
         ) { settings throws(Failure) in try LayerNormalisation(settings) },
         LayerKind(
             "group_normalisation",
-            "each group of an example's channels by its mean and variance (Wu & He 2018), then scale and shift a channel"
+            "each group of an example's channels by its mean and variance (Wu & He 2018), then scale and shift"
         ) { settings throws(Failure) in try GroupNormalisation(settings, hasGroups: true) },
         LayerKind(
             "instance_normalisation",
-            "each channel of an example by its mean and variance (Ulyanov et al. 2016), then scale and shift a channel"
+            "each channel of an example by its mean and variance (Ulyanov et al. 2016), then scale and shift"
         ) { settings throws(Failure) in try GroupNormalisation(settings, hasGroups: false) },
         LayerKind(
             "pixel_normalisation", "each pixel by the root of the mean square of its channels (Karras et al. 2018)"

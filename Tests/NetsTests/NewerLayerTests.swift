@@ -4,7 +4,7 @@ import Testing
 
 /// What layers of networks since 2016 do beside their formulas.
 @Suite struct NewerLayerTests {
-    /// The same layers in the same groups of examples, whatever else is in the batch: a shard's half gives its own bits.
+    /// Groups of examples are the same whatever else is in the batch: a shard's half gives its own bits.
     @Test func groupsOfExamplesStayWithinAPart() throws {
         let shape = Shape.image(height: 2, width: 2, channels: 3)
         let whole = lasting(

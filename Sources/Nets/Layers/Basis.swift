@@ -1,8 +1,8 @@
 import Kernels
 import Support
 
-/// y[n, h, w, c] = B[h, w, c] · (z_n W)[c]: a learned image a channel, times a linear map of the input, with which R3GAN's
-/// generator begins (Huang et al. 2024, arXiv:2501.05441).
+/// y[n, h, w, c] = B[h, w, c] · (z_n W)[c]: a learned image a channel, times a linear map of the input, with which
+/// R3GAN's generator begins (Huang et al. 2024, arXiv:2501.05441).
 ///
 /// z [N, Z], W `weight` [Z, C], B `basis` [H, W, C], y [N, H, W, C].
 public struct Basis: TangentLayer {
