@@ -66,15 +66,15 @@ import Testing
 
     /// The same pictures with values in [0, 1] are augmented to the same pictures.
     @Test func theRangeOfValuesChangesNoPicture() {
-        let count = Self.layout.count, room = FloatBuffer(count: count)
+        let count = Self.layout.count
         for (signed, unit) in zip(
             Self.maps(probability: 0.7, count: 50), Self.maps(probability: 0.7, count: 50, range: 0 ... 1))
         {
             let first = FloatBuffer(count: count), second = FloatBuffer(count: count)
             Draws(seed: 1, purpose: .synthetic, step: 0).fillUniform(first.values, samples: 1, low: -1, high: 1)
             for index in 0 ..< count { second.values[index] = (first.values[index] + 1) / 2 }
-            signed.apply(.map, to: first.values, Self.layout, room: room.values)
-            unit.apply(.map, to: second.values, Self.layout, room: room.values)
+            signed.apply(.map, to: first.values, Self.layout)
+            unit.apply(.map, to: second.values, Self.layout)
             for index in 0 ..< count { #expect(abs((first.values[index] + 1) / 2 - second.values[index]) < 1e-6) }
         }
     }

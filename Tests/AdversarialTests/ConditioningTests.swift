@@ -41,6 +41,7 @@ import Testing
         func noise(_ noise: Batch, inner: Int?, rows: Range<Int>) {}
         func masks(of network: Network, inner: Int?) {}
         func penaltyDraws(_ name: String, _ values: Floats, dimensions: [Int], inner: Int, packs: Range<Int>) {}
+        func augmentation(_ draws: Floats, probability: Double, inner: Int?, rows: Range<Int>) {}
         func gradient(_ gradient: Floats, of player: Player, inner: Int) {}
         func losses(inner: Int?, _ losses: KeyValuePairs<String, Double>) {}
         func finishStep(_ players: [Player]) throws {}

@@ -25,6 +25,8 @@ import Testing
         Case("down and left") { ($0.rowShift, $0.columnShift) = (1, -2) },
         Case("up and right, flipped") { ($0.rowShift, $0.columnShift, $0.flips) = (-1, 1, true) },
         Case("out of the picture") { $0.rowShift = 7 },
+        Case("left out of the picture") { ($0.rowShift, $0.columnShift) = (1, -5) },
+        Case("to the right alone") { $0.columnShift = 2 },
         Case("cutout") { ($0.cutRows, $0.cutColumns) = (1 ..< 3, 2 ..< 5) },
         Case("all") {
             ($0.flips, $0.brightness, $0.saturation, $0.contrast) = (true, -0.4, 1.3, 1.4)
@@ -79,11 +81,11 @@ import Testing
     ) -> [Float] {
         let pixels = height * width, stride = images * channels
         let layout = ImageLayout(height: height, width: width, channels: channels, stride: stride)
-        let all = FloatBuffer(Array(repeating: 9, count: pixels * stride)), room = FloatBuffer(count: image.count)
+        let all = FloatBuffer(Array(repeating: 9, count: pixels * stride))
         for index in image.indices {
             all.values[index / channels * stride + place * channels + index % channels] = image[index]
         }
-        augmentation.apply(form, to: all.values[place * channels ..< all.count], layout, room: room.values)
+        augmentation.apply(form, to: all.values[place * channels ..< all.count], layout)
         var result: [Float] = []
         for index in 0 ..< all.count {
             if index % stride / channels == place {

@@ -11,7 +11,6 @@ final class AugmentationPass {
     /// Of the examples of a group, ``AugmentationDraw`` numbers each, as last drawn.
     private let draws: FloatBuffer
     private var rows = 0
-    private let room: FloatBuffer
     /// p of the step at hand.
     private(set) var probability = 0.0
     /// Where p is adaptive: p, and the sum of sign(s_x) since it last changed.
@@ -29,7 +28,6 @@ final class AugmentationPass {
         range = game.generator.outputRange
         layout = ImageLayout(height: height, width: width, channels: channels, stride: channels * game.packing)
         draws = FloatBuffer(count: rows * AugmentationDraw.allCases.count)
-        room = FloatBuffer(count: example.count)
         guard case .adaptive(let adaptive) = settings.probability else {
             (state, packsOfChange, imagesOfChange) = (nil, 0, 0)
             return
@@ -68,7 +66,7 @@ final class AugmentationPass {
                     draws.values[row * count ..< (row + 1) * count], settings.policy, probability: probability, layout,
                     range: range)
                 let image = values[place * layout.channels ..< values.count]
-                map.apply(form, to: image, layout, room: room.values)
+                map.apply(form, to: image, layout)
             }
         }
     }
