@@ -83,6 +83,10 @@ final class AugmentationPass {
     }
 }
 
+extension StepTrace {
+    public func augmentation(_ draws: Floats, probability: Double, inner: Int?, rows: Range<Int>) {}
+}
+
 extension Trainer {
     /// Augments D's batch, whose rows are several halves one after another, in its update `inner` or in that of the
     /// generator (nil).
