@@ -47,9 +47,11 @@ public final class GeneratorModel {
         _ communicator: any Communicator
     ) throws {
         let draws = Draws(seed: seed, purpose: .sample, step: 0), isPicture = path.hasSuffix(".png")
-        let (grid, conditions) = try communicator.agreed(namingRank: false) {
-            let grid = isPicture ? try classGrid(count: count, request) : nil
-            return (grid, try grid?.conditions ?? conditions(count: count, draws, request))
+        let grid = try communicator.agreed(namingRank: false) {
+            isPicture ? try classGrid(count: count, request) : nil
+        }
+        let conditions = try communicator.agreed(namingRank: false) {
+            try grid?.conditions ?? self.conditions(count: count, draws, request)
         }
         guard isPicture else {
             return try writeDataset(count, draws, conditions, latents: latents, to: path, communicator)

@@ -146,22 +146,23 @@ import Testing
     }
 
     @Test func aSteadyPassAllocatesNothing() throws {
+        // One thread and wide convolutions, for OpenBLAS: see AllocationTests.
         BLAS.useOneThread()
         func block() -> any Layer {
             Residual(
                 body: [
-                    LayerNormalisation(), LeakyReLU(slope: 0.2), Convolution2D(channels: 8, kernel: 3),
-                    Residual(body: [Tanh(), Convolution2D(channels: 8, kernel: 3)]),
+                    LayerNormalisation(), LeakyReLU(slope: 0.2), Convolution2D(channels: 64, kernel: 3),
+                    Residual(body: [Tanh(), Convolution2D(channels: 64, kernel: 3)]),
                 ],
-                skip: [Convolution2D(channels: 8, kernel: 1), Dropout(keepProbability: 0.5)])
+                skip: [Convolution2D(channels: 64, kernel: 1), Dropout(keepProbability: 0.5)])
         }
         let network = lasting(
             try Network(
-                [block(), block(), Flatten(), Dense(units: 1)], input: .image(height: 8, width: 8, channels: 4),
+                [block(), block(), Flatten(), Dense(units: 1)], input: .image(height: 8, width: 8, channels: 64),
                 capacity: 4, halves: 2, name: "n", penalised: true))
         network.store.initialise(seed: 1, role: 1)
         let parameters = network.store.values.values, target = lasting(Array(repeating: 0, count: network.store.count))
-        let input = Batch(normal(8 * 256, step: 1), count: 8, shape: network.inputShape)
+        let input = Batch(normal(8 * 4096, step: 1), count: 8, shape: network.inputShape)
         let slopes = Batch(normal(8, step: 2), count: 8, shape: .vector(1))
         let parts = [
             BatchPart(rows: 0 ..< 4, firstSample: 0, purpose: .dropoutReal, isPenalised: true),

@@ -143,6 +143,32 @@ def test_vectors_are_drawn_and_asked_for(wholes, tmp_path):
     assert gan_dist("interpolate", run, "--out", tmp_path / "walks.png").code == 0
 
 
+# A few, and more than two blocks of 256.
+@pytest.mark.parametrize("config, options", [
+    ("conditional-residual", ["--count", 7, "--class", 1, "--truncation", 1]),
+    ("conditional-residual", ["--count", 600, "--truncation", 1]), ("conditional-vectors", ["--count", 600]),
+    ("conditional-vectors", ["--count", 300, "--condition", "0.5,-1"]),
+])
+def test_the_ranks_share_the_samples_and_not_the_bits(config, options, wholes, tmp_path):
+    made = {}
+    for ranks in (1, 2, 3):
+        for name, more in (("samples.h5", ["--latents"]), ("grid.png", [])):
+            out = tmp_path / f"{ranks}-{name}"
+            finished = gan_dist("sample", wholes[config], *options, *more, "--out", out, ranks=ranks)
+            assert finished.code == 0, finished
+        made[ranks] = arrays(tmp_path / f"{ranks}-samples.h5"), (tmp_path / f"{ranks}-grid.png").read_bytes()
+    one, picture = made[1]
+    beside = one["labels" if config == "conditional-residual" else "conditions"]
+    assert len(beside) == options[1] == len(numpy.unique(one["images"], axis=0))
+    assert (len(numpy.unique(beside, axis=0)) == 1) == ("--class" in options or "--condition" in options)
+    assert "--truncation" not in options or numpy.abs(one["latents"]).max() <= 1
+    for other, same in (made[2], made[3]):
+        assert other.keys() == one.keys() and same == picture
+        assert all(numpy.array_equal(other[name], one[name]) for name in one)
+    refused(gan_dist("sample", wholes[config], "--count", 3, "--class", "none", "--out", tmp_path / "no.h5", ranks=3),
+            64, "--class")
+
+
 @pytest.mark.parametrize("config", CONDITIONAL)
 def test_onnx_has_a_second_input(config, wholes, tmp_path):
     run = wholes[config]
@@ -268,3 +294,5 @@ def test_the_preset_takes_a_step(data, run, tmp_path):
     assert finished.code == 0, finished
     measured = gan_dist("bench", "step", "--preset", "conditional-28", "--batch", 8, "--steps", 1)
     assert measured.code == 0 and "projection" in measured.out, measured
+    scaled = gan_dist("bench", "scaling", "--preset", "conditional-28", "--batch", 4, "--steps", 1)
+    assert scaled.code == 0, scaled
