@@ -25,7 +25,7 @@ public enum Metric: String, NamedMetric {
     var figures: [(name: String, isLowest: Bool?)] {
         switch self {
         case .swd, .mmd, .frechetClassifierDistance, .kernelDistance, .labels: [(rawValue, true)]
-        case .modes, .classifierScore: [(rawValue, false)]
+        case .modes, .classifierScore, .alignment: [(rawValue, false)]
         case .precisionRecall: [("precision", false), ("recall", false)]
         case .densityCoverage: [("density", false), ("coverage", false)]
         case .parzen, .memorisation, .game: [(rawValue, nil)]
