@@ -213,7 +213,9 @@ extension Configuration {
             "objective.penalties",
             "a gradient penalty cannot go through layer \(node.place) of the discriminator "
                 + "(\(node.layer.name)), which makes the output of an example depend on the others",
-            remedy: "Put layer_normalisation in its place, or none; or take the penalties out.")
+            remedy: node.layer is MinibatchDeviation
+                ? "Leave the layer out, or take the penalties out."
+                : "Put layer_normalisation in its place, or none; or take the penalties out.")
     }
 
     /// Unrolling is of the authors' game: the saddle objective, Adam, both players at once.

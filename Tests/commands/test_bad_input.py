@@ -238,7 +238,7 @@ CLASHES = [
      ["discriminator.1.scale_shift.scale"]),
     (["discriminator=[flatten, {dense: {units: 1, weights: {he: -1}}}]"], ["weights", "he"]),
     (["objective.penalties=[{kind: r1}]", "discriminator=[minibatch_deviation, flatten, {dense: {units: 1}}]"],
-     ["objective.penalties", "layer 0", "minibatch_deviation", "leave it out"]),
+     ["objective.penalties", "layer 0", "minibatch_deviation", "Leave the layer out"]),
 ]
 
 
