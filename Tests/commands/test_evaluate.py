@@ -212,8 +212,10 @@ def test_files_that_are_no_features_are_refused(data, ranks, tmp_path):
 
     judged(fake, words=("3 values", "real.h5 4", "network"))
     judged(tmp_path / "none.h5", code=66, words=("none.h5",))
-    judged(data, words=("squares.h5", "/features", "--dataset"))
-    judged(data, "--dataset", "images", words=("real.h5", "images"))
+    with h5py.File(tmp_path / "squares.h5", "w") as file:
+        file["images"] = pictures()
+    judged(tmp_path / "squares.h5", words=("squares.h5", "/features", "--dataset"))
+    judged(tmp_path / "squares.h5", "--dataset", "images", words=("real.h5", "images"))
     several = features(features(tmp_path / "several.h5", rows, name="a"), rows, name="b")
     judged(several, words=("several.h5", "/a", "/b"))
     judged(features(tmp_path / "one.h5", rows[:1]), words=("one.h5", "one example"))

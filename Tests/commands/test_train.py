@@ -61,7 +61,8 @@ PRESETS = {"ring": None, "goodfellow-mnist": (28, 28, 1), "goodfellow-cifar10-de
            "gaussian1d": None, "dirac": None, "grid-25": None, "wgan-gp-grid": None, "wgan-clip": None, "lsgan": None,
            "hinge-sn": (28, 28, 1), "dragan": (28, 28, 1), "r1": (28, 28, 1), "r3gan-28": (28, 28, 1),
            "r3gan-cifar10": (32, 32, 3), "sngan-32": (32, 32, 3), "sngan-resnet-32": (32, 32, 3),
-           "sagan-32": (32, 32, 3), "stacked-fashion": (28, 28, 3)}
+           "sagan-32": (32, 32, 3), "stacked-fashion": (28, 28, 3),
+           "conditional-28": (28, 28, 1)}
 
 
 def test_all_presets_are_listed():
@@ -77,6 +78,7 @@ def test_preset_is_a_whole_configuration(name, tmp_path):
     (tmp_path / "preset.yaml").write_text(printed.out)
     with h5py.File(tmp_path / "data.h5", "w") as file:
         file["images"] = numpy.zeros((200, *(PRESETS[name] or (1, 1, 1))), numpy.uint8)
+        file["labels"] = numpy.arange(200) % 10
     source = [] if PRESETS[name] is None else ["--data", tmp_path / "data.h5"]
     # A shard of its whole minibatch would want more memory than most machines have.
     smaller = ["--batch", 8] if name == "r3gan-cifar10" else []
