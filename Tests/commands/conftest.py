@@ -6,6 +6,7 @@ import pathlib
 import select
 import signal
 import subprocess
+import tempfile
 import time
 
 import h5py
@@ -19,6 +20,13 @@ PROGRAM = os.environ["GAN_DIST"]
 # Seconds after which what is waited for counts as a hang. It costs nothing where there is none, so that it is far above
 # what a tiny network needs on a machine with twenty other programs a core.
 LIMIT = 240
+
+# Workers of pytest-xdist have temporary folders of their own: of two mpiruns that share one, the first to end removes
+# Open MPI's session folder there, which the other may be about to use; it then ends with an error of ORTE.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ["TMPDIR"] = os.path.join(tempfile.gettempdir(), os.environ["PYTEST_XDIST_WORKER"])
+    os.makedirs(os.environ["TMPDIR"], exist_ok=True)
+    tempfile.tempdir = None
 
 # In a test run that was started in the background a shell ignores INT, and nohup HUP; gan-dist would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
