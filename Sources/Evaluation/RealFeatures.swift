@@ -13,7 +13,8 @@ struct RealFeatures {
     let count: Int
     let classes: Int
 
-    /// Those of the file, where all ranks find it as it should be; else what `make` finds, which is written. Collective.
+    /// Those of the file, where all ranks find it as it should be; else what `make` finds, which is written.
+    /// Collective.
     func answers(
         _ context: EvaluationContext, _ make: () throws -> Classifier.Answers
     ) throws -> Classifier.Answers {

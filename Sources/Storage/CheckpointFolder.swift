@@ -122,8 +122,8 @@ public final class CheckpointFolder: @unchecked Sendable {
         if rename(temporary, "\(path)/\(link)") != 0 { unlink(temporary) }
     }
 
-    /// Removes checkpoints older than the `keep` newest good ones up to `step`, but not the best. Files that cannot be listed or
-    /// removed stay.
+    /// Removes checkpoints older than the `keep` newest good ones up to `step`, but not the best. Files that cannot be
+    /// listed or removed stay.
     private func prune(below step: Int) {
         guard let steps = try? steps() else { return }
         let best = lock.withLock { self.best }

@@ -23,7 +23,7 @@ struct Evaluate: ParsableCommand {
     @Option(
         parsing: .upToNextOption,
         help: ArgumentHelp(
-            "Compare features [N, D] that another program computed, such as Inception's: real ones, then generated ones.",
+            "Compare features [N, D] of another program, such as Inception's: real ones, then generated ones.",
             valueName: "REAL.h5 FAKE.h5")) var features: [String] = []
     @Option(help: ArgumentHelp("The training data; default: what the checkpoint was trained on.", valueName: "FILE.h5"))
     var data: String?

@@ -13,7 +13,7 @@ struct Train: ParsableCommand {
             Example:
               gan-dist data import fashion-mnist --out data/fashion-mnist.h5
               mpirun -n 8 gan-dist train --preset dcgan-32 --data data/fashion-mnist.h5 --run runs/clothes --resume auto
-              gan-dist train --run runs/clothes --resume auto --set 'output.evaluate={every: 500, metrics: [swd], best: swd}'
+              gan-dist train --run runs/clothes --resume auto --set 'output.evaluate={every: 500, metrics: [swd]}'
             """)
 
     @Option(help: "A published experiment by name (gan-dist presets).") var preset: String?

@@ -237,5 +237,6 @@ def test_the_modes_of_stacked_images_are_counted_by_channels(data, classifier, t
     found = evaluated(*arguments)["modes"]
     assert found == evaluated(*arguments, ranks=3)["modes"]
     assert found["modes"] == 9 and 1 <= found["value"] <= 9 and 0 <= found["reverse_kl"] <= numpy.log(9)
-    assert found["settings"]["samples"] == 300 and found["settings"]["modes_are"] == "the classifier's classes of 2 channels"
+    settings = found["settings"]
+    assert settings["samples"] == 300 and settings["modes_are"] == "the classifier's classes of 2 channels"
     refused(gan_dist("evaluate", *arguments[:-1], "labels"), 78, "labels", "channel by itself", "modes")

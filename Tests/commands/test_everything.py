@@ -74,7 +74,8 @@ def test_state_and_figures_are_all_there(whole):
     assert {"generator", "discriminator", "optimizer", "spectral", "average", "lecam"} <= names
     # Also what is taken at every other update only, which is never the last one of a step here.
     keys = {f"{figure}_{place}" for figure in ("penalty", "grad_x", "grad_x_squared")
-            for place in ("real", "fake", "between", "around")} | {"lecam", "augment_probability", "sigma/discriminator/5.dense/weight"}
+            for place in ("real", "fake", "between", "around")}
+    keys |= {"lecam", "augment_probability", "sigma/discriminator/5.dense/weight"}
     assert all(keys <= line.keys() for line in metrics(whole))
     assert '"sigma/generator/1.transposed_convolution/weight"' in (whole / "metrics.jsonl").read_text()
     events = b"".join(path.read_bytes() for path in whole.glob("events*"))

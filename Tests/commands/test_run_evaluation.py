@@ -200,7 +200,8 @@ def test_a_job_that_ends_while_it_measures_loses_nothing(how, ranks, start, run,
     """Most of the time goes into evaluations, so that the signal comes in one."""
     keys = dict(every=2, metrics=["swd", "modes", "mmd"], count=4000, best="swd")
     many = evaluate(**keys)
-    running = start("train", "--config", CONFIGS / "ring.yaml", "--run", run, "--shards", 3, "--steps", 100_000, *many, ranks=ranks)
+    running = start("train", "--config", CONFIGS / "ring.yaml", "--run", run, "--shards", 3, "--steps", 100_000,
+                    *many, ranks=ranks)
     log = run / "metrics.jsonl"
     wait_until(lambda: log.exists() and log.read_bytes().count(b"evaluation_swd") >= 3, "three evaluations", running)
     if how == "KILL":

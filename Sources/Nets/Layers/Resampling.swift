@@ -2,7 +2,8 @@ import Kernels
 import Support
 
 /// y[n, p, q, c] = Σ over a, b of u[p, a] · u[q, b] · x[n, i[p, a], i[q, b], c]: images made larger or smaller by a
-/// whole factor f. x [N, H, W, C]; y [N, f·H, f·W, C] of `upsample`, [N, ⌊H/f⌋, ⌊W/f⌋, C] of `downsample`. No parameters.
+/// whole factor f. x [N, H, W, C]; y [N, f·H, f·W, C] of `upsample`, [N, ⌊H/f⌋, ⌊W/f⌋, C] of `downsample`. No
+/// parameters.
 ///
 /// * `nearest`: each pixel f × f times.
 /// * `bilinear`: between the two nearest centres along each axis, beyond the outermost centres the edge's pixel
