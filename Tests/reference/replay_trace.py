@@ -6,9 +6,10 @@
 
 The trace gives what is random (initial values, minibatches, noise, dropout masks, where penalties look, what
 augmentation draws) and the configuration; the losses, gradients and updates are PyTorch's, in float64: autograd
-(twice where there are penalties), its convolutions and batch normalisation. Exit code 1 where a loss differs by more than 1e-5 or a gradient, parameter,
-running statistic, average or spectral vector by more than 1e-4, each as a part of its array's largest value (of a tenth
-of the network's largest where that is more: a sum that cancels to almost nothing has no digits to compare).
+(twice where there are penalties), its convolutions and batch normalisation. Exit code 1 where a loss differs by more
+than 1e-5 or a gradient, parameter, running statistic, average or spectral vector by more than 1e-4, each as a part of
+its array's largest value (of a tenth of the network's largest where that is more: a sum that cancels to almost nothing
+has no digits to compare).
 
 --against-float64 measures the distances of whole vectors, and those of PyTorch's own float32, for wide networks: see
 `against_float64`.
