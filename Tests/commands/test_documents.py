@@ -17,7 +17,8 @@ KEYS = ROOT / "Sources/Recipes/Recipes.docc/ConfigurationKeys.md"
 FILES = ROOT / "Sources/Runs/Runs.docc/Files.md"
 # Options that documents name by themselves and that are another program's.
 OF_OTHERS = {"--static", "--tests", "--all-sets", "--sanitize", "--jobs", "--bind-to", "--map-by", "--rank-by",
-             "--report-bindings", "--cpu-bind", "--distribution", "--ntasks-per-core", "--mpi"}
+             "--report-bindings", "--cpu-bind", "--distribution", "--ntasks-per-core", "--mpi", "--numprocesses",
+             "--dist"}
 RESULTS = README.partition("## Results\n")[2].partition("\n## ")[0]
 FIGURE = r"\d[\d,]*\.\d+|\d,\d{3}|\d+e-\d+"
 ROWS = re.findall(r"^\| [^|]*\| ([^|]+) \| \[[^]]+\]\(([^)]+)\) \|$", RESULTS, re.MULTILINE)
