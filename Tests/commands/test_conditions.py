@@ -8,7 +8,7 @@ import numpy
 import onnxruntime
 import pytest
 
-from conftest import arrays, assert_same, checkpoint, gan_dist, resume, train
+from conftest import CONFIGS, arrays, assert_same, checkpoint, gan_dist, resume, train
 from pictures import pictures
 from test_bad_input import refused
 
@@ -296,3 +296,14 @@ def test_the_preset_takes_a_step(data, run, tmp_path):
     assert measured.code == 0 and "projection" in measured.out, measured
     scaled = gan_dist("bench", "scaling", "--preset", "conditional-28", "--batch", 4, "--steps", 1)
     assert scaled.code == 0, scaled
+
+
+def test_a_run_is_measured_while_it_trains_but_not_beside_held_out_examples(wholes, data, run, tmp_path):
+    """The measures sample as `gan-dist sample` does and change no bit; held-out examples have no condition."""
+    measured = ["--shards", 5, "--set", "output.evaluate={every: 6, metrics: [swd], count: 50}"]
+    train("conditional", run, "--data", data, *measured, ranks=2)
+    assert_same(checkpoint(wholes["conditional"], 12), checkpoint(run, 12))
+    assert '"evaluation_swd"' in (run / "metrics.jsonl").read_text()
+    held_out = gan_dist("train", "--config", CONFIGS / "conditional.yaml", "--data", data, "--run", tmp_path / "other",
+                        *measured, "--set", f"data.held_out={data}")
+    refused(held_out, 78, "data.held_out", "condition")
