@@ -3,7 +3,7 @@ import Kernels
 @testable import Nets
 import Testing
 
-/// Random networks of nested residuals, of 19 kinds of layers, against PyTorch:
+/// Random networks of nested residuals, of 31 kinds of layers, against PyTorch:
 /// Tests/reference/make_graph_fixtures.py.
 @Suite struct GraphTests {
     private static let examples = 3
@@ -138,7 +138,8 @@ import Testing
             let message = error?.description ?? ""
             #expect(message.hasPrefix("n: layer \(number) (residual): its `body` makes \(shape) "), "\(message)")
             #expect(message.contains(residual.skip.isEmpty ? "the input \(made)" : "its `skip` \(made):"), "\(message)")
-            #expect(throws: ShapeError.self) { try layers[number].outputShape(for: network.inputShapes[sum]) }
+            let before = try layers[..<number].reduce(graph.shape) { try $1.outputShape(for: $0) }
+            #expect(throws: ShapeError.self, "\(graph)") { try layers[number].outputShape(for: before) }
         }
     }
 }
@@ -188,14 +189,27 @@ private struct Graph: CustomStringConvertible {
         case "dense": return Dense(units: size(1), hasBias: line[2] as! Bool)
         case "maxout": return Maxout(units: size(1), pieces: size(2))
         case "channel_maxout": return ChannelMaxout(pieces: size(1))
-        case "convolution": return Convolution2D(channels: size(1), kernel: square(size(2)), stride: square(size(3)))
+        case "convolution":
+            return Convolution2D(
+                channels: size(1), kernel: square(size(2)), stride: square(size(3)),
+                groups: line.count > 4 ? size(4) : 1)
         case "transposed_convolution":
             return TransposedConvolution2D(channels: size(1), kernel: square(size(2)), stride: square(size(3)))
         case "layer_normalisation": return LayerNormalisation(epsilon: 0.01)
+        case "group_normalisation": return GroupNormalisation(groups: size(1), epsilon: 0.01)
+        case "instance_normalisation": return GroupNormalisation(groups: nil, epsilon: 0.01)
+        case "pixel_normalisation": return PixelNormalisation(epsilon: 0.01)
         case "batch_normalisation": return BatchNormalisation(epsilon: 0.01)
+        case "minibatch_deviation": return MinibatchDeviation(group: 4)
+        case "scale_shift": return ScaleShift()
         case "dropout": return Dropout(keepProbability: real(1))
         case "max_pool": return Pooling2D(.maximum, size: size(1), stride: size(2), edge: .partial)
         case "mean_pool": return Pooling2D(.mean, size: size(1), stride: size(2), edge: .partial)
+        case "sum_pool": return Pooling2D(.sum, size: size(1), stride: size(2), edge: .partial)
+        case "upsample": return Resample2D(larger(line[1] as! String))
+        case "downsample": return Resample2D(line[1] as! String == "mean" ? .mean : .binomialDown)
+        case "self_attention": return SelfAttention()
+        case "basis": return Basis(height: size(1), width: size(2), channels: size(3))
         case "constant": return Constant(shape: shape(line.dropFirst().map { $0 as! Int }))
         case "zero_padding": return ZeroPadding(pixels: size(1))
         case "reshape": return Reshape(to: shape(line.dropFirst().map { $0 as! Int }))
@@ -205,7 +219,17 @@ private struct Graph: CustomStringConvertible {
         case "sigmoid": return Sigmoid()
         case "tanh": return Tanh()
         case "softplus": return Softplus()
+        case "gelu": return GELU()
+        case "silu": return SiLU()
         case let kind: fatalError("graphs.json has a layer '\(kind)'")
+        }
+    }
+
+    private static func larger(_ kind: String) -> Resampling.Filter {
+        switch kind {
+        case "nearest": .nearest
+        case "bilinear": .linear
+        default: .binomialUp
         }
     }
 

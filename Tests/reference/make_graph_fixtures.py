@@ -18,10 +18,12 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from replay_network import minibatch_deviation, resample, self_attention
+
 EXAMPLES = 3
 PENALTY = 0.3
 # Networks with a penalty, and without.
-COUNTS = {True: 180, False: 100}
+COUNTS = {True: 240, False: 140}
 # The smallest distance to a corner, and float32's largest, of an array's norm and a hundredth of all of its kind.
 MARGIN, FLOAT32 = 3e-4, 1.5e-6
 
@@ -121,13 +123,14 @@ class Network:
         total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
         return total // 2, total - total // 2
 
-    def convolution(self, x, channels, kernel, stride):
+    def convolution(self, x, channels, kernel, stride, groups=1):
         """`same`."""
-        weight = self.parameter(kernel**2 * x.shape[3], kernel, kernel, x.shape[3], channels)
+        inputs = x.shape[3] // groups
+        weight = self.parameter(kernel**2 * inputs, kernel, kernel, inputs, channels)
         bias = self.parameter(0, channels)
         top, left = self.margins(x.shape[1], kernel, stride), self.margins(x.shape[2], kernel, stride)
-        y = F.conv2d(F.pad(x.permute(0, 3, 1, 2), (*left, *top)), weight.permute(3, 2, 0, 1).contiguous(), bias, stride)
-        return y.permute(0, 2, 3, 1)
+        x = F.pad(x.permute(0, 3, 1, 2), (*left, *top))
+        return F.conv2d(x, weight.permute(3, 2, 0, 1).contiguous(), bias, stride, groups=groups).permute(0, 2, 3, 1)
 
     def transposed_convolution(self, x, channels, kernel, stride):
         """`same`, of a kernel at least as large as its stride."""
@@ -145,6 +148,22 @@ class Network:
 
     def layer_normalisation(self, x):
         return self.moments(x, lambda x, scale, shift: F.group_norm(x, 1, scale, shift, 0.01))
+
+    def group_normalisation(self, x, groups):
+        return self.moments(x, lambda x, scale, shift: F.group_norm(x, groups, scale, shift, 0.01))
+
+    def instance_normalisation(self, x):
+        return self.group_normalisation(x, x.shape[-1])
+
+    def pixel_normalisation(self, x):
+        return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + 0.01)
+
+    def scale_shift(self, x):
+        return self.moments(x, lambda x, scale, shift: x * scale.reshape(-1, *[1] * (x.dim() - 2))
+                            + shift.reshape(-1, *[1] * (x.dim() - 2)))
+
+    def minibatch_deviation(self, x):
+        return minibatch_deviation(x, 4)
 
     def batch_normalisation(self, x):
         return self.moments(x, lambda x, scale, shift: F.batch_norm(x, None, None, scale, shift, True, eps=0.01))
@@ -164,6 +183,32 @@ class Network:
     def mean_pool(self, x, size, stride):
         return F.avg_pool2d(x.permute(0, 3, 1, 2), size, stride, ceil_mode=True,
                             count_include_pad=False).permute(0, 2, 3, 1)
+
+    def sum_pool(self, x, size, stride):
+        padded = F.pad(x, (0, 0, 0, size - 1, 0, size - 1))
+        windows = padded.unfold(1, size, stride).unfold(2, size, stride).sum((-1, -2))
+        height, width = self.mean_pool(x, size, stride).shape[1:3]
+        return windows[:, :height, :width]
+
+    def upsample(self, x, kind):
+        return resample(x, True, 2, None if kind == "nearest" else kind)
+
+    def downsample(self, x, kind):
+        return resample(x, False, 2, kind)
+
+    def self_attention(self, x):
+        channels = x.shape[3]
+        weights = [self.parameter(inputs, 1, 1, inputs, outputs) for inputs, outputs in (
+            (channels, channels // 8), (channels, channels // 8), (channels, channels // 2), (channels // 2, channels))]
+        for weight in weights[1:3]:
+            # The largest of 2 × 2 pixels.
+            maps = (x @ weight[0, 0]).unfold(1, 2, 2).unfold(2, 2, 2)
+            self.winners(maps.flatten(-2))
+        return self_attention(x, *weights, self.parameter(0, 1))
+
+    def basis(self, x, height, width, channels):
+        weight = self.parameter(x.shape[1], x.shape[1], channels)
+        return self.parameter(0, height, width, channels) * (x @ weight)[:, None, None]
 
     def constant(self, x, *shape):
         return self.parameter(1, *shape).expand(len(x), *shape) + 0 * x.sum()
@@ -194,14 +239,23 @@ class Network:
     def softplus(self, x):
         return F.softplus(x)
 
+    def gelu(self, x):
+        return F.gelu(x)
+
+    def silu(self, x):
+        return F.silu(x)
+
 
 class Drawing:
     """Draws networks."""
 
-    ANYWHERE = ["relu", "leaky_relu", "sigmoid", "tanh", "softplus", "dropout", "layer_normalisation"]
-    VECTOR = ["dense", "dense", "maxout", "reshape", "channel_maxout", "constant"]
-    IMAGE = ["convolution", "convolution", "transposed_convolution", "max_pool", "mean_pool", "channel_maxout",
-             "zero_padding", "flatten", "constant"]
+    ANYWHERE = ["relu", "leaky_relu", "sigmoid", "tanh", "softplus", "gelu", "silu", "dropout", "layer_normalisation",
+                "group_normalisation", "pixel_normalisation", "scale_shift"]
+    VECTOR = ["dense", "dense", "maxout", "reshape", "channel_maxout", "constant", "basis"]
+    IMAGE = ["convolution", "convolution", "grouped", "grouped", "transposed_convolution", "max_pool", "mean_pool",
+             "sum_pool", "upsample", "downsample", "instance_normalisation", "self_attention", "self_attention",
+             "channel_maxout", "zero_padding", "flatten", "constant"]
+    COUPLING = ["batch_normalisation", "batch_normalisation", "minibatch_deviation"]
 
     def __init__(self, seed, penalised):
         self.random = random.Random(seed)
@@ -217,7 +271,7 @@ class Drawing:
         if depth < 3 and self.random.random() < 0.4:
             return self.residual(shape, depth)
         kinds = self.ANYWHERE + (self.IMAGE if len(shape) == 3 else self.VECTOR) * 2
-        kind = choose(kinds + ([] if self.penalised else ["batch_normalisation"] * 2))
+        kind = choose(kinds + ([] if self.penalised else self.COUPLING))
         small = [n for n in (2, 3) if shape[-1] % n == 0]
         match kind:
             case "dense": return [kind, choose([1, 3, 5, 8]), choose([True, True, False])]
@@ -228,11 +282,24 @@ class Drawing:
                 return [kind, *choose(forms)]
             case "channel_maxout": return [kind, choose(small)] if small else ["tanh"]
             case "constant": return [kind, *shape] if depth > 0 and self.random.random() < 0.3 else ["softplus"]
-            case "convolution": return [kind, choose([2, 3, 4]), choose([1, 2, 3]), choose([1, 1, 2])]
+            case "convolution": return [kind, choose([2, 3, 4, 8]), choose([1, 2, 3]), choose([1, 1, 2])]
+            case "grouped":
+                groups = choose([n for n in (2, 3, 4, 8) if shape[-1] % n == 0] or [1])
+                return ["convolution", groups * choose([1, 1, 2]), choose([1, 2, 3]), choose([1, 1, 2]), groups]
+            case "upsample" if shape[0] * shape[1] <= 9: return [kind, choose(["nearest", "bilinear", "binomial"])]
+            case "downsample" if min(shape[:2]) >= 2: return [kind, choose(["mean", "binomial"])]
+            case "upsample" | "downsample": return ["gelu"]
+            case "self_attention" if shape[2] % 8 or min(shape[:2]) < 2: return ["convolution", 8, 1, 1]
+            case "basis": return [kind, choose([2, 3]), choose([2, 4]), choose([2, 3, 8])]
+            case "group_normalisation":
+                groups = [n for n in (1, 2, 3, 4) if shape[-1] % n == 0 and np.prod(shape) > 2 * n]
+                return [kind, choose(groups)] if groups else ["silu"]
+            case "instance_normalisation": return [kind] if shape[0] * shape[1] > 2 else ["silu"]
+            case "pixel_normalisation": return [kind] if shape[-1] > 1 else ["gelu"]
             case "transposed_convolution":
                 stride = choose([1, 2]) if shape[0] * shape[1] <= 9 else 1
                 return [kind, choose([2, 3]), choose([2, 3]), stride]
-            case "max_pool" | "mean_pool":
+            case "max_pool" | "mean_pool" | "sum_pool":
                 size = choose([size for size in (1, 2, 3) if size <= min(shape[:2])])
                 return [kind, size, choose([stride for stride in (1, 2) if stride <= size])]
             case "zero_padding": return [kind, 1] if shape[0] * shape[1] <= 9 else ["flatten"]
@@ -267,7 +334,8 @@ class Drawing:
         return layers + ([["reshape", *end]] if len(end) == 3 else [])
 
     def network(self):
-        shape = self.random.choice([(5,), (8,), (12,), (4, 4, 2), (3, 5, 2), (6, 6, 1), (2, 2, 3)])
+        shape = self.random.choice([(5,), (8,), (12,), (4, 4, 2), (3, 5, 2), (6, 6, 1), (2, 2, 3),
+                                    (3, 4, 8)])
         layers, after = self.chain(shape, self.random.choice([1, 2, 3, 4]), 0)
         if not any(kind == "residual" for kind, *_ in layers):
             layers.append(self.residual(after, 0))
@@ -342,6 +410,15 @@ BLOCKS = [
     # x + x, under other shapes, and a sum that is the whole network.
     ((5,), [["residual", [["flatten"]], []], ["residual", [["reshape", 5]], [["flatten"]]], ["dense", 1, True]]),
     ((7,), [["residual", [["dense", 1, True]], [["maxout", 1, 3]]]]),
+    # R3GAN's (Huang et al. 2024): 1×1, 3×3 in groups, 1×1; the image halved, then the channels changed.
+    ((4, 4, 4), [["residual", [["convolution", 8, 1, 1], ["leaky_relu", 0.25], ["convolution", 8, 3, 1, 2],
+                               ["leaky_relu", 0.25], ["convolution", 4, 1, 1]], []],
+                 ["downsample", "binomial"], ["convolution", 6, 1, 1], ["convolution", 6, 2, 2, 6], ["flatten"],
+                 ["dense", 1, True]]),
+    # SAGAN's (Zhang et al. 2019): a block that doubles the image, both of whose ways enlarge it, then attention.
+    ((2, 2, 3), [["residual", [["relu"], ["upsample", "nearest"], ["convolution", 8, 3, 1]],
+                  [["upsample", "nearest"], ["convolution", 8, 1, 1]]],
+                 ["self_attention"], ["relu"], ["sum_pool", 2, 2], ["flatten"], ["dense", 1, True]]),
 ]
 cases, values, lost = [], [], 0
 waiting = [(shape, layers, True, seed) for seed, (shape, layers) in enumerate(BLOCKS, 1)]
