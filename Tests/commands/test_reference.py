@@ -1,6 +1,6 @@
 """Whole training runs agree with PyTorch repeating them from their traces (Tests/reference/replay_trace.py).
 
-Tests/reference/*.h5 hold PyTorch's losses and parameters after each of six steps, and sketches of them for the two
+Tests/reference/*.h5 hold PyTorch's losses and parameters after each of six steps, and sketches of them for the three
 presets of full width (`sketch.py`); `Tests/reference/write` makes them anew. The same seed and pictures give the same
 trace today, so no PyTorch is needed to compare with them.
 """
@@ -56,7 +56,7 @@ def test_agrees_with_pytorch(config, ranks, data, tmp_path):
             assert numpy.abs(ours[name] - expected).max() < limit, name
 
 
-@pytest.mark.parametrize("preset", ["goodfellow-mnist", "dcgan-32"])
+@pytest.mark.parametrize("preset", ["goodfellow-mnist", "dcgan-32", "r3gan-28"])
 def test_presets_of_full_width_agree_with_pytorch_in_float64(preset, tmp_path):
     with h5py.File(tmp_path / "large.h5", "w") as file:
         file["images"] = pictures(size=28)

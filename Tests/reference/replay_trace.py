@@ -78,8 +78,8 @@ class Replay:
         average = self.training.get("average")
         self.average = Average(average, self.generator, self.batch) if average else None
         augment = self.training.get("augment")
-        lowest = 0 if next(kind for kind, _ in reversed(self.generator.layers)
-                           if kind not in ("reshape", "flatten")) == "sigmoid" else -1
+        lowest = 0 if next(kind for name, (kind, _) in reversed(self.generator.layers.items())
+                           if "/" not in name and kind not in ("reshape", "flatten")) == "sigmoid" else -1
         self.augmentation = Augmentation(augment, lowest, 1) if augment else None
         self.steps_done = 0
         self.results = {}
