@@ -19,9 +19,9 @@ def sketch(values):
 
 def distance(values, expected):
     """|x − y| / |y|, of two vectors or of their sketches."""
-    apart = float(numpy.linalg.norm(numpy.subtract(values, expected, dtype=numpy.float64)))
-    # Both are all zeros where every hinge is past its corner.
-    return apart / float(numpy.linalg.norm(expected)) if apart else 0.0
+    apart = numpy.linalg.norm(numpy.subtract(values, expected, dtype=numpy.float64))
+    # Both are all zeros where every hinge is past its corner; an x beside a y of zeros is infinitely far.
+    return float(apart / numpy.linalg.norm(expected)) if apart else 0.0
 
 
 def vectors(arrays, step):
