@@ -1,0 +1,42 @@
+# shellcheck shell=bash
+# What the benchmarks that train on Fashion-MNIST share. Source it after launch/common.sh.
+
+# The images, the test images and the classifier of FOLDER/data, made where they are missing.
+fashion_mnist() { # FOLDER
+    images=$1/data/fashion-mnist.h5 test_images=$1/data/fashion-mnist-test.h5 classifier=$1/data/classifier.h5
+    mkdir -p "$1/data"
+    [ -e "$images" ] || "$GAN_DIST" data import fashion-mnist --out "$images" >&2
+    [ -e "$test_images" ] || "$GAN_DIST" data import fashion-mnist --part test --out "$test_images" >&2
+    [ -e "$classifier" ] ||
+        mpirun -n 2 "$GAN_DIST" classifier train --data "$images" --held-out "$test_images" --out "$classifier" >&2
+}
+
+# Trains RUN on two ranks and measures its newest checkpoint into RUN/measures.json; does nothing where that is there.
+measured_run() { # RUN CONFIGURATION SEED OPTION…
+    local run=$1 configuration=$2 seed=$3
+    shift 3
+    if [ -e "$run/measures.json" ]; then return; fi
+    mpirun -n 2 "$GAN_DIST" train --config "$configuration" --data "$images" --run "$run" --resume auto \
+        --seed "$seed" --shards 2 "$@" >&2
+    mpirun -n 2 "$GAN_DIST" evaluate "$run" --held-out "$test_images" --classifier "$classifier" \
+        --metrics frechet-classifier-distance,precision-recall --json >"$run/measures.new"
+    mv "$run/measures.new" "$run/measures.json"
+}
+
+# A table of the rows' measures over the seeds.
+table_of_measures() { # FOLDER HEADING ROWS SEED…
+    PYTHONPATH=launch/benchmarks python3 -B - "$@" <<'END'
+import json
+import sys
+
+from seeds import cell
+
+folder, heading, rows, *seeds = sys.argv[1:]
+print(f"| {heading} | seeds | Fréchet classifier distance | precision | recall |\n| --- | --- | --- | --- | --- |")
+for row in rows.split():
+    runs = [json.load(open(f"{folder}/{row}-{seed}/measures.json")) for seed in seeds]
+    distance, precision, recall = ([run[name]["value"] for run in runs]
+                                   for name in ("frechet-classifier-distance", "precision", "recall"))
+    print(f"| {row} | {', '.join(seeds)} | {cell(distance, 1)} | {cell(precision, 3)} | {cell(recall, 3)} |")
+END
+}
