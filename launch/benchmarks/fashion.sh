@@ -11,7 +11,36 @@ fashion_mnist() { # FOLDER
         mpirun -n 2 "$GAN_DIST" classifier train --data "$images" --held-out "$test_images" --out "$classifier" >&2
 }
 
-# Trains RUN on two ranks and measures its newest checkpoint into RUN/measures.json; does nothing where that is there.
+# How many steps SECONDS hold on two ranks, as `ROW STEPS` lines in FOLDER/steps: medians of `bench step` in rounds that
+# alternate, so that what else the machine does while the runs train changes nothing. The rows' configurations are
+# FOLDER/ROW.yaml with the options that `settings ROW` puts in the array `options`.
+measured_steps() { # FOLDER SECONDS ROW…
+    local folder=$1 seconds=$2 round row
+    shift 2
+    if [ -e "$folder/steps" ]; then return; fi
+    for round in 1 2 3 4 5; do
+        echo "round $round of 5, load $(cut -d ' ' -f 1 /proc/loadavg)" >&2
+        for row; do
+            settings "$row"
+            mpirun -n 2 "$GAN_DIST" bench step --config "$folder/$row.yaml" "${options[@]}" --steps 30 --no-layers \
+                --json >"$folder/$row-bench-$round.json"
+        done
+    done
+    python3 -B - "$folder" "$seconds" "$@" >"$folder/steps.new" <<'END'
+import json
+import statistics
+import sys
+
+folder, seconds, *rows = sys.argv[1:]
+for row in rows:
+    times = [json.load(open(f"{folder}/{row}-bench-{round}.json"))["seconds_step_median"] for round in range(1, 6)]
+    print(row, int(float(seconds) / statistics.median(times)))
+END
+    mv "$folder/steps.new" "$folder/steps"
+}
+
+# Trains RUN on two ranks and measures its newest checkpoint into RUN/measures.json, by `metrics` where that is set;
+# does nothing where the measures are there.
 measured_run() { # RUN CONFIGURATION SEED OPTION…
     local run=$1 configuration=$2 seed=$3
     shift 3
@@ -19,7 +48,7 @@ measured_run() { # RUN CONFIGURATION SEED OPTION…
     mpirun -n 2 "$GAN_DIST" train --config "$configuration" --data "$images" --run "$run" --resume auto \
         --seed "$seed" --shards 2 "$@" >&2
     mpirun -n 2 "$GAN_DIST" evaluate "$run" --held-out "$test_images" --classifier "$classifier" \
-        --metrics frechet-classifier-distance,precision-recall --json >"$run/measures.new"
+        --metrics "${metrics:-frechet-classifier-distance,precision-recall}" --json >"$run/measures.new"
     mv "$run/measures.new" "$run/measures.json"
 }
 
