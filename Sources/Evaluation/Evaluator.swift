@@ -38,10 +38,17 @@ public final class Evaluator {
         }
         return try metrics.flatMap { metric in
             let start = monotonicSeconds()
-            let results = try measure(metric)
+            let results = try measure(metric).map(sayingHow)
             context.console.say(String(format: "%@: %.1f s", metric.rawValue as NSString, monotonicSeconds() - start))
             return results
         }
+    }
+
+    /// With how the samples were made, where that is not by the generator alone.
+    private func sayingHow(_ result: MetricResult) -> MetricResult {
+        let kind = request.sampling.kind
+        guard kind != .generator else { return result }
+        return result.with([("by", .text(kind.rawValue))])
     }
 
     /// Why a measure does not fit, and what to do.
@@ -86,6 +93,22 @@ public final class Evaluator {
                     : "Use it on a mixture that gan-dist made (data synthetic).")
         case .memorisation:
             return inputs.heldOut == nil ? noHeldOut : nil
+        case .intrinsicDimension:
+            let few = min(inputs.sampleCount, inputs.data.count), k = IntrinsicDimension.neighbours
+            return few > k ? nil : refusal("\(few) examples have no \(k) neighbours each", "Take more examples.")
+        case .pixelCorrelation, .sharpness:
+            guard case .image(let height, let width, _) = inputs.shape else {
+                return refusal("it is of the pixels of images, and these are points", "Leave it out.")
+            }
+            if metric == .sharpness {
+                return min(height, width) >= 3
+                    ? nil : refusal("images of \(inputs.shape) have no pixel with four neighbours", "Leave it out.")
+            }
+            return 2 ... PixelCorrelation.mostPixels ~= height * width
+                ? nil
+                : refusal(
+                    "it takes images of 2 … \(PixelCorrelation.mostPixels) pixels, and these have "
+                        + "\(height * width)", "Leave it out.")
         case .precisionRecall, .densityCoverage:
             let few = min(inputs.sampleCount, inputs.data.count)
             let wanted =
@@ -169,6 +192,10 @@ public final class Evaluator {
         case .memorisation:
             let heldOut = try local { try inputs.heldOut(samples.count)! }
             return [try Memorisation.measure(samples: samples, heldOut: heldOut, training: inputs.data, context)]
+        case .intrinsicDimension:
+            return [try IntrinsicDimension.measure(samples, reference(samples.count), context)]
+        case .pixelCorrelation: return [try PixelCorrelation.measure(samples, reference(samples.count), context)]
+        case .sharpness: return [Sharpness.measure(samples, try reference(samples.count))]
         case .game: return [try game(samples)]
         }
     }
