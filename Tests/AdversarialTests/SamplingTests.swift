@@ -14,8 +14,9 @@ import Testing
     private func network(_ weight: [Float], _ size: Int, _ more: [any Layer] = []) throws -> Network {
         let network = try Network(
             [Dense(units: weight.count / size)] + more, input: .vector(size), capacity: 64, name: "n")
-        network.store.values.values.fill(0)
-        network.store.values.values[network.store.entries[0].range].copy(from: FloatBuffer(weight).values)
+        let values = network.store.values.values, start = network.store.entries[0].range.lowerBound
+        values.fill(0)
+        for (index, value) in weight.enumerated() { values[start + index] = value }
         return network
     }
 

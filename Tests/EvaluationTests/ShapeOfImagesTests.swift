@@ -76,10 +76,11 @@ import Testing
         let run = { @Sendable (context: EvaluationContext) -> [Double] in
             let shape = Shape.image(height: 6, width: 5, channels: 2)
             let samples = try Fixture.examples("pixels", "samples", shape),
-                data = try Fixture.examples("pixels", "data", shape)
+                data = try Fixture.examples("pixels", "data", shape),
+                points = try Fixture.examples("intrinsic_dimension", "points", .vector(4))
             return [
                 try PixelCorrelation.measure(samples, data, context).value,
-                try IntrinsicDimension.measure(samples, data, context).value,
+                try IntrinsicDimension.estimate(points, neighbours: 6, context).dimension,
             ]
         }
         let one = try run(alone())
