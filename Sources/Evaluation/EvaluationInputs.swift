@@ -32,7 +32,7 @@ public struct EvaluationRequest: Sendable {
     /// Examples to judge; nil: as the protocols have it.
     public var count: Int?
     public var seed: UInt64 = 1
-    /// Where to draw the optimal discriminator of one-dimensional data.
+    /// Where to draw the optimal discriminator of one-dimensional data, or the correlations of pixels.
     public var figure: String?
     /// Whether the generator is asked for gradients with respect to its latents.
     public var needsBackward = false

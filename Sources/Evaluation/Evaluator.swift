@@ -194,7 +194,10 @@ public final class Evaluator {
             return [try Memorisation.measure(samples: samples, heldOut: heldOut, training: inputs.data, context)]
         case .intrinsicDimension:
             return [try IntrinsicDimension.measure(samples, reference(samples.count), context)]
-        case .pixelCorrelation: return [try PixelCorrelation.measure(samples, reference(samples.count), context)]
+        case .pixelCorrelation:
+            let result = try PixelCorrelation.measure(samples, reference(samples.count), context)
+            try draw(PixelCorrelation.svg(result))
+            return [result]
         case .sharpness: return [Sharpness.measure(samples, try reference(samples.count))]
         case .game: return [try game(samples)]
         }
@@ -264,12 +267,16 @@ public final class Evaluator {
         else { return result }
         let curves = try OptimalDiscriminator(mixture, model, discriminator, seed: request.seed, context)
         result = result.adding([("distance_from_optimal_d", .number(curves.distance))])
-        if let path = request.figure {
-            _ = try context.communicator.decidedByRoot {
-                try WholeFile.write(Array(curves.svg.utf8), to: path, replacing: true)
-                return ""
-            }
-        }
+        try draw(curves.svg)
         return result
+    }
+
+    /// Writes the figure, where one is asked for.
+    private func draw(_ svg: @autoclosure () -> String) throws {
+        guard let path = request.figure else { return }
+        _ = try context.communicator.decidedByRoot {
+            try WholeFile.write(Array(svg().utf8), to: path, replacing: true)
+            return ""
+        }
     }
 }

@@ -54,6 +54,27 @@ public enum PixelCorrelation {
             ])
     }
 
+    /// The mean correlations of samples and of data over the distance, and their mean difference, of a result.
+    static func svg(_ result: MetricResult) -> String {
+        let curves = [
+            ("samples", "#20a060", "samples_by_distance"), ("data", "#d08000", "data_by_distance"),
+            ("mean difference", "#888888", "by_distance"),
+        ].map { name, colour, figure in
+            var points: [(x: Double, y: Double)] = []
+            if case .numbers(let values) = result.quantity(figure) {
+                points = values.enumerated().map { (Double($0 + 1), $1) }
+            }
+            return CurvePanel.Curve(name: name, colour: colour, points: points)
+        }
+        let farthest = Double(max(curves[0].points.count, 2)), step = max((farthest / 5).rounded(), 1)
+        return CurvePanel.svg([
+            CurvePanel(
+                title: "correlation of two pixels over their distance", curves: curves, x: 1 ... farthest,
+                y: -0.5 ... 1, xTicks: [1] + stride(from: step, through: farthest, by: step).filter { $0 > 1 },
+                yTicks: [-0.5, 0, 0.5, 1])
+        ])
+    }
+
     /// Pixels whose correlations with all others are made at once.
     private static let block = 64
 

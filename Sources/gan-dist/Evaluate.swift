@@ -39,7 +39,10 @@ struct Evaluate: ParsableCommand {
     @Option(help: ArgumentHelp("The measures, with commas between.", valueName: "a,b,…")) var metrics: String?
     @Option(help: "How many examples to judge; default 10000, for modes 2500.") var count: Int?
     @Option(help: "What the latents and all choices follow from.") var seed: UInt64 = 1
-    @Option(help: ArgumentHelp("Draw D and the optimal D of one-dimensional data (game).", valueName: "FILE.svg"))
+    @Option(
+        help: ArgumentHelp(
+            "Draw D and the optimal D of one-dimensional data (game), or correlations over distances "
+                + "(pixel-correlation).", valueName: "FILE.svg"))
     var figure: String?
     @OptionGroup var sampling: SamplingOptions
     @Flag(help: "The parameters of the last step, where an average of them was kept (training.average).")

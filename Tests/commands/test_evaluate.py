@@ -127,13 +127,24 @@ def test_nearest_draws_samples_beside_training_images(images, data, tmp_path):
     assert (int.from_bytes(content[16:20]), int.from_bytes(content[20:24])) == (6 * 9 - 1, 4 * 9 - 1)
 
 
-def test_real_images_have_the_figures_of_the_data(data):
+def test_real_images_have_the_figures_of_the_data(data, tmp_path):
     """The training images judged by themselves."""
-    found = evaluated("--samples", data, "--data", data, "--metrics", "intrinsic-dimension,pixel-correlation,sharpness")
+    figure = tmp_path / "correlations.svg"
+    found = evaluated("--samples", data, "--data", data, "--metrics", "intrinsic-dimension,pixel-correlation,sharpness",
+                      "--figure", figure, ranks=2)
+    assert figure.read_text().count("<polyline") == 3 and "nan" not in figure.read_text()
     dimension, sharpness = found["intrinsic-dimension"], found["sharpness"]
     assert dimension["value"] == pytest.approx(dimension["data"]) and dimension["used"] == dimension["data_used"]
     assert found["pixel-correlation"]["value"] < 1e-6 and len(found["pixel-correlation"]["by_distance"]) == 10
     assert sharpness["value"] > 0 and sharpness["ratio"] == pytest.approx(1)
+
+
+def test_the_costs_are_drawn(tmp_path):
+    finished = gan_dist("objectives", "--out", tmp_path / "costs.svg")
+    assert finished.code == 0 and "5 costs" in finished.out, finished
+    assert (tmp_path / "costs.svg").read_text().count("<polyline") == 10
+    assert gan_dist("objectives", "--out", tmp_path / "costs.png").code == 64
+    assert gan_dist("objectives", "--out", tmp_path / "none/costs.svg").code == 73
 
 
 def found_by(finished):
