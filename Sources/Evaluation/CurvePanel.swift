@@ -19,7 +19,7 @@ struct CurvePanel {
     let yTicks: [Double]
 
     private static let width = 420.0, height = 360.0, margin = 40.0
-    private static let top = 60.0, bottom = 330.0
+    private static let top = 60.0, bottom = 320.0
 
     /// The panels, below the names of the first one's curves.
     static func svg(_ panels: [CurvePanel]) -> String {
