@@ -22,6 +22,9 @@ final class Latents {
         memory = FloatBuffer(count: capacity * settings.size)
     }
 
+    /// The greatest magnitude of a value, where there is one.
+    var bound: Float? { settings.distribution == .uniform ? Float(3).squareRoot() : truncation }
+
     /// `count` latents, the first of which is number `draws.firstSample`; valid until the next call.
     func fill(count: Int, _ draws: Draws) -> Batch {
         let values = memory.values[0 ..< count * settings.size]

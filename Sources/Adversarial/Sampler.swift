@@ -3,7 +3,8 @@ import Nets
 
 /// Asks a generator for examples, outside training.
 public final class Sampler {
-    private let network: Network
+    let network: Network
+    let latent: Latent
     private let parameters: Floats
     private let latents: Latents
     /// What the network is conditioned on; nil: nothing.
@@ -16,7 +17,7 @@ public final class Sampler {
         truncation: Float? = nil
     ) {
         self.conditioning = conditioning
-        self.network = network
+        (self.network, self.latent) = (network, latent)
         self.parameters = parameters ?? network.store.values.values
         latents = Latents(latent, capacity: network.capacity, truncation: truncation)
     }
@@ -25,6 +26,15 @@ public final class Sampler {
 
     /// What the output's activation can reach.
     public var range: ClosedRange<Float> { network.layers.outputRange }
+
+    /// Values of a latent.
+    public var latentSize: Int { latent.size }
+
+    /// ``range``; nil where nothing bounds the output.
+    var bounds: ClosedRange<Float>? { network.layers.outputBounds }
+
+    /// Values of latents are within ± so much; nil where they may be any.
+    public var latentBound: Float? { latents.bound }
 
     /// `count` examples, one after another, from latents number `draws.firstSample` on. `conditions`: nil draws them.
     public func samples(count: Int, _ draws: Draws, conditions: FloatBuffer? = nil) throws -> FloatBuffer {
@@ -44,6 +54,20 @@ public final class Sampler {
             $0.fill(values.values, count: count, draws)
             return values
         }
+    }
+
+    /// Latents number `draws.firstSample` and on, as many as the network takes at once at most; valid until the next
+    /// call.
+    func draw(count: Int, _ draws: Draws) -> Batch { latents.fill(count: count, draws) }
+
+    /// G of latents, as many as the network takes at once at most; valid until the next call.
+    public func answers(_ latents: Batch, _ conditions: Floats = .none) throws -> Batch {
+        try network.forward(latents, parameters: parameters, mode: .sampling, conditions: conditions)
+    }
+
+    /// Jᵀ times a gradient with respect to the last ``answers(_:_:)``, J = ∂G/∂z; valid until the next call.
+    public func slopes(_ gradient: Batch) throws -> Batch {
+        try network.backward(from: gradient, parameters: parameters, into: nil, inputGradient: true)!
     }
 
     /// The latents that ``samples(count:_:conditions:)`` would use.

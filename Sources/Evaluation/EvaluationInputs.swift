@@ -14,6 +14,8 @@ public struct EvaluationRequest: Sendable {
     public var checkpoint: String?
     /// With the generator's parameters of the last step, where an average of them was kept.
     public var live = false
+    /// How a checkpoint's samples are made.
+    public var sampling = SamplingMethod()
     /// A dataset of examples that are judged in place of a generator's.
     public var samples: String?
     /// The training data; nil: what the checkpoint's configuration names.
@@ -30,8 +32,10 @@ public struct EvaluationRequest: Sendable {
     /// Examples to judge; nil: as the protocols have it.
     public var count: Int?
     public var seed: UInt64 = 1
-    /// Where to draw the optimal discriminator of one-dimensional data.
+    /// Where to draw the optimal discriminator of one-dimensional data, or the correlations of pixels.
     public var figure: String?
+    /// Whether the generator is asked for gradients with respect to its latents.
+    public var needsBackward = false
 
     public init() {}
 }
@@ -57,7 +61,9 @@ final class EvaluationInputs {
     let condition: ConditionSettings?
     private let request: EvaluationRequest
     private let sampleFile: SampleSource?
-    private let sampler: Sampler?
+    let sampler: Sampler?
+    /// What makes the samples, where that is not the sampler alone.
+    private let maker: (any ExampleMaker)?
 
     /// Samples that there will be.
     var sampleCount: Int { min(request.count ?? Self.standardCount, sampleFile?.count ?? .max) }
@@ -82,22 +88,26 @@ final class EvaluationInputs {
         for (given, ofRun) in [(request.data, trained[0]), (request.heldOut, trained[2])]
         where given == nil && !ofRun.isEmpty { files.append((ofRun, name)) }
         try context.communicator.inspect(files)
-        self.init(try context.communicator.agreed { try Files(request, heldOut: heldOut, context.console) }, request)
+        let opened = try context.communicator.agreed { try Files(request, heldOut: heldOut, context.console) }
+        let maker = try opened.checkpoint.flatMap {
+            try opened.model?.maker(by: request.sampling, $0, seed: request.seed, .usual, context.communicator)
+        }
+        self.init(opened, request, maker)
     }
 
-    private init(_ files: Files, _ request: EvaluationRequest) {
+    private init(_ files: Files, _ request: EvaluationRequest, _ maker: (any ExampleMaker)?) {
         (model, discriminator, shape, data, dataName) = (
             files.model, files.discriminator, files.shape, files.data, files.dataName
         )
         (heldOut, mixture, sampleFile, classifier, labels, self.request) = (
             files.heldOut, files.mixture, files.sampleFile, files.classifier, files.labels, request
         )
-        (sampler, condition) = (model?.sampler, model?.configuration.condition)
+        (sampler, condition, self.maker) = (model?.sampler, model?.configuration.condition, maker)
     }
 
     /// Of a run under way: its generator as samples are made with it, its data in the memory that it has them in.
     init(_ run: MeasuredRun, _ request: EvaluationRequest, heldOut: SampleSource?, _ classifier: Classifier?) {
-        (model, discriminator, sampleFile) = (nil, nil, nil)
+        (model, discriminator, sampleFile, maker) = (nil, nil, nil, nil)
         (shape, mixture, self.classifier, self.request) = (run.data.shape, run.data.mixture, classifier, request)
         let isImages = if case .image = run.data.shape { true } else { false }
         let inUnitRange = { (source: SampleSource) in isImages ? source.scaled(to: 0 ... 1) : source }
@@ -121,9 +131,11 @@ final class EvaluationInputs {
         }
         let sampler = sampler!
         let low = sampler.range.lowerBound, width = sampler.range.upperBound - low
+        let maker = maker ?? sampler
         let values = try context.map(wanted, block: 256, width: shape.count, "sampling") { [isImages, request] rows in
-            let made = try sampler.samples(
-                count: rows.count, Draws(seed: request.seed, purpose: .sample, step: 0, firstSample: rows.lowerBound))
+            let made = try maker.samples(
+                count: rows.count, Draws(seed: request.seed, purpose: .sample, step: 0, firstSample: rows.lowerBound),
+                conditions: nil)
             return isImages ? made.array.map { ($0 - low) / width } : made.array
         }
         return Examples(FloatBuffer(values), shape: shape)
@@ -154,6 +166,7 @@ final class EvaluationInputs {
 /// Finds and opens what a request names.
 private struct Files {
     var model: GeneratorModel?
+    var checkpoint: Checkpoint?
     var discriminator: DiscriminatorModel?
     var sampleFile: SampleSource?
     var heldOut: SampleSource?
@@ -173,8 +186,10 @@ private struct Files {
             sampleFile = try judging.open(dataset, shape)
         } else {
             let checkpoint = try Checkpoint.read(request.checkpoint ?? "") { console.warn($0) }
-            let model = try GeneratorModel(checkpoint, live: request.live)
+            let model = try GeneratorModel(
+                checkpoint, live: request.live, backward: request.sampling.needsBackward || request.needsBackward)
             (self.model, discriminator, shape) = (model, try DiscriminatorModel(checkpoint), model.network.outputShape)
+            self.checkpoint = checkpoint
             (configured, seed) = (model.configuration.data, model.configuration.seed)
             judging.checkpoint = checkpoint
             judging.configuration = model.configuration

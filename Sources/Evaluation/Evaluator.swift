@@ -38,10 +38,17 @@ public final class Evaluator {
         }
         return try metrics.flatMap { metric in
             let start = monotonicSeconds()
-            let results = try measure(metric)
+            let results = try measure(metric).map(sayingHow)
             context.console.say(String(format: "%@: %.1f s", metric.rawValue as NSString, monotonicSeconds() - start))
             return results
         }
+    }
+
+    /// With how the samples were made, where that is not by the generator alone.
+    private func sayingHow(_ result: MetricResult) -> MetricResult {
+        let kind = request.sampling.kind
+        guard kind != .generator else { return result }
+        return result.with([("by", .text(kind.rawValue))])
     }
 
     /// Why a measure does not fit, and what to do.
@@ -86,6 +93,22 @@ public final class Evaluator {
                     : "Use it on a mixture that gan-dist made (data synthetic).")
         case .memorisation:
             return inputs.heldOut == nil ? noHeldOut : nil
+        case .intrinsicDimension:
+            let few = min(inputs.sampleCount, inputs.data.count), k = IntrinsicDimension.neighbours
+            return few > k ? nil : refusal("\(few) examples have no \(k) neighbours each", "Take more examples.")
+        case .pixelCorrelation, .sharpness:
+            guard case .image(let height, let width, _) = inputs.shape else {
+                return refusal("it is of the pixels of images, and these are points", "Leave it out.")
+            }
+            if metric == .sharpness {
+                return min(height, width) >= 3
+                    ? nil : refusal("images of \(inputs.shape) have no pixel with four neighbours", "Leave it out.")
+            }
+            return 2 ... PixelCorrelation.mostPixels ~= height * width
+                ? nil
+                : refusal(
+                    "it takes images of 2 … \(PixelCorrelation.mostPixels) pixels, and these have "
+                        + "\(height * width)", "Leave it out.")
         case .precisionRecall, .densityCoverage:
             let few = min(inputs.sampleCount, inputs.data.count)
             let wanted =
@@ -169,6 +192,13 @@ public final class Evaluator {
         case .memorisation:
             let heldOut = try local { try inputs.heldOut(samples.count)! }
             return [try Memorisation.measure(samples: samples, heldOut: heldOut, training: inputs.data, context)]
+        case .intrinsicDimension:
+            return [try IntrinsicDimension.measure(samples, reference(samples.count), context)]
+        case .pixelCorrelation:
+            let result = try PixelCorrelation.measure(samples, reference(samples.count), context)
+            try draw(PixelCorrelation.svg(result))
+            return [result]
+        case .sharpness: return [Sharpness.measure(samples, try reference(samples.count))]
         case .game: return [try game(samples)]
         }
     }
@@ -237,12 +267,16 @@ public final class Evaluator {
         else { return result }
         let curves = try OptimalDiscriminator(mixture, model, discriminator, seed: request.seed, context)
         result = result.adding([("distance_from_optimal_d", .number(curves.distance))])
-        if let path = request.figure {
-            _ = try context.communicator.decidedByRoot {
-                try WholeFile.write(Array(curves.svg.utf8), to: path, replacing: true)
-                return ""
-            }
-        }
+        try draw(curves.svg)
         return result
+    }
+
+    /// Writes the figure, where one is asked for.
+    private func draw(_ svg: @autoclosure () -> String) throws {
+        guard let path = request.figure else { return }
+        _ = try context.communicator.decidedByRoot {
+            try WholeFile.write(Array(svg().utf8), to: path, replacing: true)
+            return ""
+        }
     }
 }

@@ -8,7 +8,10 @@ public enum Metric: String, NamedMetric {
     case kernelDistance = "kernel-distance"
     case precisionRecall = "precision-recall"
     case densityCoverage = "density-coverage"
-    case labels, alignment, memorisation, game
+    case labels, alignment, memorisation
+    case intrinsicDimension = "intrinsic-dimension"
+    case pixelCorrelation = "pixel-correlation"
+    case sharpness, game
 
     /// Whether it is made of a classifier's answers.
     var needsClassifier: Bool {
@@ -24,11 +27,11 @@ public enum Metric: String, NamedMetric {
     /// lowest nor the highest.
     var figures: [(name: String, isLowest: Bool?)] {
         switch self {
-        case .swd, .mmd, .frechetClassifierDistance, .kernelDistance, .labels: [(rawValue, true)]
+        case .swd, .mmd, .frechetClassifierDistance, .kernelDistance, .labels, .pixelCorrelation: [(rawValue, true)]
         case .modes, .classifierScore, .alignment: [(rawValue, false)]
         case .precisionRecall: [("precision", false), ("recall", false)]
         case .densityCoverage: [("density", false), ("coverage", false)]
-        case .parzen, .memorisation, .game: [(rawValue, nil)]
+        case .parzen, .memorisation, .intrinsicDimension, .sharpness, .game: [(rawValue, nil)]
         }
     }
 }

@@ -50,6 +50,10 @@ public struct MetricResult: Sendable {
         MetricResult(name, value, standardError: standardError, more: more + entries, settings: settings)
     }
 
+    func with(_ entries: [Entry]) -> MetricResult {
+        MetricResult(name, value, standardError: standardError, more: more, settings: settings + entries)
+    }
+
     var json: [String: Any] {
         var object: [String: Any] = ["value": Quantity.number(value).json]
         if let standardError { object["standard_error"] = Quantity.number(standardError).json }

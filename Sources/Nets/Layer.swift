@@ -87,6 +87,9 @@ public struct LayerMemory {
     public let rowWeights: Floats
     /// What stands beside the part's rows: ``Condition/width`` numbers for each; none where a forward was given none.
     public let condition: Floats
+    /// Whether the last forward was in sampling: backward then is that of dropout that passes everything and of
+    /// running statistics, which do not depend on the batch.
+    public let isSampling: Bool
     /// What the part at hand shares with the others of its minibatch; nil in sampling and for layers that treat each
     /// part alone.
     public let shared: SharedPart?

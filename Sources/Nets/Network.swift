@@ -168,8 +168,9 @@ public final class Network {
         return Batch(values[nodes.count], count: input.count, shape: outputShape)
     }
 
-    /// Takes the gradient of a sum over the batch with respect to the output of the last forward (in training) back
-    /// through the layers. Several gradients may be taken back after one forward.
+    /// Takes the gradient of a sum over the batch with respect to the output of the last forward back through the
+    /// layers. Several gradients may be taken back after one forward. Of a forward in sampling it is the gradient of
+    /// what that computes: of running statistics, and without dropout.
     ///
     /// - Parameters:
     ///   - gradient: not changed.
@@ -224,7 +225,7 @@ public final class Network {
     }
 
     func check(_ gradient: Batch, _ target: Floats?) {
-        precondition(lastWasTraining, "\(name): backward without a forward in training")
+        precondition(isTrained, "\(name): backward of a network without memory for it")
         precondition(
             gradient.shape == outputShape && gradient.count == lastCount,
             "\(name): a gradient of \(gradient.count) × \(gradient.shape) for \(lastCount) × \(outputShape)")
@@ -248,7 +249,7 @@ public final class Network {
     ) throws {
         let plan = plans[number]
         let (input, output) = ends(number)
-        if let shared = plan.shared {
+        if lastWasTraining, let shared = plan.shared {
             for index in parts {
                 let rows = lastParts[index].rows
                 shared.layer.prepareBackward(
@@ -353,6 +354,7 @@ public final class Network {
                 buffer: slice(batchStatistics, index, store.statistics.count), ranges: plan.statisticRanges),
             saved: savedValues(number, index), scratch: scratch.values, layer: number, rowWeights: rowWeights,
             condition: conditions[part.rows.lowerBound * width ..< part.rows.upperBound * width],
+            isSampling: !lastWasTraining,
             shared: plan.shared.map { SharedPart(sums: $0.sums[part.half], part: part.shard) })
     }
 }

@@ -17,8 +17,11 @@ public final class GeneratorModel {
     let labelNames: [String]
 
     /// `live`: with the parameters of the last step, also where their average was kept. `truncation`: with the values
-    /// of normal latents within ± so much; throws 78 for uniform ones.
-    public init(_ checkpoint: Checkpoint, live: Bool = false, truncation: Float? = nil) throws {
+    /// of normal latents within ± so much; throws 78 for uniform ones. `backward`: with memory for gradients with
+    /// respect to latents.
+    public init(
+        _ checkpoint: Checkpoint, live: Bool = false, truncation: Float? = nil, backward: Bool = false
+    ) throws {
         configuration = try Configuration(stored: checkpoint.configuration(), source: checkpoint.path)
         step = checkpoint.contents.step
         guard truncation == nil || configuration.latent.distribution == .normal else {
@@ -28,23 +31,26 @@ public final class GeneratorModel {
                 remedy: "Leave it out.")
         }
         network = try checkpoint.network(
-            .generator, configuration, input: .vector(configuration.latent.size), capacity: Self.capacity, live: live)
+            .generator, configuration, input: .vector(configuration.latent.size), capacity: Self.capacity, live: live,
+            backward: backward)
         sampler = Sampler(
             network, configuration.latent, try checkpoint.conditioning(configuration), truncation: truncation)
         labelNames = (checkpoint.contents.string("label_names") ?? "").split(separator: "\n").map(String.init)
     }
 
     /// Examples that go through the network at once.
-    private static let capacity = 64
+    static let capacity = 64
 
     /// Writes `count` examples as a PNG grid or, where `path` does not end in `.png`, as an HDF5 dataset of the
     /// program's own form, with their latents if wanted. Each rank makes its part of them, rank 0 writes; the bits do
     /// not depend on their number. Collective.
     ///
     /// `request`: of which condition; the dataset has the labels, or the vectors, as `/labels` or `/conditions`.
+    /// `method`: how they are made, with the discriminator of `checkpoint` where it has a part in it.
     public func write(
         count: Int, seed: UInt64, latents: Bool, to path: String, _ request: ConditionRequest,
-        _ communicator: any Communicator
+        by method: SamplingMethod = SamplingMethod(), of checkpoint: Checkpoint,
+        _ communicator: any Communicator, _ console: Console
     ) throws {
         let draws = Draws(seed: seed, purpose: .sample, step: 0), isPicture = path.hasSuffix(".png")
         let grid = try communicator.agreed(namingRank: false) {
@@ -53,11 +59,15 @@ public final class GeneratorModel {
         let conditions = try communicator.agreed(namingRank: false) {
             try grid?.conditions ?? self.conditions(count: count, draws, request)
         }
+        let maker = try maker(by: method, checkpoint, seed: seed, request, communicator) ?? sampler
+        let making = Making(maker: maker, count: count, draws: draws, conditions: conditions, console: console)
         guard isPicture else {
-            return try writeDataset(count, draws, conditions, latents: latents, to: path, communicator)
+            let by = method.kind == .generator ? "" : " --by \(method.kind.rawValue)"
+            return try writeDataset(
+                making, latents: latents, source: "gan-dist sample\(by), seed \(seed)", to: path, communicator)
         }
         var values: [Float] = []
-        try make(count, draws, conditions, communicator) { values += $0 }
+        try make(making, communicator) { values += $0 }
         try communicator.agreed(namingRank: false) {
             guard communicator.rank == 0 else { return }
             let scene = Scene(
@@ -69,24 +79,33 @@ public final class GeneratorModel {
         }
     }
 
-    /// Makes `count` examples of these `conditions`, where there are any, and gives them to `take` on rank 0, in their
-    /// order, some at a time. Collective.
+    /// Examples to make, of these conditions where there are any.
+    private struct Making {
+        let maker: any ExampleMaker
+        let count: Int
+        let draws: Draws
+        let conditions: FloatBuffer?
+        let console: Console
+    }
+
+    /// Makes examples and gives them to `take` on rank 0, in their order, some at a time. Collective.
     private func make(
-        _ count: Int, _ draws: Draws, _ conditions: FloatBuffer?, _ communicator: any Communicator,
-        take: ([Float]) throws -> Void
+        _ making: Making, _ communicator: any Communicator, take: ([Float]) throws -> Void
     ) throws {
         // Whole batches of the network: then an example is made beside the same others on any number of ranks.
         let block = 4 * Self.capacity, ranks = communicator.size, width = network.condition?.width ?? 0
+        let count = making.count, draws = making.draws
         var made: [[Float]] = []
         for round in stride(from: 0, to: count, by: block * ranks) {
             let mine: [Float] = try communicator.agreed(namingRank: false) {
                 try made.forEach(take)
+                making.console.progress(round, of: count, "sampling")
                 let start = round + communicator.rank * block
                 guard start < count else { return [] }
                 let part = Draws(seed: draws.seed, purpose: draws.purpose, step: draws.step, firstSample: start)
                 let end = min(start + block, count)
-                let own = conditions.map { FloatBuffer($0.values[start * width ..< end * width].array) }
-                return try sampler.samples(count: end - start, part, conditions: own).array
+                let own = making.conditions.map { FloatBuffer($0.values[start * width ..< end * width].array) }
+                return try making.maker.samples(count: end - start, part, conditions: own).array
             }
             let all = try communicator.gather(values: mine)
             if communicator.rank == 0 { made = all }
@@ -95,28 +114,28 @@ public final class GeneratorModel {
     }
 
     private func writeDataset(
-        _ count: Int, _ draws: Draws, _ conditions: FloatBuffer?, latents: Bool, to path: String,
-        _ communicator: any Communicator
+        _ making: Making, latents: Bool, source: String, to path: String, _ communicator: any Communicator
     ) throws {
+        let count = making.count
         var range: [Double]?
         if case .image = sampler.shape {
             range = [Double(sampler.range.lowerBound), Double(sampler.range.upperBound)]
         }
         let description = DatasetDescription(
-            name: "samples of \(configuration.name) at step \(step)", source: "gan-dist sample, seed \(draws.seed)",
+            name: "samples of \(configuration.name) at step \(step)", source: source,
             license: "that of the training data",
             dimensions: [count] + sampler.shape.dimensions, element: .float32, range: range)
         var agreed: AgreedFailure?
         let outcome = Result {
-            guard communicator.rank == 0 else { return try make(count, draws, conditions, communicator) { _ in } }
+            guard communicator.rank == 0 else { return try make(making, communicator) { _ in } }
             try DatasetWriter.write(path, description) { (writer) throws(Failure) in
                 do {
-                    try make(count, draws, conditions, communicator) { try writer.append($0) }
+                    try make(making, communicator) { try writer.append($0) }
                 } catch {
                     agreed = error as? AgreedFailure
                     throw Failure.of(error)
                 }
-                if let conditions, let settings = configuration.condition {
+                if let conditions = making.conditions, let settings = configuration.condition {
                     if case .vector(let size) = settings.condition {
                         writer.conditions = (size, conditions.array)
                     } else {
@@ -124,7 +143,9 @@ public final class GeneratorModel {
                     }
                 }
                 if latents {
-                    writer.latents = (configuration.latent.size, sampler.latents(count: count, draws).flatMap { $0 })
+                    writer.latents = (
+                        configuration.latent.size, sampler.latents(count: count, making.draws).flatMap { $0 }
+                    )
                 }
             }
         }
@@ -180,11 +201,13 @@ public final class DiscriminatorModel {
 
 extension Checkpoint {
     /// The network of `layers`, for sampling, with the arrays stored under `name`; throws 65 where they do not fit each
-    /// other.
-    public func network(_ layers: [any Layer], input: Shape, capacity: Int, name: String) throws(Failure) -> Network {
+    /// other. `backward`: with memory for gradients.
+    public func network(
+        _ layers: [any Layer], input: Shape, capacity: Int, name: String, backward: Bool = false
+    ) throws(Failure) -> Network {
         let network: Network
         do {
-            network = try Network(layers, input: input, capacity: capacity, name: name, isTrained: false)
+            network = try Network(layers, input: input, capacity: capacity, name: name, isTrained: backward)
         } catch {
             throw broken("its configuration does not make a network: \(error)")
         }
@@ -201,10 +224,11 @@ extension Checkpoint {
     /// `live` does not ask for the last step's; else weights divided by their spectral norm, where training does so.
     /// Running statistics are always the last step's.
     func network(
-        _ role: Player.Role, _ configuration: Configuration, input: Shape, capacity: Int, live: Bool = false
+        _ role: Player.Role, _ configuration: Configuration, input: Shape, capacity: Int, live: Bool = false,
+        backward: Bool = false
     ) throws(Failure) -> Network {
         let layers = role == .generator ? configuration.generator : configuration.discriminator
-        let network = try network(layers, input: input, capacity: capacity, name: role.name)
+        let network = try network(layers, input: input, capacity: capacity, name: role.name, backward: backward)
         let store = network.store, values = store.values.values
         if role == .generator, !live, configuration.training.average != nil {
             for array in store.named(values) { try copy("average/\(role.name)/\(array.name)", to: array.values) }

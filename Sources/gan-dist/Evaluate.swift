@@ -39,8 +39,12 @@ struct Evaluate: ParsableCommand {
     @Option(help: ArgumentHelp("The measures, with commas between.", valueName: "a,b,…")) var metrics: String?
     @Option(help: "How many examples to judge; default 10000, for modes 2500.") var count: Int?
     @Option(help: "What the latents and all choices follow from.") var seed: UInt64 = 1
-    @Option(help: ArgumentHelp("Draw D and the optimal D of one-dimensional data (game).", valueName: "FILE.svg"))
+    @Option(
+        help: ArgumentHelp(
+            "Draw D and the optimal D of one-dimensional data (game), or correlations over distances "
+                + "(pixel-correlation).", valueName: "FILE.svg"))
     var figure: String?
+    @OptionGroup var sampling: SamplingOptions
     @Flag(help: "The parameters of the last step, where an average of them was kept (training.average).")
     var live = false
     @Flag(help: "Print JSON, one object a measure, and nothing else.") var json = false
@@ -51,6 +55,10 @@ struct Evaluate: ParsableCommand {
             throw ValidationError("Name either a checkpoint, --samples FILE.h5 or --features REAL.h5 FAKE.h5.")
         }
         if let count { try check("--count", count, 2 ... 10_000_000) }
+        try sampling.requireGenerator("--live", isGiven: live)
+        if checkpoint == nil, sampling.by != .generator {
+            throw ValidationError("--by makes samples with the networks of a checkpoint.")
+        }
     }
 
     private func checkFeatures() throws {
@@ -84,7 +92,7 @@ struct Evaluate: ParsableCommand {
         var request = EvaluationRequest()
         (request.checkpoint, request.samples, request.data, request.heldOut) = (checkpoint, samples, data, heldOut)
         (request.classifier, request.count, request.seed, request.figure) = (classifier, count, seed, figure)
-        (request.dataset, request.live) = (dataset, live)
+        (request.dataset, request.live, request.sampling) = (dataset, live, sampling.method)
         request.metrics = try metrics.map(Metric.list)
         evaluate { [request] context in try Evaluator(request, context).run() }
     }
@@ -92,16 +100,25 @@ struct Evaluate: ParsableCommand {
 
 struct Nearest: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Draw a generator's samples beside the training images nearest to them.",
-        discussion:
-            "Example:\n  gan-dist nearest runs/clothes --data data/fashion-mnist.h5 --count 10 --out nearest.png")
+        abstract:
+            "Draw a generator's samples beside the training images nearest to them, or images beside the samples.",
+        discussion: """
+            With --latent the other way round: the first images of the data, each beside what the generator makes of \
+            the latent that comes nearest to it.
+            Example:
+              gan-dist nearest runs/clothes --data data/fashion-mnist.h5 --count 10 --out nearest.png
+              gan-dist nearest runs/clothes --latent --data data/fashion-mnist-test.h5 --out found.png
+            """)
 
     @Argument(help: "A checkpoint file, or the folder of a run for its newest.") var checkpoint: String
     @Option(help: ArgumentHelp("The training data; default: what the checkpoint was trained on.", valueName: "FILE.h5"))
     var data: String?
     @Option(help: "The examples' path in that file; default: the run's data.dataset, else /images or /samples.")
     var dataset: String?
-    @Option(help: "How many samples, one a row.") var count = 10
+    @Option(help: "How many samples or images, one a row.") var count = 10
+    @Flag(help: "Seek the latents whose images are nearest to those of the data, by descent.") var latent = false
+    @Option(help: "Steps of that descent; default \(NearestLatent.standardSteps).") var steps: Int?
+    @Option(help: "Adam's rate in it; default \(NearestLatent.standardRate).") var stepSize: Double?
     @Option(help: "What the latents follow from.") var seed: UInt64 = 1
     @Flag(help: "The parameters of the last step, where an average of them was kept (training.average).")
     var live = false
@@ -109,6 +126,13 @@ struct Nearest: ParsableCommand {
 
     func validate() throws {
         try check("--count", count, 1 ... 1000)
+        if let steps { try check("--steps", steps, 1 ... 1_000_000) }
+        if let stepSize, !(stepSize > 0 && stepSize.isFinite) {
+            throw ValidationError("--step-size \(stepSize) is not a positive number.")
+        }
+        if !latent, steps != nil || stepSize != nil {
+            throw ValidationError("--steps and --step-size go with --latent alone.")
+        }
         if !out.hasSuffix(".png") { throw ValidationError("--out '\(out)' must end in .png.") }
     }
 
@@ -116,9 +140,15 @@ struct Nearest: ParsableCommand {
         var request = EvaluationRequest()
         (request.checkpoint, request.data, request.count, request.seed) = (checkpoint, data, count, seed)
         (request.dataset, request.live) = (dataset, live)
-        Job.run { [request, out] communicator in
-            try NearestSheet.write(
-                request, to: out, EvaluationContext(communicator, Console(speaks: communicator.rank == 0)))
+        let descent = NearestLatent(
+            steps: steps ?? NearestLatent.standardSteps, rate: stepSize ?? NearestLatent.standardRate)
+        Job.run { [request, out, latent] communicator in
+            let context = EvaluationContext(communicator, Console(speaks: communicator.rank == 0))
+            if latent {
+                try descent.write(request, to: out, context)
+            } else {
+                try NearestSheet.write(request, to: out, context)
+            }
             return 0
         }
     }

@@ -5,13 +5,16 @@ import Support
 
 struct Sample: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Make examples with the generator of a checkpoint: a picture, or an HDF5 dataset.",
+        abstract: "Make examples with the networks of a checkpoint: a picture, or an HDF5 dataset.",
         discussion: """
             Under mpirun each rank makes a part of them; the examples are the same on any number of ranks.
             Of a conditional generator a picture has a row a class; a dataset has the labels that were drawn, or asked \
             for, as /labels.
+            With --by the discriminator has a part in it: alone (discriminator), by accepting and rejecting samples \
+            (rejection), or by moving their latents (langevin); the last two need log-odds, objective.loss: standard.
             Example:
               gan-dist sample runs/clothes --count 100 --seed 7 --out clothes.png
+              gan-dist sample runs/ring --count 1000 --by langevin --steps 200 --out moved.h5
               mpirun -n 8 gan-dist sample runs/clothes --count 50000 --truncation 0.8 --out generated.h5
             """)
 
@@ -22,11 +25,17 @@ struct Sample: ParsableCommand {
     @Flag(help: "Store the latents beside the examples, as /latents of the HDF5 file.") var latents = false
     @Option(help: ArgumentHelp("The picture or dataset to write.", valueName: "FILE.png|FILE.h5")) var out: String
     @OptionGroup var truncation: TruncationOption
+    @OptionGroup var sampling: SamplingOptions
     @Flag(help: "The parameters of the last step, where an average of them was kept (training.average).")
     var live = false
 
     func validate() throws {
         try check("--count", count, 1 ... 100_000_000)
+        try sampling.requireGenerator("--live", isGiven: live)
+        try sampling.requireGenerator("--truncation", isGiven: truncation.value != nil)
+        if latents, sampling.by != .generator {
+            throw ValidationError("--latents are those of --by generator.")
+        }
         guard out.hasSuffix(".png") || out.hasSuffix(".h5") || out.hasSuffix(".hdf5") else {
             throw ValidationError("--out '\(out)' must end in .png, .h5 or .hdf5.")
         }
@@ -38,9 +47,12 @@ struct Sample: ParsableCommand {
             let console = Console(speaks: communicator.rank == 0)
             let file = try Checkpoint.read(checkpoint, communicator) { console.warn($0) }
             let model = try communicator.agreed {
-                try GeneratorModel(file, live: live, truncation: truncation.value)
+                try GeneratorModel(
+                    file, live: live, truncation: truncation.value, backward: sampling.method.needsBackward)
             }
-            try model.write(count: count, seed: seed, latents: latents, to: out, asked.request, communicator)
+            try model.write(
+                count: count, seed: seed, latents: latents, to: out, asked.request, by: sampling.method, of: file,
+                communicator, console)
             console.say("\(count) examples of step \(model.step) in \(out)")
             return 0
         }

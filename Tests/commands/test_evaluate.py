@@ -57,7 +57,7 @@ def classifier(tmp_path_factory, data, held_out):
 
 def test_a_mixture_is_measured_against_itself(ring):
     found = evaluated(ring)
-    assert set(found) == {"modes", "swd", "mmd", "memorisation", "game"}
+    assert set(found) == {"modes", "swd", "mmd", "memorisation", "intrinsic-dimension", "game"}
     assert found["modes"]["settings"]["samples"] == 2500 and found["modes"]["modes"] == 8
     assert 0 <= found["modes"]["high_quality"] <= 1
     assert found["mmd"]["standard_error"] > 0 and found["swd"]["value"] > 0
@@ -70,7 +70,8 @@ def test_the_figures_do_not_depend_on_the_ranks(images, data, held_out, classifi
     assert one == evaluated(*arguments, ranks=3)
     assert set(one) == {"parzen", "modes", "swd", "mmd", "classifier-score", "frechet-classifier-distance",
                         "kernel-distance", "precision", "recall",
-                        "density", "coverage", "labels", "memorisation", "game"}
+                        "density", "coverage", "labels", "memorisation", "intrinsic-dimension", "pixel-correlation",
+                        "sharpness", "game"}
     for outcome in one.values():
         assert numpy.isfinite(outcome["value"]) and outcome["settings"]
 
@@ -126,6 +127,77 @@ def test_nearest_draws_samples_beside_training_images(images, data, tmp_path):
     assert (int.from_bytes(content[16:20]), int.from_bytes(content[20:24])) == (6 * 9 - 1, 4 * 9 - 1)
 
 
+def test_real_images_have_the_figures_of_the_data(data, tmp_path):
+    """The training images judged by themselves."""
+    figure = tmp_path / "correlations.svg"
+    found = evaluated("--samples", data, "--data", data, "--metrics", "intrinsic-dimension,pixel-correlation,sharpness",
+                      "--figure", figure, ranks=2)
+    assert figure.read_text().count("<polyline") == 3 and "nan" not in figure.read_text()
+    dimension, sharpness = found["intrinsic-dimension"], found["sharpness"]
+    assert dimension["value"] == pytest.approx(dimension["data"]) and dimension["used"] == dimension["data_used"]
+    assert found["pixel-correlation"]["value"] < 1e-6 and len(found["pixel-correlation"]["by_distance"]) == 10
+    assert sharpness["value"] > 0 and sharpness["ratio"] == pytest.approx(1)
+
+
+def test_the_costs_are_drawn(tmp_path):
+    finished = gan_dist("objectives", "--out", tmp_path / "costs.svg")
+    assert finished.code == 0 and "5 costs" in finished.out, finished
+    assert (tmp_path / "costs.svg").read_text().count("<polyline") == 10
+    assert gan_dist("objectives", "--out", tmp_path / "costs.png").code == 64
+    assert gan_dist("objectives", "--out", tmp_path / "none/costs.svg").code == 73
+
+
+def found_by(finished):
+    """The least and the greatest difference that `nearest --latent` says."""
+    assert finished.code == 0, finished
+    words = finished.out.partition("of the pixels from ")[2].split(",")[0].split()
+    return float(words[0]), float(words[2])
+
+
+def test_latents_of_a_generators_own_images_are_found(images, data, tmp_path):
+    """Its images are reconstructed, others are not; the same picture on any number of ranks."""
+    own = tmp_path / "own.h5"
+    assert gan_dist("sample", images, "--count", 20, "--seed", 3, "--out", own).code == 0
+    pictures = []
+    for ranks in 1, 2, 3:
+        out = tmp_path / f"{ranks}.png"
+        least, most = found_by(gan_dist("nearest", images, "--latent", "--data", own, "--count", 18, "--out", out,
+                                        ranks=ranks))
+        assert least <= most < 0.01
+        pictures.append(out.read_bytes())
+    assert pictures[0] == pictures[1] == pictures[2]
+    # Two images a row, a pixel between, and the same on both sides.
+    assert (int.from_bytes(pictures[0][16:20]), int.from_bytes(pictures[0][20:24])) == (2 * 9 - 1, 18 * 9 - 1)
+    least, _ = found_by(gan_dist("nearest", images, "--latent", "--data", data, "--count", 4, "--steps", 50, "--out",
+                                 tmp_path / "real.png"))
+    assert least > 0.05
+
+
+@pytest.mark.parametrize("ranks", [1, 3])
+def test_what_has_no_latent_is_refused(ring, images, data, ranks, tmp_path):
+    out = tmp_path / "out.png"
+    refused(gan_dist("nearest", ring, "--latent", "--out", out, ranks=ranks), 78, "[2]")
+    for more, words in [(("--steps", 3), "--latent"), (("--latent", "--steps", 0), "--steps 0"),
+                        (("--latent", "--step-size", -1), "--step-size")]:
+        finished = gan_dist("nearest", images, "--data", data, *more, "--out", out, ranks=ranks)
+        assert finished.code == 64 and words in finished.err, finished
+    assert not out.exists()
+
+
+def test_the_latent_of_a_labelled_image_is_sought_in_its_class(data, tmp_path):
+    train("conditional", tmp_path / "run", "--data", data, "--steps", 2)
+    own, other = tmp_path / "own.h5", tmp_path / "other.h5"
+    assert gan_dist("sample", tmp_path / "run", "--count", 6, "--out", own).code == 0
+    assert found_by(gan_dist("nearest", tmp_path / "run", "--latent", "--data", own, "--count", 6, "--out",
+                             tmp_path / "own.png"))[1] < 0.05
+    with h5py.File(own) as source, h5py.File(other, "w") as file:
+        file["images"] = source["images"][()]
+        file["images"].attrs.update(source["images"].attrs)
+        file["labels"] = source["labels"][()] + 100
+    refused(gan_dist("nearest", tmp_path / "run", "--latent", "--data", other, "--out", tmp_path / "no.png", ranks=3),
+            65, "label")
+
+
 @pytest.mark.parametrize("ranks", [1, 3])
 def test_what_cannot_be_measured_is_refused(ring, images, data, held_out, ranks):
     refused(gan_dist("evaluate", ring, "--metrics", "parsen"), 64, "'parsen'", "'parzen'")
@@ -134,6 +206,10 @@ def test_what_cannot_be_measured_is_refused(ring, images, data, held_out, ranks)
     refused(gan_dist("evaluate", images, "--data", data, "--metrics", "modes", ranks=ranks), 78, "modes",
             "--classifier")
     refused(gan_dist("evaluate", ring, "--metrics", "labels", ranks=ranks), 78, "labels", "points")
+    for metric in "pixel-correlation", "sharpness":
+        refused(gan_dist("evaluate", ring, "--metrics", metric, ranks=ranks), 78, metric, "points")
+    refused(gan_dist("evaluate", ring, "--metrics", "intrinsic-dimension", "--count", 20, ranks=ranks), 78,
+            "intrinsic-dimension", "20 neighbours")
     refused(gan_dist("evaluate", "--samples", data, "--data", data, "--metrics", "game", ranks=ranks), 78, "game",
             "checkpoint")
     refused(gan_dist("evaluate", ring, "--data", held_out, ranks=ranks), 65, "held-out.h5")

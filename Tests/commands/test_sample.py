@@ -58,6 +58,22 @@ def test_truncated_latents_are_within_and_others_as_before(runs, tmp_path):
     assert (tmp_path / "walk.png").read_bytes() != (tmp_path / "near.png").read_bytes()
 
 
+def test_a_walk_along_a_dimension_changes_that_value_alone(runs, tmp_path):
+    """Of rows of one latent each: a row of the picture depends on the column by that value alone."""
+    walk = ("interpolate", runs / "dense", "--rows", 2, "--columns", 5)
+    pictures = []
+    for number in range(5):
+        out = tmp_path / f"{number}.png"
+        finished = gan_dist(*walk, "--dimension", number, "--out", out)
+        assert finished.code == 0 and f"along dimension {number}" in finished.out, finished
+        pictures.append(out.read_bytes())
+    assert len(set(pictures)) == 5
+    for more, words in [(("--dimension", 5), "0 … 4"), (("--dimension", -1), "--dimension -1"),
+                        (("--dimension", 1, "--path", "linear"), "--path and --dimension")]:
+        refused = gan_dist(*walk, *more, "--out", tmp_path / "no.png")
+        assert refused.code == 64 and words in refused.err and not (tmp_path / "no.png").exists(), refused
+
+
 @pytest.mark.parametrize("ranks", [1, 3])
 def test_what_cannot_be_sampled_is_refused_once(ranks, runs, tmp_path):
     out = tmp_path / "out.h5"

@@ -164,9 +164,49 @@ def numbers(value):
     return [float(f"{x:.9g}") if np.float32(x) == x else float(x) for x in value]
 
 
+def intrinsic_dimension():
+    """Levina & Bickel 2004, eq. 8, with the mean of 1/m of MacKay & Ghahramani 2005, k = 6; the last point twice."""
+    points, k = normal(80, 2) @ np.array([[1, 0.5, 0, 2], [0, 1, -1, 0.25]]), 6
+    points = np.concatenate([points, points[-1:]]).astype(np.float32).astype(np.float64)
+    # Points that have a copy are left out as centres, not as neighbours.
+    distances = NearestNeighbors(n_neighbors=k + 1).fit(points).kneighbors(points[:-2])[0][:, 1:]
+    inverses = np.log(distances[:, -1:] / distances[:, :-1]).sum(1) / (k - 1)
+    mean = inverses.mean()
+    return {"points": points, "dimension": 1 / mean, "error": inverses.std() / np.sqrt(len(inverses)) / mean**2}
+
+
+def pixels():
+    """Images [16, 6, 5, 2] of which one pixel never changes: correlations by distance, variances of the Laplacian."""
+    data = np.round(64 * scipy.ndimage.gaussian_filter(normal(16, 6, 5, 2), (0, 1, 1, 0))) / 64
+    samples = np.round(64 * uniform(16, 6, 5, 2)) / 64
+    samples[:, 2, 3, 1] = 0.25
+
+    def correlations(images):
+        with np.errstate(invalid="ignore"):
+            return [np.nan_to_num(np.corrcoef(images[..., channel].reshape(16, -1).T)) for channel in range(2)]
+
+    place = np.stack(np.meshgrid(np.arange(6), np.arange(5), indexing="ij"), -1).reshape(-1, 2)
+    apart = np.rint(scipy.spatial.distance.cdist(place, place)).astype(int)
+    mine, theirs = correlations(samples), correlations(data)
+    off = ~np.eye(30, dtype=bool)
+
+    def by_distance(values):
+        return [np.mean([value[off & (apart == distance)] for value in values])
+                for distance in range(1, apart.max() + 1)]
+
+    def sharpness(images):
+        return [scipy.ndimage.laplace(image)[1:-1, 1:-1].var() for image in images.mean(-1)]
+
+    differences = [np.abs(a - b) for a, b in zip(mine, theirs)]
+    return {"samples": samples, "data": data, "difference": np.mean([value[off] for value in differences]),
+            "by_distance": by_distance(differences), "samples_by_distance": by_distance(mine),
+            "data_by_distance": by_distance(theirs), "sharpness": sharpness(samples),
+            "data_sharpness": sharpness(data)}
+
+
 for case in (parzen, rank_sum, modes, nearest, divergence_of_two_normals, frechet, discrepancy, manifolds, score,
              pyramid,
-             sliced):
+             sliced, intrinsic_dimension, pixels):
     cases[case.__name__] = {name: numbers(value) for name, value in case().items()}
 target = pathlib.Path(__file__).resolve().parents[1] / "EvaluationTests/Fixtures/evaluation.json"
 target.write_text(json.dumps(cases, separators=(",", ":"), indent=None).replace("},", "},\n") + "\n")

@@ -90,6 +90,10 @@ public struct BatchNormalisation: Layer {
         let (shiftSums, scaleSums) = sumGradients(
             outputGradient, input: input, memory, parameterGradients: parameterGradients)
         guard let inputGradient else { return }
+        if memory.isSampling {
+            shiftSums.fill(0)
+            scaleSums.fill(0)
+        }
         self.inputGradient(
             outputGradient, input: input, memory, shiftSums: shiftSums, scaleSums: scaleSums,
             rows: input.values.count / input.shape.channels, into: inputGradient)

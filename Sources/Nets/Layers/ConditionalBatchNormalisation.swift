@@ -104,6 +104,10 @@ public struct ConditionalBatchNormalisation: ConditionalLayer {
             }
         }
         guard let inputGradient else { return }
+        if memory.isSampling {
+            shiftSums.fill(0)
+            scaleSums.fill(0)
+        }
         ones.fill(1)
         Normalisation.inputGradient(
             inputGradient.values, input: input.values, mean: mean, inverse: inverse, scale: ones, shift: ones, slope: 1,

@@ -43,6 +43,7 @@ public struct Dropout: DiagonalLayer {
         into inputGradient: Batch?, _ memory: LayerMemory, parameterGradients: Bool
     ) {
         guard let inputGradient else { return }
+        if memory.isSampling { return copyIfElsewhere(outputGradient.values, to: inputGradient.values) }
         let mask = memory.saved[0 ..< outputGradient.values.count]
         Activations.applyMask(mask, factor: 1 / keepProbability, to: outputGradient.values, into: inputGradient.values)
     }

@@ -75,6 +75,11 @@ public struct SynchronisedBatchNormalisation: MinibatchLayer {
         _ outputGradient: Batch, input: Batch, output: Batch,
         into inputGradient: Batch?, _ memory: LayerMemory, parameterGradients: Bool
     ) {
+        if memory.isSampling {
+            return single.backward(
+                outputGradient, input: input, output: output, into: inputGradient, memory,
+                parameterGradients: parameterGradients)
+        }
         guard let inputGradient else { return }
         let totals = memory.sharedPart.totals, channels = input.shape.channels
         let shiftSums = memory.scratch[0 ..< channels], scaleSums = memory.scratch[channels ..< 2 * channels]

@@ -2,8 +2,9 @@ import Foundation
 import Kernels
 import Nets
 import Storage
+import Support
 
-/// Walks between pairs of latents: how smoothly a generator's answers change.
+/// Walks between pairs of latents, or along one dimension of a latent: how smoothly a generator's answers change.
 public struct Interpolation: Sendable {
     public enum Path: String, CaseIterable, Sendable {
         /// (1 − t) a + t b.
@@ -27,16 +28,30 @@ public struct Interpolation: Sendable {
     public let seed: UInt64
     /// Of all walks; the usual: each of a class of its own, in their order, or of a vector that is drawn.
     public let condition: ConditionRequest
+    /// The number of the only value of a latent that changes, from one end of its range to the other; nil: the walk is
+    /// from a latent to another.
+    public let dimension: Int?
 
-    /// `rows` pairs of latents, `columns` points from the first to the second of each.
-    public init(rows: Int, columns: Int, path: Path, seed: UInt64, condition: ConditionRequest = .usual) {
-        self.condition = condition
+    /// `rows` pairs of latents, or latents, `columns` points from the first to the second of each, or along
+    /// `dimension`.
+    public init(
+        rows: Int, columns: Int, path: Path = .spherical, seed: UInt64, condition: ConditionRequest = .usual,
+        dimension: Int? = nil
+    ) {
+        (self.condition, self.dimension) = (condition, dimension)
         precondition(rows >= 1 && columns >= 2, "a walk of \(rows) rows and \(columns) columns")
         (self.rows, self.columns, self.path, self.seed) = (rows, columns, path, seed)
     }
 
-    /// The walks as a picture; a walk among points is drawn as they lie. Throws 78 for examples that cannot be drawn.
+    /// The walks as a picture; a walk among points is drawn as they lie. Throws 78 for examples that cannot be drawn,
+    /// 64 for a dimension that latents have not.
     public func picture(_ model: GeneratorModel) throws -> Pixels {
+        let size = model.configuration.latent.size
+        if let dimension, dimension >= size {
+            throw Failure(
+                .usage, "--dimension \(dimension): latents have the dimensions 0 … \(size - 1)",
+                remedy: "Take one of those.")
+        }
         let samples = try model.sampler.samples(of: latents(model), conditions: conditions(model))
         let scene = Scene(
             mixture: model.configuration.data.synthetic, around: samples.values.array,
@@ -48,6 +63,7 @@ public struct Interpolation: Sendable {
 
     /// The latents of all points, row by row.
     func latents(_ model: GeneratorModel) -> FloatBuffer {
+        if let dimension { return latents(model, along: dimension) }
         let size = model.configuration.latent.size
         let ends = model.sampler.latents(count: 2 * rows, Draws(seed: seed, purpose: .sample, step: 0))
         let points = FloatBuffer(count: rows * columns * size)
@@ -61,6 +77,21 @@ public struct Interpolation: Sendable {
                         first * Double(a[index]) + second * Double(b[index]))
                 }
             }
+        }
+        return points
+    }
+
+    /// Values of a normal latent that are shown: all but one in 400.
+    static let reach: Float = 3
+
+    /// A latent a row, its value number `dimension` evenly from the least to the greatest, all others as drawn.
+    private func latents(_ model: GeneratorModel, along dimension: Int) -> FloatBuffer {
+        let size = model.configuration.latent.size, bound = model.sampler.latentBound ?? Self.reach
+        let bases = model.sampler.latents(count: rows, Draws(seed: seed, purpose: .sample, step: 0))
+        let points = FloatBuffer(bases.flatMap { base in (0 ..< columns).flatMap { _ in base } })
+        for point in 0 ..< rows * columns {
+            let share = 2 * Float(point % columns) / Float(columns - 1) - 1
+            points.values[point * size + dimension] = bound * share
         }
         return points
     }

@@ -1,0 +1,70 @@
+import Kernels
+import Nets
+import Support
+
+/// D as a generator: x̃ = argmax s(x) by gradient ascent from noise, the inference of structured learning with D as the
+/// score.
+///
+///     x₀ = noise,   x ← clip(x + η ∇ₓ s(x)), `steps` times
+///
+/// Where an activation bounds G's output, x₀ is uniform on that range and x is clipped to it; else x₀ is normal with a
+/// given deviation, and nothing is clipped. G itself has no part in it.
+public final class DiscriminatorAscent: ExampleMaker {
+    private let sampler: Sampler
+    private let discriminator: TrainedDiscriminator
+    private let steps: Int
+    private let stepSize: Float
+    private let deviation: Float
+
+    /// `sampler` says what examples are like and how conditions are drawn. `deviation`: of the noise, where nothing
+    /// bounds the examples.
+    public init(
+        _ sampler: Sampler, _ discriminator: TrainedDiscriminator, steps: Int, stepSize: Float, deviation: Float
+    ) {
+        (self.sampler, self.discriminator, self.steps) = (sampler, discriminator, steps)
+        (self.stepSize, self.deviation) = (stepSize, deviation)
+    }
+
+    public func samples(count: Int, _ draws: Draws, conditions: FloatBuffer?) throws -> FloatBuffer {
+        try inParts(
+            count: count, of: discriminator.capacity, draws, conditions ?? sampler.conditions(count: count, draws),
+            shape: sampler.shape
+        ) { _, draws, conditions, examples in
+            start(examples, draws)
+            for step in 1 ... steps { try climb(examples, conditions, step) }
+        }
+    }
+
+    private func start(_ examples: Batch, _ draws: Draws) {
+        if let bounds = sampler.bounds {
+            draws.fillUniform(
+                examples.values, samples: examples.count, layer: SamplingLayer.start, low: bounds.lowerBound,
+                high: bounds.upperBound)
+        } else {
+            draws.fillNormal(
+                examples.values, samples: examples.count, layer: SamplingLayer.start, deviation: deviation)
+        }
+    }
+
+    private func climb(_ examples: Batch, _ conditions: Floats, _ step: Int) throws {
+        let gradient = try discriminator.gradient(examples, conditions: conditions).values, values = examples.values
+        for index in 0 ..< values.count { values[index] += stepSize * gradient[index] }
+        if let bounds = sampler.bounds {
+            for index in 0 ..< values.count {
+                values[index] = min(max(values[index], bounds.lowerBound), bounds.upperBound)
+            }
+        }
+        try values.requireFinite("ascent on D", step)
+    }
+}
+
+extension Floats {
+    /// Throws 80 where a value of a chain is not finite.
+    func requireFinite(_ what: String, _ step: Int) throws(Failure) {
+        for index in 0 ..< count where !self[index].isFinite {
+            throw Failure(
+                .diverged, "\(what) came to a value that is not finite in step \(step)",
+                remedy: "Take smaller steps: --step-size.")
+        }
+    }
+}
