@@ -31,7 +31,7 @@ public final class Evaluator {
     /// does not fit.
     public func run() throws -> [MetricResult] {
         var metrics: [Metric] = []
-        for metric in request.metrics ?? Metric.allCases {
+        for metric in request.metrics ?? Metric.ofSamples {
             guard let obstacle = obstacle(to: metric) else { metrics.append(metric); continue }
             if request.metrics != nil { throw AgreedFailure(obstacle) }
             context.console.say("left out: \(obstacle.message). \(obstacle.remedy)")
@@ -67,6 +67,8 @@ public final class Evaluator {
                 "Use modes, or a classifier of images of \(inputs.shape) with --classifier FILE.h5.")
         }
         switch metric {
+        case .logLikelihood:
+            return refusal("a generator has no density", "Use it on a mixture of Gaussians (model.kind: mixture).")
         case .parzen:
             if !inputs.isImages {
                 return refusal("its protocol is one for images, and these are points", "Use modes, swd or mmd.")
@@ -170,6 +172,7 @@ public final class Evaluator {
             let heldOut = try local { try inputs.heldOut(samples.count)! }
             return [try Memorisation.measure(samples: samples, heldOut: heldOut, training: inputs.data, context)]
         case .game: return [try game(samples)]
+        case .logLikelihood: preconditionFailure("refused by obstacle(to:)")
         }
     }
 

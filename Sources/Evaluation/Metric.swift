@@ -9,6 +9,11 @@ public enum Metric: String, NamedMetric {
     case precisionRecall = "precision-recall"
     case densityCoverage = "density-coverage"
     case labels, alignment, memorisation, game
+    /// Of a model with a density, a mixture of Gaussians.
+    case logLikelihood = "log-likelihood"
+
+    /// Those of samples, which any generator makes.
+    static let ofSamples = allCases.filter { $0 != .logLikelihood }
 
     /// Whether it is made of a classifier's answers.
     var needsClassifier: Bool {
@@ -28,7 +33,7 @@ public enum Metric: String, NamedMetric {
         case .modes, .classifierScore, .alignment: [(rawValue, false)]
         case .precisionRecall: [("precision", false), ("recall", false)]
         case .densityCoverage: [("density", false), ("coverage", false)]
-        case .parzen, .memorisation, .game: [(rawValue, nil)]
+        case .parzen, .memorisation, .game, .logLikelihood: [(rawValue, nil)]
         }
     }
 }

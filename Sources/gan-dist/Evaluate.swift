@@ -86,7 +86,9 @@ struct Evaluate: ParsableCommand {
         (request.classifier, request.count, request.seed, request.figure) = (classifier, count, seed, figure)
         (request.dataset, request.live) = (dataset, live)
         request.metrics = try metrics.map(Metric.list)
-        evaluate { [request] context in try Evaluator(request, context).run() }
+        evaluate { [request] context in
+            try MixtureLikelihood.measure(request, context) ?? Evaluator(request, context).run()
+        }
     }
 }
 
