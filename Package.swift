@@ -42,13 +42,16 @@ let package = Package(
                 "Support",
             ]),
         .target(name: "Adversarial", dependencies: ["Nets", "Collectives", "Kernels", "Support"]),
+        .target(name: "Mixtures", dependencies: ["Collectives", "Kernels", "Support"]),
         .target(
-            name: "Recipes", dependencies: ["Adversarial", "Collectives", "Nets", "Storage", "Support", "Yams"],
+            name: "Recipes",
+            dependencies: ["Adversarial", "Mixtures", "Collectives", "Nets", "Storage", "Support", "Yams"],
             resources: [.embedInCode("Presets")]),
         .target(
             name: "Runs",
             dependencies: [
-                "CLinux", "CStart", "Recipes", "Adversarial", "Nets", "Collectives", "Storage", "Kernels", "Support",
+                "CLinux", "CStart", "Recipes", "Adversarial", "Mixtures", "Nets", "Collectives", "Storage", "Kernels",
+                "Support",
             ]),
         .target(
             name: "Benchmarks",
@@ -59,7 +62,9 @@ let package = Package(
             resources: [.embedInCode("page.css")]),
         .target(
             name: "Evaluation",
-            dependencies: ["Runs", "Recipes", "Adversarial", "Nets", "Collectives", "Storage", "Kernels", "Support"]),
+            dependencies: [
+                "Runs", "Recipes", "Adversarial", "Mixtures", "Nets", "Collectives", "Storage", "Kernels", "Support",
+            ]),
         .executableTarget(
             name: "gan-dist",
             dependencies: [
@@ -81,6 +86,7 @@ let package = Package(
         .testTarget(name: "CollectivesTests", dependencies: ["Collectives"]),
         .testTarget(name: "StorageTests", dependencies: ["Storage"], resources: [.copy("Fixtures")]),
         .testTarget(name: "AdversarialTests", dependencies: ["Adversarial", "AllocationCount"]),
+        .testTarget(name: "MixturesTests", dependencies: ["Mixtures", "Collectives"], resources: [.copy("Fixtures")]),
         .testTarget(name: "RecipesTests", dependencies: ["Recipes"]),
         .testTarget(name: "RunsTests", dependencies: ["Runs"]),
         .testTarget(name: "BenchmarksTests", dependencies: ["Benchmarks"]),

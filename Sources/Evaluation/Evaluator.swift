@@ -31,7 +31,7 @@ public final class Evaluator {
     /// does not fit.
     public func run() throws -> [MetricResult] {
         var metrics: [Metric] = []
-        for metric in request.metrics ?? Metric.allCases {
+        for metric in request.metrics ?? Metric.ofSamples {
             guard let obstacle = obstacle(to: metric) else { metrics.append(metric); continue }
             if request.metrics != nil { throw AgreedFailure(obstacle) }
             context.console.say("left out: \(obstacle.message). \(obstacle.remedy)")
@@ -74,6 +74,8 @@ public final class Evaluator {
                 "Use modes, or a classifier of images of \(inputs.shape) with --classifier FILE.h5.")
         }
         switch metric {
+        case .logLikelihood:
+            return refusal("a generator has no density", "Use it on a mixture of Gaussians (model.kind: mixture).")
         case .parzen:
             if !inputs.isImages {
                 return refusal("its protocol is one for images, and these are points", "Use modes, swd or mmd.")
@@ -200,6 +202,7 @@ public final class Evaluator {
             return [result]
         case .sharpness: return [Sharpness.measure(samples, try reference(samples.count))]
         case .game: return [try game(samples)]
+        case .logLikelihood: preconditionFailure("refused by obstacle(to:)")
         }
     }
 

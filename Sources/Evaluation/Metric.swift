@@ -12,6 +12,11 @@ public enum Metric: String, NamedMetric {
     case intrinsicDimension = "intrinsic-dimension"
     case pixelCorrelation = "pixel-correlation"
     case sharpness, game
+    /// Of a model with a density, a mixture of Gaussians.
+    case logLikelihood = "log-likelihood"
+
+    /// Those of samples, which any generator makes.
+    static let ofSamples = allCases.filter { $0 != .logLikelihood }
 
     /// Whether it is made of a classifier's answers.
     var needsClassifier: Bool {
@@ -31,7 +36,7 @@ public enum Metric: String, NamedMetric {
         case .modes, .classifierScore, .alignment: [(rawValue, false)]
         case .precisionRecall: [("precision", false), ("recall", false)]
         case .densityCoverage: [("density", false), ("coverage", false)]
-        case .parzen, .memorisation, .intrinsicDimension, .sharpness, .game: [(rawValue, nil)]
+        case .parzen, .memorisation, .intrinsicDimension, .sharpness, .game, .logLikelihood: [(rawValue, nil)]
         }
     }
 }

@@ -11,6 +11,7 @@ public enum Purpose: UInt32, Sendable {
     case spectralVectors
     case interpolation, perturbation, dropoutBetween, dropoutAround
     case augmentation
+    case mixtureStart
 }
 
 /// The random numbers of one pass over a minibatch: a pure function of their key, with no state to keep or to restore.

@@ -34,8 +34,8 @@ public struct Configuration: Sendable {
 
     public struct DataSettings: Sendable {
         /// An HDF5 file, or nil with ``synthetic``.
-        public let file: String?
-        public let dataset: String?
+        public var file: String?
+        public var dataset: String?
         /// Examples of the same kind that are not trained on.
         public let heldOut: String?
         /// The path of the labels in the file; nil: /labels.
@@ -43,7 +43,7 @@ public struct Configuration: Sendable {
         /// What becomes of images of another size than the network's.
         public let fit: ImageFit
         /// A built-in mixture in place of a file, and how many points of it.
-        public let synthetic: SyntheticKind?
+        public var synthetic: SyntheticKind?
         public let count: Int
         /// The stored values that mean black and white, where the file does not say it rightly.
         public let range: ClosedRange<Double>?
@@ -149,14 +149,9 @@ public struct Configuration: Sendable {
     private init(reading tree: ConfigurationTree) throws(Failure) {
         source = tree.origins.source
         let root = try Section(tree.root, path: "", tree.origins)
-        name = try root.string("name", default: "gan", meaning: "names the run: letters, digits, `-`, `_`, `.`")
-        guard !name.isEmpty, name.allSatisfy({ $0.isLetter || $0.isNumber || "-_.".contains($0) }), name.first != "."
-        else {
-            throw .configuration(
-                "name", "'\(name)' cannot name a folder", remedy: "Use letters, digits, '-', '_' and '.'.")
-        }
-        seed = UInt64(
-            try root.integer("seed", default: 1, 0 ... .max, meaning: "everything random follows from it"))
+        name = try root.runName()
+        seed = try root.seed()
+        try root.requireGAN()
         data = try root.section("data", DataSettings.init)
         latent = try root.section("latent", Latent.init)
         condition = try root.condition("condition")
@@ -337,8 +332,7 @@ extension Configuration.Training {
                 "training.packing", "a batch of \(batch) is not a number of packs of \(packing)",
                 remedy: "Use a training.batch that is a multiple of \(packing).")
         }
-        steps = try section.integer(
-            "steps", default: 10_000, 0 ... 1 << 31, meaning: "the step that the run ends after; `--steps`")
+        steps = try section.steps()
     }
 }
 

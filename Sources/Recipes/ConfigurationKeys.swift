@@ -80,7 +80,7 @@ public enum ConfigurationKeys {
             let keys = KeyNotes()
             tree.origins.keys = keys
             do {
-                _ = try Configuration(tree: tree)
+                _ = try ModelConfiguration(tree: tree)
                 return (tree, keys.notes, true)
             } catch {
                 guard let last = keys.notes.last, last.standard == nil, tree.node(at: last.path) == nil,

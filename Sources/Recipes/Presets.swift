@@ -87,6 +87,9 @@ public struct Preset: Sendable {
         Preset(
             "conditional-28", PackageResources.conditional_28_yaml,
             "10 classes at 28×28: projection, and a scale and a shift a class, relativistic pairs"),
+        Preset(
+            "mixture-em", PackageResources.mixture_em_yaml,
+            "no GAN: a mixture of Gaussians by expectation–maximisation, on principal components"),
     ]
 
     /// Throws 78 with the nearest known name.
@@ -99,6 +102,7 @@ public struct Preset: Sendable {
             remedy: nearest + "Presets: \(known.joined(separator: ", ")).")
     }
 
+    /// Throws 78 where the preset is of another model than a GAN.
     public func configuration() throws(Failure) -> Configuration {
         try Configuration(yaml: yaml, source: "preset \(name)")
     }

@@ -30,7 +30,7 @@ struct PlaneChart {
         guard !played.isEmpty else { return nil }
         paths = played.map(\.1)
         // Of data at 0: G makes them, and D, one weight, is as flat as everywhere.
-        equilibrium = played.allSatisfy { $0.0.configuration.data.synthetic == .point } ? (0, 0) : nil
+        equilibrium = played.allSatisfy { $0.0.game?.data.synthetic == .point } ? (0, 0) : nil
     }
 
     private let width = 640.0, height = 420.0

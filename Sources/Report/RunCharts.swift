@@ -5,10 +5,33 @@ import Recipes
 /// The charts of one run: what its objective and its penalties give a meaning to.
 struct RunCharts {
     private let run: RunHistory
+    private let configuration: Configuration
 
-    init(_ run: RunHistory) { self.run = run }
+    /// Those of a run of any model.
+    static func all(_ run: RunHistory) -> [Chart] {
+        run.game.map { RunCharts(run: run, configuration: $0).all } ?? ofMixture(run)
+    }
 
-    var all: [Chart] {
+    private static func ofMixture(_ run: RunHistory) -> [Chart] {
+        func chart(_ title: String, _ note: String, _ curves: [(name: String, figure: String)]) -> Chart {
+            Chart(
+                title: title, note: note,
+                series: curves.enumerated().map {
+                    Chart.Series(name: $1.name, x: run.steps, y: run.values($1.figure), colour: $0 % 8)
+                })
+        }
+        return [
+            chart(
+                "Log-likelihood", "mean ln p(x) before the step, in nats",
+                [("examples", "log_likelihood"), ("held out", "log_likelihood_held_out")]),
+            chart(
+                "Components", "on whose variance the floor acts; without examples",
+                [("floor acts", "components_floored"), ("empty", "components_empty")]),
+            chart("Time of a step", "seconds", [("a step", "seconds_step")]),
+        ]
+    }
+
+    private var all: [Chart] {
         [losses] + ofLogits + ofEvaluation + ofPenalties + ofAugmentation + ofSpectralNorms + ofComputing
     }
 
@@ -25,7 +48,7 @@ struct RunCharts {
     }
 
     private var losses: Chart {
-        let balance = run.configuration.objective.balance?.discriminator
+        let balance = configuration.objective.balance?.discriminator
         return chart(
             "Losses", "the costs that each player lowers",
             [("discriminator", "loss_discriminator"), ("generator", "loss_generator")],
@@ -33,7 +56,7 @@ struct RunCharts {
     }
 
     private var ofLogits: [Chart] {
-        guard run.configuration.objective.isLogOdds else {
+        guard configuration.objective.isLogOdds else {
             return [
                 chart(
                     "Mean logits", "of D, which this objective does not take for probabilities",
@@ -82,19 +105,19 @@ struct RunCharts {
             slope.includesReference = true
             charts.append(slope)
         }
-        let leCam = run.configuration.leCam == nil ? [] : [(name: "LeCam", figure: "lecam")]
+        let leCam = configuration.leCam == nil ? [] : [(name: "LeCam", figure: "lecam")]
         let costs = places.map { (name: $0.name, figure: "penalty_\($0.place)") } + leCam
         if !costs.isEmpty { charts.append(chart("Penalties", "what they add to D's cost, beside its loss", costs)) }
         return charts
     }
 
     private var ofAugmentation: [Chart] {
-        guard let augmentation = run.configuration.training.augmentation else { return [] }
+        guard let augmentation = configuration.training.augmentation else { return [] }
         var charts = [
             chart(
                 "Augmentation", "p, with which each transformation is made of an image", [("p", "augment_probability")])
         ]
-        if run.configuration.objective.signMeansReal {
+        if configuration.objective.signMeansReal {
             var target: Double?
             if case .adaptive(let adaptive) = augmentation.probability { target = adaptive.target }
             charts.append(
@@ -133,7 +156,7 @@ struct RunCharts {
 
     /// Where the run's penalties are taken, by the names of the log.
     private var places: [(name: String, place: String)] {
-        run.configuration.penalties.map { penalty in
+        configuration.penalties.map { penalty in
             switch penalty.kind {
             case .r1: ("real examples (R1)", "real")
             case .r2: ("generated ones (R2)", "fake")
@@ -146,7 +169,7 @@ struct RunCharts {
     /// What penalties hold the slope to.
     private var targets: Set<Double> {
         Set(
-            run.configuration.penalties.compactMap { penalty -> Double? in
+            configuration.penalties.compactMap { penalty -> Double? in
                 switch penalty.kind {
                 case .r1, .r2: nil
                 case .gradientPenalty(let target), .dragan(let target, _): target

@@ -8,7 +8,7 @@ import Support
 /// its evaluation.
 struct RunHistory {
     let folder: RunFolder
-    let configuration: Configuration
+    let model: ModelConfiguration
     /// The logged steps, in order.
     let steps: [Double]
     private let lines: [[String: Double]]
@@ -31,7 +31,7 @@ struct RunHistory {
                 .missingInput, "\(path): it is not the folder of a run: it has no config.yaml",
                 remedy: "Name folders that gan-dist train made.")
         }
-        configuration = try Configuration(stored: yaml, source: folder.configuration)
+        model = try ModelConfiguration(stored: yaml, source: folder.configuration)
         guard let log = try? String(contentsOfFile: folder.metrics, encoding: .utf8) else {
             throw Failure(
                 .missingInput, "\(folder.metrics): it cannot be read",
@@ -51,6 +51,9 @@ struct RunHistory {
         steps = lines.compactMap { $0["step"] }
         evaluation = try Self.evaluation(folder.evaluation)
     }
+
+    /// Of a run of two players.
+    var game: Configuration? { model.game }
 
     /// The logged values of a figure; NaN where a step lacks it.
     func values(_ name: String) -> [Double] { lines.map { $0[name] ?? .nan } }

@@ -26,9 +26,9 @@ public struct RunReport {
     // MARK: - One run
 
     private func single(_ run: RunHistory, _ warn: (String) -> Void) -> String {
-        var page = Page(title: run.configuration.name)
+        var page = Page(title: run.model.name)
         page.add(Markup("p", ["class": "lead"], text: summary(run)))
-        page.charts(path([run.configuration.name]) + RunCharts(run).all.map(\.html))
+        page.charts(path([run.model.name]) + RunCharts.all(run).map(\.html))
         addSamples(of: run, to: &page)
         addWalks(of: run, to: &page, warn)
         if FileManager.default.fileExists(atPath: run.folder.nearest) {
@@ -47,7 +47,7 @@ public struct RunReport {
                 "details", [:],
                 [
                     Markup("summary", text: "everything, defaults included"),
-                    Markup("pre", text: run.configuration.yaml),
+                    Markup("pre", text: run.model.yaml),
                 ]))
         return page.html
     }
@@ -58,18 +58,29 @@ public struct RunReport {
     }
 
     private func summary(_ run: RunHistory) -> String {
-        let training = run.configuration.training
-        var parts = [
-            "\(Int(run.steps.last ?? 0)) of \(training.steps) steps of \(training.batch) examples",
-            "k = \(training.discriminatorSteps)", "seed \(run.configuration.seed)",
-        ]
-        if let shards = run.configuration.exchange.shards { parts.append(shards == 1 ? "1 shard" : "\(shards) shards") }
-        if let epoch = run.values("epoch").last { parts.append(String(format: "%.1f epochs", epoch)) }
+        var parts: [String]
+        let data: Configuration.DataSettings
+        switch run.model {
+        case .gan(let configuration):
+            let training = configuration.training
+            parts = [
+                "\(Int(run.steps.last ?? 0)) of \(training.steps) steps of \(training.batch) examples",
+                "k = \(training.discriminatorSteps)", "seed \(configuration.seed)",
+            ]
+            data = configuration.data
+        case .mixture(let configuration):
+            parts = [
+                "\(Int(run.steps.last ?? 0)) of \(configuration.steps) steps",
+                "\(configuration.mixture.components) Gaussians of \(configuration.mixture.covariance.rawValue) covariance",
+                "seed \(configuration.seed)",
+            ]
+            data = configuration.data
+        }
+        if let shards = run.model.exchange.shards { parts.append(shards == 1 ? "1 shard" : "\(shards) shards") }
+        if let epoch = run.values("epoch").last, epoch.isFinite { parts.append(String(format: "%.1f epochs", epoch)) }
         if let pace = run.lately("samples_per_second") { parts.append(String(format: "%.0f samples/s", pace)) }
-        if let data = run.configuration.data.file
-            ?? run.configuration.data.synthetic.map({ "the built-in \($0.rawValue)" })
-        {
-            parts.append("data \(data)")
+        if let name = data.file ?? data.synthetic.map({ "the built-in \($0.rawValue)" }) {
+            parts.append("data \(name)")
         }
         return parts.joined(separator: " · ")
     }
@@ -94,10 +105,11 @@ public struct RunReport {
 
     /// Walks between latents by the newest checkpoint.
     private func addWalks(of run: RunHistory, to page: inout Page, _ warn: (String) -> Void) {
+        guard let configuration = run.game else { return }
         do {
             let model = try GeneratorModel(Checkpoint.read(run.folder.path, warn: warn))
             guard case .image = model.sampler.shape else { return }
-            let png = try Interpolation(rows: 6, columns: 9, path: .spherical, seed: run.configuration.seed).picture(
+            let png = try Interpolation(rows: 6, columns: 9, path: .spherical, seed: configuration.seed).picture(
                 model
             ).png()
             page.heading("From one latent to another")
@@ -113,7 +125,7 @@ public struct RunReport {
         let names = labels
         var page = Page(title: "Comparison of \(runs.count) runs")
         page.add(Markup("p", ["class": "lead"], text: names.joined(separator: " · ")))
-        let showsGap = runs.contains { !$0.configuration.objective.isLogOdds }
+        let showsGap = runs.contains { $0.game?.objective.isLogOdds == false }
         let ofTraining = [
             ("Generator's loss", "loss_generator", false), ("Discriminator's loss", "loss_discriminator", false),
             ("D(x), on real examples", "d_real", false),
@@ -122,6 +134,8 @@ public struct RunReport {
             ("Generator's gradient norm", "grad_norm_generator", true), ("The game's value V(D, G)", "value", false),
             ("Mean gap of logits, real − generated", "pair_gap", false),
             ("Pairs ranked rightly", "pairs_ranked", false),
+            ("Log-likelihood, nats", "log_likelihood", false),
+            ("Log-likelihood of held-out examples, nats", "log_likelihood_held_out", false),
             ("Throughput, samples/s", "samples_per_second", false),
         ]
         let measured = Set(runs.flatMap(\.evaluationFigures)).sorted().map {
@@ -142,7 +156,8 @@ public struct RunReport {
         page.heading("Lately: means of the last tenth of the logged steps")
         let columns = [
             ("generator's loss", "loss_generator"), ("discriminator's loss", "loss_discriminator"), ("D(x)", "d_real"),
-            ("D(G(z))", "d_fake"), ("gap of logits", "pair_gap"), ("samples/s", "samples_per_second"),
+            ("D(G(z))", "d_fake"), ("gap of logits", "pair_gap"), ("log-likelihood, nats", "log_likelihood"),
+            ("samples/s", "samples_per_second"),
         ].filter { column in
             (showsGap || !Self.ofPairs.contains(column.1)) && runs.contains { $0.lately(column.1) != nil }
         }
@@ -185,13 +200,13 @@ public struct RunReport {
     private var differences: [String] {
         var keys: [String] = []
         for run in runs {
-            for leaf in run.configuration.leaves where !keys.contains(leaf.path) { keys.append(leaf.path) }
+            for leaf in run.model.leaves where !keys.contains(leaf.path) { keys.append(leaf.path) }
         }
         return keys.filter { key in Set(runs.map { Self.leaf(key, $0) }).count > 1 }
     }
 
     private static func leaf(_ key: String, _ run: RunHistory) -> String {
-        run.configuration.leaves.first { $0.path == key }?.value ?? ""
+        run.model.leaves.first { $0.path == key }?.value ?? ""
     }
 
     /// What each run is called: the one value in which they differ, as in a sweep, else their folders.

@@ -53,8 +53,14 @@ final class MetricsLog {
         }
     }
 
-    func append(_ line: MetricsLine) throws(Failure) {
-        try writing { try handle.write(contentsOf: Data((line.json() + "\n").utf8)) }
+    func append(_ line: MetricsLine) throws(Failure) { try append(step: line.report.step, line.figures) }
+
+    /// A logged step with its figures.
+    func append(step: Int, _ figures: [(name: String, value: Double?)]) throws(Failure) {
+        try writing {
+            let line = try MetricsLine.json([("step", Double(step))] + figures)
+            try handle.write(contentsOf: Data((line + "\n").utf8))
+        }
     }
 
     /// Adds figures to the line of `step`, the last one, or makes it.
@@ -139,8 +145,6 @@ struct MetricsLine {
             ("seconds_data", throughput.secondsPerStep(.data)), ("time", Date().timeIntervalSince1970),
         ] + evaluation.map { ($0.name, $0.value) }
     }
-
-    func json() throws -> String { try Self.json([("step", Double(report.step))] + figures) }
 
     /// One object on a line, its keys in the order given, as a `JSONEncoder` of the whole would not keep them: people
     /// read the file too, from the step on. Numbers have the digits that give the same Double back; one that is not

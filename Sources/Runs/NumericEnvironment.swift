@@ -1,7 +1,9 @@
 import CLinux
+import Collectives
 import Foundation
 import Kernels
 import Storage
+import Support
 
 /// What the bits of a result depend on beside the program and its input: the matrix library and the kernels it chose,
 /// the processor (by which the C library chooses its functions), and the vector instructions the program was built
@@ -48,5 +50,30 @@ struct NumericEnvironment {
         var text = [CChar](repeating: 0, count: 64)
         confstr(Int32(_CS_GNU_LIBC_VERSION), &text, text.count)
         return String(decoding: text.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+    }
+}
+
+extension NumericEnvironment {
+    /// Warns where ranks, or this job and the one that wrote the checkpoint, may give different bits for the same sums.
+    static func compare(
+        _ communicator: any Communicator, _ checkpoint: Checkpoint?, _ console: Console
+    ) throws {
+        let mine = Self()
+        let all = try communicator.gather(mine.description)
+        let hosts = try communicator.gather(communicator.host)
+        if let other = all.firstIndex(where: { $0 != all[0] }) {
+            let count = all.count { $0 != all[0] }
+            console.warn(
+                "rank \(other) on \(hosts[other])\(count > 1 ? " (and \(count - 1) more ranks)" : "") computes with "
+                    + "\(all[other]) where rank 0 on \(hosts[0]) has \(all[0]): "
+                    + "on other ranks the run will not have the same bits")
+        }
+        let differences = checkpoint.map { mine.differences(from: $0.contents) } ?? []
+        if let checkpoint, !differences.isEmpty {
+            console.warn(
+                "\(checkpoint.path) was written on another machine or build, so the run will not have the bits of one "
+                    + "never stopped: \(differences.joined(separator: "; "))"
+            )
+        }
     }
 }

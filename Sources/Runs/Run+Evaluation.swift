@@ -44,7 +44,7 @@ extension Run {
             return try evaluations.measure(step: step) { [unowned self] in wantsToStop }
         } catch let agreed as AgreedFailure where agreed.failure.code == .inputOutput {
             throw AgreedFailure(
-                Failure(.inputOutput, "\(agreed.failure.message) \(lastGood)", remedy: agreed.failure.remedy))
+                Failure(.inputOutput, "\(agreed.failure.message) \(lifecycle.lastGood)", remedy: agreed.failure.remedy))
         }
     }
 
@@ -54,7 +54,7 @@ extension Run {
         let step = trainer.stepsDone
         guard let evaluations, evaluations.isDue(after: step, of: configuration.training.steps) else { return true }
         guard let evaluation = try evaluate() else { return false }
-        try writing {
+        try lifecycle.writing {
             guard communicator.rank == 0 else { return }
             try metrics?.amend(step: step, evaluation.figures)
             try events?.append(step: step, scalars: evaluation.figures)

@@ -16,22 +16,19 @@ public final class Run {
     let communicator: any Communicator
     let console: Console
     let configuration: Configuration
-    let folder: RunFolder
-    let watchdog: Watchdog?
+    let lifecycle: RunLifecycle
     let trainer: Trainer
     private let images: MinibatchReader
     let dataset: TrainingData
-    private let started = monotonicSeconds()
     /// Nil on ranks other than the first.
-    private var lock: RunLock?
     var metrics: MetricsLog?
     var events: EventFile?
     private var samples: SampleSheet?
-    private var writer: CheckpointWriter?
     /// Nil where nothing is measured.
     var evaluations: Evaluations?
-    /// The newest checkpoint that is known to be whole on the disk, on all ranks.
-    private var lastCheckpoint: String?
+
+    var folder: RunFolder { lifecycle.folder }
+    var watchdog: Watchdog? { lifecycle.watchdog }
 
     /// Trains as `options` say; returns the exit code, 0 or 75. `evaluator`: makes what measures a run that is to be
     /// measured (`output.evaluate`). Collective.
@@ -41,54 +38,60 @@ public final class Run {
         let console = Console(speaks: communicator.rank == 0, quiet: options.quiet)
         let session = try RunSession(options, communicator, console)
         defer { session.end() }
-        let run: Run
+        let train: () throws -> Int32
         do {
-            run = try Run(options, session, communicator, console, evaluator)
+            switch session.configuration {
+            case .gan(let configuration):
+                train = try Run(configuration, options, session, communicator, console, evaluator).train
+            case .mixture(let configuration):
+                train = try MixtureRun(configuration, options, session, communicator, console).train
+            }
         } catch let agreed as AgreedFailure {
             throw AgreedFailure(agreed.failure.placed(in: session.configuration.source))
         } catch let failure as Failure {
             throw failure.placed(in: session.configuration.source)
         }
+        return try train()
+    }
+
+    private func train() throws -> Int32 {
         if options.dryRun {
-            run.describe()
+            describe()
             return 0
         }
-        defer { run.finishWriting() }
-        return try run.loop()
+        defer { lifecycle.finishWriting() }
+        return try loop()
     }
 
     // MARK: - Setting up
 
     private init(
-        _ options: TrainOptions, _ session: RunSession, _ communicator: any Communicator, _ console: Console,
-        _ makeEvaluator: RunEvaluatorMaker?
+        _ given: Configuration, _ options: TrainOptions, _ session: RunSession, _ communicator: any Communicator,
+        _ console: Console, _ makeEvaluator: RunEvaluatorMaker?
     ) throws {
         self.options = options
         self.communicator = communicator
         self.console = console
-        folder = session.folder
-        lock = session.plan?.lock
-        watchdog = session.watchdog
-        lastCheckpoint = session.checkpoint
+        lifecycle = RunLifecycle(options, session, communicator, console)
 
-        let shards = try communicator.agreed { [configuration = session.configuration] in
+        let shards = try communicator.agreed {
             let table = try ShardTable(
-                shards: configuration.exchange.shards ?? communicator.size, communicator: communicator)
-            try table.check(batch: configuration.training.batch)
+                shards: given.exchange.shards ?? communicator.size, communicator: communicator)
+            try table.check(batch: given.training.batch)
             return table
         }
-        if let file = session.configuration.data.file {
-            try communicator.inspect([(file, session.configuration.data.dataset)], options: .configuration)
+        if let file = given.data.file {
+            try communicator.inspect([(file, given.data.dataset)], options: .configuration)
             let vectors = try communicator.decidedByRoot {
-                session.configuration.condition?.dataset.flatMap { Dataset.holds($0, in: file) ? $0 : nil } ?? ""
+                given.condition?.dataset.flatMap { Dataset.holds($0, in: file) ? $0 : nil } ?? ""
             }
             if !vectors.isEmpty { try communicator.inspect([(file, vectors)], options: .configuration) }
         }
-        let data = try communicator.agreed { try TrainingData(session.configuration, checkpoint: session.checkpoint) }
+        let data = try communicator.agreed { try TrainingData(given, checkpoint: session.checkpoint) }
         dataset = data
         try communicator.requireEqual(Program.version, "the program versions")
         try communicator.requireEqual(dataset.fingerprint, "the datasets \(dataset.name)")
-        configuration = try Self.settle(session, data, communicator)
+        configuration = try Self.settle(given, isNew: session.checkpoint == nil, data, communicator)
         images = try communicator.agreed { [configuration, dataset] in
             try dataset.reader(
                 batch: configuration.training.batch, rows: shards.rows(batch: configuration.training.batch),
@@ -100,7 +103,7 @@ public final class Run {
                 configuration.game(for: dataset), exampleShape: dataset.shape, reals: images, shards: shards,
                 communicator: communicator)
         }
-        if lastCheckpoint != nil {
+        if session.checkpoint != nil {
             try communicator.agreed { [trainer, dataset] in
                 try session.plan?.checkpoint.map { try trainer.restore($0, dataset) }
             }
@@ -118,8 +121,8 @@ public final class Run {
             }
         }
         try trainer.requireEqualReplicas()
-        try compareNumericEnvironments(session.plan?.checkpoint)
-        trainer.watchdog = watchdog
+        try NumericEnvironment.compare(communicator, session.plan?.checkpoint, console)
+        trainer.watchdog = lifecycle.watchdog
         if let file = options.traceFile, !options.dryRun {
             trainer.trace = try communicator.agreed { [trainer, configuration, options, dataset] in
                 try TraceRecorder(
@@ -136,19 +139,19 @@ public final class Run {
     /// that it never trains on others. Rank 0 decides, for another rank's copy of the file may be cut into other
     /// chunks.
     private static func settle(
-        _ session: RunSession, _ data: TrainingData, _ communicator: any Communicator
+        _ given: Configuration, isNew: Bool, _ data: TrainingData, _ communicator: any Communicator
     ) throws -> Configuration {
-        guard session.checkpoint == nil else { return session.configuration }
-        let configuration = try data.conditions.map(session.configuration.settled) ?? session.configuration
+        guard isNew else { return given }
+        let configuration = try data.conditions.map(given.settled) ?? given
         guard configuration.data.file != nil else { return configuration }
         return try Configuration(
             stored: communicator.decidedByRoot {
-                let shuffle = data.shuffle(session.configuration.data)
+                let shuffle = data.shuffle(given.data)
                 var tree = try ConfigurationTree(
                     yaml: configuration.yaml, source: "rank 0's configuration", .stored)
                 try tree.set("data.shuffle.block", to: shuffle.block)
                 try tree.set("data.shuffle.window", to: shuffle.window)
-                if let range = data.settledRange, session.configuration.data.range == nil {
+                if let range = data.settledRange, given.data.range == nil {
                     try tree.set("data.range", to: range)
                 }
                 return try Configuration(tree: tree).yaml
@@ -162,28 +165,7 @@ public final class Run {
         events = try EventFile(folder: folder.path, keepingThrough: trainer.stepsDone)
         samples = try SampleSheet(trainer, configuration, dataset, folder)
         if samples == nil { console.say("no pictures: examples of shape \(dataset.shape) cannot be drawn") }
-        writer = CheckpointWriter(checkpoints)
-    }
-
-    /// Warns where ranks, or this job and the one that wrote the checkpoint, may give different bits for the same sums.
-    private func compareNumericEnvironments(_ checkpoint: Checkpoint?) throws {
-        let mine = NumericEnvironment()
-        let all = try communicator.gather(mine.description)
-        let hosts = try communicator.gather(communicator.host)
-        if let other = all.firstIndex(where: { $0 != all[0] }) {
-            let count = all.count { $0 != all[0] }
-            console.warn(
-                "rank \(other) on \(hosts[other])\(count > 1 ? " (and \(count - 1) more ranks)" : "") computes with "
-                    + "\(all[other]) where rank 0 on \(hosts[0]) has \(all[0]): "
-                    + "on other ranks the run will not have the same bits")
-        }
-        let differences = checkpoint.map { mine.differences(from: $0.contents) } ?? []
-        if let checkpoint, !differences.isEmpty {
-            console.warn(
-                "\(checkpoint.path) was written on another machine or build, so the run will not have the bits of one "
-                    + "never stopped: \(differences.joined(separator: "; "))"
-            )
-        }
+        lifecycle.open(checkpoints)
     }
 
     /// What `--dry-run` prints.
@@ -212,14 +194,14 @@ public final class Run {
         var throughput = Throughput()
         while trainer.stepsDone < steps, evaluations?.end == nil {
             // all ranks
-            let report = try trainer.step(stopVote: wantsToStop, checkpointVote: writer?.isFinished ?? false)
+            let report = try trainer.step(stopVote: wantsToStop, checkpointVote: lifecycle.hasWritten)
             try check(report)  // all ranks
             throughput.count(samples: samplesPerStep, clock: trainer.clock)
             let evaluation = report.stopRequested ? nil : try evaluate()  // all ranks
-            try writing { try log(report, evaluation, &throughput) }  // rank 0
-            if report.checkpointFinished { try settle() }  // all ranks
+            try lifecycle.writing { try log(report, evaluation, &throughput) }  // rank 0
+            if report.checkpointFinished { try lifecycle.settle(step: trainer.stepsDone) }  // all ranks
             let done = trainer.stepsDone, isLast = done == steps || evaluations?.end != nil
-            if done % output.sampleEvery == 0 || isLast { try writing(drawSamples) }  // rank 0
+            if done % output.sampleEvery == 0 || isLast { try lifecycle.writing(drawSamples) }  // rank 0
             let isMissed = evaluations?.isDue(after: done, of: steps) ?? false
             if isMissed || report.stopRequested && !isLast { return try leaveEarly() }  // all ranks
             let isBest = evaluation?.isBest ?? false
@@ -230,8 +212,8 @@ public final class Run {
             }
         }
         StopRequest.finish()
-        try settle()
-        try writing(animate)  // rank 0
+        try lifecycle.settle(step: trainer.stepsDone)
+        try lifecycle.writing(animate)  // rank 0
         finish()
         return 0
     }
@@ -241,7 +223,8 @@ public final class Run {
     private func announce() {
         let data = dataset.name
         let start =
-            trainer.stepsDone == 0 ? "from the start" : "from step \(trainer.stepsDone) (\(lastCheckpoint ?? ""))"
+            trainer.stepsDone == 0
+            ? "from the start" : "from step \(trainer.stepsDone) (\(lifecycle.lastCheckpoint ?? ""))"
         let preset =
             options.preset == nil && options.configurationFile == nil && trainer.stepsDone == 0
             ? " (the built-in ring; gan-dist presets lists more)" : ""
@@ -281,59 +264,37 @@ public final class Run {
         console.clearBar()
         if let end = evaluations?.end { console.say("the run ends early: \(end)") }
         console.say(
-            "done: \(trainer.stepsDone) steps in \(durationText(monotonicSeconds() - started)); checkpoint "
-                + "\(lastCheckpoint ?? "none")\(samples == nil ? "" : ", samples in \(folder.samples)")"
+            "done: \(trainer.stepsDone) steps in \(durationText(lifecycle.seconds)); checkpoint "
+                + "\(lifecycle.lastCheckpoint ?? "none")\(samples == nil ? "" : ", samples in \(folder.samples)")"
         )
     }
 
-    /// This rank's vote to stop at the end of the step under way.
-    var wantsToStop: Bool {
-        if StopRequest.isPending { return true }
-        guard communicator.rank == 0 else { return false }
-        if FileManager.default.fileExists(atPath: folder.stopRequest) { return true }
-        guard let walltime = options.walltime else { return false }
-        // Time for the step at hand and one more, and for a checkpoint twice as slow as any so far.
-        let reserve = 2 * trainer.clock.total + max(2 * (writer?.slowest ?? 0), 1)
-        return monotonicSeconds() - started + reserve > walltime
-    }
+    var wantsToStop: Bool { lifecycle.wantsToStop(secondsOfStep: trainer.clock.total) }
 
     private func leaveEarly() throws -> Int32 {
         try save()
-        try settle()
-        try writing(animate)
-        if communicator.rank == 0 { try? FileManager.default.removeItem(atPath: folder.stopRequest) }
-        console.say("stopped on request after step \(trainer.stepsDone); run again with --resume auto to continue")
-        return ExitCode.stoppedOnRequest.rawValue
-    }
-
-    var lastGood: String {
-        lastCheckpoint.map { "The last good checkpoint is \($0)" } ?? "No checkpoint had been written yet"
+        try lifecycle.settle(step: trainer.stepsDone)
+        try lifecycle.writing(animate)
+        return lifecycle.stopped(after: trainer.stepsDone)
     }
 
     /// All ranks have the same report, and so the same verdict.
     private func check(_ report: StepReport) throws {
         guard let bad = report.notFinite else { return }
-        try settle()
+        try lifecycle.settle(step: trainer.stepsDone)
         throw AgreedFailure(
             Failure(
-                .diverged, "training diverged: \(bad.name) is \(bad.value) at step \(report.step). \(lastGood)",
+                .diverged,
+                "training diverged: \(bad.name) is \(bad.value) at step \(report.step). \(lifecycle.lastGood)",
                 remedy:
                     "Lower the learning rates (optimizer.….rate), "
                     + "or resume from an earlier checkpoint with another seed."
             ))
     }
 
-    /// Runs what writes logs and pictures on rank 0: where that fails, the last good checkpoint is named.
-    func writing(_ body: () throws -> Void) throws {
-        do { try body() } catch let error as Failure where error.code == .inputOutput {
-            finishWriting()
-            throw Failure(.inputOutput, "\(error.message) \(lastGood)", remedy: error.remedy)
-        }
-    }
-
     private func log(_ report: StepReport, _ evaluation: EvaluationOutcome?, _ throughput: inout Throughput) throws {
         guard communicator.rank == 0 else { return }
-        try refuseIfLost()
+        try lifecycle.refuseIfLost()
         let steps = configuration.training.steps
         if report.step % configuration.output.logEvery == 0 || report.step == steps || evaluation != nil {
             let line = MetricsLine(
@@ -371,7 +332,7 @@ public final class Run {
     /// The pictures so far as an animation: what the run leaves when it ends or stops. Rank 0.
     private func animate() throws {
         watchdog?.enter(.samples, step: trainer.stepsDone)
-        try samples?.animate(through: trainer.stepsDone)
+        if samples != nil { try SampleSheet.animate(folder, through: trainer.stepsDone) }
     }
 
     // MARK: - Checkpoints
@@ -382,39 +343,8 @@ public final class Run {
     /// Rank 0 begins to write a checkpoint of a state that all ranks have; training may go on.
     func save(isBest: Bool = false) throws {
         try trainer.requireEqualReplicas()
-        try settle()
-        watchdog?.enter(.checkpoint, step: trainer.stepsDone)
-        writer?.begin(trainer.checkpoint(configuration, dataset, ranks: communicator.size), isBest: isBest)
-    }
-
-    /// Waits for the checkpoint that is being written, if any; all ranks go on only if it is whole on the disk.
-    /// Collective.
-    private func settle() throws {
-        watchdog?.enter(.checkpoint, step: trainer.stepsDone)
-        let outcome = Result { try writer?.finish() ?? "" }
-        watchdog?.enter(.exchange, step: trainer.stepsDone)
-        let written = try communicator.decidedByRoot {
-            do {
-                return try outcome.get()
-            } catch let error as Failure {
-                throw Failure(error.code, "\(error.message) \(lastGood)", remedy: error.remedy)
-            }
-        }
-        if !written.isEmpty { lastCheckpoint = written }
-    }
-
-    /// A job that was suspended for so long that another has taken the run over must not write into it.
-    private func refuseIfLost() throws {
-        guard lock?.isLost == true else { return }
-        throw Failure(
-            .cannotCreate, "\(folder.path): another job has taken the run over while this one stood still",
-            remedy: "Leave it to that job.")
-    }
-
-    /// On the way out for another reason: what is being written shall be whole.
-    private func finishWriting() {
-        do { if let written = try writer?.finish() { lastCheckpoint = written } } catch {
-            console.warn("a checkpoint could not be written: \(error.message)")
+        try lifecycle.save(step: trainer.stepsDone, isBest: isBest) {
+            trainer.checkpoint(configuration, dataset, ranks: communicator.size)
         }
     }
 }

@@ -9,7 +9,7 @@ import Support
 /// What a run is to do, decided by rank 0 from the options, the run folder and the checkpoints in it, before any rank
 /// has opened a dataset.
 struct RunPlan {
-    let configuration: Configuration
+    let configuration: ModelConfiguration
     let folder: RunFolder
     /// Where it continues; nil: from the start.
     let checkpoint: Checkpoint?
@@ -21,7 +21,7 @@ struct RunPlan {
         var found: Checkpoint?
         switch options.resume {
         case .no:
-            let name = try Configuration(tree: given ?? .standard(options)).name
+            let name = try ModelConfiguration(tree: given ?? .standard(options)).name
             folder = options.runFolder.map(RunFolder.init) ?? .unused(name: name)
             if folder.holdsRun, !options.dryRun {
                 throw Self.taken(folder)
@@ -69,10 +69,17 @@ struct RunPlan {
     }
 
     /// A new run's configuration, with its number of shards settled for good.
-    private static func fresh(_ tree: ConfigurationTree, ranks: Int) throws(Failure) -> Configuration {
+    private static func fresh(_ tree: ConfigurationTree, ranks: Int) throws(Failure) -> ModelConfiguration {
         var tree = tree
-        let configuration = try Configuration(tree: tree)
+        let configuration = try ModelConfiguration(tree: tree)
         if configuration.exchange.shards == nil { try tree.set("exchange.shards", to: ranks) }
+        if case .gan(let game) = configuration { try check(game, tree, ranks: ranks) }
+        return try ModelConfiguration(tree: tree)
+    }
+
+    private static func check(
+        _ configuration: Configuration, _ tree: ConfigurationTree, ranks: Int
+    ) throws(Failure) {
         if configuration.training.batch < ranks {
             throw tree.placed(
                 .configuration(
@@ -86,7 +93,6 @@ struct RunPlan {
                 throw error.placed(in: configuration.source)
             }
         }
-        return try Configuration(tree: tree)
     }
 
     /// Refuses what no rank of this machine could hold, rather than end for want of memory half-way through the start.
@@ -144,15 +150,15 @@ struct RunPlan {
     /// The checkpoint's configuration with the options that may change it; any other difference is refused by name.
     private static func continued(
         _ checkpoint: Checkpoint, _ options: TrainOptions, _ given: ConfigurationTree?
-    ) throws -> Configuration {
+    ) throws -> ModelConfiguration {
         let yaml = try checkpoint.configuration()
         var tree = try ConfigurationTree(yaml: yaml, source: checkpoint.path, .stored)
-        let stored = try Configuration(tree: tree)
+        let stored = try ModelConfiguration(tree: tree)
         var changed = tree
         if given == nil {
             for setting in options.settings { try changed.apply(setting) }
         }
-        let wanted = try Configuration(tree: given ?? changed)
+        let wanted = try ModelConfiguration(tree: given ?? changed)
         let resolved = try ConfigurationTree(yaml: wanted.yaml, source: wanted.source, .stored)
         let old = Dictionary(uniqueKeysWithValues: stored.leaves.map { ($0.path, $0.value) })
         for path in adopted { try tree.adopt(path, from: resolved) }
@@ -178,7 +184,7 @@ struct RunPlan {
                 remedy: "Give it, or leave the whole configuration out to go on as before, "
                     + "or start a new run with another --run.")
         }
-        return try Configuration(tree: tree)
+        return try ModelConfiguration(tree: tree)
     }
 }
 

@@ -8,7 +8,7 @@ import Support
 /// A job's hold on a run folder: what rank 0 decided is to be done there, the lock, and the watch for stalls. All
 /// ranks have one, from before anything is opened until the last word of the run.
 final class RunSession {
-    let configuration: Configuration
+    let configuration: ModelConfiguration
     let folder: RunFolder
     /// Rank 0 alone.
     let plan: RunPlan?
@@ -28,7 +28,7 @@ final class RunSession {
                 checkpoint: made.checkpoint?.path)
         }
         self.plan = plan
-        configuration = try Configuration(stored: decision.configuration, source: decision.source)
+        configuration = try ModelConfiguration(stored: decision.configuration, source: decision.source)
         folder = RunFolder(decision.folder)
         checkpoint = decision.checkpoint
         watchdog =

@@ -1,7 +1,7 @@
 import Kernels
 import Support
 
-/// One stored array: its path in the file, its dimensions, what they mean, and its float32 values.
+/// One stored array: its path in the file, its dimensions, what they mean, and its values, float32 or float64.
 public struct CheckpointArray: Sendable {
     /// Such as `generator/0.dense/weight`.
     public let path: String
@@ -13,6 +13,7 @@ public struct CheckpointArray: Sendable {
     private enum Values: Sendable {
         case view(Floats)
         case owned([Float])
+        case double([Double])
     }
 
     /// For writing: `values` are a view, which must stay as it is until the image is built.
@@ -28,13 +29,24 @@ public struct CheckpointArray: Sendable {
         (self.path, self.dimensions, self.layout, storage) = (path, dimensions, layout, .owned(values))
     }
 
+    /// Stored as float64.
+    public init(path: String, dimensions: [Int], layout: String, doubles values: [Double]) {
+        precondition(
+            dimensions.reduce(1, *) == values.count, "\(path): \(values.count) values for the dimensions \(dimensions)")
+        (self.path, self.dimensions, self.layout, storage) = (path, dimensions, layout, .double(values))
+    }
+
     public var count: Int { dimensions.reduce(1, *) }
 
-    /// The values copied.
+    /// The values, where they are float64.
+    public var doubles: [Double]? { if case .double(let values) = storage { values } else { nil } }
+
+    /// The values copied; rounded where they are float64.
     public var array: [Float] {
         switch storage {
         case .view(let values): values.array
         case .owned(let values): values
+        case .double(let values): values.map { Float($0) }
         }
     }
 
@@ -54,6 +66,7 @@ public struct CheckpointArray: Sendable {
                 Swift.Result { () throws(Failure) in try body(buffer) }
             }
             return try result.get()
+        case .double: preconditionFailure("\(path) is float64")
         }
     }
 }
@@ -84,13 +97,15 @@ public struct CheckpointContents: Sendable {
         if case .string(let value)? = attribute(name) { value } else { nil }
     }
 
-    /// How many values all arrays have together.
-    public var valueCount: Int { arrays.reduce(0) { $0 + $1.count } }
+    /// How many values all arrays of float32 have together.
+    public var valueCount: Int { arrays.reduce(0) { $0 + ($1.doubles == nil ? $1.count : 0) } }
 
     /// The same with the values copied into `room`, which has ``valueCount`` of them: a view of that.
     public func copied(into room: Floats) -> CheckpointContents {
         var start = 0
         let copies = arrays.map { array in
+            // Those of float64 are values of their own, no views.
+            guard array.doubles == nil else { return array }
             let values = room[start ..< start + array.count]
             array.copy(to: values)
             start += array.count

@@ -9,6 +9,7 @@ public struct CheckpointDifference: Sendable, Equatable, CustomStringConvertible
         case dimensions([Int], [Int])
         /// How many values differ in any bit, and the largest difference (NaN where one is not a number).
         case values(count: Int, largest: Double)
+        case type(String, String)
         case attribute(String, String)
     }
 
@@ -22,6 +23,7 @@ public struct CheckpointDifference: Sendable, Equatable, CustomStringConvertible
         case .onlyInSecond: "\(path): only in the second"
         case .dimensions(let first, let second): "\(path): dimensions \(first) and \(second)"
         case .values(let count, let largest): "\(path): \(count) values differ, by at most \(largest)"
+        case .type(let first, let second): "\(path): \(first) and \(second)"
         case .attribute(let first, let second): "\(path): \(first.prefix(60)) and \(second.prefix(60))"
         }
     }
@@ -59,16 +61,30 @@ public enum CheckpointDiff {
 
     private static func compare(_ first: CheckpointArray, _ second: CheckpointArray) -> CheckpointDifference.Kind? {
         guard first.dimensions == second.dimensions else { return .dimensions(first.dimensions, second.dimensions) }
-        return first.withValues { a in
-            second.withValues { b in
-                var count = 0, largest = 0.0
-                for index in a.indices where a[index].bitPattern != b[index].bitPattern {
-                    count += 1
-                    let difference = abs(Double(a[index]) - Double(b[index]))
-                    largest = largest.isNaN || difference.isNaN ? .nan : max(largest, difference)
+        switch (first.doubles, second.doubles) {
+        case (let a?, let b?):
+            return compare(count: a.count) { a[$0].bitPattern == b[$0].bitPattern ? nil : abs(a[$0] - b[$0]) }
+        case (nil, nil):
+            return first.withValues { a in
+                second.withValues { b in
+                    compare(count: a.count) {
+                        a[$0].bitPattern == b[$0].bitPattern ? nil : abs(Double(a[$0]) - Double(b[$0]))
+                    }
                 }
-                return count == 0 ? nil : .values(count: count, largest: largest)
             }
+        default:
+            return .type(first.doubles == nil ? "float32" : "float64", second.doubles == nil ? "float32" : "float64")
         }
+    }
+
+    /// `difference`: nil where value `index` has the same bits in both.
+    private static func compare(count all: Int, _ difference: (Int) -> Double?) -> CheckpointDifference.Kind? {
+        var count = 0, largest = 0.0
+        for index in 0 ..< all {
+            guard let difference = difference(index) else { continue }
+            count += 1
+            largest = largest.isNaN || difference.isNaN ? .nan : max(largest, difference)
+        }
+        return count == 0 ? nil : .values(count: count, largest: largest)
     }
 }

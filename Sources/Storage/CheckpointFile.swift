@@ -14,15 +14,20 @@ public final class CheckpointImage: @unchecked Sendable {
 
     public init(_ contents: CheckpointContents) throws(Failure) {
         guard let step = contents.integer("step"), step >= 0 else { preconditionFailure("a checkpoint without a step") }
-        let valueBytes = contents.arrays.reduce(0) { $0 + 4 * $1.count }
+        let valueBytes = contents.arrays.reduce(0) { $0 + ($1.doubles == nil ? 4 : 8) * $1.count }
         let file = try HDF5File.createInMemory(
             name: CheckpointFolder.name(step: step), increment: valueBytes + (1 << 20))
         try file.root.setAttribute("format", .string(CheckpointContents.format))
         try file.root.setAttribute("format_version", .integer(CheckpointContents.formatVersion))
         for (name, value) in contents.attributes { try file.root.setAttribute(name, value) }
         for array in contents.arrays {
-            let dataset = try file.makeDataset(array.path, array.dimensions, as: Float.self)
-            try array.withValues { (values) throws(Failure) in try dataset.write(values) }
+            let dataset: HDF5Dataset
+            if let doubles = array.doubles {
+                dataset = try file.write(array.path, array.dimensions, doubles)
+            } else {
+                dataset = try file.makeDataset(array.path, array.dimensions, as: Float.self)
+                try array.withValues { (values) throws(Failure) in try dataset.write(values) }
+            }
             try dataset.location.setAttribute("layout", .string(array.layout))
         }
         memory = try file.image(extra: CheckpointTrailer.byteCount)
@@ -101,17 +106,21 @@ public enum CheckpointFile {
         case .absent: break
         case .group(let group): for name in try group.names() { try readArrays(file, path + "/" + name, into: &arrays) }
         case .dataset(let dataset):
-            guard dataset.type == .float(bytes: 4) else {
+            let name = String(path.dropFirst()), dimensions = dataset.dimensions
+            guard [.float(bytes: 4), .float(bytes: 8)].contains(dataset.type) else {
                 throw .badData(
-                    "\(dataset.label) is of type \(dataset.type), not float32.", remedy: CheckpointTrailer.remedy)
+                    "\(dataset.label) is of type \(dataset.type), not float32 or float64.",
+                    remedy: CheckpointTrailer.remedy)
             }
             try dataset.checkStorage()
             var layout = ""
             if case .string(let text)? = try dataset.location.attribute("layout") { layout = text }
             arrays.append(
-                CheckpointArray(
-                    path: String(path.dropFirst()), dimensions: dataset.dimensions, layout: layout,
-                    values: try dataset.readAll(Float.self)))
+                dataset.type == .float(bytes: 8)
+                    ? CheckpointArray(
+                        path: name, dimensions: dimensions, layout: layout, doubles: try dataset.readAll(Double.self))
+                    : CheckpointArray(
+                        path: name, dimensions: dimensions, layout: layout, values: try dataset.readAll(Float.self)))
         }
     }
 

@@ -294,12 +294,16 @@ extension HDF5File {
         return try HDF5Dataset(handle: Handle(id, H5Dclose), file: self, path: path)
     }
 
-    func write<Element: HDF5Element>(_ path: String, _ dimensions: [Int], _ values: [Element]) throws(Failure) {
+    @discardableResult
+    func write<Element: HDF5Element>(
+        _ path: String, _ dimensions: [Int], _ values: [Element]
+    ) throws(Failure) -> HDF5Dataset {
         let dataset = try makeDataset(path, dimensions, as: Element.self)
         let result: Result<Void, Failure> = values.withUnsafeBufferPointer { values in
             Result { () throws(Failure) in try dataset.write(values) }
         }
         try result.get()
+        return dataset
     }
 
     private func makeGroups(along path: String) throws(Failure) {

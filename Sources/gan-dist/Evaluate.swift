@@ -94,7 +94,9 @@ struct Evaluate: ParsableCommand {
         (request.classifier, request.count, request.seed, request.figure) = (classifier, count, seed, figure)
         (request.dataset, request.live, request.sampling) = (dataset, live, sampling.method)
         request.metrics = try metrics.map(Metric.list)
-        evaluate { [request] context in try Evaluator(request, context).run() }
+        evaluate { [request] context in
+            try MixtureLikelihood.measure(request, context) ?? Evaluator(request, context).run()
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 import Adversarial
 import ArgumentParser
+import Collectives
 import Runs
 import Support
 
@@ -46,6 +47,12 @@ struct Sample: ParsableCommand {
         Job.run { communicator in
             let console = Console(speaks: communicator.rank == 0)
             let file = try Checkpoint.read(checkpoint, communicator) { console.warn($0) }
+            if let mixture = try communicator.agreed({ try MixtureModel(file) }) {
+                try refuseOptions(of: "a mixture", asked, latents, truncation, live, sampling)
+                try mixture.write(count: count, seed: seed, to: out, communicator)
+                console.say("\(count) examples of step \(mixture.step) in \(out)")
+                return 0
+            }
             let model = try communicator.agreed {
                 try GeneratorModel(
                     file, live: live, truncation: truncation.value, backward: sampling.method.needsBackward)
@@ -57,6 +64,20 @@ struct Sample: ParsableCommand {
             return 0
         }
     }
+}
+
+/// Refuses what only a generator has.
+private func refuseOptions(
+    of model: String, _ asked: AskedCondition, _ latents: Bool, _ truncation: TruncationOption, _ live: Bool,
+    _ sampling: SamplingOptions
+) throws {
+    let given = [
+        ("--class", asked.label != nil), ("--condition", asked.condition != nil), ("--latents", latents),
+        ("--truncation", truncation.value != nil), ("--live", live), ("--by", sampling.by != .generator),
+    ]
+    guard let option = given.first(where: \.1)?.0 else { return }
+    throw AgreedFailure(
+        Failure(.badConfiguration, "\(option) is of two players, and \(model) has none", remedy: "Leave it out."))
 }
 
 /// `--truncation T`, of `sample` and `interpolate`.

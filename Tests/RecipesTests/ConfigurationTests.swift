@@ -24,8 +24,8 @@ import Testing
     }
 
     @Test(arguments: Preset.all.map(\.name)) func presetsAreCompleteAndPrintedWhole(name: String) throws {
-        let first = try Preset.named(name).configuration()
-        let second = try Configuration(yaml: first.yaml, source: "printed")
+        let first = try ModelConfiguration(tree: ConfigurationTree(preset: name, []))
+        let second = try ModelConfiguration(tree: ConfigurationTree(yaml: first.yaml, source: "printed"))
         #expect(first.yaml == second.yaml)
         #expect(first.leaves.map(\.path) == second.leaves.map(\.path))
         #expect(first.name == name)

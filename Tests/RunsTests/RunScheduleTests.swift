@@ -133,16 +133,18 @@ extension StartTests {
             // A new run: as many shards as ranks, settled for good.
             for resume in [TrainOptions.Resume.no, .auto] {
                 let fresh = try plan(empty, resume, ["training.steps=3"])
-                #expect(fresh.checkpoint == nil && fresh.configuration.name == "ring")
-                #expect(fresh.configuration.training.steps == 3 && fresh.configuration.exchange.shards == 3)
+                let game = try #require(fresh.configuration.game)
+                #expect(fresh.checkpoint == nil && game.name == "ring")
+                #expect(game.training.steps == 3 && game.exchange.shards == 3)
             }
             // One that goes on: the newest checkpoint or the one named, its configuration, and its one shard.
             for (resume, step) in [(TrainOptions.Resume.auto, 2), (.file(first), 1)] {
                 let next = try plan(held, resume, ["training.steps=8", "output.log_every=5"])
                 #expect(next.checkpoint?.path.hasSuffix("step-0000000\(step).h5") == true)
-                #expect(next.configuration.name == "schedule" && next.configuration.exchange.shards == 1)
-                #expect(next.configuration.training.steps == 8 && next.configuration.output.logEvery == 5)
-                #expect(next.configuration.training.batch == Self.batch)
+                let game = try #require(next.configuration.game)
+                #expect(game.name == "schedule" && game.exchange.shards == 1)
+                #expect(game.training.steps == 8 && game.output.logEvery == 5)
+                #expect(game.training.batch == Self.batch)
                 #expect(refusal(held, resume, ["training.batch=8"]) == .badConfiguration)
                 #expect(refusal(held, resume, ["seed=8"]) == .badConfiguration)
             }

@@ -62,12 +62,12 @@ public final class SampleSheet {
         return picture
     }
 
-    /// Makes the animation of all pictures up to `step`.
-    func animate(through step: Int) throws {
+    /// Makes the animation of all pictures of a run up to `step`.
+    static func animate(_ folder: RunFolder, through step: Int) throws {
         var pictures = folder.sampleSteps.filter { $0 <= step }
         guard pictures.count > 1 else { return }
-        if pictures.count > Self.frames {
-            pictures = (0 ..< Self.frames).map { pictures[$0 * (pictures.count - 1) / (Self.frames - 1)] }
+        if pictures.count > frames {
+            pictures = (0 ..< frames).map { pictures[$0 * (pictures.count - 1) / (frames - 1)] }
         }
         // About eight seconds, and each picture for a tenth to half a second.
         let delay = min(max(800 / pictures.count, 10), 50)
