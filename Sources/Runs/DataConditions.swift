@@ -72,14 +72,14 @@ struct DataConditions: Sendable {
         let judged = "this discriminator judges an example together with its condition"
         if let vectors = settings.dataset {
             try Self.require(vectors, "condition.dataset", in: dataset.path)
-            let others = try Self.vectors(settings, vectors, beside: dataset)
-            guard others.condition == condition else {
+            let numbers = try Dataset(dataset.path, dataset: vectors, options: .configuration).elements
+            guard numbers == condition.width else {
                 throw .badData(
-                    "\(vectors) in \(dataset.path) has vectors of \(others.condition.width) numbers where the training "
-                        + "data have \(condition.width), and \(judged).",
+                    "\(vectors) in \(dataset.path) has vectors of \(numbers) numbers where the training data have "
+                        + "\(condition.width), and \(judged).",
                     remedy: "Hold out examples with vectors of \(condition.width) numbers, or leave data.held_out out.")
             }
-            return (others.table, nil)
+            return (try Self.vectors(settings, vectors, beside: dataset).table, nil)
         }
         if let name { try Self.require(name, "data.labels", in: dataset.path) }
         guard let all = try dataset.labels(named: name) else {

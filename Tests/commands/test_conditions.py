@@ -334,7 +334,7 @@ def test_held_out_examples_are_judged_with_their_conditions(config, data, tmp_pa
 
 @pytest.mark.parametrize("ranks", [1, 2])
 def test_held_out_examples_of_other_conditions_are_refused_before_the_first_step(data, ranks, run, tmp_path):
-    def held(config, *words, numbers=None, labels=None, code=65):
+    def held(config, *words, numbers=None, labels=None):
         with h5py.File(tmp_path / "held.h5", "w") as file:
             file["images"] = pictures(20)
             if labels is not None:
@@ -345,7 +345,7 @@ def test_held_out_examples_of_other_conditions_are_refused_before_the_first_step
                             "auto", "--set", f"data.held_out={tmp_path}/held.h5", "--steps", 1, "--set",
                             "output.evaluate={every: 1}", ranks=ranks)
         if words:
-            refused(finished, code, "data.held_out", "held.h5", *words)
+            refused(finished, 65, "data.held_out", "held.h5", *words)
             assert not list((run / "checkpoints").iterdir())
         return finished
 
@@ -353,7 +353,7 @@ def test_held_out_examples_of_other_conditions_are_refused_before_the_first_step
     held("conditional", "no /labels")
     held("conditional", "labels 5, 7", "0, 1, 2", labels=count % 2 * 2 + 5)
     held("conditional-vectors", "numbers", labels=count % 3)
-    held("conditional-vectors", "3 numbers", numbers=numpy.ones((20, 3)), code=78)
+    held("conditional-vectors", "3 numbers", numbers=numpy.ones((20, 3)))
     held("conditional-vectors", "[7, 2]", numbers=numpy.ones((7, 2)))
     finished = held("conditional", labels=count % 2)
     assert finished.code == 0 and len(finished.warnings) == 1, finished
