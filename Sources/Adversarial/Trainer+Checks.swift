@@ -52,7 +52,7 @@ extension Trainer {
                     + "\(network.name) has a single value a channel, which has no variance",
                 remedy:
                     "Use a larger batch or fewer shards, or take the statistics over the minibatch "
-                    + "(batch_normalisation: {statistics: minibatch})."
+                    + "(\(node.layer.name): {statistics: minibatch})."
             )
         }
     }

@@ -20,7 +20,7 @@ public final class RunEvaluation: RunEvaluator {
     private let request: EvaluationRequest
     private let inputs: EvaluationInputs
     /// As D is shown them.
-    private let heldOut: SampleSource?
+    private let heldOut: HeldOutExamples?
     private var reference: Classifier.Answers?
 
     /// Throws 65, 66 or 78, with the key, for what cannot be measured. Collective.
@@ -28,25 +28,26 @@ public final class RunEvaluation: RunEvaluator {
         self.run = run
         let communicator = run.communicator, data = run.configuration.data
         let settings = run.configuration.output.evaluate!
-        if let file = data.heldOut { try communicator.inspect([(file, data.dataset)], options: .configuration) }
+        if let file = data.heldOut {
+            try communicator.inspect([(file, data.dataset)], options: .configuration)
+            let vectors = try communicator.decidedByRoot {
+                run.configuration.condition?.dataset.flatMap { Dataset.holds($0, in: file) ? $0 : nil } ?? ""
+            }
+            if !vectors.isEmpty { try communicator.inspect([(file, vectors)], options: .configuration) }
+        }
         var request = EvaluationRequest()
         (request.count, request.classifier) = (min(settings.count, run.data.examples.count), settings.classifier)
         (request, inputs, heldOut, best) = try communicator.agreed {
             request.metrics = try Self.metrics(settings.metrics)
-            guard data.heldOut == nil || run.trainer.discriminator.network.condition == nil else {
-                throw Failure.configuration(
-                    "data.held_out",
-                    "this discriminator judges an example together with its `condition`, and held-out "
-                        + "examples are read without",
-                    remedy: "Leave data.held_out out.")
-            }
-            let heldOut = try run.data.heldOut(run.configuration)
-            if let heldOut, heldOut.count < run.trainer.game.packing {
+            let judgesConditions = run.trainer.discriminator.network.condition != nil
+            let heldOut = try run.data.heldOut(run.configuration, conditioned: judgesConditions)
+            if let count = heldOut?.source.count, count < run.trainer.game.packing {
                 throw Failure.badData(
-                    "data.held_out: \(data.heldOut!) has \(heldOut.count) examples, and D judges packs of "
+                    "data.held_out: \(data.heldOut!) has \(count) examples, and D judges packs of "
                         + "\(run.trainer.game.packing)", remedy: "Hold out more.")
             }
-            let inputs = EvaluationInputs(run, request, heldOut: heldOut, try Self.classifier(settings, run.data.shape))
+            let inputs = EvaluationInputs(
+                run, request, heldOut: heldOut?.source, try Self.classifier(settings, run.data.shape))
             guard heldOut != nil || request.metrics?.isEmpty == false else {
                 throw Failure.configuration(
                     "output.evaluate.metrics", "there is nothing to measure",
@@ -55,6 +56,7 @@ public final class RunEvaluation: RunEvaluator {
             return (request, inputs, heldOut, try Self.best(settings, request.metrics ?? []))
         }
         self.request = request
+        if let warning = heldOut?.warning { run.console.warn(warning) }
         let evaluator = Evaluator(inputs, request, silent())
         for metric in request.metrics ?? [] {
             if let obstacle = evaluator.obstacle(to: metric) {
@@ -183,32 +185,35 @@ public final class RunEvaluation: RunEvaluator {
         EvaluationContext(run.communicator, Console(speaks: false), isInterrupted: isInterrupted)
     }
 
-    /// D's mean logits of as many training and held-out examples, in packs where it judges packs, without dropout and
-    /// with running statistics.
+    /// D's mean logits of as many training and held-out examples, each with what stands beside it where D judges both,
+    /// in packs where it judges packs, without dropout and with running statistics.
     private func gap(_ context: EvaluationContext) throws -> [Figure] {
         guard let heldOut else { return [] }
         let packing = run.trainer.game.packing
-        let count = min(request.count!, heldOut.count) / packing * packing
-        let training = try mean(of: inputs.drawn(count), in: run.data.examples, context)
-        let others = try mean(of: Array(0 ..< count), in: heldOut, context)
+        let count = min(request.count!, heldOut.source.count) / packing * packing
+        let training = try mean(of: inputs.drawn(count), in: run.data.examples, run.data.conditionTable, context)
+        let others = try mean(of: Array(0 ..< count), in: heldOut.source, heldOut.conditions, context)
         return [
             ("evaluation_logit_training", training), ("evaluation_logit_held_out", others),
             ("evaluation_logit_gap", training - others),
         ]
     }
 
-    private func mean(of examples: [Int], in source: SampleSource, _ context: EvaluationContext) throws -> Double {
+    private func mean(
+        of examples: [Int], in source: SampleSource, _ conditions: ConditionTable?, _ context: EvaluationContext
+    ) throws -> Double {
         let player = run.trainer.discriminator, packing = run.trainer.game.packing, block = 256
         let packs = Packing(size: packing, example: run.data.shape, capacity: block * packing)
         let values = FloatBuffer(count: block * packing * run.data.shape.count)
+        let judged = player.network.condition == nil ? nil : conditions
         let logits = try context.map(examples.count / packing, block: block, "D's logits") { rows in
             let chosen = examples[rows.lowerBound * packing ..< rows.upperBound * packing]
             let part = values.values[0 ..< chosen.count * run.data.shape.count]
             try source.read(Array(chosen), into: part)
             let joined = packs.join(Batch(part, count: chosen.count, shape: run.data.shape))
-            return try player.network.answers(count: joined.count, player.parameters) { start, size in
-                joined[start ..< start + size]
-            }.array
+            return try player.network.answers(
+                count: joined.count, player.parameters, judged?.rows(Array(chosen))
+            ) { start, size in joined[start ..< start + size] }.array
         }
         return logits.map(Double.init).mean
     }

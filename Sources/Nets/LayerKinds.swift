@@ -107,7 +107,7 @@ public struct LayerKind: Sendable {
         LayerKind(
             "conditional_batch_normalisation",
             "`batch_normalisation` with a scale and a shift a class (Dumoulin et al. 2017)"
-        ) { settings throws(Failure) in try ConditionalBatchNormalisation(settings) },
+        ) { settings throws(Failure) in try conditionalBatchNormalisation(settings) },
         LayerKind(
             "projection", "w·φ + b + ⟨embedding of the condition, φ⟩, the last layer of D (Miyato & Koyama 2018)"
         ) { settings throws(Failure) in try Projection(settings) },

@@ -65,6 +65,46 @@ struct DataConditions: Sendable {
         return DataConditions(ConditionTable(values, width: rows.elements), .vector(rows.elements))
     }
 
+    /// The conditions of other examples, numbered as these are, and a warning of classes that have none. Throws 65.
+    func rows(
+        beside dataset: Dataset, _ settings: ConditionSettings, labels name: String?
+    ) throws(Failure) -> (rows: ConditionTable, warning: String?) {
+        let judged = "this discriminator judges an example together with its condition"
+        if let vectors = settings.dataset {
+            try Self.require(vectors, "condition.dataset", in: dataset.path)
+            let numbers = try Dataset(dataset.path, dataset: vectors, options: .configuration).elements
+            guard numbers == condition.width else {
+                throw .badData(
+                    "\(vectors) in \(dataset.path) has vectors of \(numbers) numbers where the training data have "
+                        + "\(condition.width), and \(judged).",
+                    remedy: "Hold out examples with vectors of \(condition.width) numbers, or leave data.held_out out.")
+            }
+            return (try Self.vectors(settings, vectors, beside: dataset).table, nil)
+        }
+        if let name { try Self.require(name, "data.labels", in: dataset.path) }
+        guard let all = try dataset.labels(named: name) else {
+            throw .badData(
+                "\(dataset.path) has no /labels, and \(judged).",
+                remedy: "Import it with its labels, name them with data.labels, or leave data.held_out out.")
+        }
+        let numbers = Dictionary(uniqueKeysWithValues: labels.enumerated().map { ($1, Float($0)) })
+        let seen = Set(all), strange = seen.filter { numbers[$0] == nil }.sorted()
+        guard strange.isEmpty else {
+            throw .badData(
+                "\(dataset.path) has examples of label\(strange.count == 1 ? "" : "s") \(Self.text(strange)), "
+                    + "which the training data have not (\(Self.text(labels))), and \(judged).",
+                remedy: "Hold out examples of these classes alone, or leave data.held_out out.")
+        }
+        let missing = labels.filter { !seen.contains($0) }
+        return (
+            ConditionTable(FloatBuffer(all.map { numbers[$0]! }), width: 1),
+            missing.isEmpty
+                ? nil
+                : "\(dataset.path) has no example of label\(missing.count == 1 ? "" : "s") \(Self.text(missing)): "
+                    + "D's gap compares it with examples of all classes"
+        )
+    }
+
     private init(
         _ table: ConditionTable, _ condition: Condition, labels: [Int] = [], counts: [Int] = [], names: String? = nil
     ) {

@@ -15,6 +15,13 @@ public final class ConditionTable: Sendable {
     public var count: Int { values.count / width }
 
     /// Those of some examples, in their order.
+    public func rows(_ indices: [Int]) -> FloatBuffer {
+        let rows = FloatBuffer(count: indices.count * width)
+        copy(indices, into: rows.values)
+        return rows
+    }
+
+    /// The same, into memory that is there.
     func copy(_ indices: [Int], into target: Floats) {
         for (row, index) in indices.enumerated() {
             target[row * width ..< (row + 1) * width].copy(from: values.values[index * width ..< (index + 1) * width])

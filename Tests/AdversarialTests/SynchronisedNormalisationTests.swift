@@ -43,17 +43,19 @@ import Testing
             draws.fillNormal(inputs.values, samples: group.rows.count)
             draws.fillNormal(slopes.values, samples: group.rows.count, layer: 1)
             for index in 0 ..< inputs.count { inputs.values[index] += offset }
+            let classes = FloatBuffer(group.rows.map { Float($0 % 3) })
             let statistics = FloatBuffer(count: group.shards.count * store.statistics.count)
             let gradients = FloatBuffer(count: group.shards.count * store.count)
             let dropout = Draws(seed: 3, purpose: .dropoutReal, step: 0, firstSample: group.rows.lowerBound)
 
             var pass = Pass()
             let parts = group.generatedHalf
-            try withExtendedLifetime((inputs, slopes)) {
+            try withExtendedLifetime((inputs, slopes, classes)) {
                 pass.output = try network.forward(
                     Batch(inputs.values, count: group.rows.count, shape: .vector(6)),
                     parameters: network.store.values.values, mode: .training(dropout),
-                    parts: parts, batchStatistics: statistics.values
+                    parts: parts, batchStatistics: statistics.values,
+                    conditions: network.condition == nil ? .none : classes.values
                 ).values.array
                 let slope = Batch(slopes.values, count: group.rows.count, shape: network.outputShape)
                 let frozen = try network.backward(
@@ -93,24 +95,33 @@ import Testing
         }
     }
 
+    /// Both kinds, over the whole minibatch and of a single batch.
+    private static let kinds: [(synchronised: any Layer, single: any Layer)] = [
+        (SynchronisedBatchNormalisation(), BatchNormalisation()),
+        (
+            SynchronisedConditionalBatchNormalisation(of: .classes(3)), ConditionalBatchNormalisation(of: .classes(3))
+        ),
+    ]
+
     @Test(arguments: [4, 5, 7, 8, 11]) func sameBitsOnAnyNumberOfRanks(shards: Int) throws {
-        let layers = Self.layers(SynchronisedBatchNormalisation())
-        let alone = try Self.pass(layers, shards: shards, ranks: 1)
-        for ranks in 2 ... 4 {
-            #expect(
-                try Self.pass(layers, shards: shards, ranks: ranks).bits == alone.bits,
-                "\(shards) shards on \(ranks) ranks")
+        for kind in Self.kinds {
+            let layers = Self.layers(kind.synchronised)
+            let alone = try Self.pass(layers, shards: shards, ranks: 1)
+            for ranks in 2 ... 4 {
+                #expect(
+                    try Self.pass(layers, shards: shards, ranks: ranks).bits == alone.bits,
+                    "\(shards) shards on \(ranks) ranks")
+            }
         }
     }
 
     /// Shards are one batch: what the single batch's layer, which PyTorch's fixtures check, makes of all rows.
     @Test(arguments: [1, 2, 4, 11]) func shardsAgreeWithOneBatchToRounding(shards: Int) throws {
-        let whole = try Self.pass(Self.layers(BatchNormalisation()), shards: 1, ranks: 1)
-        #expect(
-            apart(try Self.pass(Self.layers(SynchronisedBatchNormalisation()), shards: shards, ranks: 1), whole) < 5e-6)
-        // By shard it is another function: the comparison can fail.
-        if shards > 1 {
-            #expect(apart(try Self.pass(Self.layers(BatchNormalisation()), shards: shards, ranks: 1), whole) > 1e-2)
+        for kind in Self.kinds {
+            let single = Self.layers(kind.single), whole = try Self.pass(single, shards: 1, ranks: 1)
+            #expect(apart(try Self.pass(Self.layers(kind.synchronised), shards: shards, ranks: 1), whole) < 5e-6)
+            // By shard it is another function: the comparison can fail.
+            if shards > 1 { #expect(apart(try Self.pass(single, shards: shards, ranks: 1), whole) > 1e-2) }
         }
     }
 
@@ -124,9 +135,12 @@ import Testing
     /// Shards that go through the networks together give the bits that each gives alone, unless they are normalised
     /// together.
     @Test func shardsTogetherGiveTheBitsOfEachAlone() throws {
-        let layers = Self.layers(BatchNormalisation())
-        let together = try Self.pass(layers, shards: 4, ranks: 1), apart = try Self.pass(layers, shards: 4, ranks: 4)
-        #expect(together.bits == apart.bits)
+        for kind in Self.kinds {
+            let layers = Self.layers(kind.single)
+            let together = try Self.pass(layers, shards: 4, ranks: 1),
+                apart = try Self.pass(layers, shards: 4, ranks: 4)
+            #expect(together.bits == apart.bits)
+        }
     }
 
     @Test func aSteadyStepAllocatesNothing() throws {
@@ -136,16 +150,18 @@ import Testing
         let network = try Network(
             [
                 SynchronisedBatchNormalisation(), Tanh(), Dropout(keepProbability: 0.5),
-                SynchronisedBatchNormalisation(),
+                SynchronisedConditionalBatchNormalisation(of: .classes(2)),
             ],
             input: .vector(6), capacity: 4, shards: 3, name: "n"
         ) { LayerSums(count: $0, table: table, SoloCommunicator()) }
+        let classes = FloatBuffer(count: Self.batch)
         let input = FloatBuffer(count: Self.batch * 6), gradients = FloatBuffer(count: 3 * network.store.count)
         let examples = Batch(input.values, count: Self.batch, shape: .vector(6))
         func run(_ step: Int) throws {
             _ = try network.forward(
                 examples, parameters: network.store.values.values,
-                mode: .training(Draws(seed: 1, purpose: .dropoutReal, step: step)), parts: group.generatedHalf)
+                mode: .training(Draws(seed: 1, purpose: .dropoutReal, step: step)), parts: group.generatedHalf,
+                conditions: classes.values)
             _ = try network.backward(
                 from: examples, parameters: network.store.values.values, into: gradients.values, inputGradient: true)
         }
@@ -153,6 +169,6 @@ import Testing
         let before = allocationsOfThisThread()
         for step in 3 ..< 53 { try run(step) }
         #expect(allocationsOfThisThread() == before)
-        withExtendedLifetime((input, gradients)) {}
+        withExtendedLifetime((input, gradients, classes)) {}
     }
 }

@@ -8,11 +8,12 @@ import numpy
 import onnxruntime
 import pytest
 
-from conftest import CONFIGS, arrays, assert_same, checkpoint, gan_dist, resume, train
+from conftest import CONFIGS, arrays, assert_same, checkpoint, gan_dist, metrics, resume, train
 from pictures import pictures
 from test_bad_input import refused
 
-CONDITIONAL = ["conditional", "conditional-plane", "conditional-vectors", "conditional-residual"]
+CONDITIONAL = ["conditional", "conditional-plane", "conditional-vectors", "conditional-residual",
+               "conditional-synchronised"]
 
 
 def source(config, data):
@@ -21,11 +22,11 @@ def source(config, data):
 
 @pytest.fixture(scope="module")
 def wholes(data, tmp_path_factory):
-    """Of each configuration a run of five shards on one rank."""
+    """Of each configuration a run of eight shards on one rank."""
     runs = {}
     for config in CONDITIONAL:
         runs[config] = tmp_path_factory.mktemp("conditions") / config
-        train(config, runs[config], *source(config, data), "--shards", 5)
+        train(config, runs[config], *source(config, data), "--shards", 8)
     return runs
 
 
@@ -40,14 +41,14 @@ def dataset(path, labels, numbers=None):
 
 @pytest.mark.parametrize("config", CONDITIONAL)
 def test_any_ranks_give_the_same_bits(config, wholes, data, tmp_path):
-    for ranks in (2, 3, 5):
-        train(config, tmp_path / str(ranks), *source(config, data), "--shards", 5, ranks=ranks)
+    for ranks in (2, 3, 5, 8):
+        train(config, tmp_path / str(ranks), *source(config, data), "--shards", 8, ranks=ranks)
         assert_same(checkpoint(wholes[config], 12), checkpoint(tmp_path / str(ranks), 12))
 
 
 @pytest.mark.parametrize("config", CONDITIONAL)
 def test_resume_on_other_ranks_gives_the_same_bits(config, wholes, data, run):
-    train(config, run, *source(config, data), "--shards", 5, "--steps", 5, ranks=2)
+    train(config, run, *source(config, data), "--shards", 8, "--steps", 5, ranks=2)
     resume(run, "--steps", 12, ranks=3)
     assert_same(checkpoint(wholes[config], 12), checkpoint(run, 12))
 
@@ -151,7 +152,7 @@ def test_vectors_are_drawn_and_asked_for(wholes, tmp_path):
 ])
 def test_the_ranks_share_the_samples_and_not_the_bits(config, options, wholes, tmp_path):
     made = {}
-    for ranks in (1, 2, 3):
+    for ranks in (1, 3, 5, 8):
         for name, more in (("samples.h5", ["--latents"]), ("grid.png", [])):
             out = tmp_path / f"{ranks}-{name}"
             finished = gan_dist("sample", wholes[config], *options, *more, "--out", out, ranks=ranks)
@@ -162,7 +163,7 @@ def test_the_ranks_share_the_samples_and_not_the_bits(config, options, wholes, t
     assert len(beside) == options[1] == len(numpy.unique(one["images"], axis=0))
     assert (len(numpy.unique(beside, axis=0)) == 1) == ("--class" in options or "--condition" in options)
     assert "--truncation" not in options or numpy.abs(one["latents"]).max() <= 1
-    for other, same in (made[2], made[3]):
+    for other, same in (made[3], made[5], made[8]):
         assert other.keys() == one.keys() and same == picture
         assert all(numpy.array_equal(other[name], one[name]) for name in one)
     refused(gan_dist("sample", wholes[config], "--count", 3, "--class", "none", "--out", tmp_path / "no.h5", ranks=3),
@@ -298,12 +299,62 @@ def test_the_preset_takes_a_step(data, run, tmp_path):
     assert scaled.code == 0, scaled
 
 
-def test_a_run_is_measured_while_it_trains_but_not_beside_held_out_examples(wholes, data, run, tmp_path):
-    """The measures sample as `gan-dist sample` does and change no bit; held-out examples have no condition."""
-    measured = ["--shards", 5, "--set", "output.evaluate={every: 6, metrics: [swd], count: 50}"]
-    train("conditional", run, "--data", data, *measured, ranks=2)
+def test_a_run_is_measured_while_it_trains(wholes, data, run):
+    """The measures sample as `gan-dist sample` does and change no bit."""
+    measured = ["--shards", 8, "--set", "output.evaluate={every: 6, metrics: [swd], count: 50}"]
+    train("conditional", run, "--data", data, *measured, "--set", f"data.held_out={data}", ranks=2)
     assert_same(checkpoint(wholes["conditional"], 12), checkpoint(run, 12))
     assert '"evaluation_swd"' in (run / "metrics.jsonl").read_text()
-    held_out = gan_dist("train", "--config", CONFIGS / "conditional.yaml", "--data", data, "--run", tmp_path / "other",
-                        *measured, "--set", f"data.held_out={data}")
-    refused(held_out, 78, "data.held_out", "condition")
+
+
+def gaps(run):
+    return [{name: line[f"evaluation_logit_{name}"] for name in ("training", "held_out", "gap")}
+            for line in metrics(run) if "evaluation_logit_gap" in line]
+
+
+@pytest.mark.parametrize("config", ["conditional", "conditional-vectors"])
+def test_held_out_examples_are_judged_with_their_conditions(config, data, tmp_path):
+    """Of the training data in another order D's mean logits are the same; with other conditions they are not."""
+    order = numpy.random.default_rng(1).permutation(100)
+    everything = arrays(data)
+    for name, rows in (("same", order), ("other", numpy.roll(order, 1))):
+        with h5py.File(tmp_path / f"{name}.h5", "w") as file:
+            file["images"] = everything["images"][order]
+            for beside in ("labels", "numbers"):
+                file[beside] = everything[beside][rows]
+    found = {}
+    for name, ranks in (("same", 2), ("other", 1)):
+        train(config, tmp_path / name, "--data", data, "--shards", 3, "--set", f"data.held_out={tmp_path}/{name}.h5",
+              "--set", "output.evaluate={every: 6}", ranks=ranks)
+        found[name] = gaps(tmp_path / name)
+    for same, other in zip(found["same"], found["other"], strict=True):
+        assert same["training"] == other["training"] != 0
+        assert abs(same["gap"]) < 1e-6 < abs(other["gap"])
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_held_out_examples_of_other_conditions_are_refused_before_the_first_step(data, ranks, run, tmp_path):
+    def held(config, *words, numbers=None, labels=None):
+        with h5py.File(tmp_path / "held.h5", "w") as file:
+            file["images"] = pictures(20)
+            if labels is not None:
+                file["labels"] = labels
+            if numbers is not None:
+                file["numbers"] = numbers
+        finished = gan_dist("train", "--config", CONFIGS / f"{config}.yaml", "--data", data, "--run", run, "--resume",
+                            "auto", "--set", f"data.held_out={tmp_path}/held.h5", "--steps", 1, "--set",
+                            "output.evaluate={every: 1}", ranks=ranks)
+        if words:
+            refused(finished, 65, "data.held_out", "held.h5", *words)
+            assert not list((run / "checkpoints").iterdir())
+        return finished
+
+    count = numpy.arange(20)
+    held("conditional", "no /labels")
+    held("conditional", "labels 5, 7", "0, 1, 2", labels=count % 2 * 2 + 5)
+    held("conditional-vectors", "numbers", labels=count % 3)
+    held("conditional-vectors", "3 numbers", numbers=numpy.ones((20, 3)))
+    held("conditional-vectors", "[7, 2]", numbers=numpy.ones((7, 2)))
+    finished = held("conditional", labels=count % 2)
+    assert finished.code == 0 and len(finished.warnings) == 1, finished
+    assert "no example of label 2" in finished.warnings[0]

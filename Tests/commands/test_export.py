@@ -42,6 +42,35 @@ def test_onnxruntime_makes_the_same_examples(config, data, run, tmp_path):
     assert numpy.abs(session.run(None, {"latents": latents[5:6]})[0] - expected[5:6]).max() < 1e-5
 
 
+def train_preset(preset, run, steps):
+    """A few steps of two examples of random pixels at full width."""
+    size, channels = (28, 1) if preset.endswith("28") else (28, 3) if preset == "stacked-fashion" else (32, 3)
+    data = run.parent / "preset.h5"
+    with h5py.File(data, "w") as file:
+        file["images"] = numpy.random.default_rng(1).integers(0, 256, (40, size, size, channels), dtype="u1")
+        file["labels"] = numpy.arange(40) % 10
+    finished = gan_dist("train", "--preset", preset, "--data", data, "--run", run, "--batch", 2, "--steps", steps,
+                        "--quiet")
+    assert finished.code == 0, finished
+
+
+@pytest.mark.parametrize("preset", ["dcgan-32-colour", "r3gan-28", "sngan-32", "sngan-resnet-32", "sagan-32",
+                                    "conditional-28", "stacked-fashion"])
+def test_onnxruntime_runs_the_generators_of_presets(preset, run, tmp_path):
+    train_preset(preset, run, 1)
+    exported(run, "onnx", tmp_path / "generator.onnx")
+    made = gan_dist("sample", run, "--count", 4, "--latents", "--out", tmp_path / "samples.h5")
+    assert made.code == 0, made
+    samples = arrays(tmp_path / "samples.h5")
+    inputs = {"latents": samples["latents"]}
+    if preset.startswith("conditional"):
+        inputs["label"] = samples["labels"]
+    examples = onnxruntime.InferenceSession(tmp_path / "generator.onnx").run(None, inputs)[0]
+    assert examples.shape == samples["images"].shape and examples.std() > 1e-3
+    # Of the largest value, which is 1 but where the output is linear.
+    assert numpy.abs(examples - samples["images"]).max() < 1e-5 * max(1, numpy.abs(examples).max())
+
+
 def test_onnx_refuses_what_it_has_no_form_of(data, run, tmp_path):
     train("every-layer", run, "--data", data, "--steps", 1, "--set", "generator.10.mean_pool.edge=partial")
     refused = exported(run, "onnx", tmp_path / "generator.onnx", code=78)
@@ -93,21 +122,25 @@ def test_pytorch_loads_the_generator(data, run, tmp_path):
     assert numpy.abs(images - expected).max() < 1e-5
 
 
+def residual_of(torch):
+    """The module of `residual`, as load_into_pytorch.py describes it."""
+    class Residual(torch.nn.Module):
+        def __init__(self, body, skip=()):
+            super().__init__()
+            self.body, self.skip = torch.nn.Sequential(*body), torch.nn.Sequential(*skip)
+
+        def forward(self, x):
+            return self.body(x) + self.skip(x)
+
+    return Residual
+
+
 def test_pytorch_loads_residuals(data, run, tmp_path):
     torch = pytest.importorskip("torch", reason="no PyTorch (.venv/bin/pip install torch)")
     sys.path.insert(0, str(ROOT / "Tests/reference"))
     from load_into_pytorch import state
 
-    nn = torch.nn
-
-    class Residual(nn.Module):
-        def __init__(self, body, skip=()):
-            super().__init__()
-            self.body, self.skip = nn.Sequential(*body), nn.Sequential(*skip)
-
-        def forward(self, x):
-            return self.body(x) + self.skip(x)
-
+    nn, Residual = torch.nn, residual_of(torch)
     train("residual", run, "--data", data, "--steps", 3, "--set", "generator.1.reshape.shape=[1, 1, 64]",
           "--set", "generator.2.residual.body.2.transposed_convolution.kernel=2",
           "--set", "generator.5={transposed_convolution: {channels: 1, kernel: 4, stride: 4}}")
@@ -126,6 +159,50 @@ def test_pytorch_loads_residuals(data, run, tmp_path):
     with torch.no_grad():
         images = generator(torch.tensor(latents)).permute(0, 2, 3, 1).numpy()
     assert numpy.abs(images - expected).max() < 1e-5
+
+
+def test_pytorch_loads_r3gan(run, tmp_path):
+    """The parameters of the preset r3gan-28, in modules written from the paper's description."""
+    torch = pytest.importorskip("torch", reason="no PyTorch (.venv/bin/pip install torch)")
+    sys.path.insert(0, str(ROOT / "Tests/reference"))
+    from load_into_pytorch import state
+
+    nn, Residual = torch.nn, residual_of(torch)
+
+    class Basis(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight, self.basis = nn.Parameter(torch.empty(64, 64)), nn.Parameter(torch.empty(64, 7, 7))
+
+        def forward(self, z):
+            return self.basis * nn.functional.linear(z, self.weight)[:, :, None, None]
+
+    class Upsample(nn.Module):
+        def forward(self, x):
+            row = torch.tensor([1.0, 3.0, 3.0, 1.0]) / 4
+            kernel = torch.outer(row, row).expand(x.shape[1], 1, 4, 4)
+            return nn.functional.conv_transpose2d(x, kernel, stride=2, padding=1, groups=x.shape[1])
+
+    def block(channels):
+        return Residual([nn.Conv2d(channels, 2 * channels, 1), nn.LeakyReLU(0.2),
+                         nn.Conv2d(2 * channels, 2 * channels, 3, padding=1, groups=channels // 8), nn.LeakyReLU(0.2),
+                         nn.Conv2d(2 * channels, channels, 1, bias=False)])
+
+    layers = [Basis(), block(64), block(64)]
+    for before, after in ((64, 48), (48, 32)):
+        layers += [nn.Conv2d(before, after, 1, bias=False), Upsample(), block(after), block(after)]
+    generator = nn.Sequential(*layers, nn.Conv2d(32, 1, 1, bias=False))
+    train_preset("r3gan-28", run, 3)
+    exported(run, "safetensors", tmp_path / "all.safetensors")
+    generator.load_state_dict(state(tmp_path / "all.safetensors", "generator"))
+    # Both are of the average.
+    made = gan_dist("sample", run, "--count", 20, "--latents", "--out", tmp_path / "samples.h5")
+    assert made.code == 0, made
+    samples = arrays(tmp_path / "samples.h5")
+    with torch.no_grad():
+        images = generator(torch.tensor(samples["latents"])).permute(0, 2, 3, 1).numpy()
+    assert images.std() > 0.1
+    assert numpy.abs(images - samples["images"]).max() < 1e-5 * numpy.abs(images).max()
 
 
 def test_a_run_starts_from_safetensors(data, tmp_path):

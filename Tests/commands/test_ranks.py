@@ -38,6 +38,16 @@ def test_eight_shards_give_the_same_bits_on_any_ranks(config, data, tmp_path):
         assert_same(checkpoint(tmp_path / "1", 12), checkpoint(tmp_path / str(ranks), 12))
 
 
+@pytest.mark.parametrize("config", ["grouped", "progressive"])
+def test_newer_layers_stopped_midway_go_on_with_the_same_bits_on_other_ranks(config, data, tmp_path):
+    whole, run = tmp_path / "whole", tmp_path / "stopped"
+    train(config, whole, "--data", data, "--shards", 8)
+    train(config, run, "--data", data, "--shards", 8, "--steps", 3, ranks=5)
+    resume(run, "--steps", 7, ranks=2)
+    resume(run, "--steps", 12, ranks=3)
+    assert_same(checkpoint(whole, 12), checkpoint(run, 12))
+
+
 # Dropout, batch normalisation, Adam for one network and momentum for the other; 8 shards of 20 examples are of unequal
 # size.
 RING = ["--shards", 8, "-k", 2, "--steps", 12]

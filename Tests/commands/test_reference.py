@@ -1,6 +1,6 @@
 """Whole training runs agree with PyTorch repeating them from their traces (Tests/reference/replay_trace.py).
 
-Tests/reference/*.h5 hold PyTorch's losses and parameters after each of six steps, and sketches of them for the three
+Tests/reference/*.h5 hold PyTorch's losses and parameters after each of six steps, and sketches of them for some
 presets of full width (`sketch.py`); `Tests/reference/write` makes them anew. The same seed and pictures give the same
 trace today, so no PyTorch is needed to compare with them.
 """
@@ -23,7 +23,8 @@ from sketch import distance, limit, sketch, vectors  # noqa: E402
 CONFIGS = ["goodfellow", "dropout", "convolution", "together", "synchronised", "packing", "packing-plane", "unrolled",
            "relativistic", "relativistic-average", "wasserstein-penalty", "wasserstein-clip", "hinge-spectral",
            "least-squares", "reverse-kl", "grouped", "progressive", "residual", "augmented", "augmented-pairs",
-           "conditional", "conditional-plane", "conditional-vectors", "conditional-residual"]
+           "conditional", "conditional-plane", "conditional-vectors", "conditional-residual",
+           "conditional-synchronised"]
 COLOURED = ["augmented", "augmented-pairs"]
 
 
@@ -56,19 +57,23 @@ def test_agrees_with_pytorch(config, ranks, data, tmp_path):
             assert numpy.abs(ours[name] - expected).max() < limit, name
 
 
-@pytest.mark.parametrize("preset", ["goodfellow-mnist", "dcgan-32", "r3gan-28"])
-def test_presets_of_full_width_agree_with_pytorch_in_float64(preset, tmp_path):
+# Preset, size and channels of the pictures, seed, batch, steps: as in `write`.
+@pytest.mark.parametrize("preset, size, channels, seed, batch, steps", [
+    ("goodfellow-mnist", 28, 1, 1, 64, 3), ("dcgan-32", 28, 1, 1, 64, 3), ("r3gan-28", 28, 1, 1, 64, 3),
+    ("conditional-28", 28, 1, 3, 8, 2), ("stacked-fashion", 28, 3, 1, 8, 2), ("sngan-32", 32, 3, 3, 8, 1)])
+def test_presets_of_full_width_agree_with_pytorch_in_float64(preset, size, channels, seed, batch, steps, tmp_path):
     with h5py.File(tmp_path / "large.h5", "w") as file:
-        file["images"] = pictures(size=28)
+        file["images"] = pictures(size=size, channels=channels)
+        file["labels"] = numpy.arange(100) % 10
     trace = tmp_path / "trace.h5"
     finished = gan_dist("train", "--preset", preset, "--data", tmp_path / "large.h5", "--run", tmp_path / "run",
-                        "--quiet", "--batch", 64,
-                        "--steps", 3, "--shards", 2, "--trace", trace, "--trace-steps", 3, ranks=2, limit=180)
+                        "--quiet", "--batch", batch, "--seed", seed,
+                        "--steps", steps, "--shards", 2, "--trace", trace, "--trace-steps", steps, ranks=2, limit=180)
     assert finished.code == 0, finished
     ours = arrays(trace)
     with h5py.File(REFERENCE / f"{preset}.h5") as reference:
-        assert len(reference) == 3
-        for step in range(3):
+        assert len(reference) == steps
+        for step in range(steps):
             mine = vectors(ours, step)
             assert set(mine) == set(reference[str(step)])
             for kind, values in mine.items():

@@ -35,7 +35,7 @@ def test_the_ranks_share_the_work_and_not_the_bits(name, count, runs, tmp_path):
     with h5py.File(written(1, ".h5", "--latents")) as one:
         items = "images" if name == "dense" else "samples"
         assert len(one[items]) == count and len(numpy.unique(one[items][()].reshape(count, -1), axis=0)) == count
-        for ranks in (2, 3):
+        for ranks in (2, 3, 5, 8):
             with h5py.File(written(ranks, ".h5", "--latents")) as many:
                 assert set(many) == set(one) and dict(many.attrs) == dict(one.attrs)
                 for array in one:

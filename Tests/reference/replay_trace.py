@@ -95,7 +95,7 @@ class Replay:
         """`shard` or `minibatch`: what batch normalisation takes its statistics over, which has to be one of them in
         all layers."""
         kinds = {options.get("statistics", "shard") for name in ("generator", "discriminator")
-                 for kind, options in named(self.config[name]).values() if kind == "batch_normalisation"}
+                 for kind, options in named(self.config[name]).values() if kind.endswith("batch_normalisation")}
         if len(kinds) > 1:
             sys.exit("this program knows no mixture of batch normalisations")
         return kinds.pop() if kinds else "shard"

@@ -153,6 +153,17 @@ public struct BatchNormalisation: Layer {
 
 /// With `statistics: shard`, the usual, each shard is normalised alone, with `minibatch` all of them together.
 func batchNormalisation(_ settings: any LayerSettings) throws(Failure) -> any Layer {
+    let (epsilon, momentum, scope) = try normalisationSettings(settings)
+    return switch scope {
+    case .shard: BatchNormalisation(epsilon: epsilon, momentum: momentum)
+    case .minibatch: SynchronisedBatchNormalisation(epsilon: epsilon, momentum: momentum)
+    }
+}
+
+/// What every batch normalisation asks for.
+func normalisationSettings(
+    _ settings: any LayerSettings
+) throws(Failure) -> (epsilon: Float, momentum: Float, scope: StatisticsScope) {
     let epsilon = Float(try settings.number("epsilon", default: 1e-5, 1e-12 ... 1, meaning: "added to the variance"))
     let momentum = Float(
         try settings.number(
@@ -161,13 +172,10 @@ func batchNormalisation(_ settings: any LayerSettings) throws(Failure) -> any La
     let scope = try settings.choice(
         "statistics", default: StatisticsScope.shard,
         meaning: "over which examples: each shard's, or the whole minibatch's on all ranks")
-    return switch scope {
-    case .shard: BatchNormalisation(epsilon: epsilon, momentum: momentum)
-    case .minibatch: SynchronisedBatchNormalisation(epsilon: epsilon, momentum: momentum)
-    }
+    return (epsilon, momentum, scope)
 }
 
-private enum StatisticsScope: String, CaseIterable { case shard, minibatch }
+enum StatisticsScope: String, CaseIterable { case shard, minibatch }
 
 extension Network {
     /// The first layer that would normalise a single value a channel, which has no variance, where the smallest part
@@ -177,7 +185,7 @@ extension Network {
             let pixels = input.count / input.channels
             return switch node.layer {
             case is BatchNormalisation, is ConditionalBatchNormalisation: fewest * pixels < 2
-            case is SynchronisedBatchNormalisation: batch * pixels < 2
+            case is SynchronisedBatchNormalisation, is SynchronisedConditionalBatchNormalisation: batch * pixels < 2
             default: false
             }
         }?.0

@@ -16,15 +16,6 @@ public struct ConditionalBatchNormalisation: ConditionalLayer {
         (self.condition, self.epsilon, self.momentum) = (condition, epsilon, momentum)
     }
 
-    public init(_ settings: any LayerSettings) throws(Failure) {
-        epsilon = Float(try settings.number("epsilon", default: 1e-5, 1e-12 ... 1, meaning: "added to the variance"))
-        momentum = Float(
-            try settings.number(
-                "momentum", default: 0.1, 0 ... 1,
-                meaning: "the share of a step's mean and variance in the running ones, which sampling uses"))
-        condition = try settings.condition(classesOnly: true)
-    }
-
     public var name: String { "conditional_batch_normalisation" }
 
     private var single: BatchNormalisation { BatchNormalisation(epsilon: epsilon, momentum: momentum) }
@@ -42,7 +33,7 @@ public struct ConditionalBatchNormalisation: ConditionalLayer {
     /// The batch's mean and 1/√(variance + ε).
     public func savedCount(for input: Shape, batch: Int) -> Int { 2 * input.channels }
 
-    /// Two sums a channel of an example, two of the batch, and ones.
+    /// Two sums of the batch a channel, two of an example, and ones.
     public func scratchCount(for input: Shape, batch: Int) -> Int { 5 * input.channels }
 
     public func forward(_ input: Batch, into output: Batch, _ memory: LayerMemory, mode: Mode) {
@@ -61,6 +52,13 @@ public struct ConditionalBatchNormalisation: ConditionalLayer {
             mean.copy(from: memory.statistics[0])
             Normalisation.inverseDeviation(variance: memory.statistics[1], epsilon: epsilon, into: inverse)
         }
+        normalise(input, into: output, memory)
+    }
+
+    /// y, given the moments.
+    func normalise(_ input: Batch, into output: Batch, _ memory: LayerMemory) {
+        let channels = input.shape.channels
+        let (mean, inverse) = moments(memory, channels)
         for number in 0 ..< input.count {
             let range = parameters(of: number, memory, channels)
             Normalisation.normalise(
@@ -69,50 +67,76 @@ public struct ConditionalBatchNormalisation: ConditionalLayer {
         }
     }
 
-    /// With g = scale[c] · dy: dx = (g − mean g − x̂ · mean (g x̂)) / √(variance + ε), the means over the R rows.
     public func backward(
         _ outputGradient: Batch, input: Batch, output: Batch,
         into inputGradient: Batch?, _ memory: LayerMemory, parameterGradients: Bool
     ) {
-        let channels = input.shape.channels
-        let (mean, inverse) = moments(memory, channels)
-        func scratch(_ number: Int) -> Floats { memory.scratch[number * channels ..< (number + 1) * channels] }
-        let (ofShift, ofScale, shiftSums, scaleSums, ones) = (
-            scratch(0), scratch(1), scratch(2), scratch(3), scratch(4)
-        )
-        let targets = parameterGradients ? (scale: memory.gradientToAdd(0), shift: memory.gradientToAdd(1)) : nil
-        shiftSums.fill(0)
-        scaleSums.fill(0)
-        for number in 0 ..< input.count {
-            let range = parameters(of: number, memory, channels), scale = memory.parameters[0][range]
-            let gradient = outputGradient[number]
-            // With a slope of 1 scale and shift decide nothing here.
-            Normalisation.sumGradients(
-                gradient, input: input[number], mean: mean, inverse: inverse, scale: scale, shift: scale,
-                slope: 1, shiftSums: ofShift, scaleSums: ofScale)
-            if let targets {
-                Reductions.add(ofScale, to: targets.scale[range])
-                Reductions.add(ofShift, to: targets.shift[range])
-            }
-            guard let target = inputGradient?[number] else { continue }
-            for channel in 0 ..< channels {
-                shiftSums[channel] += scale[channel] * ofShift[channel]
-                scaleSums[channel] += scale[channel] * ofScale[channel]
-            }
-            for start in stride(from: 0, to: gradient.count, by: channels) {
-                for channel in 0 ..< channels { target[start + channel] = gradient[start + channel] * scale[channel] }
-            }
-        }
+        let (shiftSums, scaleSums) = sumGradients(
+            outputGradient, input: input, memory, parameterGradients: parameterGradients)
         guard let inputGradient else { return }
         if memory.isSampling {
             shiftSums.fill(0)
             scaleSums.fill(0)
         }
+        self.inputGradient(
+            outputGradient, input: input, memory, shiftSums: shiftSums, scaleSums: scaleSums,
+            rows: input.values.count / input.shape.channels, into: inputGradient)
+    }
+
+    /// Σ g and Σ g · x̂ of each channel, g = scale[c] · dy, in scratch memory. Σ dy and Σ dy · x̂ of each example are
+    /// added to the gradients of the tables' rows where those are wanted.
+    func sumGradients(
+        _ outputGradient: Batch, input: Batch, _ memory: LayerMemory, parameterGradients: Bool
+    ) -> (shiftSums: Floats, scaleSums: Floats) {
+        let channels = input.shape.channels
+        let (mean, inverse) = moments(memory, channels)
+        let shiftSums = scratch(0, memory, channels), scaleSums = scratch(1, memory, channels)
+        let ofShift = scratch(2, memory, channels), ofScale = scratch(3, memory, channels)
+        let targets = parameterGradients ? (scale: memory.gradientToAdd(0), shift: memory.gradientToAdd(1)) : nil
+        shiftSums.fill(0)
+        scaleSums.fill(0)
+        for number in 0 ..< input.count {
+            let range = parameters(of: number, memory, channels), scale = memory.parameters[0][range]
+            // With a slope of 1 scale and shift decide nothing here.
+            Normalisation.sumGradients(
+                outputGradient[number], input: input[number], mean: mean, inverse: inverse, scale: scale, shift: scale,
+                slope: 1, shiftSums: ofShift, scaleSums: ofScale)
+            if let targets {
+                Reductions.add(ofScale, to: targets.scale[range])
+                Reductions.add(ofShift, to: targets.shift[range])
+            }
+            for channel in 0 ..< channels {
+                shiftSums[channel] += scale[channel] * ofShift[channel]
+                scaleSums[channel] += scale[channel] * ofScale[channel]
+            }
+        }
+        return (shiftSums, scaleSums)
+    }
+
+    /// dx = (g − mean g − x̂ · mean (g x̂)) / √(variance + ε), given the sums over the `rows` rows that mean and variance
+    /// were taken over.
+    func inputGradient(
+        _ outputGradient: Batch, input: Batch, _ memory: LayerMemory, shiftSums: Floats, scaleSums: Floats, rows: Int,
+        into inputGradient: Batch
+    ) {
+        let channels = input.shape.channels
+        let (mean, inverse) = moments(memory, channels)
+        for number in 0 ..< input.count {
+            let scale = memory.parameters[0][parameters(of: number, memory, channels)]
+            let gradient = outputGradient[number], target = inputGradient[number]
+            for start in stride(from: 0, to: gradient.count, by: channels) {
+                for channel in 0 ..< channels { target[start + channel] = gradient[start + channel] * scale[channel] }
+            }
+        }
+        let ones = scratch(4, memory, channels)
         ones.fill(1)
         Normalisation.inputGradient(
             inputGradient.values, input: input.values, mean: mean, inverse: inverse, scale: ones, shift: ones, slope: 1,
-            shiftSums: shiftSums, scaleSums: scaleSums, rows: input.values.count / channels,
-            into: inputGradient.values)
+            shiftSums: shiftSums, scaleSums: scaleSums, rows: rows, into: inputGradient.values)
+    }
+
+    private func scratch(_ number: Int, _ memory: LayerMemory, _ channels: Int) -> Floats {
+        memory.scratch[number * channels ..< (number + 1) * channels]
     }
 
     private func moments(_ memory: LayerMemory, _ channels: Int) -> (mean: Floats, inverse: Floats) {
@@ -142,5 +166,15 @@ public struct ConditionalBatchNormalisation: ConditionalLayer {
         let scale = shaped(condition.embedding(graph.parameter(0), in: graph), [0])
         let shift = shaped(condition.embedding(graph.parameter(1), in: graph), [0])
         return graph.node("Add", [graph.node("Mul", [normalised, scale]), shift])
+    }
+}
+
+/// With `statistics: shard`, the usual, each shard is normalised alone, with `minibatch` all of them together.
+func conditionalBatchNormalisation(_ settings: any LayerSettings) throws(Failure) -> any Layer {
+    let (epsilon, momentum, scope) = try normalisationSettings(settings)
+    let condition = try settings.condition(classesOnly: true)
+    return switch scope {
+    case .shard: ConditionalBatchNormalisation(of: condition, epsilon: epsilon, momentum: momentum)
+    case .minibatch: SynchronisedConditionalBatchNormalisation(of: condition, epsilon: epsilon, momentum: momentum)
     }
 }
