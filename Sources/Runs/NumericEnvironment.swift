@@ -1,11 +1,11 @@
-import CLinux
+import Collectives
 import Foundation
 import Kernels
 import Storage
 
 /// What the bits of a result depend on beside the program and its input: the matrix library and the kernels it chose,
-/// the processor (by which the C library chooses its functions), and the vector instructions the program was built
-/// for.
+/// the processor (by which the C library chooses its functions), and the vector instructions that the program's own
+/// kernels use.
 struct NumericEnvironment {
     /// By the names of the checkpoint's attributes.
     let parts: [(name: String, value: String)]
@@ -14,7 +14,7 @@ struct NumericEnvironment {
     init() {
         parts = [
             ("blas", BLAS.description), ("processor", Self.processor),
-            ("instructions", String(cString: linux_vector_instructions())),
+            ("instructions", InstructionSet.current.name),
             ("c_library", Self.library),
         ]
     }
@@ -48,5 +48,15 @@ struct NumericEnvironment {
         var text = [CChar](repeating: 0, count: 64)
         confstr(Int32(_CS_GNU_LIBC_VERSION), &text, text.count)
         return String(decoding: text.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+    }
+}
+
+extension InstructionSet {
+    /// Has all ranks use the lowest set among theirs, and where their processors differ the same kernels of OpenBLAS.
+    /// Collective, before the first product.
+    static func agree(_ communicator: any Communicator) throws {
+        let sets = try communicator.gather(Int32(current.index)), lowest = Int(sets.min()!)
+        let blas = try communicator.gather(BLAS.kernels)
+        if Set(sets).count > 1 || Set(blas).count > 1 { InstructionSet(index: lowest)!.use() }
     }
 }
