@@ -15,7 +15,7 @@ struct GanDist: ParsableCommand {
             Exit codes: 0 done, 64 usage, 65 bad data, 66 missing file, 70 internal, 73 cannot create, 74 input/output,
             75 stopped with a checkpoint, 78 bad configuration, 80 diverged.
             Environment: GAN_DIST_START_LIMIT, seconds that the libraries and MPI have to start; 60 on one node, else \
-            300. GAN_DIST_INSTRUCTIONS, plain, avx2 or avx512: vector instructions to be used in place of the best that \
+            300. GAN_DIST_INSTRUCTIONS, plain, avx2 or avx512: vector instructions to use in place of the best that \
             the processor has; the ranks of a job use the lowest among theirs.
 
             Example:

@@ -42,7 +42,7 @@ def test_the_best_are_used_and_named(run):
 def test_each_has_the_same_bits_on_two_ranks(option, data, tmp_path, monkeypatch):
     monkeypatch.setenv("GAN_DIST_INSTRUCTIONS", option)
     for ranks in (1, 2):
-        train("convolution", tmp_path / str(ranks), "--data", data, "--steps", 2, ranks=ranks)
+        train("convolution", tmp_path / str(ranks), "--data", data, "--steps", 2, "--shards", 2, ranks=ranks)
     assert_same(checkpoint(tmp_path / "1", 2), checkpoint(tmp_path / "2", 2))
     info = described(tmp_path / "1", 2)
     assert info["instructions"] == NAMES[option]
