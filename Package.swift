@@ -15,7 +15,6 @@ let package = Package(
     targets: [
         .systemLibrary(name: "CMPI", path: "CMPI", pkgConfig: "ompi-c", providers: [.apt(["libopenmpi-dev"])]),
         .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
-        .systemLibrary(name: "CVector"),
         .systemLibrary(name: "CHDF5", pkgConfig: "hdf5", providers: [.apt(["libhdf5-dev"])]),
         .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
         .systemLibrary(name: "CJPEG", pkgConfig: "libjpeg", providers: [.apt(["libjpeg-dev"])]),
@@ -28,9 +27,10 @@ let package = Package(
 
         .systemLibrary(name: "CLinux"),
         .target(name: "Support", dependencies: ["CLinux"]),
-        .target(name: "Kernels", dependencies: ["COpenBLAS", "CVector"]),
+        .target(name: "CKernels"),
+        .target(name: "Kernels", dependencies: ["CKernels", "COpenBLAS"]),
         .target(name: "Nets", dependencies: ["Kernels", "Support"]),
-        .target(name: "Collectives", dependencies: ["CMPI", "CLinux", "Kernels", "Support"]),
+        .target(name: "Collectives", dependencies: ["CKernels", "CMPI", "CLinux", "Kernels", "Support"]),
         .target(name: "CCrash"),
         .target(name: "CChild"),
         .target(name: "CStart"),
@@ -80,7 +80,7 @@ let package = Package(
             name: "mpi-tests", dependencies: ["Runs", "Collectives", "Kernels", "Support"], path: "Tests/mpi",
             exclude: ["run"]),
 
-        .testTarget(name: "KernelsTests", dependencies: ["Kernels"]),
+        .testTarget(name: "KernelsTests", dependencies: ["CKernels", "Kernels"]),
         .target(name: "AllocationCount", path: "Tests/AllocationCount"),
         .testTarget(name: "NetsTests", dependencies: ["Nets", "AllocationCount"], resources: [.copy("Fixtures")]),
         .testTarget(name: "CollectivesTests", dependencies: ["Collectives"]),

@@ -31,17 +31,15 @@ has_instructions() { # FLAG…
     for flag; do grep -qw "$flag" /proc/cpuinfo || return 1; done
 }
 
-# The vector instruction sets of this processor that there is a build for, the best first, by the names that compilers
-# know them by.
+# The vector instruction sets of this processor that there are kernels for, the best first, by the names that
+# GAN_DIST_INSTRUCTIONS takes.
 instruction_sets() {
-    if has_instructions avx2 fma avx512f avx512bw avx512cd avx512dq avx512vl; then echo x86-64-v4; fi
-    if has_instructions avx2 fma; then echo x86-64-v3; fi
+    if has_instructions avx2 fma avx512f avx512bw avx512cd avx512dq avx512vl; then echo avx512; fi
+    if has_instructions avx2 fma; then echo avx2; fi
     echo plain
 }
 
-# The options of `swift build` and `swift test` for the program and for its tests, one a line. -enable-testing lets the
-# unit tests reach what is internal; it changes no result (Tests/README.md).
-release_options() { # INSTRUCTION-SET
-    printf '%s\n' --configuration release -Xswiftc -enable-testing
-    if [ "$1" != plain ]; then printf '%s\n' -Xcc "-march=$1"; fi
-}
+# The options of `swift build` and `swift test` for the program and for its tests. -enable-testing lets the unit tests
+# reach what is internal; it changes no result (Tests/README.md).
+# shellcheck disable=SC2034
+release_options=(--configuration release -Xswiftc -enable-testing)

@@ -35,23 +35,6 @@ static inline void linux_pause(void) {
 #endif
 }
 
-// The vector instructions that the compiler was allowed: what -march says.
-static inline const char *linux_vector_instructions(void) {
-#if defined(__AVX512F__)
-  return "AVX-512";
-#elif defined(__AVX2__) && defined(__FMA__)
-  return "AVX2 and FMA";
-#elif defined(__AVX__)
-  return "AVX";
-#elif defined(__SSE2__)
-  return "SSE2";
-#elif defined(__ARM_NEON)
-  return "NEON";
-#else
-  return "none";
-#endif
-}
-
 // The processors that this thread may run on, as a set of `bytes` bytes, zero where it may not. Returns 0 or errno.
 static inline int linux_processors(void *set, unsigned long bytes) {
   __builtin_memset(set, 0, bytes);

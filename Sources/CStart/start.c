@@ -6,9 +6,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/time.h>
@@ -18,12 +16,11 @@ enum { INTERNAL_ERROR = 70 };
 
 static char host[65] = "?";
 static const char *rank;
-static char **program_arguments;
 static int limit = 60;
 static const char *volatile activity;
 static volatile sig_atomic_t ticks_left;
 
-PLAIN static const char *value(char **environment, const char *name) {
+static const char *value(char **environment, const char *name) {
     size_t length = strlen(name);
     for (; *environment; environment++) {
         if (strncmp(*environment, name, length) == 0 && (*environment)[length] == '=') return *environment + length + 1;
@@ -31,7 +28,7 @@ PLAIN static const char *value(char **environment, const char *name) {
     return NULL;
 }
 
-PLAIN static int number(const char *text) {
+static int number(const char *text) {
     int result = 0;
     if (!text || !*text) return -1;
     for (; *text; text++) {
@@ -41,14 +38,14 @@ PLAIN static int number(const char *text) {
     return result;
 }
 
-PLAIN static const char *digits(int value, char buffer[12]) {
+static const char *digits(int value, char buffer[12]) {
     char *start = buffer + 11;
     *start = 0;
     do *--start = (char)('0' + value % 10); while ((value /= 10) > 0);
     return start;
 }
 
-PLAIN void start_say(const char *const *texts) {
+void start_say(const char *const *texts) {
     char line[1024] = "gan-dist: error: ";
     size_t used = strlen(line);
     const char *place[] = {rank ? "rank " : "", rank ? rank : "", rank ? " on " : "", host, ": ", NULL};
@@ -66,12 +63,12 @@ PLAIN void start_say(const char *const *texts) {
     }
 }
 
-PLAIN int start_is_first(void) { return !rank || strcmp(rank, "0") == 0; }
+int start_is_first(void) { return !rank || strcmp(rank, "0") == 0; }
 
 // MARK: The limit of time
 
 // Seconds are counted, so that a job that was suspended does not find itself late.
-PLAIN static void tick(int signal) {
+static void tick(int signal) {
     (void)signal;
     if (--ticks_left > 0) return;
     char buffer[12];
@@ -83,7 +80,7 @@ PLAIN static void tick(int signal) {
     _exit(INTERNAL_ERROR);
 }
 
-PLAIN void start_watch(const char *what, int grace) {
+void start_watch(const char *what, int grace) {
     activity = what;
     ticks_left = limit + grace;
     struct sigaction action = {.sa_handler = tick, .sa_flags = SA_RESTART};
@@ -96,12 +93,12 @@ PLAIN void start_watch(const char *what, int grace) {
     setitimer(ITIMER_REAL, &every, NULL);
 }
 
-PLAIN void start_end_watch(void) {
+void start_end_watch(void) {
     struct itimerval never = {{0, 0}, {0, 0}};
     setitimer(ITIMER_REAL, &never, NULL);
 }
 
-PLAIN static void choose_limit(char **environment) {
+static void choose_limit(char **environment) {
     const char *all = value(environment, "OMPI_COMM_WORLD_SIZE");
     const char *here = value(environment, "OMPI_COMM_WORLD_LOCAL_SIZE");
     const char *nodes = value(environment, "SLURM_STEP_NUM_NODES");
@@ -125,7 +122,7 @@ int start_has_room(size_t bytes) {
 }
 
 // Returns where that cannot be done.
-PLAIN static void execute_again(char **arguments, char **environment) {
+static void execute_again(char **arguments, char **environment) {
     char path[4096];
     ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
     if (length <= 0) return;
@@ -136,7 +133,7 @@ PLAIN static void execute_again(char **arguments, char **environment) {
 // OpenBLAS begins a thread for each processor when it is loaded, and each takes 128 MB at once; where it gets none it
 // asks for ever (its issue 5289). It reads its environment before main, and the C library's own cannot be changed
 // yet: so the program is started again.
-PLAIN static void start_again_with_less(char **arguments, char **environment) {
+static void start_again_with_less(char **arguments, char **environment) {
     struct rlimit space;
     if (getrlimit(RLIMIT_AS, &space) != 0 || space.rlim_cur == RLIM_INFINITY) return;
     const char *threads = value(environment, "OPENBLAS_NUM_THREADS"), *arenas = value(environment, "MALLOC_ARENA_MAX");
@@ -160,98 +157,10 @@ int start_flush_output(void) {
     return errno ? errno : EIO;
 }
 
-// MARK: The processor
-
-#if defined(__x86_64__)
-// What the build uses and this processor lacks.
-PLAIN static const char *missing_instructions(void) {
-    __builtin_cpu_init();
-#ifdef __AVX512F__
-    if (!__builtin_cpu_supports("avx512f")) return "AVX-512";
-#endif
-#ifdef __AVX512BW__
-    if (!__builtin_cpu_supports("avx512bw")) return "AVX-512BW";
-#endif
-#ifdef __AVX512DQ__
-    if (!__builtin_cpu_supports("avx512dq")) return "AVX-512DQ";
-#endif
-#ifdef __AVX512VL__
-    if (!__builtin_cpu_supports("avx512vl")) return "AVX-512VL";
-#endif
-#ifdef __AVX512CD__
-    if (!__builtin_cpu_supports("avx512cd")) return "AVX-512CD";
-#endif
-#ifdef __AVX2__
-    if (!__builtin_cpu_supports("avx2")) return "AVX2";
-#endif
-#ifdef __FMA__
-    if (!__builtin_cpu_supports("fma")) return "FMA";
-#endif
-#ifdef __BMI2__
-    if (!__builtin_cpu_supports("bmi2")) return "BMI2";
-#endif
-#ifdef __AVX__
-    if (!__builtin_cpu_supports("avx")) return "AVX";
-#endif
-#ifdef __SSE4_2__
-    if (!__builtin_cpu_supports("sse4.2")) return "SSE4.2";
-#endif
-#ifdef __POPCNT__
-    if (!__builtin_cpu_supports("popcnt")) return "POPCNT";
-#endif
-    return NULL;
-}
-#else
-static const char *missing_instructions(void) { return NULL; }
-#endif
-
-PLAIN static void check_processor(char **environment) {
-    const char *missing = missing_instructions();
-    if (!missing) return;
-    // One rank of a host speaks; the others leave it the time.
-    const char *here = value(environment, "OMPI_COMM_WORLD_LOCAL_RANK");
-    if (!here) here = value(environment, "SLURM_LOCALID");
-    if (here && strcmp(here, "0") != 0) {
-        sleep(5);
-        _exit(INTERNAL_ERROR);
-    }
-    const char *texts[] = {"this program was built for processors with ", missing, ", which this one lacks\n",
-                           "gan-dist: Build it on such a host (launch/build), or run it where it was built.\n", NULL};
-    start_say(texts);
-    _exit(INTERNAL_ERROR);
-}
-
-// MARK: OpenBLAS's kernels
-
-#if defined(__x86_64__)
-extern char *openblas_get_corename(void) __attribute__((weak));
-
-// For a processor that is newer than itself OpenBLAS may take kernels for one without AVX2, some ten times slower:
-// 0.3.21 takes those of Prescott on Xeons of 2023. It chooses when it is loaded, and nobody can change it later, but
-// heeds OPENBLAS_CORETYPE: so the program is started again. What the user has set stays.
-static void start_again_with_faster_kernels(void) {
-    if (!openblas_get_corename || getenv("OPENBLAS_CORETYPE")) return;
-    __builtin_cpu_init();
-    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return;
-    static const char *const with_avx2[] = {"Haswell", "Zen", "SkylakeX", "Cooperlake", "SapphireRapids", "Excavator"};
-    const char *chosen = openblas_get_corename();
-    for (size_t index = 0; index < sizeof with_avx2 / sizeof *with_avx2; index++) {
-        if (strcasecmp(chosen, with_avx2[index]) == 0) return;
-    }
-    int has_avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")
-                     && __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq")
-                     && __builtin_cpu_supports("avx512vl");
-    if (setenv("OPENBLAS_CORETYPE", has_avx512 ? "SkylakeX" : "Haswell", 1) != 0) return;
-    execute_again(program_arguments, environ);
-}
-#else
-static void start_again_with_faster_kernels(void) {}
-#endif
-
 // MARK: Before everything else
 
 // A closed descriptor 0, 1 or 2 would be the next file's number, and what is printed would be written into that.
-PLAIN static void open_standard_files(void) {
+static void open_standard_files(void) {
     for (int file = 0; file <= 2; file++) {
         if (fcntl(file, F_GETFD) >= 0) continue;
         // Only to write where 0 is read and only to read where 1 and 2 are written: both fail, as closed ones do.
@@ -259,14 +168,12 @@ PLAIN static void open_standard_files(void) {
     }
 }
 
-PLAIN static void begin(int count, char **arguments, char **environment) {
+static void begin(int count, char **arguments, char **environment) {
     (void)count;
-    program_arguments = arguments;
     rank = value(environment, "OMPI_COMM_WORLD_RANK");
     if (!rank) rank = value(environment, "PMIX_RANK");
     if (gethostname(host, sizeof host - 1) != 0) strcpy(host, "?");
     open_standard_files();
-    check_processor(environment);
     start_again_with_less(arguments, environment);
     choose_limit(environment);
     start_watch("loading the libraries", 0);
@@ -279,5 +186,4 @@ static void (*const first)(int, char **, char **) = begin;
 // The program's own initialisers come after its libraries'.
 __attribute__((constructor)) static void loaded(void) {
     start_end_watch();
-    start_again_with_faster_kernels();
 }

@@ -1,3 +1,4 @@
+import CKernels
 import Kernels
 
 /// float32 without the lower 16 of its 23 bits of fraction: half the bytes, the same range, a relative error of at
@@ -18,18 +19,9 @@ enum BFloat16 {
 
     static func pack(_ values: Floats, into packed: Floats) {
         precondition(packed.count == places(values.count), "\(values.count) values packed into \(packed.count) places")
-        let source = UnsafeRawPointer(values.base), target = UnsafeMutableRawPointer(packed.base)
-        let vectors = values.count / 16
-        for vector in 0 ..< vectors {
-            let bits = source.loadUnaligned(fromByteOffset: 64 &* vector, as: SIMD16<UInt32>.self)
-            let even = SIMD16<UInt32>(repeating: 0x7FFF) &+ (bits &>> 16 & 1)
-            let magnitude = bits & 0x7FFF_FFFF
-            let near = (bits &+ even) &>> 16, quiet = bits &>> 16 | 0x40
-            let halves = SIMD16<UInt16>(
-                truncatingIfNeeded: near.replacing(with: quiet, where: magnitude .> 0x7F80_0000))
-            target.storeBytes(of: halves, toByteOffset: 32 &* vector, as: SIMD16<UInt16>.self)
-        }
-        for index in vectors &* 16 ..< values.count {
+        let target = UnsafeMutableRawPointer(packed.base), whole = values.count / 16 * 16
+        kernels().pointee.packHalves(values.base, target.assumingMemoryBound(to: UInt16.self), whole)
+        for index in whole ..< values.count {
             target.storeBytes(of: rounded(values.base[index]), toByteOffset: 2 &* index, as: UInt16.self)
         }
     }
@@ -37,15 +29,9 @@ enum BFloat16 {
     static func unpack(_ packed: Floats, into values: Floats) {
         precondition(
             packed.count == places(values.count), "\(packed.count) places unpacked into \(values.count) values")
-        let source = UnsafeRawPointer(packed.base), target = UnsafeMutableRawPointer(values.base)
-        let vectors = values.count / 16
-        for vector in 0 ..< vectors {
-            let halves = source.loadUnaligned(fromByteOffset: 32 &* vector, as: SIMD16<UInt16>.self)
-            target.storeBytes(
-                of: SIMD16<UInt32>(truncatingIfNeeded: halves) &<< 16, toByteOffset: 64 &* vector,
-                as: SIMD16<UInt32>.self)
-        }
-        for index in vectors &* 16 ..< values.count {
+        let source = UnsafeRawPointer(packed.base), whole = values.count / 16 * 16
+        kernels().pointee.unpackHalves(source.assumingMemoryBound(to: UInt16.self), values.base, whole)
+        for index in whole ..< values.count {
             let half = source.loadUnaligned(fromByteOffset: 2 &* index, as: UInt16.self)
             values.base[index] = Float(bitPattern: UInt32(half) << 16)
         }

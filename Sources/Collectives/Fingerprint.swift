@@ -1,3 +1,4 @@
+import CKernels
 import Kernels
 
 /// A 64-bit hash of the bits of `values`, for finding ranks that have drifted apart; not for adversaries.
@@ -7,19 +8,17 @@ import Kernels
 /// changes the hash's state. The lanes and the count are then mixed (the finaliser of SplitMix64). It is the same on
 /// any machine of the same byte order.
 public func fingerprint(of values: Floats, seed: UInt64 = 0) -> UInt64 {
-    let first = SIMD16<UInt32>(repeating: 0x9E37_79B1), second = SIMD16<UInt32>(repeating: 0x85EB_CA77)
-    var lanes = SIMD16<UInt32>(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15) &* second
-    func step(_ value: SIMD16<UInt32>) {
-        let sum = lanes &+ value &* second
-        lanes = ((sum &<< 13) | (sum &>> 19)) &* first
-    }
-    let bytes = UnsafeRawPointer(values.base)
-    for vector in 0 ..< values.count / 16 {
-        step(bytes.loadUnaligned(fromByteOffset: vector &* 64, as: SIMD16<UInt32>.self))
-    }
+    var lanes = SIMD16<UInt32>(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15) &* 0x85EB_CA77
     var rest = SIMD16<UInt32>(repeating: 0)
-    for index in values.count / 16 * 16 ..< values.count { rest[index % 16] = values[index].bitPattern }
-    step(rest)
+    let whole = values.count / 16 * 16
+    for index in whole ..< values.count { rest[index % 16] = values[index].bitPattern }
+    withUnsafeMutableBytes(of: &lanes) { lanes in
+        let lanes = lanes.assumingMemoryBound(to: UInt32.self).baseAddress!
+        kernels().pointee.hash(lanes, values.base, whole)
+        withUnsafeBytes(of: &rest) { rest in
+            kernels().pointee.hash(lanes, rest.assumingMemoryBound(to: Float.self).baseAddress!, 16)
+        }
+    }
 
     var hash = mixed(seed ^ UInt64(values.count))
     for pair in 0 ..< 8 { hash = mixed(hash ^ (UInt64(lanes[2 * pair]) << 32 | UInt64(lanes[2 * pair + 1]))) }

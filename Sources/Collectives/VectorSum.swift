@@ -1,32 +1,16 @@
+import CKernels
 import Kernels
 
 /// target = left + right, value by value; `target` may be either of them.
 func add(
     _ left: UnsafePointer<Float>, _ right: UnsafePointer<Float>, into target: UnsafeMutablePointer<Float>, count: Int
 ) {
-    let leftBytes = UnsafeRawPointer(left), rightBytes = UnsafeRawPointer(right),
-        targetBytes = UnsafeMutableRawPointer(target)
-    let vectors = count / 16
-    for vector in 0 ..< vectors {
-        let offset = vector &* 64
-        let sum =
-            leftBytes.loadUnaligned(fromByteOffset: offset, as: SIMD16<Float>.self)
-            + rightBytes.loadUnaligned(fromByteOffset: offset, as: SIMD16<Float>.self)
-        targetBytes.storeBytes(of: sum, toByteOffset: offset, as: SIMD16<Float>.self)
-    }
-    for index in vectors &* 16 ..< count { target[index] = left[index] + right[index] }
+    kernels().pointee.sum(left, right, target, count)
 }
 
 /// target = source · factor; they may be the same.
 func scale(_ source: UnsafePointer<Float>, by factor: Float, into target: UnsafeMutablePointer<Float>, count: Int) {
-    let sourceBytes = UnsafeRawPointer(source), targetBytes = UnsafeMutableRawPointer(target)
-    let vectors = count / 16
-    for vector in 0 ..< vectors {
-        let offset = vector &* 64
-        let scaled = sourceBytes.loadUnaligned(fromByteOffset: offset, as: SIMD16<Float>.self) * factor
-        targetBytes.storeBytes(of: scaled, toByteOffset: offset, as: SIMD16<Float>.self)
-    }
-    for index in vectors &* 16 ..< count { target[index] = source[index] * factor }
+    kernels().pointee.scale(source, factor, target, count)
 }
 
 /// Evaluates the steps of a ``SumTree`` over vectors, block by block, so that what lies between sources and results

@@ -1,3 +1,5 @@
+import CKernels
+
 /// A height and a width in pixels: of a kernel, or the steps of a stride down and across. A whole number `n` stands
 /// for n × n.
 public struct Extent: Hashable, Sendable, ExpressibleByIntegerLiteral, CustomStringConvertible {
@@ -85,4 +87,15 @@ public struct ConvolutionGeometry: Hashable, Sendable {
         padTop == 0 && padLeft == 0 && (outputHeight - 1) * stride.height + kernel.height <= inputHeight
             && (outputWidth - 1) * stride.width + kernel.width <= inputWidth
     }
+    var shape: ConvolutionShape {
+        ConvolutionShape(
+            inputHeight: inputHeight, inputWidth: inputWidth, inputChannels: inputChannels, outputHeight: outputHeight,
+            outputWidth: outputWidth, outputChannels: outputChannels, kernelHeight: kernel.height,
+            kernelWidth: kernel.width, strideHeight: stride.height, strideWidth: stride.width, padTop: padTop,
+            padLeft: padLeft)
+    }
+}
+
+extension Part {
+    init(_ range: Range<Int>) { self.init(first: range.lowerBound, end: range.upperBound) }
 }

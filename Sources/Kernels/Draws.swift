@@ -1,4 +1,4 @@
-import CVector
+import CKernels
 
 /// What a random draw is for: part of its key, so that no two uses share numbers.
 public enum Purpose: UInt32, Sendable {
@@ -47,34 +47,26 @@ extension Draws {
     /// `values` holds `samples` samples of equal length; the first is sample ``firstSample`` of the global minibatch.
     /// `layer` tells apart the layers of a network that draw for the same purpose.
     public func fillUniform(_ values: Floats, samples: Int, layer: Int = 0, low: Float, high: Float) {
-        let width = high - low
-        fill(values, samples: samples, layer: layer) { words in
-            (
-                low + width * Self.unitInterval(words.0), low + width * Self.unitInterval(words.1),
-                low + width * Self.unitInterval(words.2), low + width * Self.unitInterval(words.3)
-            )
+        let perSample = perSample(values, samples)
+        if samples > 0 {
+            kernels().pointee.drawUniform(
+                values.base, key, counter(layer), samples, perSample, low, high - low)
         }
     }
 
     /// Normal values of mean 0, by Box & Muller 1958 from two words each pair; at most 6.7 deviations from 0.
     public func fillNormal(_ values: Floats, samples: Int, layer: Int = 0, deviation: Float = 1) {
-        fill(values, samples: samples, layer: layer) { words in
-            let first = Self.normalPair(words.0, words.1), second = Self.normalPair(words.2, words.3)
-            return (deviation * first.0, deviation * first.1, deviation * second.0, deviation * second.1)
+        let perSample = perSample(values, samples)
+        if samples > 0 {
+            kernels().pointee.drawNormal(values.base, key, counter(layer), samples, perSample, deviation)
         }
     }
 
     /// 1 with probability `keep`, otherwise 0: what dropout multiplies by.
     public func fillKeepMask(_ mask: Floats, samples: Int, layer: Int, keep: Float) {
         precondition(keep > 0 && keep <= 1, "dropout that keeps a value with probability \(keep)")
-        fill(mask, samples: samples, layer: layer) { words in
-            (
-                Vector.zero.replacing(with: 1, where: Self.unitInterval(words.0) .< keep),
-                Vector.zero.replacing(with: 1, where: Self.unitInterval(words.1) .< keep),
-                Vector.zero.replacing(with: 1, where: Self.unitInterval(words.2) .< keep),
-                Vector.zero.replacing(with: 1, where: Self.unitInterval(words.3) .< keep)
-            )
-        }
+        let perSample = perSample(mask, samples)
+        if samples > 0 { kernels().pointee.drawMask(mask.base, key, counter(layer), samples, perSample, keep) }
     }
 
     /// A whole number in 0 ..< `bound` for sample ``firstSample`` + `sample`: a word of 32 bits times the bound,
@@ -83,7 +75,7 @@ extension Draws {
         precondition(bound > 0 && bound <= 1 << 32, "a number below \(bound)")
         let (c2, c3) = counterTail(layer: layer)
         let words = Philox(seed: seed).eightBlocks(first: 0, UInt32(firstSample + sample), c2, c3)
-        return Int((UInt64(words.0[0]) &* UInt64(bound)) >> 32)
+        return Int((UInt64(words[0]) &* UInt64(bound)) >> 32)
     }
 
     /// The numbers 0 ..< `count` in an order drawn uniformly from all orders (Fisher & Yates; Durstenfeld 1964).
@@ -117,8 +109,6 @@ extension Draws {
 }
 
 extension Draws {
-    typealias Words = (SIMD8<UInt32>, SIMD8<UInt32>, SIMD8<UInt32>, SIMD8<UInt32>)
-
     /// The last two words of the counter.
     func counterTail(layer: Int) -> (UInt32, UInt32) {
         precondition(
@@ -127,61 +117,23 @@ extension Draws {
         return (UInt32(step), purpose.rawValue << 24 | UInt32(layer) << 16 | UInt32(inner))
     }
 
-    @inline(__always)
-    private func fill(
-        _ values: Floats, samples: Int, layer: Int, _ convert: (Words) -> (Vector, Vector, Vector, Vector)
-    ) {
-        guard samples > 0 else { return }
+    private var key: PhiloxKey {
+        let key = Philox(seed: seed).key
+        return PhiloxKey(low: key[0], high: key[1])
+    }
+
+    private func counter(_ layer: Int) -> DrawCounter {
+        let (step, use) = counterTail(layer: layer)
+        return DrawCounter(sample: UInt32(firstSample), step: step, use: use)
+    }
+
+    /// The values of one of so many samples.
+    private func perSample(_ values: Floats, _ samples: Int) -> Int {
+        guard samples > 0 else { return 0 }
         precondition(values.count % samples == 0, "\(values.count) values for \(samples) samples")
         precondition(
             firstSample >= 0 && firstSample + samples <= 1 << 32, "samples from \(firstSample) on: past 32 bits")
-        let perSample = values.count / samples
-        let (c2, c3) = counterTail(layer: layer)
-        let philox = Philox(seed: seed)
-        for sample in 0 ..< samples {
-            let row = values.base + sample * perSample
-            let c1 = UInt32(firstSample + sample)
-            var index = 0
-            while index < perSample {
-                let group = convert(philox.eightBlocks(first: UInt32(index / 4), c1, c2, c3))
-                if index + 32 <= perSample {
-                    row.store(group.0, at: index)
-                    row.store(group.1, at: index &+ 8)
-                    row.store(group.2, at: index &+ 16)
-                    row.store(group.3, at: index &+ 24)
-                } else {
-                    Self.storeStart(of: group, in: row + index, count: perSample - index)
-                }
-                index &+= 32
-            }
-        }
-    }
-
-    private static func storeStart(
-        of group: (Vector, Vector, Vector, Vector), in row: UnsafeMutablePointer<Float>, count: Int
-    ) {
-        row.store(group.0, at: 0, count: min(count, 8))
-        row.store(group.1, at: 8, count: min(max(count - 8, 0), 8))
-        row.store(group.2, at: 16, count: min(max(count - 16, 0), 8))
-        row.store(group.3, at: 24, count: min(max(count - 24, 0), 8))
-    }
-
-    /// The upper 24 bits as a multiple of 2⁻²⁴ in 0 ..< 1.
-    @inline(__always)
-    private static func unitInterval(_ words: SIMD8<UInt32>) -> Vector {
-        Vector(SIMD8<Int32>(truncatingIfNeeded: words &>> 8)) * 0x1p-24
-    }
-
-    /// Two independent normal vectors: √(−2 ln u) (cos 2πv, sin 2πv).
-    @inline(__always)
-    private static func normalPair(_ first: SIMD8<UInt32>, _ second: SIMD8<UInt32>) -> (Vector, Vector) {
-        // All 32 bits, halfway between the grid's points: never zero, and tails as far as 6.7.
-        let high = unsafeBitCast(first &>> 16, to: SIMD8<Int32>.self),
-            low = unsafeBitCast(first & 0xffff, to: SIMD8<Int32>.self)
-        let u = (VectorMath.small(high) * 65_536 + (VectorMath.small(low) + 0.5)) * 0x1p-32
-        let radius = squareRoots(-2 * VectorMath.log(u))
-        let (sine, cosine) = VectorMath.sinCosOfTurns(unitInterval(second))
-        return (radius * cosine, radius * sine)
+        return values.count / samples
     }
 }
 
@@ -200,10 +152,7 @@ private struct WordStream {
 
     private mutating func word() -> UInt32 {
         if next == 32 {
-            let group = philox.eightBlocks(first: block, 0, tail.0, tail.1)
-            words = SIMD32(
-                lowHalf: SIMD16(lowHalf: group.0, highHalf: group.1),
-                highHalf: SIMD16(lowHalf: group.2, highHalf: group.3))
+            words = philox.eightBlocks(first: block, 0, tail.0, tail.1)
             block &+= 8
             next = 0
         }

@@ -1,3 +1,5 @@
+import CKernels
+
 /// Normalisation of the channels of one example in groups: Wu & He 2018.
 ///
 /// An example is a matrix [rows, channels]; neighbouring channels make a group. With m values x of a group,
@@ -41,11 +43,8 @@ public struct GroupNormalisationKernels {
         check(a, input)
         first.fill(0)
         second.fill(0)
-        Reductions.addColumnSums(rows: a.count / channels, columns: channels, to: first, and: second) {
-            offset, column, lanes in
-            let a = a.lanes(at: offset, lanes)
-            return (a, a * standardised(input, offset, column, lanes))
-        }
+        kernels().pointee.sumWithStandardised(
+            a.base, input.base, mean.base, inverse.base, first.base, second.base, a.count / channels, channels)
     }
 
     /// J (factors · a) into `output`, which may be a, given the ``sum(_:input:first:second:)`` of a, in whose place it
@@ -57,15 +56,9 @@ public struct GroupNormalisationKernels {
         check(a, input)
         average(first, factors, of: input.count)
         average(second, factors, of: input.count)
-        forEachEight(rows: input.count / channels, columns: channels) { offset, column, lanes in
-            let v = standardised(input, offset, column, lanes)
-            var x = a.lanes(at: offset, lanes)
-            if let factors { x *= factors.lanes(at: column, lanes) }
-            x = x - first.lanes(at: column, lanes) - v * second.lanes(at: column, lanes)
-            x = x * inverse.lanes(at: column, lanes) + v * share
-            if let after { x *= after.lanes(at: column, lanes) }
-            output.setLanes(x, at: offset, lanes)
-        }
+        kernels().pointee.groupDerivative(
+            a.base, input.base, mean.base, inverse.base, first.base, second.base, factors?.base, after?.base, share,
+            output.base, input.count / channels, channels)
     }
 
     /// c (+)= ∂⟨e, J t⟩ / ∂x = −(⟨a, b⟩ v + ⟨b, v⟩ a + ⟨a, v⟩ b − 3/m ⟨a, v⟩ ⟨b, v⟩ v) / (m d²), a = P e, b = P t, of
@@ -81,32 +74,17 @@ public struct GroupNormalisationKernels {
         func part(_ number: Int) -> Floats { scratch[number * count ..< (number + 1) * count] }
         let (ofE, ofT, ab, av, bv) = (part(0), part(1), part(2), part(3), part(4))
         scratch[0 ..< 5 * count].fill(0)
-        Reductions.addColumnSums(rows: rows, columns: count, to: ofE, and: ofT) { offset, column, lanes in
-            (gradient.lanes(at: offset, lanes) * factors.lanes(at: column, lanes), tangent.lanes(at: offset, lanes))
-        }
+        kernels().pointee.sumGroupGradients(
+            gradient.base, factors.base, tangent.base, ofE.base, ofT.base, rows, count)
         average(ofE, nil, of: input.count)
         average(ofT, nil, of: input.count)
-        @inline(__always) func a(_ offset: Int, _ column: Int, _ lanes: Int) -> Vector {
-            gradient.lanes(at: offset, lanes) * factors.lanes(at: column, lanes) - ofE.lanes(at: column, lanes)
-        }
-        @inline(__always) func b(_ offset: Int, _ column: Int, _ lanes: Int) -> Vector {
-            tangent.lanes(at: offset, lanes) - ofT.lanes(at: column, lanes)
-        }
-        Reductions.addColumnSums(rows: rows, columns: count, to: ab, and: av) { offset, column, lanes in
-            let a = a(offset, column, lanes)
-            return (a * b(offset, column, lanes), a * standardised(input, offset, column, lanes))
-        }
-        Reductions.addColumnSums(rows: rows, columns: count, to: bv) { offset, column, lanes in
-            b(offset, column, lanes) * standardised(input, offset, column, lanes)
-        }
+        kernels().pointee.sumGroupProducts(
+            gradient.base, factors.base, tangent.base, input.base, mean.base, inverse.base, ofE.base, ofT.base,
+            ab.base, av.base, bv.base, rows, count)
         setCoefficients(ab: ab, av: av, bv: bv, of: input.count)
-        forEachEight(rows: rows, columns: count) { offset, column, lanes in
-            let v = standardised(input, offset, column, lanes)
-            let c =
-                v * ab.lanes(at: column, lanes) + a(offset, column, lanes) * bv.lanes(at: column, lanes)
-                + b(offset, column, lanes) * av.lanes(at: column, lanes)
-            inputGradient.setLanes(adding ? inputGradient.lanes(at: offset, lanes) + c : c, at: offset, lanes)
-        }
+        kernels().pointee.groupCurvature(
+            gradient.base, factors.base, tangent.base, input.base, mean.base, inverse.base, ofE.base, ofT.base,
+            ab.base, av.base, bv.base, inputGradient.base, adding, rows, count)
     }
 
     /// Of each group's products the factors of v (in place of ⟨a, b⟩), of b (⟨a, v⟩) and of a (⟨b, v⟩).
@@ -119,11 +97,6 @@ public struct GroupNormalisationKernels {
             av[group].fill(Float(factor * avTotal))
             bv[group].fill(Float(factor * bvTotal))
         }
-    }
-
-    @inline(__always)
-    private func standardised(_ input: Floats, _ offset: Int, _ column: Int, _ lanes: Int) -> Vector {
-        (input.lanes(at: offset, lanes) - mean.lanes(at: column, lanes)) * inverse.lanes(at: column, lanes)
     }
 
     /// Each group's Σ_c factors[c] · sums[c], divided by the values of a group, in place of its sums.

@@ -1,4 +1,4 @@
-import CVector
+import CKernels
 
 /// A convolution in groups of channels, one group after another.
 ///
@@ -22,26 +22,13 @@ struct GroupedConvolution {
     private var inputs: Int { geometry.inputChannels / groups }
     private var outputs: Int { geometry.outputChannels / groups }
 
-    /// The channels of one group of an image, within zeros.
-    private struct Plane {
-        let height: Int
-        let width: Int
-        let channels: Int
-        /// Where the image's first pixel lies, and the steps from one of its pixels to the next.
-        let top: Int
-        let left: Int
-        let step: Extent
-
-        var count: Int { height * width * channels }
-    }
-
     /// Of the input: what the windows cover.
     private var inputPlane: Plane {
         let g = geometry
         return Plane(
             height: (g.outputHeight - 1) * g.stride.height + g.kernel.height,
             width: (g.outputWidth - 1) * g.stride.width + g.kernel.width, channels: inputs, top: g.padTop,
-            left: g.padLeft, step: 1)
+            left: g.padLeft, stepHeight: 1, stepWidth: 1)
     }
 
     /// Of the output gradient: what the kernel, turned over, covers from each pixel of the input.
@@ -49,18 +36,18 @@ struct GroupedConvolution {
         let g = geometry
         return Plane(
             height: g.inputHeight + g.kernel.height - 1, width: g.inputWidth + g.kernel.width - 1, channels: outputs,
-            top: g.kernel.height - 1 - g.padTop, left: g.kernel.width - 1 - g.padLeft, step: g.stride)
+            top: g.kernel.height - 1 - g.padTop, left: g.kernel.width - 1 - g.padLeft,
+            stepHeight: g.stride.height, stepWidth: g.stride.width)
     }
 
     // MARK: Scratch memory
 
     /// 16 columns at a time.
     private static func panels(_ columns: Int) -> Int { (columns + 15) / 16 }
-    private static let rows = Int(rowsAtATime)
 
     /// What is read, and not used, past the end of a plane: the rest of the last pixels that are computed at a time.
     private var planeCount: Int {
-        let slack = Self.rows * geometry.stride.width * max(inputs, outputs)
+        let slack = kernels().pointee.rowsAtATime * geometry.stride.width * max(inputs, outputs)
         return max(inputPlane.count, gradientPlane.count) + slack
     }
 
@@ -70,18 +57,14 @@ struct GroupedConvolution {
         return 16 * max(weights, geometry.outputPixels * Self.panels(outputs))
     }
 
-    private static var tileCount: Int { 16 * rows }
+    var scratchCount: Int { panelCount + planeCount }
 
-    var scratchCount: Int { Self.tileCount + panelCount + planeCount }
-
-    private func divide(_ scratch: Target) -> (tile: Target, panels: Target, plane: Target) {
-        (scratch, scratch + Self.tileCount, scratch + Self.tileCount + panelCount)
-    }
+    private func divide(_ scratch: Target) -> (panels: Target, plane: Target) { (scratch, scratch + panelCount) }
 
     // MARK: Passes
 
     func forward(_ input: Source, weight: Source, into output: Target, scratch: Target) {
-        let g = geometry, (tile, panels, plane) = divide(scratch), shape = inputPlane
+        let g = geometry, (panels, plane) = divide(scratch), shape = inputPlane
         for group in 0 ..< groups {
             packWeights(weight, group, into: panels)
             for image in 0 ..< batch {
@@ -91,13 +74,13 @@ struct GroupedConvolution {
                 correlate(
                     plane, shape, with: panels, stride: g.stride,
                     into: output + image * g.outputCount + group * outputs, height: g.outputHeight,
-                    width: g.outputWidth, channels: outputs, pixelStep: g.outputChannels, tile: tile)
+                    width: g.outputWidth, channels: outputs, pixelStep: g.outputChannels)
             }
         }
     }
 
     func inputGradient(_ outputGradient: Source, weight: Source, into inputGradient: Target, scratch: Target) {
-        let g = geometry, (tile, panels, plane) = divide(scratch), shape = gradientPlane
+        let g = geometry, (panels, plane) = divide(scratch), shape = gradientPlane
         for group in 0 ..< groups {
             packTurnedWeights(weight, group, into: panels)
             for image in 0 ..< batch {
@@ -107,7 +90,7 @@ struct GroupedConvolution {
                 correlate(
                     plane, shape, with: panels, stride: 1,
                     into: inputGradient + image * g.inputCount + group * inputs, height: g.inputHeight,
-                    width: g.inputWidth, channels: inputs, pixelStep: g.inputChannels, tile: tile)
+                    width: g.inputWidth, channels: inputs, pixelStep: g.inputChannels)
             }
         }
     }
@@ -115,7 +98,7 @@ struct GroupedConvolution {
     func weightGradient(
         input: Source, outputGradient: Source, into weightGradient: Target, adding: Bool, scratch: Target
     ) {
-        let g = geometry, (tile, panels, plane) = divide(scratch), shape = inputPlane
+        let g = geometry, (panels, plane) = divide(scratch), shape = inputPlane
         if !adding { weightGradient.update(repeating: 0, count: g.weightCount / groups) }
         for group in 0 ..< groups {
             for image in 0 ..< batch {
@@ -125,7 +108,7 @@ struct GroupedConvolution {
                 packRows(
                     outputGradient + image * g.outputCount + group * outputs, rows: g.outputPixels,
                     step: g.outputChannels, columns: outputs, into: panels)
-                addProducts(plane, shape, panels, to: weightGradient + group * outputs, tile: tile)
+                addProducts(plane, shape, panels, to: weightGradient + group * outputs)
             }
         }
     }
@@ -136,99 +119,31 @@ struct GroupedConvolution {
     private func fill(
         _ plane: Target, _ shape: Plane, from image: Source, height: Int, width: Int, pixelStep: Int
     ) {
-        let channels = shape.channels
-        plane.update(repeating: 0, count: shape.count)
-        // At the bottom and the right there may be pixels that no window reaches.
-        let rows = min(height, (shape.height - shape.top - 1) / shape.step.height + 1)
-        let columns = min(width, (shape.width - shape.left - 1) / shape.step.width + 1)
-        for y in 0 ..< rows {
-            var source = image + y &* width &* pixelStep
-            var target = plane + ((shape.top &+ y &* shape.step.height) &* shape.width &+ shape.left) &* channels
-            for _ in 0 ..< columns {
-                if channels == 16 {
-                    Panels.store(Panels.load(source), target)
-                } else {
-                    for channel in 0 ..< channels { target[channel] = source[channel] }
-                }
-                source += pixelStep
-                target += shape.step.width &* channels
-            }
-        }
+        var shape = shape
+        kernels().pointee.fillPlane(plane, &shape, image, height, width, pixelStep)
     }
 
     /// y[p, q, o] = Σ x[p · s + i, q · t + j, c] · w[i, j, c, o], of the plane x and the weights in panels.
     private func correlate(
         _ plane: Target, _ shape: Plane, with weights: Target, stride: Extent, into output: Target, height: Int,
-        width: Int, channels: Int, pixelStep: Int, tile: Target
+        width: Int, channels: Int, pixelStep: Int
     ) {
-        let kernel = geometry.kernel, row = shape.width &* shape.channels, terms = kernel.width &* shape.channels
-        let pixel = stride.width &* shape.channels
-        for y in 0 ..< height {
-            for x in Swift.stride(from: 0, to: width, by: Self.rows) {
-                let first = plane + y &* stride.height &* row + x &* pixel, count = min(Self.rows, width &- x)
-                for panel in 0 ..< Self.panels(channels) {
-                    multiplyBlocks(
-                        first, row, pixel, 1, kernel.height, terms, weights + panel &* kernel.height &* terms &* 16,
-                        terms &* 16, tile)
-                    let target = output + (y &* width &+ x) &* pixelStep + 16 &* panel
-                    Self.write(
-                        tile, rows: count, columns: min(16, channels &- 16 &* panel), to: target, step: pixelStep,
-                        adding: false)
-                }
-            }
-        }
+        var shape = shape, geometry = geometry.shape
+        kernels().pointee.correlate(
+            plane, &shape, weights, &geometry, stride.height, stride.width, output, height, width, channels, pixelStep)
     }
 
     /// dw[i, j, c, o] += Σ x[p · s + i, q · t + j, c] · dy[p, q, o], of the plane x and the gradient in panels.
     private func addProducts(
-        _ plane: Target, _ shape: Plane, _ gradient: Target, to weightGradient: Target, tile: Target
+        _ plane: Target, _ shape: Plane, _ gradient: Target, to weightGradient: Target
     ) {
-        let g = geometry, row = shape.width &* inputs, terms = g.kernel.width &* inputs
-        for i in 0 ..< g.kernel.height {
-            for term in Swift.stride(from: 0, to: terms, by: Self.rows) {
-                let count = min(Self.rows, terms &- term)
-                for panel in 0 ..< Self.panels(outputs) {
-                    multiplyBlocks(
-                        plane + i &* row + term, g.stride.height &* row, 1, g.stride.width &* inputs, g.outputHeight,
-                        g.outputWidth, gradient + panel &* g.outputPixels &* 16, g.outputWidth &* 16, tile)
-                    let target = weightGradient + (i &* terms &+ term) &* g.outputChannels + 16 &* panel
-                    Self.write(
-                        tile, rows: count, columns: min(16, outputs &- 16 &* panel), to: target,
-                        step: g.outputChannels, adding: true)
-                }
-            }
-        }
-    }
-
-    /// The first rows and columns of a tile, to rows `step` values apart.
-    @inline(__always)
-    private static func write(_ tile: Target, rows: Int, columns: Int, to target: Target, step: Int, adding: Bool) {
-        for row in 0 ..< rows {
-            let source = tile + 16 &* row, target = target + row &* step
-            if columns == 16 {
-                Panels.store(adding ? Panels.load(target) + Panels.load(source) : Panels.load(source), target)
-            } else {
-                for column in 0 ..< columns {
-                    target[column] = adding ? target[column] + source[column] : source[column]
-                }
-            }
-        }
+        var shape = shape, geometry = geometry.shape
+        kernels().pointee.addGroupProducts(plane, &shape, gradient, &geometry, outputs, weightGradient)
     }
 
     /// Rows of `columns` values, `step` values apart, as panels of 16 columns; the last is filled up with zeros.
     private func packRows(_ rowsOfAll: Source, rows: Int, step: Int, columns: Int, into panels: Target) {
-        for panel in 0 ..< Self.panels(columns) {
-            let count = min(16, columns &- 16 &* panel)
-            for row in 0 ..< rows {
-                let source = rowsOfAll + row &* step + 16 &* panel, target = panels + (panel &* rows &+ row) &* 16
-                if count == 16 {
-                    Panels.store(Panels.load(source), target)
-                } else {
-                    target.update(repeating: 0, count: 16)
-                    for column in 0 ..< count { target[column] = source[column] }
-                }
-            }
-        }
+        kernels().pointee.packRows(rowsOfAll, rows, step, columns, panels)
     }
 
     /// A group's weights [i, j, c] × [o].
@@ -250,4 +165,8 @@ struct GroupedConvolution {
             }
         }
     }
+}
+
+private extension Plane {
+    var count: Int { height * width * channels }
 }

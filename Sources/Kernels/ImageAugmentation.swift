@@ -103,7 +103,8 @@ private struct Image {
             // Eight sums at a time: one alone would wait for each addition.
             var sums = SIMD8<Double>.zero, index = 0
             while index &+ 8 <= count {
-                sums += SIMD8<Double>(values.vector(at: index))
+                sums += SIMD8<Double>(
+                    UnsafeRawPointer(values + index).loadUnaligned(as: SIMD8<Float>.self))
                 index &+= 8
             }
             while index < count {

@@ -1,3 +1,5 @@
+import CKernels
+
 /// Layer normalisation of one example at a time: Ba, Kiros & Hinton 2016.
 ///
 /// With m values x of an example, v = (x − mean) / d, d = √(variance + ε); `inverse` is 1/d. The Jacobian of v is
@@ -7,23 +9,15 @@ public enum LayerNormalisationKernels {
     /// is large.
     public static func moments(of input: Floats, epsilon: Float) -> (mean: Float, inverse: Float) {
         let count = Double(input.count)
-        var sum = RunningSum()
-        forEachEight(input.count) { index, lanes in sum.add(input.lanes(at: index, lanes)) }
-        let mean = Float(sum.total / count)
-        var squares = RunningSum()
-        forEachEight(input.count) { index, lanes in
-            let deviation = input.lanes(at: index, lanes) - mean
-            squares.add(lanes == 8 ? deviation * deviation : first(lanes, of: deviation * deviation))
-        }
-        return (mean, Float(1 / (squares.total / count + Double(epsilon)).squareRoot()))
+        let mean = Float(kernels().pointee.sumOfValues(input.base, input.count) / count)
+        let squares = kernels().pointee.sumOfSquaresAround(input.base, mean, input.count)
+        return (mean, Float(1 / (squares / count + Double(epsilon)).squareRoot()))
     }
 
     /// v = (x − mean) · inverse.
     public static func standardise(_ input: Floats, mean: Float, inverse: Float, into output: Floats) {
         precondition(input.count == output.count, "\(input.count) values into \(output.count)")
-        forEachEight(input.count) { index, lanes in
-            output.setLanes((input.lanes(at: index, lanes) - mean) * inverse, at: index, lanes)
-        }
+        kernels().pointee.standardise(input.base, mean, inverse, output.base, input.count)
     }
 
     /// y[r, c] = x[r, c] · scale[c] + shift[c]; without a shift y[r, c] = x[r, c] · scale[c].
@@ -32,10 +26,8 @@ public enum LayerNormalisationKernels {
         precondition(
             input.count == output.count && input.count % columns == 0,
             "\(input.count) values of \(columns) channels into \(output.count)")
-        forEachEight(rows: input.count / columns, columns: columns) { offset, column, lanes in
-            let scaled = input.lanes(at: offset, lanes) * scale.lanes(at: column, lanes)
-            output.setLanes(shift.map { scaled + $0.lanes(at: column, lanes) } ?? scaled, at: offset, lanes)
-        }
+        kernels().pointee.scaleRows(
+            input.base, scale.base, shift?.base, output.base, input.count / columns, columns)
     }
 
     /// sums[c] += Σ_r a[r, c] · b[r, c].
@@ -43,9 +35,7 @@ public enum LayerNormalisationKernels {
         precondition(
             a.count == b.count && a.count % sums.count == 0,
             "products of \(a.count) and \(b.count) values into \(sums.count) sums")
-        Reductions.addColumnSums(rows: a.count / sums.count, columns: sums.count, to: sums) { offset, _, lanes in
-            a.lanes(at: offset, lanes) * b.lanes(at: offset, lanes)
-        }
+        kernels().pointee.addColumnSumsOfProducts(a.base, b.base, a.count / sums.count, sums.count, sums.base)
     }
 
     /// J t, which may lie over t.
@@ -53,17 +43,7 @@ public enum LayerNormalisationKernels {
         precondition(
             tangent.count == v.count && output.count == v.count,
             "\(tangent.count) tangents of \(v.count) values into \(output.count)")
-        var sum = RunningSum(), product = RunningSum()
-        forEachEight(v.count) { index, lanes in
-            let t = tangent.lanes(at: index, lanes)
-            sum.add(t)
-            product.add(t * v.lanes(at: index, lanes))
-        }
-        let mean = Float(sum.total / Double(v.count)), along = Float(product.total / Double(v.count))
-        forEachEight(v.count) { index, lanes in
-            let result = (tangent.lanes(at: index, lanes) - mean - v.lanes(at: index, lanes) * along) * inverse
-            output.setLanes(result, at: index, lanes)
-        }
+        kernels().pointee.layerDerivative(tangent.base, v.base, inverse, output.base, v.count)
     }
 
     /// c = ∂⟨e, J t⟩ / ∂x = −(⟨a, b⟩ v + ⟨b, v⟩ a + ⟨a, v⟩ b − 3/m ⟨a, v⟩ ⟨b, v⟩ v) / (m d²), a = P e, b = P t.
@@ -75,38 +55,7 @@ public enum LayerNormalisationKernels {
             gradient.count == v.count && tangent.count == v.count && inputGradient.count == v.count,
             "\(gradient.count) gradients and \(tangent.count) tangents of \(v.count) values into \(inputGradient.count)"
         )
-        let count = Double(v.count)
-        var sums = (RunningSum(), RunningSum())
-        forEachEight(v.count) { index, lanes in
-            sums.0.add(gradient.lanes(at: index, lanes))
-            sums.1.add(tangent.lanes(at: index, lanes))
-        }
-        let means = (Float(sums.0.total / count), Float(sums.1.total / count))
-        var ab = RunningSum(), av = RunningSum(), bv = RunningSum()
-        forEachEight(v.count) { index, lanes in
-            let a = first(lanes, of: gradient.lanes(at: index, lanes) - means.0)
-            let b = first(lanes, of: tangent.lanes(at: index, lanes) - means.1)
-            let v = v.lanes(at: index, lanes)
-            ab.add(a * b)
-            av.add(a * v)
-            bv.add(b * v)
-        }
-        let factor = -Double(inverse) * Double(inverse) / count
-        let ofV = Float(factor * (ab.total - 3 / count * av.total * bv.total))
-        let ofA = Float(factor * bv.total), ofB = Float(factor * av.total)
-        forEachEight(v.count) { index, lanes in
-            let a = gradient.lanes(at: index, lanes) - means.0, b = tangent.lanes(at: index, lanes) - means.1
-            let c = v.lanes(at: index, lanes) * ofV + a * ofA + b * ofB
-            inputGradient.setLanes(adding ? inputGradient.lanes(at: index, lanes) + c : c, at: index, lanes)
-        }
-    }
-
-    /// The others are zero: where a vector holds fewer values, what was subtracted stands in the rest.
-    @inline(__always)
-    private static func first(_ lanes: Int, of vector: Vector) -> Vector {
-        if lanes == 8 { return vector }
-        var result = Vector.zero
-        for lane in 0 ..< lanes { result[lane] = vector[lane] }
-        return result
+        kernels().pointee.layerCurvature(
+            gradient.base, tangent.base, v.base, inverse, inputGradient.base, adding, v.count)
     }
 }

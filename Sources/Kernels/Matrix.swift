@@ -78,11 +78,14 @@ public enum BLAS {
         cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, 64, 64, 64, 1, ones, 64, ones, 64, 0, &product, 64)
     }
 
+    /// What OpenBLAS calls the kernels that it uses: after the first processor that has what they need.
+    public static var kernels: String { String(cString: openblas_get_corename()) }
+
     /// Version, kernel and threads, as `OpenBLAS 0.3.21 … SkylakeX, 1 thread`: the bits of a product depend on them.
     public static var description: String {
         let threads = openblas_get_num_threads()
         let configuration = String(cString: openblas_get_config()).trimmingSpaces
-        return "\(configuration), kernels \(String(cString: openblas_get_corename())), "
+        return "\(configuration), kernels \(kernels), "
             + "\(threads) thread\(threads == 1 ? "" : "s")"
     }
 }

@@ -1,3 +1,5 @@
+import CKernels
+
 /// The largest of several linear maps: Goodfellow et al. 2013, eq. 1. The pieces of one unit lie side by side.
 public enum MaxoutKernels {
     /// y[u] = max_p z[u, p], and the p it came from: the first of equals; a NaN wins and stays.
@@ -5,20 +7,7 @@ public enum MaxoutKernels {
         precondition(
             maps.count == output.count * pieces && winners.count == output.count,
             "\(maps.count) maps of \(pieces) pieces into \(output.count) units and \(winners.count) winners")
-        let maps = maps.base, output = output, winners = winners
-        forEachEight(output.count) { unit, lanes in
-            let first = maps + unit * pieces
-            var best = gather(first, pieces, lanes)
-            var winner = Vector.zero
-            for piece in 1 ..< pieces {
-                let value = gather(first + piece, pieces, lanes)
-                let wins = (value .> best) .| (value .!= value)
-                best.replace(with: value, where: wins)
-                winner.replace(with: SIMD8(repeating: Float(piece)), where: wins)
-            }
-            output.setLanes(best, at: unit, lanes)
-            winners.setLanes(winner, at: unit, lanes)
-        }
+        kernels().pointee.maxout(maps.base, pieces, output.base, winners.base, output.count)
     }
 
     /// dz[u, p] = dy[u] for the piece that won, 0 for the others.
@@ -40,17 +29,5 @@ public enum MaxoutKernels {
         let units = output.count
         let maps = maps.base, winners = winners.base, output = output.base
         for unit in 0 ..< units { output[unit] = maps[unit * pieces + Int(winners[unit])] }
-    }
-
-    @inline(__always)
-    private static func gather(_ start: UnsafeMutablePointer<Float>, _ distance: Int, _ lanes: Int) -> Vector {
-        if lanes == 8 {
-            return SIMD8(
-                start[0], start[distance], start[2 * distance], start[3 * distance],
-                start[4 * distance], start[5 * distance], start[6 * distance], start[7 * distance])
-        }
-        var vector = Vector.zero
-        for lane in 0 ..< lanes { vector[lane] = start[lane * distance] }
-        return vector
     }
 }

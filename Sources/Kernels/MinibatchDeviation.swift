@@ -1,4 +1,4 @@
-import CVector
+import CKernels
 
 /// How much the examples of a group differ: Karras et al. 2018 (arXiv:1710.10196), §3.
 ///
@@ -7,19 +7,7 @@ public enum MinibatchDeviationKernels {
     /// s.
     public static func mean(of examples: Floats, count: Int, epsilon: Float) -> Float {
         let values = examples.count / count
-        var sum = RunningSum()
-        forEachEight(values) { index, lanes in
-            let deviation = deviation(examples, count, values, index, lanes, epsilon).deviation
-            if lanes == 8 {
-                sum.add(deviation)
-            } else {
-                // The lanes without a value hold √ε.
-                var rest = Vector.zero
-                for lane in 0 ..< lanes { rest[lane] = deviation[lane] }
-                sum.add(rest)
-            }
-        }
-        return Float(sum.total / Double(values))
+        return Float(kernels().pointee.sumOfDeviations(examples.base, count, values, epsilon) / Double(values))
     }
 
     /// Rows of `channels` values, each with `value` behind it.
@@ -61,28 +49,6 @@ public enum MinibatchDeviationKernels {
             "\(gradients.count) gradients of \(examples.count) values of \(count) examples")
         let values = examples.count / count
         let share = slope / (Float(values) * Float(count))
-        forEachEight(values) { index, lanes in
-            let (mean, deviation) = deviation(examples, count, values, index, lanes, epsilon)
-            let factor = share / deviation
-            for example in 0 ..< count {
-                let place = example &* values &+ index
-                let change = (examples.lanes(at: place, lanes) - mean) * factor
-                gradients.setLanes(gradients.lanes(at: place, lanes) + change, at: place, lanes)
-            }
-        }
-    }
-
-    @inline(__always)
-    private static func deviation(
-        _ examples: Floats, _ count: Int, _ values: Int, _ index: Int, _ lanes: Int, _ epsilon: Float
-    ) -> (mean: Vector, deviation: Vector) {
-        var mean = Vector.zero, squares = Vector.zero
-        for example in 0 ..< count { mean += examples.lanes(at: example &* values &+ index, lanes) }
-        mean /= Float(count)
-        for example in 0 ..< count {
-            let difference = examples.lanes(at: example &* values &+ index, lanes) - mean
-            squares += difference * difference
-        }
-        return (mean, squareRoots(squares / Float(count) + epsilon))
+        kernels().pointee.addDeviationGradient(examples.base, count, values, epsilon, share, gradients.base)
     }
 }

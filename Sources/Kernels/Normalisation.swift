@@ -1,4 +1,4 @@
-import CVector
+import CKernels
 
 /// Batch normalisation over the rows of a matrix [rows, channels]: Ioffe & Szegedy 2015, Algorithm 1 and §3.
 ///
@@ -18,11 +18,8 @@ public enum Normalisation {
             input.count % channels == 0 && squares.count == channels,
             "\(input.count) values of \(channels) channels into \(squares.count) sums")
         squares.fill(0)
-        Reductions.addColumnSums(rows: input.count / channels, columns: channels, to: squares) {
-            offset, column, lanes in
-            let deviation = input.lanes(at: offset, lanes) - mean.lanes(at: column, lanes)
-            return deviation * deviation
-        }
+        kernels().pointee.addColumnSumsOfSquares(
+            input.base, mean.base, input.count / channels, channels, squares.base)
     }
 
     /// mean[c] and squares[c] = Σ_r (x[r, c] − mean[c])² in one pass through memory: both are taken of a few rows
@@ -57,9 +54,7 @@ public enum Normalisation {
     /// inverse[c] = 1 / √(variance[c] + ε).
     public static func inverseDeviation(variance: Floats, epsilon: Float, into inverse: Floats) {
         precondition(variance.count == inverse.count, "\(variance.count) variances into \(inverse.count)")
-        forEachEight(variance.count) { index, lanes in
-            inverse.setLanes(1 / squareRoots(variance.lanes(at: index, lanes) + epsilon), at: index, lanes)
-        }
+        for channel in 0 ..< variance.count { inverse[channel] = 1 / (variance[channel] + epsilon).squareRoot() }
     }
 
     /// y = f(x̂ · scale + shift), x̂ = (x − mean) · inverse, f(z) = z where z > 0, slope · z elsewhere.
@@ -70,12 +65,9 @@ public enum Normalisation {
         precondition(
             input.count == output.count && input.count % channels == 0,
             "\(input.count) values of \(channels) channels into \(output.count)")
-        forEachEight(rows: input.count / channels, columns: channels) { offset, column, lanes in
-            let factor = inverse.lanes(at: column, lanes) * scale.lanes(at: column, lanes)
-            let deviation = input.lanes(at: offset, lanes) - mean.lanes(at: column, lanes)
-            let value = deviation * factor + shift.lanes(at: column, lanes)
-            output.setLanes(value.replacing(with: value * slope, where: value .< 0), at: offset, lanes)
-        }
+        kernels().pointee.normalise(
+            input.base, mean.base, inverse.base, scale.base, shift.base, slope, output.base, input.count / channels,
+            channels)
     }
 
     /// shiftSums[c] = Σ_r dz, scaleSums[c] = Σ_r dz · x̂: the gradients of shift and scale, given that of y = f(z).
@@ -89,16 +81,10 @@ public enum Normalisation {
             "\(gradient.count) gradients of \(input.count) values of \(channels) channels")
         shiftSums.fill(0)
         scaleSums.fill(0)
-        Reductions.addColumnSums(rows: input.count / channels, columns: channels, to: shiftSums, and: scaleSums) {
-            offset, column, lanes in
-            let inverse = inverse.lanes(at: column, lanes)
-            let deviation = input.lanes(at: offset, lanes) - mean.lanes(at: column, lanes)
-            // As in `normalise`, to the bit: the sign must be the same.
-            let value = deviation * (inverse * scale.lanes(at: column, lanes)) + shift.lanes(at: column, lanes)
-            let gradient = gradient.lanes(at: offset, lanes)
-            let inner = (gradient * slope).replacing(with: gradient, where: value .> 0)
-            return (inner, inner * (deviation * inverse))
-        }
+        var statistics = BatchStatistics(mean: mean.base, inverse: inverse.base, scale: scale.base, shift: shift.base)
+        kernels().pointee.sumBatchGradients(
+            gradient.base, input.base, &statistics, slope, shiftSums.base, scaleSums.base, input.count / channels,
+            channels)
     }
 
     /// dx = scale · inverse · (dz − shiftSums / n − x̂ · scaleSums / n), n the rows over which mean and sums were
@@ -111,16 +97,9 @@ public enum Normalisation {
         precondition(
             gradient.count == input.count && inputGradient.count == input.count && input.count % channels == 0,
             "\(gradient.count) gradients of \(input.count) values into \(inputGradient.count)")
-        let share = 1 / Float(rows)
-        forEachEight(rows: input.count / channels, columns: channels) { offset, column, lanes in
-            let inverse = inverse.lanes(at: column, lanes), factor = inverse * scale.lanes(at: column, lanes)
-            let deviation = input.lanes(at: offset, lanes) - mean.lanes(at: column, lanes)
-            let value = deviation * factor + shift.lanes(at: column, lanes)
-            let gradient = gradient.lanes(at: offset, lanes)
-            let inner = (gradient * slope).replacing(with: gradient, where: value .> 0)
-            let common = shiftSums.lanes(at: column, lanes) * share
-            let along = deviation * inverse * (scaleSums.lanes(at: column, lanes) * share)
-            inputGradient.setLanes(factor * (inner - common - along), at: offset, lanes)
-        }
+        var statistics = BatchStatistics(mean: mean.base, inverse: inverse.base, scale: scale.base, shift: shift.base)
+        kernels().pointee.batchInputGradient(
+            gradient.base, input.base, &statistics, slope, shiftSums.base, scaleSums.base, 1 / Float(rows),
+            inputGradient.base, input.count / channels, channels)
     }
 }

@@ -1,3 +1,5 @@
+import CKernels
+
 /// Square windows of `size` pixels, `stride` apart, over images [N, H, W, C]; a window at the lower or right edge may
 /// lie only partly within the image.
 public struct PoolingGeometry: Sendable {
@@ -18,20 +20,20 @@ public struct PoolingGeometry: Sendable {
         (outputHeight, outputWidth) = (windows(height), windows(width))
     }
 
-    /// Calls `body` with each window: the first value of its output, and the first values and the size of its part of
-    /// the image.
+    fileprivate var shape: PoolingShape {
+        PoolingShape(
+            height: height, width: width, channels: channels, size: size, stride: stride, outputHeight: outputHeight,
+            outputWidth: outputWidth)
+    }
+
+    /// Calls `body` with the first value of each window's output and the first of the window.
     @inline(__always)
-    fileprivate func forEachWindow(
-        batch: Int, _ body: (_ output: Int, _ input: Int, _ rows: Int, _ columns: Int) -> Void
-    ) {
+    fileprivate func forEachWindow(batch: Int, _ body: (_ output: Int, _ input: Int) -> Void) {
         var output = 0
         for image in 0 ..< batch {
             for y in 0 ..< outputHeight {
-                let rows = min(size, height - y * stride)
                 for x in 0 ..< outputWidth {
-                    body(
-                        output, ((image * height + y * stride) * width + x * stride) * channels, rows,
-                        min(size, width - x * stride))
+                    body(output, ((image * height + y * stride) * width + x * stride) * channels)
                     output += channels
                 }
             }
@@ -45,24 +47,8 @@ public enum Pooling {
     public static func maximum(
         _ input: Floats, _ geometry: PoolingGeometry, batch: Int, into output: Floats, winners: Floats
     ) {
-        let (values, maxima, places) = (input.base, output.base, winners.base)
-        let (channels, row) = (geometry.channels, geometry.width * geometry.channels)
-        geometry.forEachWindow(batch: batch) { target, source, rows, columns in
-            for channel in 0 ..< channels {
-                maxima[target + channel] = values[source + channel]
-                places[target + channel] = 0
-            }
-            for place in 1 ..< rows * columns {
-                let (y, x) = place.quotientAndRemainder(dividingBy: columns)
-                let pixel = values + source + y * row + x * channels
-                let number = Float(y * geometry.size + x)
-                // A NaN wins and stays, as in maxout.
-                for channel in 0 ..< channels where pixel[channel] > maxima[target + channel] || pixel[channel].isNaN {
-                    maxima[target + channel] = pixel[channel]
-                    places[target + channel] = number
-                }
-            }
-        }
+        var shape = geometry.shape
+        kernels().pointee.poolMaximum(input.base, &shape, batch, output.base, winners.base)
     }
 
     /// dx += dy for the pixel that won; windows overlap, so dx is zeroed first.
@@ -72,7 +58,7 @@ public enum Pooling {
         inputGradient.fill(0)
         let (given, places, result) = (gradient.base, winners.base, inputGradient.base)
         let (channels, row) = (geometry.channels, geometry.width * geometry.channels)
-        geometry.forEachWindow(batch: batch) { source, target, _, _ in
+        geometry.forEachWindow(batch: batch) { source, target in
             for channel in 0 ..< channels {
                 let (y, x) = Int(places[source + channel]).quotientAndRemainder(dividingBy: geometry.size)
                 result[target + y * row + x * channels + channel] += given[source + channel]
@@ -86,7 +72,7 @@ public enum Pooling {
     ) {
         let (values, places, result) = (input.base, winners.base, output.base)
         let (channels, row) = (geometry.channels, geometry.width * geometry.channels)
-        geometry.forEachWindow(batch: batch) { target, source, _, _ in
+        geometry.forEachWindow(batch: batch) { target, source in
             for channel in 0 ..< channels {
                 let (y, x) = Int(places[target + channel]).quotientAndRemainder(dividingBy: geometry.size)
                 result[target + channel] = values[source + y * row + x * channels + channel]
@@ -98,20 +84,8 @@ public enum Pooling {
     public static func sum(
         _ input: Floats, _ geometry: PoolingGeometry, batch: Int, isMean: Bool, into output: Floats
     ) {
-        let (values, sums) = (input.base, output.base)
-        let (channels, row) = (geometry.channels, geometry.width * geometry.channels)
-        geometry.forEachWindow(batch: batch) { target, source, rows, columns in
-            for channel in 0 ..< channels { sums[target + channel] = 0 }
-            for y in 0 ..< rows {
-                for x in 0 ..< columns {
-                    let pixel = values + source + y * row + x * channels
-                    for channel in 0 ..< channels { sums[target + channel] += pixel[channel] }
-                }
-            }
-            guard isMean else { return }
-            let share = 1 / Float(rows * columns)
-            for channel in 0 ..< channels { sums[target + channel] *= share }
-        }
+        var shape = geometry.shape
+        kernels().pointee.poolSum(input.base, &shape, batch, isMean, output.base)
     }
 
     /// dx += dy, for each of the window's pixels; of a mean dy / their number.
@@ -119,16 +93,7 @@ public enum Pooling {
         _ gradient: Floats, _ geometry: PoolingGeometry, batch: Int, isMean: Bool, into inputGradient: Floats
     ) {
         inputGradient.fill(0)
-        let (given, result) = (gradient.base, inputGradient.base)
-        let (channels, row) = (geometry.channels, geometry.width * geometry.channels)
-        geometry.forEachWindow(batch: batch) { source, target, rows, columns in
-            let share = isMean ? 1 / Float(rows * columns) : 1
-            for y in 0 ..< rows {
-                for x in 0 ..< columns {
-                    let pixel = result + target + y * row + x * channels
-                    for channel in 0 ..< channels { pixel[channel] += given[source + channel] * share }
-                }
-            }
-        }
+        var shape = geometry.shape
+        kernels().pointee.poolSumGradient(gradient.base, &shape, batch, isMean, inputGradient.base)
     }
 }

@@ -1,3 +1,5 @@
+import CKernels
+
 /// Images made larger or smaller by a whole factor: every output pixel is a weighted sum of a few input pixels, the
 /// same along rows and columns: y[p, q, c] = Σ over a, b of u[p, a] · u[q, b] · x[i[p, a], i[q, b], c].
 public struct Resampling: Sendable {
@@ -45,26 +47,16 @@ public struct Resampling: Sendable {
     public func forward(_ input: Floats, into output: Floats, batch: Int) {
         check(input, output, batch)
         output.fill(0)
-        forEachTap(batch: batch) { source, target, weight in
-            forEachEight(channels) { channel, lanes in
-                let sum = output.lanes(at: target + channel, lanes) + input.lanes(at: source + channel, lanes) * weight
-                output.setLanes(sum, at: target + channel, lanes)
-            }
-        }
+        var shape = shape
+        kernels().pointee.resample(input.base, &shape, batch, output.base)
     }
 
     /// The adjoint; overwrites `inputGradient`.
     public func backward(_ outputGradient: Floats, into inputGradient: Floats, batch: Int) {
         check(inputGradient, outputGradient, batch)
         inputGradient.fill(0)
-        forEachTap(batch: batch) { source, target, weight in
-            forEachEight(channels) { channel, lanes in
-                let sum =
-                    inputGradient.lanes(at: source + channel, lanes)
-                    + outputGradient.lanes(at: target + channel, lanes) * weight
-                inputGradient.setLanes(sum, at: source + channel, lanes)
-            }
-        }
+        var shape = shape
+        kernels().pointee.resampleGradient(outputGradient.base, &shape, batch, inputGradient.base)
     }
 
     private func check(_ input: Floats, _ output: Floats, _ batch: Int) {
@@ -83,47 +75,17 @@ public struct Resampling: Sendable {
         }
     }
 
-    /// Calls `body` with the offsets of an input and an output pixel, and the weight that joins them.
-    @inline(__always)
-    private func forEachTap(batch: Int, _ body: (_ input: Int, _ output: Int, _ weight: Float) -> Void) {
-        let (rows, columns, taps) = (outputHeight, outputWidth, taps)
-        for image in 0 ..< batch {
-            for p in 0 ..< rows {
-                for a in 0 ..< taps {
-                    let (y, rowWeight) = tap(a, of: p, size: height)
-                    if rowWeight == 0 { continue }
-                    for q in 0 ..< columns {
-                        let target = ((image * rows + p) * columns + q) * channels
-                        for b in 0 ..< taps {
-                            let (x, columnWeight) = tap(b, of: q, size: width)
-                            if columnWeight == 0 { continue }
-                            body(((image * height + y) * width + x) * channels, target, rowWeight * columnWeight)
-                        }
-                    }
-                }
+    private var shape: ResamplingShape {
+        let filter =
+            switch filter {
+            case .nearest: resamplingNearest
+            case .linear: resamplingLinear
+            case .mean: resamplingMean
+            case .binomialDown: resamplingBinomialDown
+            case .binomialUp: resamplingBinomialUp
             }
-        }
-    }
-
-    /// The input pixel of tap `number` of output pixel p, and its weight; outside the image the weight is 0.
-    @inline(__always)
-    private func tap(_ number: Int, of p: Int, size: Int) -> (pixel: Int, weight: Float) {
-        switch filter {
-        case .nearest: return (p / factor, 1)
-        case .mean: return (p * factor + number, 1 / Float(factor))
-        case .linear:
-            // (2p + 1 − f) / 2f, in whole numbers.
-            let doubled = max(2 * p + 1 - factor, 0), pixel = doubled / (2 * factor)
-            let share = Float(doubled % (2 * factor)) / Float(2 * factor)
-            if number == 0 { return (pixel, pixel + 1 < size ? 1 - share : 1) }
-            return (pixel + 1, pixel + 1 < size ? share : 0)
-        case .binomialDown:
-            let pixel = 2 * p - 1 + number
-            return (pixel, 0 ..< size ~= pixel ? (number == 0 || number == 3 ? 0.125 : 0.375) : 0)
-        case .binomialUp:
-            if number == 0 { return (p / 2, 0.75) }
-            let pixel = p / 2 + (p % 2 == 0 ? -1 : 1)
-            return (pixel, 0 ..< size ~= pixel ? 0.25 : 0)
-        }
+        return ResamplingShape(
+            height: height, width: width, channels: channels, factor: factor, outputHeight: outputHeight,
+            outputWidth: outputWidth, taps: taps, filter: filter)
     }
 }

@@ -1,4 +1,4 @@
-import CVector
+import CKernels
 
 /// The spectral norm of matrices [out] × [rest] by power iteration: Miyato et al. 2018 (arXiv:1802.05957), Algorithm 1.
 ///
@@ -28,8 +28,6 @@ public final class SpectralNorm {
 
     /// A spectral norm below this, that of a weight of zeros, divides nothing.
     public static let smallest = 1e-12
-
-    private static let termsInFloat = 64
 
     /// The last product of W and a vector, and its length.
     private let product: UnsafeMutablePointer<Double>
@@ -66,10 +64,7 @@ public final class SpectralNorm {
     /// W / σ; W itself where σ is less than ``smallest``.
     public static func divide(_ weight: Floats, by norm: Double, into target: Floats) {
         precondition(weight.count == target.count, "\(weight.count) values into \(target.count)")
-        let divisors = Vector(repeating: norm < smallest ? 1 : Float(norm))
-        forEachEight(weight.count) { index, lanes in
-            target.setLanes(weight.lanes(at: index, lanes) / divisors, at: index, lanes)
-        }
+        kernels().pointee.divide(weight.base, norm < smallest ? 1 : Float(norm), target.base, weight.count)
     }
 
     /// The gradient with respect to W, given that with respect to W̄ = W / σ: (g − ⟨g, W̄⟩ u vᵀ) / σ, u and v held
@@ -79,17 +74,15 @@ public final class SpectralNorm {
         into target: Floats
     ) {
         if norm < smallest { return target.copy(from: gradient) }
-        let inner = Reductions.product(gradient, weight), divisors = Vector(repeating: Float(norm))
+        let inner = Reductions.product(gradient, weight)
         for row in 0 ..< form.blocks * form.rows {
             let ofRow = form.isTransposed ? v[row] : u[row % form.rows]
             let start = form.isTransposed ? 0 : row / form.rows * form.columns
             let ofColumns = (form.isTransposed ? u : v)[start ..< start + form.columns]
-            let factors = Vector(repeating: Float(inner * Double(ofRow))), offset = row * form.columns
-            forEachEight(form.columns) { column, lanes in
-                let change = factors * ofColumns.lanes(at: column, lanes)
-                target.setLanes(
-                    (gradient.lanes(at: offset + column, lanes) - change) / divisors, at: offset + column, lanes)
-            }
+            let offset = row * form.columns
+            kernels().pointee.pullBackRow(
+                gradient.base + offset, ofColumns.base, Float(inner * Double(ofRow)), Float(norm),
+                target.base + offset, form.columns)
         }
     }
 
@@ -120,76 +113,13 @@ public final class SpectralNorm {
 
     /// product[r] += Σ_c matrix[r, c] x[c].
     private func addProducts(of matrix: Floats, with x: Floats) {
-        let columns = x.count
-        for row in 0 ..< matrix.count / columns {
-            for start in stride(from: 0, to: columns, by: 32 * Self.termsInFloat) {
-                let end = min(start + 32 * Self.termsInFloat, columns)
-                product[row] += Self.product(matrix[row * columns + start ..< row * columns + end], x[start ..< end])
-            }
-        }
+        kernels().pointee.addProductsWithRows(matrix.base, x.base, product, matrix.count / x.count, x.count)
     }
 
-    @inline(__always)
-    private static func product(_ first: Floats, _ second: Floats) -> Double {
-        var sum0 = Vector.zero, sum1 = sum0, sum2 = sum0, sum3 = sum0
-        var index = 0
-        while index + 32 <= first.count {
-            sum0 += first.lanes(at: index) * second.lanes(at: index)
-            sum1 += first.lanes(at: index + 8) * second.lanes(at: index + 8)
-            sum2 += first.lanes(at: index + 16) * second.lanes(at: index + 16)
-            sum3 += first.lanes(at: index + 24) * second.lanes(at: index + 24)
-            index += 32
-        }
-        while index < first.count {
-            let lanes = min(8, first.count - index)
-            sum0 +=
-                lanes == 8
-                ? first.lanes(at: index) * second.lanes(at: index)
-                : first.lanes(at: index, lanes) * second.lanes(at: index, lanes)
-            index += lanes
-        }
-        let sum = (sum0 + sum1) + (sum2 + sum3)
-        var total = 0.0
-        for lane in 0 ..< 8 { total += Double(sum[lane]) }
-        return total
-    }
-
-    /// product[start + c] += Σ_r x[r] matrix[r, c]: eight rows at a time, as each needs the partial sum read and
-    /// written.
+    /// product[start + c] += Σ_r x[r] matrix[r, c].
     private func addRows(of matrix: Floats, times x: Floats, at start: Int) {
-        let columns = matrix.count / x.count, partial = partial.values[0 ..< columns]
-        var row = 0
-        while row < x.count {
-            let end = min(row + Self.termsInFloat, x.count)
-            partial.fill(0)
-            while row + 8 <= end {
-                Self.addEightRows(of: matrix[row * columns ..< (row + 8) * columns], times: x[row ..< row + 8], partial)
-                row += 8
-            }
-            while row < end {
-                let factors = Vector(repeating: x[row]), offset = row * columns
-                forEachEight(columns) { column, lanes in
-                    let sum = partial.lanes(at: column, lanes) + factors * matrix.lanes(at: offset + column, lanes)
-                    partial.setLanes(sum, at: column, lanes)
-                }
-                row += 1
-            }
-            for column in 0 ..< columns { product[start + column] += Double(partial[column]) }
-        }
-    }
-
-    private static func addEightRows(of rows: Floats, times x: Floats, _ sums: Floats) {
-        let columns = sums.count, factors = x.lanes(at: 0)
-        let factor0 = Vector(repeating: factors[0]), factor1 = Vector(repeating: factors[1]),
-            factor2 = Vector(repeating: factors[2]), factor3 = Vector(repeating: factors[3]),
-            factor4 = Vector(repeating: factors[4]), factor5 = Vector(repeating: factors[5]),
-            factor6 = Vector(repeating: factors[6]), factor7 = Vector(repeating: factors[7])
-        forEachEight(columns) { column, lanes in
-            func term(_ row: Int, _ factor: Vector) -> Vector { factor * rows.lanes(at: row * columns + column, lanes) }
-            let first = (term(0, factor0) + term(1, factor1)) + (term(2, factor2) + term(3, factor3))
-            let second = (term(4, factor4) + term(5, factor5)) + (term(6, factor6) + term(7, factor7))
-            sums.setLanes(sums.lanes(at: column, lanes) + (first + second), at: column, lanes)
-        }
+        kernels().pointee.addRowsTimes(
+            matrix.base, x.base, product + start, partial.values.base, x.count, matrix.count / x.count)
     }
 
     // MARK: - What a product comes to

@@ -1,3 +1,5 @@
+import CKernels
+
 /// Convolution by products of matrices whose rows are windows of the image, a block of pixels at a time so that the
 /// scratch memory stays small. Any kernel, stride and padding.
 struct WindowConvolution {
@@ -124,17 +126,14 @@ struct WindowConvolution {
         into inputGradient: UnsafeMutablePointer<Float>, scratch: UnsafeMutablePointer<Float>
     ) {
         let outputs = geometry.outputChannels
+        var shape = geometry.shape
         inputGradient.update(repeating: 0, count: batch * geometry.inputCount)
         forEachBlock(of: batch * geometry.outputPixels, by: outputBlock) { pixels in
             Matrix.multiply(
                 outputGradient + pixels.lowerBound * outputs, stride: outputs,
                 by: weight, stride: outputs, secondTransposed: true, into: scratch, stride: geometry.windowCount,
                 rows: pixels.count, columns: geometry.windowCount, inner: outputs, adding: false)
-            forEachWindowRow(of: pixels) { _ in
-            } _: { window, offset, count in
-                let target = inputGradient + offset, source = scratch + window
-                for index in 0 ..< count { target[index] += source[index] }
-            }
+            kernels().pointee.addWindows(scratch, Part(pixels), &shape, inputGradient)
         }
     }
 

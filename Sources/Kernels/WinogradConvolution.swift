@@ -1,4 +1,4 @@
-import CVector
+import CKernels
 
 /// The 4 × 4 convolution of stride 2 and its adjoints with 25 multiplications where the definition takes 64.
 ///
@@ -6,7 +6,7 @@ import CVector
 ///
 ///     y[o] = Σ over r, a in {0, 1} of xᵣ[o + a] · w[r + 2a]    (in both directions),
 ///
-/// and each of those is computed for tiles of 4 × 4 outputs by ``WinogradTransform`` in both directions. At each of
+/// and each of those is computed for tiles of 4 × 4 outputs by the transforms of F(4, 2) in both directions. At each of
 /// the 25 points what remains is a product of matrices, in which the four parities lie side by side:
 ///
 ///     Y = X U,  X = Z Uᵀ,  U = Xᵀ Z    with X: tiles × 4·in, U: 4·in × out, Y, Z: tiles × out.
@@ -17,7 +17,6 @@ import CVector
 struct WinogradConvolution {
     typealias Source = UnsafePointer<Float>
     typealias Target = UnsafeMutablePointer<Float>
-    typealias Transform = WinogradTransform
 
     let geometry: ConvolutionGeometry
     let batch: Int
@@ -25,7 +24,7 @@ struct WinogradConvolution {
     let tileColumns: Int
     /// Tiles of a block, and the rows of its matrices.
     private let blockTiles: Int
-    let rows: Int
+    private let rows: Int
     /// Panels of weights and results that are made at a time.
     private let panelsAtATime: Int
     /// Terms of a sum for which weights are transformed at a time: they stay in the smallest cache, a panel and point
@@ -61,61 +60,64 @@ struct WinogradConvolution {
     var scratchCount: Int {
         let images = imagePoint(4 * geometry.inputChannels) + imagePoint(geometry.outputChannels)
         let weights = (25 + 4 * panelsAtATime) * Self.chunkPoint
-        return 25 * (images + resultPoint(rows) + resultPoint(16)) + weights + Transform.workCount
+        return 25 * (images + resultPoint(rows) + resultPoint(16)) + weights + 25 * 16
     }
 
     func forward(_ input: Source, weight: Source, into output: Target, scratch: Target) {
+        var plan = plan
         let width = 4 * geometry.inputChannels
         let x = scratch, y = x + 25 * imagePoint(width),
             room = WeightRoom(y + 25 * resultPoint(rows), panels: panelsAtATime)
         forEachBlock(of: batch * tileRows * tileColumns, by: blockTiles) { tiles in
-            transformInput(input, tiles, into: x, room.work)
+            kernels().pointee.transformInput(&plan, input, Part(tiles), x, room.work)
             forEachBlock(of: geometry.outputChannels / 16, by: panelsAtATime) { panels in
                 for parity in 0 ..< 4 {
                     forEachBlock(of: geometry.inputChannels, by: Self.chunk) { inputs in
                         let terms = x + (parity * geometry.inputChannels + inputs.lowerBound) * rows
                         for panel in panels {
-                            copyTaps(weight, parity, inputs, panel: panel, into: room.taps(panel - panels.lowerBound))
+                            kernels().pointee.copyTaps(
+                                &plan, weight, parity, Part(inputs), panel, room.taps(panel - panels.lowerBound))
                         }
                         let isLast = inputs.upperBound == geometry.inputChannels, start = isLast ? 0 : inputs.upperBound
                         var next = upcoming(
                             weight, isLast ? (parity + 1) % 4 : parity, rows: start ..< start + Self.chunk,
                             columns: panels.lowerBound * 16 ..< panels.upperBound * 16, during: panels.count)
-                        addProducts(
-                            of: terms, imagePoint(width), count: inputs.count, panels: panels.count, room, into: y,
-                            adding: parity > 0 || inputs.lowerBound > 0, &next)
+                        kernels().pointee.addWinogradProducts(
+                            &plan, terms, imagePoint(width), inputs.count, panels.count, room.transformed,
+                            room.taps(0), y, parity > 0 || inputs.lowerBound > 0, &next)
                     }
                 }
-                writeOutput(y, tiles, panels: panels, into: output, room.work)
+                kernels().pointee.writeOutput(&plan, y, Part(tiles), Part(panels), output, room.work)
             }
         }
     }
 
     func inputGradient(_ outputGradient: Source, weight: Source, into inputGradient: Target, scratch: Target) {
+        var plan = plan
         let width = geometry.outputChannels
         let z = scratch, x = z + 25 * imagePoint(width),
             room = WeightRoom(x + 25 * resultPoint(rows), panels: panelsAtATime)
         if !geometry.everyInputIsRead { inputGradient.update(repeating: 0, count: batch * geometry.inputCount) }
         forEachBlock(of: batch * tileRows * tileColumns, by: blockTiles) { tiles in
-            transformOutputGradient(outputGradient, tiles, into: z, room.work)
+            kernels().pointee.transformOutputGradient(&plan, outputGradient, Part(tiles), z, room.work)
             for parity in 0 ..< 4 {
                 forEachBlock(of: geometry.inputChannels / 16, by: panelsAtATime) { panels in
                     forEachBlock(of: width, by: Self.chunk) { outputs in
                         for panel in panels {
-                            transposeTaps(
-                                weight, parity, panel: panel, outputs, into: room.taps(panel - panels.lowerBound))
+                            kernels().pointee.transposeTaps(
+                                &plan, weight, parity, panel, Part(outputs), room.taps(panel - panels.lowerBound))
                         }
                         let isLast = outputs.upperBound == width, start = isLast ? 0 : outputs.upperBound
                         let panelsOfNext = isLast ? panels.upperBound ..< panels.upperBound + panelsAtATime : panels
                         var next = upcoming(
                             weight, parity, rows: panelsOfNext.lowerBound * 16 ..< panelsOfNext.upperBound * 16,
                             columns: start ..< start + Self.chunk, during: panels.count)
-                        addProducts(
-                            of: z + outputs.lowerBound * rows, imagePoint(width), count: outputs.count,
-                            panels: panels.count, room,
-                            into: x, adding: outputs.lowerBound > 0, &next)
+                        kernels().pointee.addWinogradProducts(
+                            &plan, z + outputs.lowerBound * rows, imagePoint(width), outputs.count, panels.count,
+                            room.transformed, room.taps(0), x, outputs.lowerBound > 0, &next)
                     }
-                    addInputGradient(x, tiles, parity, panels: panels, into: inputGradient, room.work)
+                    kernels().pointee.addInputGradient(
+                        &plan, x, Part(tiles), parity, Part(panels), inputGradient, room.work)
                 }
             }
         }
@@ -124,12 +126,13 @@ struct WinogradConvolution {
     func weightGradient(
         input: Source, outputGradient: Source, into weightGradient: Target, adding: Bool, scratch: Target
     ) {
+        var plan = plan
         let width = 4 * geometry.inputChannels, inputPanels = geometry.inputChannels / 16
         let x = scratch, z = x + 25 * imagePoint(width), u = z + 25 * imagePoint(geometry.outputChannels)
         let work = u + 25 * resultPoint(16)
         forEachBlock(of: batch * tileRows * tileColumns, by: blockTiles) { tiles in
-            transformInput(input, tiles, into: x, work)
-            transformOutputGradient(outputGradient, tiles, into: z, work)
+            kernels().pointee.transformInput(&plan, input, Part(tiles), x, work)
+            kernels().pointee.transformOutputGradient(&plan, outputGradient, Part(tiles), z, work)
             // A few rows of the gradient at a time are written from end to end: so many pages of memory are in use
             // and no more.
             for parity in 0 ..< 4 {
@@ -140,21 +143,11 @@ struct WinogradConvolution {
                             columns: outputPanel * 16 ..< outputPanel * 16 + 16, during: panels.count)
                         let left = x + (parity * inputPanels + panels.lowerBound) * 16 * rows,
                             right = z + outputPanel * 16 * rows
-                        for point in 0 ..< 25 {
-                            let panel = right + point * imagePoint(geometry.outputChannels)
-                            let next = WantedLines(
-                                first: panel + imagePoint(geometry.outputChannels), step: 16, logLines: 0)
-                            for index in 0 ..< panels.count {
-                                Panels.multiplyTransposed(
-                                    left + (point * imagePoint(width) + index * 16 * rows), by: panel, count: rows,
-                                    into: u + (point * resultPoint(16) + index * 256), index == 0 ? next : WantedLines()
-                                )
-                                written.prefetch()
-                            }
-                        }
-                        writeWeightGradient(
-                            u, parity, panels, outputPanel: outputPanel, into: weightGradient,
-                            adding: adding || tiles.lowerBound > 0, work)
+                        kernels().pointee.multiplyWinogradTransposed(
+                            &plan, left, right, panels.count, u, &written)
+                        kernels().pointee.writeWeightGradient(
+                            &plan, u, parity, Part(panels), outputPanel, weightGradient,
+                            adding || tiles.lowerBound > 0, work)
                     }
                 }
             }
@@ -167,9 +160,9 @@ struct WinogradConvolution {
 
     /// Values from one point's matrix to the next's, for images, results and chunks of weights. A cache line more
     /// than it is large, lest the 25 meet in one cache set.
-    func imagePoint(_ columns: Int) -> Int { columns * rows + 16 }
-    func resultPoint(_ rows: Int) -> Int { panelsAtATime * 16 * rows + 16 }
-    static let chunkPoint = chunk * 16 + 16
+    private func imagePoint(_ columns: Int) -> Int { columns * rows + 16 }
+    private func resultPoint(_ rows: Int) -> Int { panelsAtATime * 16 * rows + 16 }
+    private static let chunkPoint = chunk * 16 + 16
 
     /// Memory for the weights of a few panels.
     private struct WeightRoom {
@@ -188,26 +181,28 @@ struct WinogradConvolution {
         func taps(_ panel: Int) -> Target { taps + panel * 4 * chunkPoint }
     }
 
-    /// result[point] (+)= image[point] · weights[point] for all points: `count` terms from `image` on, into a few
-    /// panels. The first panel's products fetch the image's values for the next point, which then stay near for the
-    /// other panels; meanwhile come the `next` weights.
-    @inline(__always)
-    private func addProducts(
-        of image: Source, _ imagePoint: Int, count: Int, panels: Int, _ room: WeightRoom, into result: Target,
-        adding: Bool, _ next: inout UpcomingWeights
-    ) {
-        let weights = room.transformed
-        for panel in 0 ..< panels {
-            transformWeights(room.taps(panel), count: count, into: weights)
-            for point in 0 ..< 25 {
-                let nextPoint = point < 24 ? imagePoint : 16 * rows * (count / 16) - 24 * imagePoint
-                Panels.multiply(
-                    image + point * imagePoint, panelStep: 16 * rows, panels: count / 16,
-                    by: weights + point * Self.chunkPoint,
-                    into: result + (point * resultPoint(rows) + panel * 16 * rows), rows: rows, adding: adding,
-                    ahead: panel == 0 ? nextPoint : 0)
-                next.prefetch()
-            }
+    private var plan: WinogradPlan {
+        WinogradPlan(
+            shape: geometry.shape, tileRows: tileRows, tileColumns: tileColumns, rows: rows,
+            inputPoint: imagePoint(4 * geometry.inputChannels), outputPoint: imagePoint(geometry.outputChannels),
+            resultPoint: resultPoint(rows), gradientPoint: resultPoint(16), chunkPoint: Self.chunkPoint)
+    }
+
+    /// The weights of one parity in some rows (inputs) and columns (outputs), as far as there are such, to be fetched
+    /// between the products of `panels`.
+    private func upcoming(
+        _ weight: Source, _ parity: Int, rows: Range<Int>, columns: Range<Int>, during panels: Int
+    ) -> UpcomingWeights {
+        let step = geometry.outputChannels
+        let columns = columns.clamped(to: 0 ..< step), rows = rows.clamped(to: 0 ..< geometry.inputChannels)
+        let first = weight + (rows.lowerBound * step + columns.lowerBound)
+        // Weight [r + 2a, s + 2b], parity = 2r + s.
+        func tap(_ a: Int, _ b: Int) -> Source {
+            first + ((parity / 2 + 2 * a) * 4 + parity % 2 + 2 * b) * geometry.inputChannels * step
         }
+        let lines = columns.count / 16, parts = 25 * panels
+        return UpcomingWeights(
+            taps: (tap(0, 0), tap(0, 1), tap(1, 0), tap(1, 1)), rows: rows.count, rowStep: step, lines: lines,
+            linesAtATime: (4 * rows.count * lines + parts - 1) / parts, tap: 0, row: 0, line: 0)
     }
 }

@@ -1,4 +1,3 @@
-import CLinux
 import Collectives
 import Foundation
 import Kernels
@@ -6,8 +5,8 @@ import Storage
 import Support
 
 /// What the bits of a result depend on beside the program and its input: the matrix library and the kernels it chose,
-/// the processor (by which the C library chooses its functions), and the vector instructions the program was built
-/// for.
+/// the processor (by which the C library chooses its functions), and the vector instructions that the program's own
+/// kernels use.
 struct NumericEnvironment {
     /// By the names of the checkpoint's attributes.
     let parts: [(name: String, value: String)]
@@ -16,7 +15,7 @@ struct NumericEnvironment {
     init() {
         parts = [
             ("blas", BLAS.description), ("processor", Self.processor),
-            ("instructions", String(cString: linux_vector_instructions())),
+            ("instructions", InstructionSet.current.name),
             ("c_library", Self.library),
         ]
     }
@@ -75,5 +74,15 @@ extension NumericEnvironment {
                     + "never stopped: \(differences.joined(separator: "; "))"
             )
         }
+    }
+}
+
+extension InstructionSet {
+    /// Has all ranks use the lowest set among theirs, and where their processors differ the same kernels of OpenBLAS.
+    /// Collective, before the first product.
+    static func agree(_ communicator: any Communicator) throws {
+        let sets = try communicator.gather(Int32(current.index)), lowest = Int(sets.min()!)
+        let blas = try communicator.gather(BLAS.kernels)
+        if Set(sets).count > 1 || Set(blas).count > 1 { InstructionSet(index: lowest)!.use() }
     }
 }

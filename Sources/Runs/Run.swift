@@ -231,7 +231,7 @@ public final class Run {
         console.say(
             "gan-dist \(Program.version): \(configuration.name)\(preset) on \(communicator.size) "
                 + "rank\(communicator.size == 1 ? "" : "s"), \(trainer.shards.shards) shards of a batch of "
-                + "\(configuration.training.batch)"
+                + "\(configuration.training.batch), with \(InstructionSet.current.name)"
         )
         console.say(
             "data \(data); generator \(trainer.generator.network.store.parameterCount) and discriminator "

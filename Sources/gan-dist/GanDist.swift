@@ -1,6 +1,7 @@
 import Adversarial
 import ArgumentParser
 import Foundation
+import Kernels
 import Runs
 import Storage
 import Support
@@ -14,7 +15,8 @@ struct GanDist: ParsableCommand {
             Exit codes: 0 done, 64 usage, 65 bad data, 66 missing file, 70 internal, 73 cannot create, 74 input/output,
             75 stopped with a checkpoint, 78 bad configuration, 80 diverged.
             Environment: GAN_DIST_START_LIMIT, seconds that the libraries and MPI have to start; 60 on one node, else \
-            300.
+            300. GAN_DIST_INSTRUCTIONS, plain, avx2 or avx512: vector instructions to use in place of the best that \
+            the processor has; the ranks of a job use the lowest among theirs.
 
             Example:
               mpirun -n 8 gan-dist train          trains the built-in ring of 8 Gaussians
@@ -33,6 +35,7 @@ struct GanDist: ParsableCommand {
             (ProcessInfo.processInfo.environment["OMPI_COMM_WORLD_RANK"] ?? ProcessInfo.processInfo.environment[
                 "PMIX_RANK"] ?? "0") == "0"
         do {
+            try refuseInstructions()
             try refuseEmpty(CommandLine.arguments.dropFirst())
             var command = try parseAsRoot(joiningNegativeNumbers(CommandLine.arguments.dropFirst()))
             try command.run()
@@ -57,6 +60,17 @@ struct GanDist: ParsableCommand {
                 StandardError.report(failure)
                 Foundation.exit(failure.code.rawValue)
             }
+        }
+    }
+
+    /// Instructions that this processor lacks.
+    private static func refuseInstructions() throws {
+        guard let asked = ProcessInfo.processInfo.environment[InstructionSet.variable] else { return }
+        let options = InstructionSet.all.map(\.option)
+        if !options.contains(asked) {
+            throw Failure(
+                .usage, "\(InstructionSet.variable) is '\(asked)', which the processor of \(hostName) lacks",
+                remedy: "It has \(options.joined(separator: ", ")); unset the variable for the last of these.")
         }
     }
 

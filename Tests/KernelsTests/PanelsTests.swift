@@ -1,9 +1,11 @@
-import CVector
+import CKernels
 import Testing
 @testable import Kernels
 
 /// Products of matrices in panels, against sums in Double of the same float values.
 @Suite struct PanelsTests {
+    private let table = kernels().pointee
+
     /// [rows, columns] by rows, from panels of so many rows.
     private func matrix(_ panels: Floats, rows: Int, columns: Int, height: Int) -> [[Double]] {
         (0 ..< rows).map { row in (0 ..< columns).map { Double(panels[($0 / 16 * height + row) * 16 + $0 % 16]) } }
@@ -18,9 +20,8 @@ import Testing
         let left = matrix(a.values, rows: rows, columns: inner, height: height),
             right = matrix(b.values, rows: inner, columns: 16, height: inner)
         for adding in [true, false] {
-            Panels.multiply(
-                a.values.base, panelStep: 16 * height, panels: inner / 16, by: b.values.base, into: c.values.base,
-                rows: height, adding: adding, ahead: 0)
+            table.multiplyPanels(
+                a.values.base, 16 * height, inner / 16, b.values.base, c.values.base, height, adding, 0)
             let result = matrix(c.values, rows: rows, columns: 16, height: height)
             for row in 0 ..< rows {
                 for column in 0 ..< 16 {
@@ -35,10 +36,8 @@ import Testing
 
     @Test func transposedProduct() {
         let a = randomBuffer(37 * 16, seed: 1), b = randomBuffer(37 * 16, seed: 2), c = randomBuffer(256, seed: 3)
-        let wanted = WantedLines(first: a.values.base, step: 16, logLines: 0)
         for adding in [false, true] {
-            Panels.multiplyTransposed(
-                a.values.base, by: b.values.base, count: 37, into: c.values.base, adding: adding, wanted)
+            table.multiplyPanelsTransposed(a.values.base, b.values.base, 0, 37, c.values.base, 0, 1, adding)
             expect(c.values, a.values, b.values, times: adding ? 2 : 1)
         }
     }
@@ -48,15 +47,13 @@ import Testing
         let a = randomBuffer(37 * 16, seed: 1), b = randomBuffer(2 * 40 * 16, seed: 2), c = randomBuffer(600, seed: 3)
         let one = FloatBuffer(count: 256)
         for adding in [false, true] {
-            Panels.multiplyTransposed(
-                a.values.base, byTwo: b.values.base, bStep: 40 * 16, count: 37, into: c.values.base, cStep: 300,
-                adding: adding, WantedLines())
+            table.multiplyPanelsTransposed(
+                a.values.base, b.values.base, 40 * 16, 37, c.values.base, 300, 2, adding)
             for panel in 0 ..< 2 {
                 let right = b.values[panel * 640 ..< panel * 640 + 640]
                 expect(c.values[panel * 300 ..< panel * 300 + 256], a.values, right, times: adding ? 2 : 1)
             }
-            Panels.multiplyTransposed(
-                a.values.base, by: b.values.base, count: 37, into: one.values.base, adding: adding, WantedLines())
+            table.multiplyPanelsTransposed(a.values.base, b.values.base, 0, 37, one.values.base, 0, 1, adding)
             #expect(one.array == c.values[0 ..< 256].array)
         }
     }
@@ -72,7 +69,7 @@ import Testing
 
     @Test func transposes() {
         let source = randomBuffer(16 * 21, seed: 1), panel = FloatBuffer(count: 256)
-        transpose16(source.values.base, 21, panel.values.base)
+        table.transpose16(source.values.base, 21, panel.values.base)
         for row in 0 ..< 16 {
             for column in 0 ..< 16 { #expect(panel.values[row * 16 + column] == source.values[column * 21 + row]) }
         }

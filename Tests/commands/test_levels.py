@@ -18,7 +18,7 @@ def test_launch_test_says_what_it_can_do():
 
 @pytest.mark.parametrize("words", [
     ["launch/test", "--sanitise"], ["launch/test", "--all-sets", "--sanitize"], ["launch/build", "--test"],
-    ["Tests/units/run", "--set", "x86-64-v9"], ["Tests/units/run", "--set"],
+    ["Tests/units/run", "--set", "avx1024"], ["Tests/units/run", "--set"],
     ["Tests/units/run", "--sanitize", "memory"],
 ])
 def test_other_options_are_refused(words):

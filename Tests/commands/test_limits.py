@@ -4,7 +4,6 @@ crash."""
 import os
 import pathlib
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -12,7 +11,7 @@ import time
 
 import pytest
 
-from conftest import CONFIGS, PROGRAM, ROOT, Running, gan_dist, train, wait_until
+from conftest import CONFIGS, PROGRAM, Running, gan_dist, train, wait_until
 from processes import ranks as processes
 from test_bad_input import refused
 
@@ -153,17 +152,3 @@ def test_closed_standard_files(data, run):
     assert data.read_bytes() == before
     assert gan_dist("checkpoint", "verify", run / "checkpoints/step-00000012.h5").code == 0
     assert all(line.startswith("{") for line in (run / "metrics.jsonl").read_text().splitlines())
-
-
-def test_build_for_another_processor(tmp_path):
-    """The check alone, built for AVX-512: before main, and with no instruction that this processor lacks."""
-    if "avx512f" in pathlib.Path("/proc/cpuinfo").read_text() or os.uname().machine != "x86_64":
-        pytest.skip("this processor has all that x86-64-v4 is")
-    clang = shutil.which("clang") or pathlib.Path(shutil.which("swift")).resolve().parent / "clang"
-    (tmp_path / "main.c").write_text('#include <stdio.h>\nint main(void) { puts("main"); return 0; }\n')
-    sources = [ROOT / "Sources/CStart/start.c", ROOT / "Sources/CStart/stop.c", tmp_path / "main.c"]
-    flags = ["-O2", "-march=x86-64-v4", "-I", ROOT / "Sources/CStart/include"]
-    subprocess.run([clang, *flags, *sources, "-o", tmp_path / "program"], check=True)
-    finished = Running([], command=[tmp_path / "program"]).wait()
-    refused(finished, 70, "AVX-512", socket.gethostname(), "launch/build")
-    assert finished.out == ""

@@ -2,8 +2,7 @@
 #include <stddef.h>
 
 // What has to work before Swift does: this code runs before the shared libraries' initialisers and main, and in
-// signal handlers. It checks the processor against the build, opens descriptors 0 to 2 where they are closed, and
-// limits the time of the start.
+// signal handlers. It opens descriptors 0 to 2 where they are closed, and limits the time of the start.
 
 // Loading the libraries is watched by itself. From now on `activity` has the start's limit of seconds
 // (GAN_DIST_START_LIMIT; else 60 on one node, 300 across nodes) and `grace` more; after it the process ends with a

@@ -44,7 +44,7 @@ struct AttentionGradients {
 
 /// ``SelfAttention`` of one example, after its forward: the names of the matrices are those of its formula.
 ///
-/// One example at a time: its matrices stay in the cache from one product to the next. Products over 4 to 32 examples
+/// One example at a time: its matrices stay in the cache from one product to the next. Products over 4 to 8 examples
 /// together were measured to take 0.9 of the time, and attention takes some hundredths of a step.
 struct OneAttention {
     private let sizes: AttentionSizes

@@ -1,0 +1,85 @@
+"""The vector instructions that kernels use: the best of the processor, or those that GAN_DIST_INSTRUCTIONS names; the
+ranks of a job use the lowest among theirs."""
+
+import json
+import os
+import pathlib
+import subprocess
+
+import pytest
+
+from conftest import CONFIGS, LIMIT, PROGRAM, ROOT, assert_same, checkpoint, gan_dist, resume, train
+
+NAMES = {"plain": "SSE2", "avx2": "AVX2 and FMA", "avx512": "AVX-512"}
+KERNELS = {"plain": "Prescott", "avx2": "Haswell", "avx512": "SkylakeX"}
+sets = subprocess.run(["bash", "-c", ". launch/common.sh; instruction_sets"], cwd=ROOT, capture_output=True, text=True)
+SETS = sets.stdout.split() if os.uname().machine == "x86_64" else []
+several = pytest.mark.skipif(len(SETS) < 2, reason="this processor has one set")
+
+
+def described(run, step):
+    return json.loads(gan_dist("checkpoint", "info", checkpoint(run, step), "--json").out)
+
+
+def mixed(options, *arguments):
+    """A rank for each environment."""
+    command = ["mpirun"]
+    for option in options:
+        command += [":"] * (len(command) > 1) + ["-n", "1", "env", f"GAN_DIST_INSTRUCTIONS={option}", PROGRAM, "train"]
+        command += map(str, arguments)
+    return subprocess.run(command, capture_output=True, text=True, timeout=LIMIT)
+
+
+def test_the_best_are_used_and_named(run):
+    finished = train("ring", run, "--steps", 1)
+    if SETS:
+        assert described(run, 1)["instructions"] == NAMES[SETS[0]]
+        assert f"with {NAMES[SETS[0]]}" in finished.out
+
+
+@several
+@pytest.mark.parametrize("option", SETS)
+def test_each_has_the_same_bits_on_two_ranks(option, data, tmp_path, monkeypatch):
+    monkeypatch.setenv("GAN_DIST_INSTRUCTIONS", option)
+    for ranks in (1, 2):
+        train("convolution", tmp_path / str(ranks), "--data", data, "--steps", 2, "--shards", 2, ranks=ranks)
+    assert_same(checkpoint(tmp_path / "1", 2), checkpoint(tmp_path / "2", 2))
+    info = described(tmp_path / "1", 2)
+    assert info["instructions"] == NAMES[option]
+    if option != SETS[0]:
+        assert f"kernels {KERNELS[option]}," in info["blas"]
+
+
+@several
+def test_ranks_use_the_lowest_among_theirs(data, tmp_path, monkeypatch):
+    """With its bits, and so without a warning."""
+    arguments = ["--config", CONFIGS / "convolution.yaml", "--data", data, "--steps", 2, "--run", tmp_path / "mixed"]
+    finished = mixed([SETS[0], SETS[-1]], *arguments)
+    assert finished.returncode == 0 and "computes with" not in finished.stderr, finished
+    monkeypatch.setenv("GAN_DIST_INSTRUCTIONS", SETS[-1])
+    train("convolution", tmp_path / "lowest", "--data", data, "--steps", 2, ranks=2)
+    assert_same(checkpoint(tmp_path / "mixed", 2), checkpoint(tmp_path / "lowest", 2))
+    assert described(tmp_path / "mixed", 2)["instructions"] == NAMES[SETS[-1]]
+
+
+@several
+def test_a_run_continued_with_others_is_warned_of(data, run, monkeypatch):
+    train("dense", run, "--data", data, "--steps", 1)
+    monkeypatch.setenv("GAN_DIST_INSTRUCTIONS", SETS[-1])
+    warnings = resume(run, "--steps", 2).warnings
+    assert len(warnings) == 1 and f"instructions is {NAMES[SETS[-1]]}, was {NAMES[SETS[0]]}" in warnings[0], warnings
+
+
+def test_what_the_processor_lacks_is_refused(run, monkeypatch):
+    monkeypatch.setenv("GAN_DIST_INSTRUCTIONS", "avx1024")
+    finished = gan_dist("train", "--run", run)
+    assert finished.code == 64 and len(finished.errors) == 1 and "GAN_DIST_INSTRUCTIONS" in finished.errors[0], finished
+    assert "plain" in finished.err and not run.exists(), finished
+
+
+def test_no_build_has_flags_of_a_processor():
+    """So `swift build` alone, and who depends on the library, get the same kernels."""
+    for path in [ROOT / "Package.swift", *(ROOT / "launch").glob("*"), ROOT / "Tests/units/run"]:
+        if path.is_file():
+            text = pathlib.Path(path).read_text()
+            assert "unsafeFlags" not in text and "-march" not in text, path
