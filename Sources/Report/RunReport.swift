@@ -71,7 +71,8 @@ public struct RunReport {
         case .mixture(let configuration):
             parts = [
                 "\(Int(run.steps.last ?? 0)) of \(configuration.steps) steps",
-                "\(configuration.mixture.components) Gaussians of \(configuration.mixture.covariance.rawValue) covariance",
+                "\(configuration.mixture.components) Gaussians of "
+                    + "\(configuration.mixture.covariance.rawValue) covariance",
                 "seed \(configuration.seed)",
             ]
             data = configuration.data

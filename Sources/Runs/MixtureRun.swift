@@ -199,8 +199,9 @@ final class MixtureRun {
         console.say(
             "gan-dist \(Program.version): \(configuration.name), \(settings.components) Gaussians of "
                 + "\(settings.covariance.rawValue) covariance, on \(communicator.size) "
-                + "rank\(communicator.size == 1 ? "" : "s"), \(configuration.exchange.shards ?? communicator.size) shards "
-                + "of \(data.count) examples, with \(InstructionSet.current.name)")
+                + "rank\(communicator.size == 1 ? "" : "s"), "
+                + "\(configuration.exchange.shards ?? communicator.size) shards of \(data.count) examples, with \(InstructionSet.current.name)"
+        )
         console.say("data \(data.name)")
         if let line = data.rangeLine { console.say(line.replacing("D sees", with: "the mixture sees")) }
         if let principal {
@@ -307,7 +308,8 @@ final class MixtureRun {
             attributes.append(("explained_variance", .double(principal.explained)))
             arrays += [
                 CheckpointArray(
-                    path: "principal/mean", dimensions: [principal.dimension], layout: "value", doubles: principal.mean),
+                    path: "principal/mean", dimensions: [principal.dimension], layout: "value",
+                    doubles: principal.mean),
                 CheckpointArray(
                     path: "principal/directions", dimensions: [principal.count, principal.dimension],
                     layout: "direction,value", doubles: principal.directions),

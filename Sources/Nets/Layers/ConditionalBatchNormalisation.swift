@@ -113,8 +113,8 @@ public struct ConditionalBatchNormalisation: ConditionalLayer {
         return (shiftSums, scaleSums)
     }
 
-    /// dx = (g − mean g − x̂ · mean (g x̂)) / √(variance + ε), given the sums over the `rows` rows that mean and variance
-    /// were taken over.
+    /// dx = (g − mean g − x̂ · mean (g x̂)) / √(variance + ε), given the sums over the `rows` rows that mean and
+    /// variance were taken over.
     func inputGradient(
         _ outputGradient: Batch, input: Batch, _ memory: LayerMemory, shiftSums: Floats, scaleSums: Floats, rows: Int,
         into inputGradient: Batch
