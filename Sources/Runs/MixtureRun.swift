@@ -200,7 +200,8 @@ final class MixtureRun {
             "gan-dist \(Program.version): \(configuration.name), \(settings.components) Gaussians of "
                 + "\(settings.covariance.rawValue) covariance, on \(communicator.size) "
                 + "rank\(communicator.size == 1 ? "" : "s"), "
-                + "\(configuration.exchange.shards ?? communicator.size) shards of \(data.count) examples, with \(InstructionSet.current.name)"
+                + "\(configuration.exchange.shards ?? communicator.size) shards of \(data.count) examples, with "
+                + InstructionSet.current.name
         )
         console.say("data \(data.name)")
         if let line = data.rangeLine { console.say(line.replacing("D sees", with: "the mixture sees")) }
