@@ -6,7 +6,8 @@ let package = Package(
     products: [
         .executable(name: "gan-dist", targets: ["gan-dist"]),
         .library(
-            name: "GANDist", targets: ["Support", "Kernels", "Nets", "Collectives", "Storage", "Adversarial"]),
+            name: "GANDist",
+            targets: ["Support", "Kernels", "Nets", "Collectives", "Storage", "Adversarial", "Mixtures"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),

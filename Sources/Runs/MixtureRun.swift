@@ -147,7 +147,9 @@ final class MixtureRun {
         var isConverged = false
         while stepsDone < configuration.steps, !isConverged {
             let report = try step()  // all ranks
-            isConverged = report.logLikelihood - logLikelihood < configuration.mixture.tolerance
+            // With a tolerance of 0 rounding, which may make the likelihood smaller, ends nothing.
+            let tolerance = configuration.mixture.tolerance
+            isConverged = tolerance > 0 && report.logLikelihood - logLikelihood < tolerance
             logLikelihood = report.logLikelihood
             let isLast = stepsDone == configuration.steps || isConverged
             // all ranks

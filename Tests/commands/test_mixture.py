@@ -118,6 +118,12 @@ def test_ends_when_a_step_gains_too_little(tmp_path):
     assert 2 <= metrics(run)[-1]["step"] < 50
 
 
+def test_a_tolerance_of_nothing_goes_on_when_nothing_is_gained_any_more(tmp_path):
+    run = tmp_path / "run"
+    ring(run, "--set", "model.components=1", steps=12)
+    assert [line["step"] for line in metrics(run)] == list(range(1, 13))
+
+
 def test_an_asked_for_stop_saves_and_the_run_goes_on(tmp_path):
     ring(tmp_path / "whole", "--shards", 2)
     run = tmp_path / "run"
