@@ -10,6 +10,12 @@ public enum MixtureLikelihood {
     public static func measure(_ request: EvaluationRequest, _ context: EvaluationContext) throws -> [MetricResult]? {
         guard let path = request.checkpoint else { return nil }
         let communicator = context.communicator
+        // Rank 0 alone looks: a generator's checkpoint is large, and is read again for what it is.
+        let isMixture = try communicator.decidedByRoot {
+            let checkpoint = try Checkpoint.read(path)
+            return try ModelConfiguration(stored: checkpoint.configuration(), source: checkpoint.path).game == nil
+        }
+        guard isMixture else { return nil }
         let checkpoint = try Checkpoint.read(path, communicator) { context.console.warn($0) }
         guard let model = try communicator.agreed({ try MixtureModel(checkpoint) }) else { return nil }
         if let other = request.metrics?.first(where: { $0 != .logLikelihood }) {

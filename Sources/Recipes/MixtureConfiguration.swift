@@ -107,41 +107,31 @@ public enum ModelConfiguration: Sendable {
     /// That of two players; nil of another model.
     public var game: Configuration? { if case .gan(let configuration) = self { configuration } else { nil } }
 
-    public var name: String {
-        switch self {
-        case .gan(let configuration): configuration.name
-        case .mixture(let configuration): configuration.name
-        }
-    }
+    public var name: String { common.name }
+    public var yaml: String { common.yaml }
+    public var source: String { common.source }
+    public var leaves: [(path: String, value: String)] { common.leaves }
+    public var exchange: Configuration.Exchange { common.exchange }
 
-    public var yaml: String {
+    private var common: any CommonConfiguration {
         switch self {
-        case .gan(let configuration): configuration.yaml
-        case .mixture(let configuration): configuration.yaml
-        }
-    }
-
-    public var source: String {
-        switch self {
-        case .gan(let configuration): configuration.source
-        case .mixture(let configuration): configuration.source
-        }
-    }
-
-    public var leaves: [(path: String, value: String)] {
-        switch self {
-        case .gan(let configuration): configuration.leaves
-        case .mixture(let configuration): configuration.leaves
-        }
-    }
-
-    public var exchange: Configuration.Exchange {
-        switch self {
-        case .gan(let configuration): configuration.exchange
-        case .mixture(let configuration): configuration.exchange
+        case .gan(let configuration): configuration
+        case .mixture(let configuration): configuration
         }
     }
 }
+
+/// What the configurations of all models have.
+private protocol CommonConfiguration {
+    var name: String { get }
+    var yaml: String { get }
+    var source: String { get }
+    var leaves: [(path: String, value: String)] { get }
+    var exchange: Configuration.Exchange { get }
+}
+
+extension Configuration: CommonConfiguration {}
+extension MixtureConfiguration: CommonConfiguration {}
 
 extension Section {
     func runName() throws(Failure) -> String {

@@ -84,7 +84,7 @@ public final class MixtureModel {
     }
 
     /// The mean of ln p over the examples of a file, in nats: of their principal components, where the mixture is one
-    /// of these. The same bits on any number of ranks. Collective.
+    /// of these. The same bits on as many ranks as the run has shards, and on fewer. Collective.
     public func logLikelihood(of file: String, dataset: String?, _ communicator: any Communicator) throws -> Double {
         var settings = configuration.data
         settings.file = file

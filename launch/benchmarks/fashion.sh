@@ -39,8 +39,7 @@ END
     mv "$folder/steps.new" "$folder/steps"
 }
 
-# Trains RUN on two ranks and measures its newest checkpoint into RUN/measures.json, by `metrics` where that is set;
-# does nothing where the measures are there.
+# Trains RUN on two ranks and measures its newest checkpoint into RUN/measures.json; does nothing where that is there.
 measured_run() { # RUN CONFIGURATION SEED OPTION…
     local run=$1 configuration=$2 seed=$3
     shift 3
@@ -48,7 +47,7 @@ measured_run() { # RUN CONFIGURATION SEED OPTION…
     mpirun -n 2 "$GAN_DIST" train --config "$configuration" --data "$images" --run "$run" --resume auto \
         --seed "$seed" --shards 2 "$@" >&2
     mpirun -n 2 "$GAN_DIST" evaluate "$run" --held-out "$test_images" --classifier "$classifier" \
-        --metrics "${metrics:-frechet-classifier-distance,precision-recall}" --json >"$run/measures.new"
+        --metrics frechet-classifier-distance,precision-recall --json >"$run/measures.new"
     mv "$run/measures.new" "$run/measures.json"
 }
 
