@@ -270,7 +270,7 @@ extension Configuration.DataSettings {
         fit = try section.choice(
             "fit", default: ImageFit.refuse, meaning: "what becomes of images of another size than the network's")
         synthetic = try section.optionalChoice(
-            "synthetic", of: SyntheticKind.self, meaning: "points of a built-in mixture in place of a file")
+            "synthetic", of: SyntheticKind.self, meaning: "points of a built-in distribution in place of a file")
         count = try section.integer(
             "count", default: 100_000, 1 ... 1 << 31, meaning: "how many points of the mixture")
         range = try Self.range(section)

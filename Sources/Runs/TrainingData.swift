@@ -62,35 +62,40 @@ public final class TrainingData: Sendable {
             rangeWarnings = Self.rangeWarnings(source, dataset.path, bounds: configuration.outputBounds)
             return
         }
-        guard let mixture = settings.synthetic else {
+        guard let kind = settings.synthetic else {
             throw Failure(
                 .badConfiguration, "configuration: data.file: no dataset is named",
                 remedy: "Give one with --data FILE.h5 (gan-dist data import makes it), or train the built-in ring.")
         }
-        let points = mixture.points(count: settings.count, seed: configuration.seed)
-        let title = "the built-in \(mixture.rawValue) of \(settings.count) points"
+        let points = kind.points(count: settings.count, seed: configuration.seed)
+        let title = "the built-in \(kind.rawValue) of \(settings.count) points"
         name = title
         conditions = try configuration.condition.map { try Self.modes($0, points.labels, title, settings.labels) }
         keptConditions = nil
         shape = try (conditions.map(configuration.settled) ?? configuration).exampleShape()
-        guard shape == .vector(mixture.dimension) else {
+        guard shape == .vector(kind.dimension) else {
             throw Failure(
                 .badConfiguration,
                 "configuration: generator: "
-                    + "its last layer makes \(shape) where \(mixture.rawValue) has points of [\(mixture.dimension)]",
+                    + "its last layer makes \(shape) where \(kind.rawValue) has points of [\(kind.dimension)]",
                 remedy: "Change the generator's last layer, or name images with --data.")
         }
         costlyChunk = nil
         (settledRange, rangeLine, rangeWarnings) = (nil, nil, [])
-        (self.mixture, storedType, asBefore) = (mixture.mixture, nil, false)
-        source = SampleSource(vectors: points.samples, dimension: mixture.dimension)
-        fingerprint = "\(mixture.rawValue) \(settings.count)"
+        (self.mixture, storedType, asBefore) = (kind.mixture, nil, false)
+        source = SampleSource(vectors: points.samples, dimension: kind.dimension)
+        fingerprint = "\(kind.rawValue) \(settings.count)"
     }
 
     /// The modes of a mixture as classes.
     private static func modes(
-        _ settings: ConditionSettings, _ labels: [Int], _ name: String, _ labelsName: String?
+        _ settings: ConditionSettings, _ labels: [Int]?, _ name: String, _ labelsName: String?
     ) throws(Failure) -> DataConditions {
+        guard let labels else {
+            throw .configuration(
+                "condition", "\(name) has no modes that could be its classes",
+                remedy: "Leave it out, name a mixture (data.synthetic: ring), or name a file with --data.")
+        }
         guard settings.dataset == nil, labelsName == nil else {
             throw .configuration(
                 settings.dataset == nil ? "data.labels" : "condition.dataset",

@@ -17,7 +17,8 @@ public struct Mixture: Sendable, Equatable {
     public var dimension: Int { modes[0].count }
 }
 
-/// Points around known modes, with which a generator's coverage can be counted.
+/// Points of a built-in distribution: all but ``swissRoll`` lie around known modes, with which a generator's coverage
+/// can be counted.
 public enum SyntheticKind: String, Sendable, CaseIterable {
     /// 8 modes (cos 2πi/8, sin 2πi/8), deviation 0.01 (the "2D ring" of Srivastava et al. 2017, VEEGAN, with the
     /// deviation of Lin et al. 2018, PacGAN §4.1).
@@ -30,65 +31,80 @@ public enum SyntheticKind: String, Sendable, CaseIterable {
     /// 25 modes, deviation 0.01768: each coordinate has variance 1 (the "25 Gaussians" of the same paper: ``grid``
     /// divided by 2.828).
     case unitGrid
+    /// A spiral without modes, t (cos t, sin t) with t uniform on 3π/2 … 9π/2 and noise of deviation 0.25, divided by
+    /// 7.5 (the "Swiss roll" of the same paper: two of the three coordinates of scikit-learn's `make_swiss_roll`).
+    case swissRoll
     /// One mode: N(4, 0.5²), the usual one-dimensional example.
     case gaussian1d
     /// One point, 0: the data of the Dirac-GAN (Mescheder et al. 2018, §2).
     case point
 
-    /// The centre of each mode.
+    /// The centre of each mode; none where the points have no modes.
     public var modes: [[Double]] {
         switch self {
         case .ring: (0 ..< 8).map { [cos(2 * .pi * Double($0) / 8), sin(2 * .pi * Double($0) / 8)] }
         case .grid: [-4.0, -2, 0, 2, 4].flatMap { x in [-4.0, -2, 0, 2, 4].map { [x, $0] } }
         case .unitRing: Self.ring.modes.map { $0.map { $0 * 2 / 1.414 } }
         case .unitGrid: Self.grid.modes.map { $0.map { $0 / 2.828 } }
+        case .swissRoll: []
         case .gaussian1d: [[4]]
         case .point: [[0]]
         }
     }
 
-    /// The standard deviation of each coordinate.
+    /// The standard deviation of each coordinate around its mode or the spiral.
     public var deviation: Double {
         switch self {
         case .ring: 0.01
         case .grid: 0.05
         case .unitRing: 0.02 / 1.414
         case .unitGrid: Self.grid.deviation / 2.828
+        case .swissRoll: 0.25 / 7.5
         case .gaussian1d: 0.5
         case .point: 0
         }
     }
 
-    public var dimension: Int { modes[0].count }
+    public var dimension: Int { modes.first?.count ?? 2 }
 
-    public var mixture: Mixture { Mixture(modes: modes, deviation: deviation) }
+    /// nil where the points have no modes.
+    public var mixture: Mixture? { modes.isEmpty ? nil : Mixture(modes: modes, deviation: deviation) }
 
     /// `count` points, one after another; point i belongs to mode i mod the number of modes, so that all are equally
-    /// frequent.
-    public func points(count: Int, seed: UInt64) -> (samples: [Float], labels: [Int]) {
-        let modes = modes, dimension = dimension
-        let noise = FloatBuffer(count: count * dimension)
-        Draws(seed: seed, purpose: .synthetic, step: 0).fillNormal(
-            noise.values, samples: count, deviation: Float(deviation))
-        let labels = (0 ..< count).map { $0 % modes.count }
+    /// frequent. Without modes there are no labels.
+    public func points(count: Int, seed: UInt64) -> (samples: [Float], labels: [Int]?) {
+        let noise = FloatBuffer(count: count * dimension), draws = Draws(seed: seed, purpose: .synthetic, step: 0)
+        draws.fillNormal(noise.values, samples: count, deviation: Float(deviation))
         var samples = noise.values.array
-        for (point, label) in labels.enumerated() {
-            for axis in 0 ..< dimension { samples[point * dimension + axis] += Float(modes[label][axis]) }
+        func move(_ point: Int, by centre: [Double]) {
+            for (axis, value) in centre.enumerated() { samples[point * dimension + axis] += Float(value) }
         }
-        return (samples, labels)
+        let modes = modes
+        guard modes.isEmpty else {
+            let labels = (0 ..< count).map { $0 % modes.count }
+            for (point, label) in labels.enumerated() { move(point, by: modes[label]) }
+            return (samples, labels)
+        }
+        let angles = FloatBuffer(count: count)
+        draws.fillUniform(angles.values, samples: count, layer: 1, low: 1.5 * .pi, high: 4.5 * .pi)
+        for point in 0 ..< count {
+            let t = Double(angles.values[point])
+            move(point, by: [t * cos(t) / 7.5, t * sin(t) / 7.5])
+        }
+        return (samples, nil)
     }
 
-    /// Writes `count` points as `/samples` with `/labels`; the modes and their deviation are attributes of the file.
+    /// Writes `count` points as `/samples`; where they lie around modes with `/labels`, and the modes and their
+    /// deviation are attributes of the file.
     public func write(to path: String, count: Int, seed: UInt64, replacing: Bool = false) throws(Failure) {
         let (samples, labels) = points(count: count, seed: seed)
+        let known: [(String, AttributeValue)] =
+            modes.isEmpty ? [] : [("modes", .doubles(modes.flatMap { $0 })), ("deviation", .double(deviation))]
         let description = DatasetDescription(
             name: rawValue, source: "gan-dist data synthetic \(rawValue) --count \(count) --seed \(seed)",
             license: "CC0-1.0",
             dimensions: [count, dimension], element: .float32, range: nil,
-            attributes: [
-                ("modes", .doubles(modes.flatMap { $0 })), ("deviation", .double(deviation)),
-                ("seed", .string("\(seed)")),
-            ])
+            attributes: known + [("seed", .string("\(seed)"))])
         try DatasetWriter.write(path, description, replacing: replacing) { (writer) throws(Failure) in
             try writer.append(samples)
             writer.labels = labels

@@ -57,10 +57,10 @@ struct DataCommand: ParsableCommand {
 
     struct Synthetic: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Points of a known mixture of Gaussians.",
+            abstract: "Points of a built-in distribution.",
             discussion: "Example:\n  gan-dist data synthetic grid --count 100000 --seed 1 --out grid.h5")
-        @Argument(help: "The mixture: \(SyntheticKind.allCases.map(\.rawValue).joined(separator: ", ")).") var kind:
-            SyntheticKind
+        @Argument(help: "One of \(SyntheticKind.allCases.map(\.rawValue).joined(separator: ", ")).")
+        var kind: SyntheticKind
         @Option(help: "How many points.") var count = 100_000
         @Option(help: "What the points follow from.") var seed: UInt64 = 1
         @Option(help: "The HDF5 file to write.") var out: String

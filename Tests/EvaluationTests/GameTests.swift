@@ -59,7 +59,7 @@ import Testing
     @Test func theExactOptimumIsDrawnAgainstD() throws {
         let draw = { (checkpoint: Checkpoint) in
             try OptimalDiscriminator(
-                SyntheticKind.gaussian1d.mixture, GeneratorModel(checkpoint), DiscriminatorModel(checkpoint),
+                #require(SyntheticKind.gaussian1d.mixture), GeneratorModel(checkpoint), DiscriminatorModel(checkpoint),
                 samples: 20_000, seed: 1, alone())
         }
         let optimal = try draw(checkpoint(centre: 5, slope: -4, offset: 18))

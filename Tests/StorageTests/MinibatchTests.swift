@@ -106,9 +106,10 @@ import Testing
 }
 
 @Suite struct SyntheticTests {
-    @Test(arguments: SyntheticKind.allCases) func pointsLieAroundTheirModes(_ kind: SyntheticKind) {
+    @Test(arguments: SyntheticKind.allCases.filter { !$0.modes.isEmpty })
+    func pointsLieAroundTheirModes(_ kind: SyntheticKind) throws {
         let count = 200 * kind.modes.count, dimension = kind.dimension
-        let (samples, labels) = kind.points(count: count, seed: 4)
+        let (samples, found) = kind.points(count: count, seed: 4), labels = try #require(found)
         #expect(samples.count == count * dimension && labels.count == count)
         #expect(Set(labels.map { label in labels.count { $0 == label } }) == [200])
         var squares = 0.0
@@ -126,6 +127,37 @@ import Testing
         // Five standard errors of a standard deviation.
         #expect(abs(deviation / kind.deviation - 1) < 5 / (2 * Double(count * dimension)).squareRoot())
         #expect(kind.points(count: count, seed: 5).samples != samples)
+    }
+
+    /// Each point's distance from the spiral is that of its noise, and the spiral is covered evenly in t: the three
+    /// turns have equal shares. `make_swiss_roll` of scikit-learn draws t so.
+    @Test func theSwissRollIsASpiralWithoutModes() {
+        let count = 6000, kind = SyntheticKind.swissRoll
+        let (samples, labels) = kind.points(count: count, seed: 4)
+        #expect(samples.count == 2 * count && labels == nil && kind.mixture == nil && kind.dimension == 2)
+        #expect(kind.points(count: count, seed: 4).samples == samples)
+        #expect(kind.points(count: count, seed: 5).samples != samples)
+        #expect(Array(kind.points(count: 3, seed: 4).samples) == Array(samples.prefix(6)))
+        var turns = [0, 0, 0]
+        var squares = 0.0
+        for point in 0 ..< count {
+            let (x, y) = (7.5 * Double(samples[2 * point]), 7.5 * Double(samples[2 * point + 1]))
+            // The spiral's point nearest to it, by a search over t in each turn near the point's angle.
+            var nearest = (t: 0.0, distance: Double.infinity)
+            for turn in 0 ... 3 {
+                for offset in -20 ... 20 {
+                    let t = atan2(y, x) + 2 * .pi * Double(turn) + Double(offset) / 50
+                    let distance = hypot(x - t * cos(t), y - t * sin(t))
+                    if (1.5 * .pi ... 4.5 * .pi).contains(t), distance < nearest.distance { nearest = (t, distance) }
+                }
+            }
+            #expect(nearest.distance < 7 * 0.25 * 2.0.squareRoot())
+            squares += nearest.distance * nearest.distance
+            turns[min(Int(nearest.t / .pi - 1.5), 2)] += 1
+        }
+        // Across the spiral lies one of the noise's two coordinates.
+        #expect(abs((squares / Double(count)).squareRoot() / 0.25 - 1) < 0.05)
+        #expect(turns.allSatisfy { abs($0 - count / 3) < 5 * Int(Double(count * 2 / 9).squareRoot()) })
     }
 
     @Test func aFileHoldsThem() throws {

@@ -119,6 +119,40 @@ def test_synthetic_mixture(kind, modes, tmp_path):
     assert (distances.min(1) < 3 * deviation).mean() == pytest.approx(0.98889, abs=0.0133)
 
 
+def test_swiss_roll(tmp_path):
+    """Against NumPy's draws by the formula of scikit-learn's make_swiss_roll (noise 0.25, coordinates 0 and 2), divided
+    by 7.5 as in gan_toy.py: the quantiles of the radius agree."""
+    made = gan_dist("data", "synthetic", "swissRoll", "--count", 20000, "--seed", 4, "--out", tmp_path / "a.h5")
+    assert made.code == 0, made
+    with h5py.File(tmp_path / "a.h5") as file:
+        assert "labels" not in file and "modes" not in file.attrs
+        points = file["samples"][()]
+    random = numpy.random.default_rng(1)
+    t = 1.5 * numpy.pi * (1 + 2 * random.random(20000))
+    theirs = (numpy.stack([t * numpy.cos(t), t * numpy.sin(t)], -1) + 0.25 * random.normal(size=(20000, 2))) / 7.5
+    shares = numpy.linspace(0.02, 0.98, 25)
+    radii = [numpy.quantile(numpy.hypot(*rows.T), shares) for rows in (points, theirs)]
+    # 20,000 points give each quantile of a radius uniform on a width of 1.26 to 1.26 · 0.5 / √20,000 = 0.0045.
+    assert numpy.abs(radii[0] - radii[1]).max() < 5 * 2**0.5 * 0.0045
+    assert numpy.abs(points.mean(0) - theirs.mean(0)).max() < 0.05
+
+
+def test_a_run_on_points_without_modes(run):
+    finished = gan_dist("train", "--preset", "wgan-clip", "--set", "data={synthetic: swissRoll, count: 500}",
+                        "--run", run, "--steps", 2, "--sample-every", 1)
+    assert finished.code == 0, finished
+    assert (run / "samples/step-00000002.png").exists()
+    measured = gan_dist("evaluate", run, "--metrics", "swd", "--count", 500)
+    assert measured.code == 0, measured
+    refused = gan_dist("evaluate", run, "--metrics", "modes")
+    assert refused.code == 78 and "the built-in swissRoll are not known" in refused.err, refused
+    classes = gan_dist("train", "--preset", "wgan-clip", "--run", run.parent / "classes", "--set",
+                       "data={synthetic: swissRoll, count: 500}", "--set", "condition={}", "--set",
+                       "generator=[embedding: {size: 2}, dense: {units: 2}]", "--set",
+                       "discriminator=[dense: {units: 2}, projection]", "--dry-run")
+    assert classes.code == 78 and "has no modes that could be its classes" in classes.err, classes
+
+
 @pytest.mark.parametrize("config, ranks", [("dropout", 1), ("dropout", 3), ("convolution", 2)])
 def test_trace_holds_what_another_program_needs(config, ranks, data, run, tmp_path):
     train(config, run, "--data", data, "--steps", 3, "--trace", tmp_path / "trace.h5", "--trace-steps", 2, ranks=ranks)
