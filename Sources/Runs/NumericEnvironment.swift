@@ -22,9 +22,10 @@ struct NumericEnvironment {
 
     var description: String { parts.map { "\($0.name) \($0.value)" }.joined(separator: "; ") }
 
-    /// What differs from that of the checkpoint, with both values; nothing for what it does not store.
+    /// What differs from that of the checkpoint, with both values; nothing for what it does not store. A version of the
+    /// program is raised where its bits change.
     func differences(from contents: CheckpointContents) -> [String] {
-        parts.compactMap { part in
+        ([(name: "program_version", value: Program.version)] + parts).compactMap { part in
             guard let stored = contents.string(part.name), stored != part.value else { return nil }
             return "\(part.name) is \(part.value), was \(stored)"
         }

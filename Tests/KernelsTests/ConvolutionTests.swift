@@ -294,6 +294,16 @@ struct ConvolutionTrial {
         Case(11, 20, 16, to: 16, kernel: 4, stride: 2, same: false, batch: 1),
         Case(3, 2, 16, to: 16, kernel: 4, stride: 2, same: true, batch: 2),
         Case(8, 8, 48, to: 16, kernel: 4, stride: 2, same: true, batch: 0),
+        Case(8, 8, 16, to: 32, kernel: 3, stride: 1, same: true, batch: 3),
+        Case(7, 14, 32, to: 16, kernel: 3, stride: 1, same: true, batch: 2),
+        Case(9, 6, 16, to: 16, kernel: 3, stride: 1, same: false, batch: 2),
+        Case(3, 3, 16, to: 16, kernel: 3, stride: 1, same: false, batch: 3),
+        Case(3, 2, 16, to: 16, kernel: 3, stride: 1, same: true, batch: 2),
+        Case(8, 8, 16, to: 32, kernel: 5, stride: 2, same: true, batch: 3),
+        Case(7, 14, 32, to: 16, kernel: 5, stride: 2, same: true, batch: 2),
+        Case(13, 8, 16, to: 16, kernel: 5, stride: 2, same: false, batch: 2),
+        Case(28, 10, 80, to: 16, kernel: 5, stride: 2, same: false, batch: 1),
+        Case(6, 3, 16, to: 16, kernel: 5, stride: 2, same: true, batch: 2),
     ]
 
     /// Winograd's transforms cost some precision: at most ten times the error of the direct form.
@@ -306,14 +316,16 @@ struct ConvolutionTrial {
     }
 
     /// Many small blocks of tiles and of channels, the last ones smaller, give what one block gives.
-    @Test func winogradInManyBlocks() throws {
+    @Test(arguments: [(4, 2), (3, 1), (5, 2)]) func winogradInManyBlocks(kernel: Int, stride: Int) throws {
         let geometry = try #require(
-            ConvolutionGeometry.same(height: 13, width: 8, channels: 48, outputChannels: 80, kernel: 4, stride: 2))
+            ConvolutionGeometry.same(
+                height: 13, width: 8, channels: 48, outputChannels: 80, kernel: Extent(integerLiteral: kernel),
+                stride: Extent(integerLiteral: stride)))
         let batch = 5
         let x = randomBuffer(batch * geometry.inputCount, seed: 1), w = randomBuffer(geometry.weightCount, seed: 2)
         let dy = randomBuffer(batch * geometry.outputCount, seed: 3)
         var results: [[FloatBuffer]] = []
-        for (imageLimit, resultLimit) in [(1 << 24, 1 << 17), (25 * 4 * 48 * 9, 1)] {
+        for (imageLimit, resultLimit) in [(1 << 24, 1 << 17), (36 * 4 * 48 * 9, 1)] {
             let winograd = WinogradConvolution(
                 geometry: geometry, batch: batch, imageLimit: imageLimit, resultLimit: resultLimit)
             let y = FloatBuffer(count: dy.count), dx = FloatBuffer(count: x.count), dw = FloatBuffer(count: w.count)
@@ -342,6 +354,9 @@ struct ConvolutionTrial {
         #expect(Convolution(layer).algorithm(batch: 64) == .winograd)
         #expect(Convolution(layer).algorithm(batch: 8) == .winograd)
         #expect(Convolution(layer).algorithm(batch: 7) == .windows)
+        let sameSize = try #require(
+            ConvolutionGeometry.same(height: 7, width: 7, channels: 64, outputChannels: 64, kernel: 3, stride: 1))
+        #expect(Convolution(sameSize).algorithm(batch: 2) == .winograd)
         let logit = try #require(
             ConvolutionGeometry.valid(height: 4, width: 4, channels: 512, outputChannels: 1, kernel: 4, stride: 1))
         #expect(Convolution(logit).algorithm(batch: 64) == .matrix)

@@ -4,10 +4,11 @@ import Testing
 /// The error of both forms of a convolution at the width of the published networks, against the definition in Double,
 /// in some channels.
 @Suite struct WideConvolutionTests {
-    /// dcgan-32's layers of 4 × 4 kernels and stride 2 (the generator's as the convolutions whose adjoints they are),
-    /// with few examples.
-    static let layers: [(size: Int, channels: Int, outputChannels: Int)] = [
-        (8, 512, 1024), (8, 256, 512), (16, 128, 256),
+    /// With few examples: dcgan-32's layers of 4 × 4 kernels and stride 2 (the generator's as the convolutions whose
+    /// adjoints they are), sngan-32's and residual networks' of 3 × 3, DCGAN's of 5 × 5.
+    static let layers: [(size: Int, channels: Int, outputChannels: Int, kernel: Int, stride: Int)] = [
+        (8, 512, 1024, 4, 2), (8, 256, 512, 4, 2), (16, 128, 256, 4, 2), (8, 256, 256, 3, 1), (4, 512, 512, 3, 1),
+        (16, 128, 128, 3, 1), (8, 256, 512, 5, 2),
     ]
 
     private static let examples = 8
@@ -28,7 +29,7 @@ import Testing
         }
 
         private func weight(_ i: Int, _ j: Int, _ c: Int, _ o: Int) -> Int {
-            ((i * 4 + j) * geometry.inputChannels + c) * geometry.outputChannels + o
+            ((i * geometry.kernel.width + j) * geometry.inputChannels + c) * geometry.outputChannels + o
         }
 
         /// For each pair of an input and an output pixel that a tap of the kernel joins, where their channels begin.
@@ -37,9 +38,10 @@ import Testing
             for n in 0 ..< examples {
                 for p in 0 ..< g.outputHeight {
                     for q in 0 ..< g.outputWidth {
-                        for i in 0 ..< 4 {
-                            for j in 0 ..< 4 {
-                                let row = 2 * p + i - g.padTop, column = 2 * q + j - g.padLeft
+                        for i in 0 ..< g.kernel.height {
+                            for j in 0 ..< g.kernel.width {
+                                let row = g.stride.height * p + i - g.padTop,
+                                    column = g.stride.width * q + j - g.padLeft
                                 guard row >= 0, row < g.inputHeight, column >= 0, column < g.inputWidth else {
                                     continue
                                 }
@@ -105,19 +107,19 @@ import Testing
     }
 
     @Test(arguments: layers) func winogradIsAtMostTenTimesAsFarFromTheDefinition(
-        size: Int, channels: Int, outputChannels: Int
+        size: Int, channels: Int, outputChannels: Int, kernel: Int, stride: Int
     ) throws {
         let trial = Trial(
             try #require(
                 ConvolutionGeometry.same(
                     height: size, width: size, channels: channels, outputChannels: outputChannels,
-                    kernel: 4, stride: 2)))
+                    kernel: Extent(integerLiteral: kernel), stride: Extent(integerLiteral: stride))))
         let right = trial.definition, direct = trial.results(.windows), winograd = trial.results(.winograd)
         for (pass, name) in ["forward", "input gradient", "weight gradient"].enumerated() {
             let errors = (direct: error(direct[pass], right[pass]), winograd: error(winograd[pass], right[pass]))
             print(
                 """
-                \(channels) → \(outputChannels) channels, \(name): \
+                \(channels) → \(outputChannels) channels, \(kernel) × \(kernel), \(name): \
                 Winograd's error \(errors.winograd), the direct form's \(errors.direct)
                 """
             )

@@ -22,8 +22,8 @@ sys.path.append(str(REFERENCE))
 from sketch import distance, limit, sketch, vectors  # noqa: E402
 CONFIGS = ["goodfellow", "dropout", "convolution", "together", "synchronised", "packing", "packing-plane", "unrolled",
            "relativistic", "relativistic-average", "wasserstein-penalty", "wasserstein-clip", "hinge-spectral",
-           "least-squares", "reverse-kl", "grouped", "progressive", "residual", "augmented", "augmented-pairs",
-           "conditional", "conditional-plane", "conditional-vectors", "conditional-residual",
+           "least-squares", "reverse-kl", "grouped", "progressive", "winograd", "residual", "augmented",
+           "augmented-pairs", "conditional", "conditional-plane", "conditional-vectors", "conditional-residual",
            "conditional-synchronised"]
 COLOURED = ["augmented", "augmented-pairs"]
 

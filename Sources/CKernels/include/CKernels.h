@@ -32,6 +32,8 @@ typedef struct {
 /// A convolution in Winograd's form: see WinogradConvolution.
 typedef struct {
     ConvolutionShape shape;
+    /// Of a phase, in each direction: 2 or 3, with 5 or 6 points.
+    ptrdiff_t taps;
     ptrdiff_t tileRows, tileColumns;
     /// Of the matrices of a block of tiles.
     ptrdiff_t rows;
@@ -40,13 +42,14 @@ typedef struct {
     ptrdiff_t inputPoint, outputPoint, resultPoint, gradientPoint, chunkPoint;
 } WinogradPlan;
 
-/// Weights that are wanted next, in memory that is far: some rows of each of four taps.
+/// Weights that are wanted next, in memory that is far: some rows of each tap of a phase.
 ///
 /// They are fetched a few lines at a time between the products before, since a processor that is asked for many at once
 /// waits for them.
 typedef struct {
-    const float *_Nonnull taps[4];
-    ptrdiff_t rows, rowStep;
+    /// Of the first row, in the kernel's first pixel.
+    const float *first;
+    ptrdiff_t phase, rows;
     /// Cache lines in each row, and of those how many at a time.
     ptrdiff_t lines, linesAtATime;
     /// Where the fetching has come to.
@@ -231,15 +234,15 @@ typedef struct {
                                     float *work);
     /// The output of some tiles, from a few panels of Y.
     void (*writeOutput)(const WinogradPlan *plan, const float *y, Part tiles, Part panels, float *output, float *work);
-    /// Writes a few panels of one parity of X to the gradient of the input under some tiles, which come in their
+    /// Writes a few panels of one phase of X to the gradient of the input under some tiles, which come in their
     /// order: what a tile shares with those above and to its left is added.
-    void (*addInputGradient)(const WinogradPlan *plan, const float *x, Part tiles, ptrdiff_t parity, Part panels,
+    void (*addInputGradient)(const WinogradPlan *plan, const float *x, Part tiles, ptrdiff_t phase, Part panels,
                              float *inputGradient, float *work);
-    /// One parity's weights of some inputs and the 16 outputs of a panel: the four taps, each [inputs, 16].
-    void (*copyTaps)(const WinogradPlan *plan, const float *weight, ptrdiff_t parity, Part inputs, ptrdiff_t panel,
+    /// One phase's weights of some inputs and the 16 outputs of a panel: its taps, each [inputs, 16].
+    void (*copyTaps)(const WinogradPlan *plan, const float *weight, ptrdiff_t phase, Part inputs, ptrdiff_t panel,
                      float *taps);
-    /// The weights of some outputs and the 16 inputs of a panel: the four taps, each [outputs, 16].
-    void (*transposeTaps)(const WinogradPlan *plan, const float *weight, ptrdiff_t parity, ptrdiff_t panel,
+    /// The weights of some outputs and the 16 inputs of a panel: its taps, each [outputs, 16].
+    void (*transposeTaps)(const WinogradPlan *plan, const float *weight, ptrdiff_t phase, ptrdiff_t panel,
                           Part outputs, float *taps);
     /// result[point] (+)= image[point] · weights[point] for all points: `count` terms from `image` on, into a few
     /// panels, of weights transformed from their taps.
@@ -249,8 +252,8 @@ typedef struct {
     /// u[point] = left[point]ᵀ · right[point] for all points, a few panels of the one and one of the other.
     void (*multiplyWinogradTransposed)(const WinogradPlan *plan, const float *left, const float *right,
                                        ptrdiff_t panels, float *u, const UpcomingWeights *upcoming);
-    /// The weights' gradient (+)= U, a few panels of inputs of one parity by 16 outputs.
-    void (*writeWeightGradient)(const WinogradPlan *plan, const float *u, ptrdiff_t parity, Part panels,
+    /// The weights' gradient (+)= U, a few panels of inputs of one phase by 16 outputs.
+    void (*writeWeightGradient)(const WinogradPlan *plan, const float *u, ptrdiff_t phase, Part panels,
                                 ptrdiff_t outputPanel, float *weightGradient, bool adding, float *work);
 
     // convolutions.h
