@@ -19,8 +19,10 @@ public struct Convolution: Sendable {
         case matrix
         /// Windows copied into rows of a matrix, a block at a time, and multiplied.
         case windows
-        /// Fewer multiplications by Winograd's transforms: 4 × 4 kernels of stride 2.
+        /// Fewer multiplications by Winograd's transforms: see ``WinogradConvolution``.
         case winograd
+        /// One to four channels on one side: see ``FewChannelConvolution``.
+        case fewChannels
         /// Groups one after another, as products of small matrices: see ``GroupedConvolution``.
         case groups
         /// A channel a group: see ``DepthwiseConvolution``.
@@ -53,6 +55,7 @@ public struct Convolution: Sendable {
         let onePixel = g.kernel == 1 && g.stride == 1
         let wholeImage = g.hasNoPadding && g.kernel == Extent(height: g.inputHeight, width: g.inputWidth)
         if onePixel || wholeImage { return .matrix }
+        if FewChannelConvolution.suits(g) { return .fewChannels }
         return WinogradConvolution.suits(g, batch: batch) ? .winograd : .windows
     }
 
@@ -62,6 +65,7 @@ public struct Convolution: Sendable {
         case .matrix: matrixProduct(batch: batch).scratchCount
         case .windows: WindowConvolution(geometry: geometry, batch: batch).scratchCount
         case .winograd: WinogradConvolution(geometry: geometry, batch: batch).scratchCount
+        case .fewChannels: FewChannelConvolution(geometry: geometry, batch: batch).scratchCount
         case .groups: GroupedConvolution(geometry: geometry, groups: groups, batch: batch).scratchCount
         case .depthwise: 0
         }
@@ -79,6 +83,9 @@ public struct Convolution: Sendable {
         case .winograd:
             WinogradConvolution(geometry: geometry, batch: batch)
                 .forward(input.base, weight: weight.base, into: output.base, scratch: scratch.base)
+        case .fewChannels:
+            FewChannelConvolution(geometry: geometry, batch: batch)
+                .forward(input, weight: weight, into: output, scratch: scratch)
         case .groups:
             GroupedConvolution(geometry: geometry, groups: groups, batch: batch)
                 .forward(input.base, weight: weight.base, into: output.base, scratch: scratch.base)
@@ -104,6 +111,9 @@ public struct Convolution: Sendable {
             WinogradConvolution(geometry: geometry, batch: batch)
                 .inputGradient(
                     outputGradient.base, weight: weight.base, into: inputGradient.base, scratch: scratch.base)
+        case .fewChannels:
+            FewChannelConvolution(geometry: geometry, batch: batch)
+                .inputGradient(outputGradient, weight: weight, into: inputGradient, scratch: scratch)
         case .groups:
             GroupedConvolution(geometry: geometry, groups: groups, batch: batch)
                 .inputGradient(
@@ -135,6 +145,9 @@ public struct Convolution: Sendable {
                 .weightGradient(
                     input: input.base, outputGradient: outputGradient.base, into: weightGradient.base,
                     adding: adding, scratch: scratch.base)
+        case .fewChannels:
+            FewChannelConvolution(geometry: geometry, batch: batch).weightGradient(
+                input: input, outputGradient: outputGradient, into: weightGradient, adding: adding, scratch: scratch)
         case .groups:
             GroupedConvolution(geometry: geometry, groups: groups, batch: batch)
                 .weightGradient(

@@ -173,6 +173,20 @@ struct ConvolutionTrial {
         Case(6, 5, 2, to: 3, kernel: 1, stride: Extent(height: 1, width: 2), same: true, batch: 2),
         Case(8, 8, 32, to: 32, kernel: 4, stride: Extent(height: 2, width: 1), same: true, batch: 16),
         Case(8, 8, 32, to: 32, kernel: Extent(height: 4, width: 3), stride: 2, same: true, batch: 16),
+        // One to four channels on a side, one to seven vectors of sixteen on the other.
+        Case(8, 8, 1, to: 16, kernel: 4, stride: 2, same: true, batch: 3),
+        Case(7, 10, 2, to: 48, kernel: 3, stride: 1, same: true, batch: 2),
+        Case(9, 6, 3, to: 80, kernel: 5, stride: 2, same: false, batch: 2),
+        Case(5, 7, 4, to: 112, kernel: Extent(height: 3, width: 8), stride: 1, same: true, batch: 2),
+        Case(11, 8, 4, to: 128, kernel: 2, stride: 3, same: false, batch: 1),
+        Case(8, 8, 16, to: 1, kernel: 4, stride: 2, same: true, batch: 3),
+        Case(7, 10, 48, to: 2, kernel: 3, stride: 1, same: true, batch: 2),
+        Case(9, 6, 80, to: 3, kernel: 5, stride: 2, same: false, batch: 2),
+        Case(
+            5, 7, 112, to: 4, kernel: Extent(height: 3, width: 8), stride: Extent(height: 2, width: 1), same: true,
+            batch: 2),
+        Case(11, 8, 128, to: 1, kernel: 2, stride: 3, same: false, batch: 1),
+        Case(9, 9, 16, to: 2, kernel: 2, stride: 4, same: false, batch: 0),
     ]
 
     @Test(arguments: cases) func agreesWithTheDefinition(_ trial: Case) throws {
@@ -362,6 +376,6 @@ struct ConvolutionTrial {
         #expect(Convolution(logit).algorithm(batch: 64) == .matrix)
         let first = try #require(
             ConvolutionGeometry.same(height: 32, width: 32, channels: 1, outputChannels: 128, kernel: 4, stride: 2))
-        #expect(Convolution(first).algorithm(batch: 64) == .windows)
+        #expect(Convolution(first).algorithm(batch: 64) == .fewChannels)
     }
 }

@@ -277,6 +277,17 @@ typedef struct {
     /// dx += the windows of some output pixels, each added where it came from.
     void (*addWindows)(const float *windows, Part pixels, const ConvolutionShape *shape, float *dx);
 
+    // fewChannels.h; the weights are [tap, few, many]
+    /// many = the sums of few · weights.
+    void (*expandFew)(const float *few, const float *weights, const ConvolutionShape *shape, ptrdiff_t batch,
+                      bool fewAreInputs, float *many);
+    /// few = the sums of many · weights.
+    void (*reduceToFew)(const float *many, const float *weights, const ConvolutionShape *shape, ptrdiff_t batch,
+                        bool fewAreInputs, float *few);
+    /// sums += the sums of few · many of each image, which are taken in `sumsOfImage`.
+    void (*addProductsOfFew)(const float *few, const float *many, const ConvolutionShape *shape, ptrdiff_t batch,
+                             bool fewAreInputs, float *sums, float *sumsOfImage);
+
     // images.h
     void (*maxout)(const float *maps, ptrdiff_t pieces, float *y, float *winners, ptrdiff_t count);
     void (*poolMaximum)(const float *x, const PoolingShape *shape, ptrdiff_t batch, float *y, float *winners);

@@ -14,6 +14,7 @@
 #include "winogradMaps.h"
 #include "winograd.h"
 #include "convolutions.h"
+#include "fewChannels.h"
 #include "images.h"
 #include "draws.h"
 
@@ -53,7 +54,8 @@ const KernelTable TABLE = {
     .writeWeightGradient = writeWeightGradient, .fillPlane = fillPlane, .correlate = correlate,
     .addGroupProducts = addGroupProducts, .packRows = packRows, .depthwiseForward = depthwiseForward,
     .depthwiseInputGradient = depthwiseInputGradient, .addDepthwiseWeightGradient = addDepthwiseWeightGradient,
-    .addWindows = addWindows, .maxout = maxout, .poolMaximum = poolMaximum, .poolSum = poolSum,
+    .addWindows = addWindows, .expandFew = expandFew, .reduceToFew = reduceToFew,
+    .addProductsOfFew = addProductsOfFew, .maxout = maxout, .poolMaximum = poolMaximum, .poolSum = poolSum,
     .poolSumGradient = poolSumGradient, .resample = resample, .resampleGradient = resampleGradient, .philox = philox,
     .drawUniform = drawUniform, .drawNormal = drawNormal, .drawMask = drawMask,
 };

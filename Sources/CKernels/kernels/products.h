@@ -8,6 +8,9 @@ enum { rowsAtATime = ROWS_AT_A_TIME };
 INLINE float16 multiplyAdd16(float factor, float16 row, float16 sum) {
     return FUSED_PRODUCTS ? __builtin_elementwise_fma((float16)factor, row, sum) : (float16)factor * row + sum;
 }
+INLINE float16 multiplyAddVectors(float16 a, float16 b, float16 sum) {
+    return FUSED_PRODUCTS ? __builtin_elementwise_fma(a, b, sum) : a * b + sum;
+}
 INLINE float8 multiplyAdd8(float factor, float8 row, float8 sum) {
     return FUSED_PRODUCTS ? __builtin_elementwise_fma((float8)factor, row, sum) : (float8)factor * row + sum;
 }
