@@ -2,7 +2,7 @@
 //
 // F(4, 2) and F(4, 3): four neighbouring outputs of a filter of two taps by five multiplications instead of eight, and
 // of three taps by six instead of twelve. Winograd 1980, "Arithmetic complexity of computations", §IV; Lavin & Gray
-// 2016, eq. 6 and 8. yᵢ = Σₖ dᵢ₊ₖ gₖ (i < 4) is y = Aᵀ ((G g) ⊙ (Bᵀ d)); for two taps with the points 0, 1, −1, 2 and ∞:
+// 2016, eq. 6 and 8. yᵢ = Σₖ dᵢ₊ₖ gₖ (i < 4) is y = Aᵀ ((G g) ⊙ (Bᵀ d)); for two taps with the points 0, 1, −1, 2, ∞:
 //
 //          ⎡ 2 −1 −2  1  0 ⎤        ⎡  ½   0 ⎤          ⎡ 1  1  1  1  0 ⎤
 //          ⎢ 0 −2 −1  1  0 ⎥        ⎢ −½  −½ ⎥          ⎢ 0  1 −1  2  0 ⎥
