@@ -38,7 +38,7 @@ public final class ParameterStore {
         var entries: [Entry] = [], statisticEntries: [StatisticEntry] = []
         var count = 0, statisticCount = 0
         func take(_ size: Int, from end: inout Int) -> Range<Int> {
-            defer { end += (size + Self.alignment - 1) / Self.alignment * Self.alignment }
+            defer { end += Self.padded(size) }
             return end ..< end + size
         }
         for (number, node) in nodes.enumerated() {
@@ -57,6 +57,15 @@ public final class ParameterStore {
         self.statisticEntries = statisticEntries
         values = FloatBuffer(count: count)
         statistics = FloatBuffer(count: statisticCount)
+    }
+
+    private static func padded(_ count: Int) -> Int { (count + alignment - 1) / alignment * alignment }
+
+    /// What ``count`` will be, before any memory is taken.
+    static func count(of nodes: [NetworkNode], shapes: [Shape]) -> Int {
+        nodes.reduce(0) { sum, node in
+            node.layer.parameters(for: shapes[node.inputs[0]]).reduce(sum) { $0 + padded($1.count) }
+        }
     }
 
     /// Values in the flat buffers, padding included: what messages and updates count.

@@ -20,6 +20,8 @@ public final class Run {
     let trainer: Trainer
     private let images: MinibatchReader
     let dataset: TrainingData
+    /// Why every rank of a node holds the dataset for itself, in a sentence; nil where they hold it together.
+    private let privateData: String?
     /// Nil on ranks other than the first.
     var metrics: MetricsLog?
     var events: EventFile?
@@ -87,8 +89,13 @@ public final class Run {
             }
             if !vectors.isEmpty { try communicator.inspect([(file, vectors)], options: .configuration) }
         }
-        let data = try communicator.agreed { try TrainingData(given, checkpoint: session.checkpoint) }
+        let file = try communicator.agreed { try DataFile(given, checkpoint: session.checkpoint) }
+        let resident = try DataFile.load(file, shards: shards, communicator)
+        let data = try communicator.agreed {
+            try TrainingData(given, file, resident: resident.values, checkpoint: session.checkpoint)
+        }
         dataset = data
+        privateData = resident.sentence
         try communicator.requireEqual(Program.version, "the program versions")
         try communicator.requireEqual(dataset.fingerprint, "the datasets \(dataset.name)")
         configuration = try Self.settle(given, isNew: session.checkpoint == nil, data, communicator)
@@ -245,6 +252,7 @@ public final class Run {
         if let warning = dataset.warning(shuffle, memoryLimit: configuration.data.memoryLimit) { console.warn(warning) }
         sayRange()
         if let warning = trainer.discriminator.warning ?? trainer.generator.warning { console.warn(warning) }
+        if let privateData { console.warn(privateData) }
         console.say("training \(start) to step \(configuration.training.steps); run folder \(folder.path)")
         if trainer.stepsDone >= configuration.training.steps {
             console.say("the run is finished already: give a larger --steps to go on")
