@@ -114,17 +114,22 @@ public final class Run {
             try communicator.agreed { [trainer, dataset] in
                 try session.plan?.checkpoint.map { try trainer.restore($0, dataset) }
             }
-            try trainer.share(from: 0)
+            try trainer.share(from: 0, step: session.plan?.checkpoint?.contents.step ?? 0)
         } else {
-            try communicator.agreed { [trainer, dataset] in
-                if trainer.startsFromMarginals { try trainer.fillMarginals(dataset.means()) }
+            if trainer.startsFromMarginals {
+                let means = try communicator.agreed { [trainer, dataset] in
+                    let means = try dataset.means()
+                    try trainer.requireMarginals(means)
+                    return means
+                }
+                try trainer.fillMarginals(means)
             }
             if let file = options.initialValues {
                 try communicator.agreed { [trainer, communicator] in
                     if communicator.rank == 0 { console.say(try trainer.start(from: file)) }
                 }
-                try trainer.share(from: 0)
-                trainer.parametersWereGiven()
+                try trainer.share(from: 0, step: 0)
+                try trainer.parametersWereGiven()
             }
         }
         try trainer.requireEqualReplicas()
@@ -211,10 +216,11 @@ public final class Run {
             if done % output.sampleEvery == 0 || isLast { try lifecycle.writing(drawSamples) }  // rank 0
             let isMissed = evaluations?.isDue(after: done, of: steps) ?? false
             if isMissed || report.stopRequested && !isLast { return try leaveEarly() }  // all ranks
-            let isBest = evaluation?.isBest ?? false
+            let isBest = evaluation?.isBest ?? false, isChecked = done % configuration.exchange.checkEvery == 0
+            if isChecked { try trainer.requireEqualArithmetic() }  // all ranks
             if done % output.checkpointEvery == 0 || isLast || isBest {
                 try save(isBest: isBest)  // all ranks
-            } else if done % configuration.exchange.checkEvery == 0 {
+            } else if isChecked {
                 try trainer.requireEqualReplicas()  // all ranks
             }
         }
@@ -252,7 +258,7 @@ public final class Run {
         if let warning = dataset.warning(shuffle, memoryLimit: configuration.data.memoryLimit) { console.warn(warning) }
         sayRange()
         if let warning = trainer.discriminator.warning ?? trainer.generator.warning { console.warn(warning) }
-        if let privateData { console.warn(privateData) }
+        for sentence in [privateData, trainer.privateState].compactMap({ $0 }) { console.warn(sentence) }
         console.say("training \(start) to step \(configuration.training.steps); run folder \(folder.path)")
         if trainer.stepsDone >= configuration.training.steps {
             console.say("the run is finished already: give a larger --steps to go on")
