@@ -22,6 +22,8 @@ public final class Run {
     let dataset: TrainingData
     /// Why every rank of a node holds the dataset for itself, in a sentence; nil where they hold it together.
     private let privateData: String?
+    /// Whether all ranks give the same bits for the same sums.
+    private let computesAlike: Bool
     /// Nil on ranks other than the first.
     var metrics: MetricsLog?
     var events: EventFile?
@@ -133,7 +135,7 @@ public final class Run {
             }
         }
         try trainer.requireEqualReplicas()
-        try NumericEnvironment.compare(communicator, session.plan?.checkpoint, console)
+        computesAlike = try NumericEnvironment.compare(communicator, session.plan?.checkpoint, console)
         trainer.watchdog = lifecycle.watchdog
         if let file = options.traceFile, !options.dryRun {
             trainer.trace = try communicator.agreed { [trainer, configuration, options, dataset] in
@@ -217,7 +219,7 @@ public final class Run {
             let isMissed = evaluations?.isDue(after: done, of: steps) ?? false
             if isMissed || report.stopRequested && !isLast { return try leaveEarly() }  // all ranks
             let isBest = evaluation?.isBest ?? false, isChecked = done % configuration.exchange.checkEvery == 0
-            if isChecked { try trainer.requireEqualArithmetic() }  // all ranks
+            if isChecked, computesAlike { try trainer.requireEqualArithmetic() }  // all ranks
             if done % output.checkpointEvery == 0 || isLast || isBest {
                 try save(isBest: isBest)  // all ranks
             } else if isChecked {
