@@ -5,6 +5,9 @@ import Support
 
 /// One of the two networks with what moves it: the sum of its gradients over all shards, its optimiser and its
 /// schedules.
+///
+/// The ranks of a node have its parameters, their moments and their average once, where there is room: each moves a
+/// slice of them (Rajbhandari et al. 2020, arXiv:1910.02054, stage 1, by shared memory in place of messages).
 public final class Player {
     public enum Role: Int, Sendable {
         case generator, discriminator
@@ -15,67 +18,133 @@ public final class Player {
     public let role: Role
     public let network: Network
     public let optimiser: Optimiser
-    private let gradients: GradientSum
-    /// Where weights are divided by their spectral norm: by what, and the parameters that are computed with.
+    let gradients: GradientSum
+    /// The parameters and their moments.
+    let state: NodeVectors
+    /// Where weights are divided by their spectral norm: by what.
     public let spectral: SpectralNormalisation?
-    private let effective: FloatBuffer?
-    /// The gradient of the parameters, given that of the effective ones.
-    private let pulledBack: FloatBuffer?
+    private var spectralState: NodeVectors?
+    /// The parameters that are computed with then; and the gradient of the parameters, given that of these.
+    private let derived: NodeVectors?
     /// Of the parameters as they are computed with.
-    public let average: AveragedParameters?
+    public private(set) var average: AveragedParameters?
+    private var averageMemory: NodeVectors?
     /// The gradients of a group's shards, one after another; nil where a group is one shard, whose gradient needs no
     /// memory but the sum's own.
     private let ofShards: FloatBuffer?
 
+    /// `gradients`: see ``gradients(of:in:input:_:_:)``. Collective.
     init(
         _ role: Role, of game: Game, input: Shape, capacity: Int, shards together: Int, table: ShardTable,
-        _ communicator: any Communicator
+        _ gradients: GradientSum, _ communicator: any Communicator
     ) throws {
-        self.role = role
-        let isGenerator = role == .generator
-        do {
-            network = try Network(
-                isGenerator ? game.generator : game.discriminator, input: input, capacity: capacity, shards: together,
+        (self.role, self.gradients) = (role, gradients)
+        let isGenerator = role == .generator, count = gradients.slot.count
+        let settings = isGenerator ? game.generatorOptimiser : game.discriminatorOptimiser
+        let state = try NodeVectors(count: count, number: 1 + settings.rule.moments.count, communicator)
+        self.state = state
+        network = try Self.fitting {
+            try Network(
+                game.layers(of: role), input: input, capacity: capacity, shards: together,
                 halves: isGenerator ? 1 : 2 + game.penaltyPlaces.parts, name: role.name,
-                penalised: !isGenerator && !game.penalties.isEmpty
+                penalised: !isGenerator && !game.penalties.isEmpty, values: state.vectors[0]
             ) {
                 LayerSums(count: $0, table: table, communicator)
             }
-        } catch {
+        }
+        optimiser = Optimiser(settings, moments: Array(state.vectors[1...]))
+        let place = communicator.rank - state.group.lowerBound, ranks = state.group.count
+        network.store.initialise(seed: game.seed, role: role.rawValue) { $0 % ranks == place }
+        try state.settle()
+        var spectralState: NodeVectors?
+        spectral = try SpectralNormalisation(
+            of: network.store, all: game.spectralPlayers.contains(role), seed: game.seed, role: role.rawValue,
+            in: { parts, weights in
+                let made = try NodeVectors(
+                    count: parts.last!.upperBound, number: 1, parts: parts, weights: weights,
+                    mayShare: state.isShared, communicator)
+                spectralState = made
+                return made.vectors[0]
+            }, only: { spectralState!.mine.contains($0) })
+        self.spectralState = spectralState
+        try spectralState?.settle()
+        derived =
+            try spectralState.map {
+                try NodeVectors(count: count, number: 2, mayShare: $0.isShared, communicator)
+            }
+        ofShards = together > 1 ? FloatBuffer(count: together * count) : nil
+    }
+
+    /// The sum of the gradients of a player of `game`. Throws 78 where its layers do not fit each other. Collective.
+    static func gradients(
+        of role: Role, in game: Game, input: Shape, _ table: ShardTable, _ communicator: any Communicator
+    ) throws -> GradientSum {
+        let count = try fitting {
+            try Network.valueCount(of: game.layers(of: role), input: input, name: role.name)
+        }
+        return try GradientSum(
+            count: count, table: table, communicator: communicator, kind: game.exchange, precision: game.precision)
+    }
+
+    /// What `build` makes of layers that fit each other; throws 78 where they do not.
+    private static func fitting<Value>(_ build: () throws -> Value) throws -> Value {
+        do { return try build() } catch let error as ShapeError {
             throw Failure(
                 .badConfiguration, "configuration: \(error)",
                 remedy: "Change that layer or the one before it; layers are counted from 0.")
         }
-        network.store.initialise(seed: game.seed, role: role.rawValue)
-        optimiser = Optimiser(
-            isGenerator ? game.generatorOptimiser : game.discriminatorOptimiser, count: network.store.count)
-        gradients = try GradientSum(
-            count: network.store.count, table: table, communicator: communicator,
-            kind: game.exchange, precision: game.precision)
-        spectral = SpectralNormalisation(
-            of: network.store, all: game.spectralPlayers.contains(role), seed: game.seed, role: role.rawValue)
-        effective = spectral == nil ? nil : FloatBuffer(count: network.store.count)
-        pulledBack = spectral == nil ? nil : FloatBuffer(count: network.store.count)
-        let values = network.store.values.values
-        average = isGenerator ? game.average.map { AveragedParameters(of: values, $0) } : nil
-        ofShards = together > 1 ? FloatBuffer(count: together * network.store.count) : nil
     }
 
+    /// Keeps an average of the parameters from now on, in memory that the ranks of a node have once if all that matters
+    /// more is shared too. Collective.
+    func keepAverage(_ settings: AverageSettings, mayShare: Bool, _ communicator: any Communicator) throws {
+        let memory = try NodeVectors(count: state.vectors[0].count, number: 1, mayShare: mayShare, communicator)
+        averageMemory = memory
+        average = AveragedParameters(settings, in: memory.vectors[0])
+    }
+
+    private var values: Floats { network.store.values.values }
+    private var effective: Floats? { derived?.vectors[0].values }
+
     /// What the network computes with: its parameters, where none is normalised.
-    public var parameters: Floats { effective?.values ?? network.store.values.values }
+    public var parameters: Floats { effective ?? values }
 
     /// What samples are made with: the average, where there is one.
     public var sampledParameters: Floats { average?.values.values ?? parameters }
 
     /// The parameters have been given first values: those that are computed with, and their average, follow.
-    func begin() {
-        if let spectral, let effective { spectral.refresh(network.store.values.values, into: effective.values) }
-        average?.values.values.copy(from: parameters)
+    /// Collective.
+    func begin() throws {
+        try normalise(iterating: true)
+        averageMemory?.change { average!.values.values[$1].copy(from: parameters[$1]) }
+        try averageMemory?.barrier()
     }
 
-    /// All state has been given: the parameters that are computed with follow.
-    func resume() {
-        if let spectral, let effective { spectral.normalise(network.store.values.values, into: effective.values) }
+    /// All state has been given: the parameters that are computed with follow. Collective.
+    func resume() throws { try normalise(iterating: false) }
+
+    /// The parameters have changed, on all ranks: those that are computed with follow, each rank's share of them.
+    /// `iterating`: with better spectral norms than the last.
+    private func normalise(iterating: Bool) throws {
+        guard let spectral, let spectralState, let derived, let effective else { return }
+        spectralState.change { number, _ in
+            if iterating {
+                spectral.refresh(number, values, into: effective)
+            } else {
+                spectral.normalise(number, values, into: effective)
+            }
+        }
+        try spectralState.barrier()
+        try derived.barrier()
+    }
+
+    /// What the ranks of a node have once, or would if there were room, with what it is.
+    var nodeVectors: [(name: String, vectors: NodeVectors)] {
+        [
+            ("the parameters and moments of the \(role.name)", state),
+            ("the spectral norms of the \(role.name)", spectralState),
+            ("the average of the \(role.name)", averageMemory),
+        ].compactMap { name, vectors in vectors.map { (name, $0) } }
     }
 
     /// Why the exchange of gradients is slower than it could be, if it is.
@@ -125,18 +194,34 @@ public final class Player {
     /// until the next ``backward(from:penalties:)``.
     func sumGradients() throws -> Floats {
         let sum = try gradients.finish()
-        guard let spectral, let effective, let pulledBack else { return sum }
-        spectral.pullBack(sum, effective: effective.values, into: pulledBack.values)
-        return pulledBack.values
+        guard let spectral, let spectralState, let derived else { return sum }
+        let pulledBack = derived.vectors[1].values
+        for number in spectralState.mine { spectral.pullBack(number, sum, effective: parameters, into: pulledBack) }
+        try derived.barrier()
+        return pulledBack
     }
 
     // MARK: - The update
 
-    /// Moves the parameters, and what follows them; returns the squared norm of the gradient.
-    func move(by gradient: Floats, at progress: Progress, batch: Int) -> Double {
-        let squaredNorm = optimiser.update(network.store.values.values, gradients: gradient, at: progress)
-        if let spectral, let effective { spectral.refresh(network.store.values.values, into: effective.values) }
-        average?.update(with: parameters, batch: batch, at: progress)
+    /// Moves the parameters, and what follows them; returns the squared norm of the gradient. Each rank moves its slice;
+    /// all have done so when this returns. Collective.
+    func move(by gradient: Floats, at progress: Progress, batch: Int) throws -> Double {
+        let factor = optimiser.factor(of: gradient), values = values
+        // Where gradients travel by messages, another rank may still compute with the parameters.
+        try state.barrier()
+        let squaredNorm = try state.changeSumming { _, range in
+            optimiser.update(values, gradients: gradient, of: range, factor: factor, at: progress)
+        }
+        try normalise(iterating: true)
+        if let average, let averageMemory {
+            let parameters = parameters
+            averageMemory.change { _, range in average.update(with: parameters, of: range, batch: batch, at: progress) }
+            try averageMemory.barrier()
+        }
         return squaredNorm
     }
+}
+
+extension Game {
+    func layers(of role: Player.Role) -> [any Layer] { role == .generator ? generator : discriminator }
 }

@@ -17,7 +17,7 @@ extension Trainer {
             let gradient = try discriminatorGradient(
                 real, unrolling.generated, purpose: answer == 0 ? .recorded : .plain)
             unrolling.keepGradient(gradient, of: answer)
-            let squaredNorm = move(discriminator, by: gradient, number: stepsDone + 1 + answer)
+            let squaredNorm = try move(discriminator, by: gradient, number: stepsDone + 1 + answer)
             if answer == 0 {
                 trace?.gradient(gradient, of: discriminator, inner: 0)
                 statistics.record(
@@ -35,7 +35,7 @@ extension Trainer {
             try carryBack(unrolling, answer, real)
         }
         // What D really does is its first answer.
-        unrolling.restoreState(1)
+        try unrolling.restoreState(1)
         enter(.generator)
         try timed(.compute) {
             for group in groups {

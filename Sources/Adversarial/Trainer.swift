@@ -5,10 +5,10 @@ import Support
 
 /// The two players and the step that trains them: Algorithm 1 of Goodfellow et al. 2014, data-parallel over shards.
 ///
-/// Every rank holds both networks whole and runs its own shards of each global minibatch of B examples. The gradient
-/// that updates a player is that of its mean cost over the *global* minibatch: each shard adds the gradient of its
-/// sum divided by B, and the shards' gradients are summed over all ranks. So every rank makes the same update and the
-/// replicas stay equal.
+/// Every rank computes with both networks whole and runs its own shards of each global minibatch of B examples. The
+/// gradient that updates a player is that of its mean cost over the *global* minibatch: each shard adds the gradient of
+/// its sum divided by B, and the shards' gradients are summed over all ranks. So every node makes the same update, each
+/// of its ranks a slice of it, and the replicas on all nodes stay equal.
 public final class Trainer {
     public let game: Game
     public let generator: Player
@@ -75,12 +75,20 @@ public final class Trainer {
             penalties: game.penaltyPlaces)
         let together = groups[0].shards.count
         packing = Packing(size: game.packing, example: exampleShape, capacity: 2 * together * capacity)
+        // Shared memory goes first to the gradients, then to the players' state, last to an average.
+        let (latent, packed) = (Shape.vector(game.latent.size), packing.shape)
+        let ofGenerator = try Player.gradients(of: .generator, in: game, input: latent, shards, communicator)
+        let ofDiscriminator = try Player.gradients(of: .discriminator, in: game, input: packed, shards, communicator)
         generator = try Player(
-            .generator, of: game, input: .vector(game.latent.size), capacity: capacity, shards: together, table: shards,
+            .generator, of: game, input: latent, capacity: capacity, shards: together, table: shards, ofGenerator,
             communicator)
         discriminator = try Player(
-            .discriminator, of: game, input: packing.shape, capacity: capacity / game.packing, shards: together,
-            table: shards, communicator)
+            .discriminator, of: game, input: packed, capacity: capacity / game.packing, shards: together,
+            table: shards, ofDiscriminator, communicator)
+        if let average = game.average {
+            let mayShare = generator.state.isShared && discriminator.state.isShared
+            try generator.keepAverage(average, mayShare: mayShare, communicator)
+        }
         let fewest = shards.fewestRowsOfAShard(batch: game.batch)
         try Self.check(generator.network, makes: exampleShape, from: fewest, of: game.batch)
         try Self.check(
@@ -106,10 +114,10 @@ public final class Trainer {
         unrolling =
             unrollingSteps == 0
             ? nil
-            : Unrolling(
+            : try Unrolling(
                 steps: unrollingSteps, discriminator,
-                imageValues: shards.rows(batch: game.batch).count * exampleShape.count)
-        for player in players { player.begin() }
+                imageValues: shards.rows(batch: game.batch).count * exampleShape.count, communicator)
+        for player in players { try player.begin() }
     }
 
     // MARK: - The step
@@ -340,15 +348,15 @@ public final class Trainer {
         enter(.exchange)
         let gradient = try timed(.communication) { try player.sumGradients() }
         trace?.gradient(gradient, of: player, inner: inner)
-        let squaredNorm = move(player, by: gradient, number: number)
+        let squaredNorm = try move(player, by: gradient, number: number)
         statistics.record(
             player.role, squaredNorm: squaredNorm, rate: player.optimiser.rate(at: progress(update: number)))
     }
 
     /// Moves the player's parameters; returns the squared norm of the gradient.
-    func move(_ player: Player, by gradient: Floats, number: Int) -> Double {
+    func move(_ player: Player, by gradient: Floats, number: Int) throws -> Double {
         let progress = progress(update: number)
-        return timed(.optimiser) { player.move(by: gradient, at: progress, batch: batch) }
+        return try timed(.optimiser) { try player.move(by: gradient, at: progress, batch: batch) }
     }
 
     /// The number of a player's update in this step, counted from 1 over the run.
@@ -361,31 +369,6 @@ public final class Trainer {
         Progress(
             steps: stepsDone, epochs: reals.epoch(minibatch: minibatchesDone),
             examples: Double(minibatchesDone) * Double(batch), update: number)
-    }
-
-    private func writeTrace() throws {
-        guard let trace else { return }
-        for inner in 0 ..< k {
-            trace.losses(
-                inner: inner,
-                [
-                    "loss_real": statistics.cost(.discriminator(inner: inner, .real)),
-                    "loss_fake": statistics.cost(.discriminator(inner: inner, .fake)),
-                ])
-            let places: KeyValuePairs<String, PenaltyPlaces> = [
-                "real": .real, "fake": .fake, "between": .between, "around": .around,
-            ]
-            for (name, place) in places {
-                guard let figures = statistics.penalty(place, inner: inner) else { continue }
-                trace.losses(inner: inner, ["loss_penalty_\(name)": figures.cost])
-            }
-            if let cost = statistics.leCam(inner: inner) { trace.losses(inner: inner, ["loss_lecam": cost]) }
-        }
-        if let means = leCam?.means.values {
-            trace.losses(inner: k - 1, ["lecam_real": Double(means[0]), "lecam_fake": Double(means[1])])
-        }
-        trace.losses(inner: nil, ["loss": statistics.cost(.generator(.fake))])
-        try trace.finishStep([generator, discriminator])
     }
 
     /// Every rank enters the same phases in the same order, however many shards it has.

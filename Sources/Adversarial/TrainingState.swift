@@ -66,31 +66,24 @@ extension Trainer {
         return arrays
     }
 
-    /// The arrays have been given the state after so many steps.
-    public func resume(at step: Int) {
-        stepsDone = step
-        for player in players { player.resume() }
-    }
-
-    /// Some parameters have been given values before the first step.
-    public func parametersWereGiven() { for player in players { player.begin() } }
-
-    /// Gives rank `root`'s state to all ranks. Collective.
-    public func share(from root: Int) throws {
-        stepsDone = try communicator.broadcast(stepsDone, from: root)
+    /// Gives rank `root`'s state, which is that after `step` steps, to all ranks; where it was given from elsewhere, the
+    /// arrays of ``state`` on that rank, it is theirs from here on. Collective.
+    public func share(from root: Int, step: Int) throws {
+        stepsDone = try communicator.broadcast(step, from: root)
         for player in players {
-            for buffer in [player.network.store.values, player.network.store.statistics]
-                + player.optimiser.moments.map(\.values)
-                + [player.spectral?.state, player.average?.values].compactMap({ $0 })
-            {
-                try communicator.broadcast(UnsafeMutableRawBufferPointer(buffer.values.bytes), from: root)
-            }
-            player.resume()
+            for (_, vectors) in player.nodeVectors { try vectors.share(from: root, communicator) }
+            try share(player.network.store.statistics, from: root)
+            try player.resume()
         }
-        for buffer in [leCam?.means, augmentation?.state].compactMap({ $0 }) {
-            try communicator.broadcast(UnsafeMutableRawBufferPointer(buffer.values.bytes), from: root)
-        }
+        for buffer in [leCam?.means, augmentation?.state].compactMap({ $0 }) { try share(buffer, from: root) }
     }
+
+    private func share(_ buffer: FloatBuffer, from root: Int) throws {
+        try communicator.broadcast(UnsafeMutableRawBufferPointer(buffer.values.bytes), from: root)
+    }
+
+    /// Some parameters have been given values before the first step, and shared. Collective.
+    public func parametersWereGiven() throws { for player in players { try player.begin() } }
 
     /// σ of each weight that is divided by its spectral norm: `sigma/discriminator/0.dense/weight`.
     public var spectralNorms: [(name: String, sigma: Double)] {
@@ -111,13 +104,6 @@ extension Trainer {
         state.reduce(UInt64(stepsDone)) { Collectives.fingerprint(of: $1.values, seed: $0) }
     }
 
-    /// Throws the same failure on every rank where a rank's state is not that of the others: it names the rank.
-    /// Collective.
-    public func requireEqualReplicas() throws {
-        watchdog?.enter(.exchange, step: stepsDone)
-        try communicator.requireEqual(fingerprint, "the training states at step \(stepsDone)")
-    }
-
     /// Minibatches of real examples used so far.
     public var minibatchesDone: Int { stepsDone * game.minibatchesOfStep }
 
@@ -129,19 +115,25 @@ extension Trainer {
     public var startsFromMarginals: Bool { marginals != nil }
 
     /// Fills these biases: the inverse of the output's activation at the mean of each value of an example (the
-    /// authors' released code: `init_bias_target_marginals`).
-    public func fillMarginals(_ means: [Float]) throws(Failure) {
+    /// authors' released code: `init_bias_target_marginals`). All ranks have the same means, of which there are as many
+    /// as ``requireMarginals(_:)`` asks for. Collective.
+    public func fillMarginals(_ means: [Float]) throws {
         guard let bias = marginals else { return }
-        let place = generator.network.nodes[bias.layer].place
-        guard means.count == bias.range.count else {
-            throw Failure(
-                .badConfiguration,
-                "configuration: generator: layer \(place) has \(bias.range.count) biases from the data's "
-                    + "marginals, but an example has \(means.count) values",
-                remedy: "Use marginals only in the layer that makes the output.")
-        }
         let values = generator.network.store.values.values[bias.range]
-        for index in 0 ..< means.count { values[index] = generator.network.layers.inverseOfOutput(means[index]) }
-        generator.begin()
+        if communicator.rank == generator.state.group.lowerBound {
+            for index in 0 ..< means.count { values[index] = generator.network.layers.inverseOfOutput(means[index]) }
+        }
+        try generator.state.settle()
+        try generator.begin()
+    }
+
+    /// Throws 78 where the layer with these biases is not the one that makes the output, of such means.
+    public func requireMarginals(_ means: [Float]) throws(Failure) {
+        guard let bias = marginals, means.count != bias.range.count else { return }
+        throw Failure(
+            .badConfiguration,
+            "configuration: generator: layer \(generator.network.nodes[bias.layer].place) has \(bias.range.count) biases "
+                + "from the data's marginals, but an example has \(means.count) values",
+            remedy: "Use marginals only in the layer that makes the output.")
     }
 }

@@ -1,3 +1,4 @@
+import Collectives
 import Kernels
 import Nets
 
@@ -15,11 +16,15 @@ import Nets
 /// H ḡ and (∂g/∂x)ᵀ ḡ, the derivatives of the gradients of D's cost with respect to its parameters and to the images,
 /// along ḡ, are central differences of these gradients: (∇L(θ + hḡ) − ∇L(θ − hḡ)) / 2h. Any layers will do, at two
 /// more passes an answer.
+///
+/// What is elementwise each rank does for the slice of the parameters that it moves; all of a node compute with the
+/// displaced parameters that they make together.
 final class Unrolling {
     /// K.
     let steps: Int
-    /// D before each of its answers and after the last.
+    /// This rank's slice of D before each of its answers and after the last, and ‖θ‖² of the whole.
     private let states: [OptimiserState]
+    private var squaredNorms: [Double]
     /// The gradient that led from each state to the next.
     private let gradients: [FloatBuffer]
     /// This rank's generated examples, the gradient of the generator's cost with respect to them, and a difference of
@@ -28,7 +33,11 @@ final class Unrolling {
     private let player: Player
     private let constants: (beta1: Double, beta2: Schedule, epsilon: Double)
     private let valueAdjoint, firstAdjoint, secondAdjoint: FloatBuffer
-    private let direction, upper: FloatBuffer
+    private let upper: FloatBuffer
+    /// ḡ, of all parameters.
+    private let direction: NodeVectors
+    /// The parameters that this rank moves.
+    private let slice: Range<Int>
 
     /// θ, m and v.
     private struct OptimiserState {
@@ -44,7 +53,8 @@ final class Unrolling {
     private static let displacement = 3e-3
 
     /// `player` must learn by Adam; `imageValues` are the values of all examples of this rank's part of a minibatch.
-    init(steps: Int, _ player: Player, imageValues: Int) {
+    /// Collective.
+    init(steps: Int, _ player: Player, imageValues: Int, _ communicator: any Communicator) throws {
         guard case .adam(let beta1, let beta2, let epsilon) = player.optimiser.settings.rule else {
             preconditionFailure("unrolling of \(player.optimiser.settings.rule)")
         }
@@ -54,42 +64,53 @@ final class Unrolling {
         (generated, imageGradient, imageDifference) = (
             FloatBuffer(count: imageValues), FloatBuffer(count: imageValues), FloatBuffer(count: imageValues)
         )
-        let count = player.network.store.count
+        slice = player.state.slice
+        let count = slice.count
+        squaredNorms = [Double](repeating: 0, count: steps + 1)
         states = (0 ... steps).map { _ in OptimiserState(count: count) }
         gradients = (0 ..< steps).map { _ in FloatBuffer(count: count) }
         (valueAdjoint, firstAdjoint, secondAdjoint) = (
             FloatBuffer(count: count), FloatBuffer(count: count), FloatBuffer(count: count)
         )
-        (direction, upper) = (FloatBuffer(count: count), FloatBuffer(count: count))
+        upper = FloatBuffer(count: count)
+        direction = try NodeVectors(
+            count: player.network.store.count, number: 1, mayShare: player.state.isShared, communicator)
     }
 
     private var values: Floats { player.network.store.values.values }
 
     /// Puts down the state that D has before answer `number`, or after the last.
     func keepState(_ number: Int) {
-        states[number].values.values.copy(from: values)
-        states[number].first.values.copy(from: player.optimiser.moments[0].values.values)
-        states[number].second.values.copy(from: player.optimiser.moments[1].values.values)
+        squaredNorms[number] = Reductions.squaredNorm(of: values)
+        states[number].values.values.copy(from: values[slice])
+        states[number].first.values.copy(from: player.optimiser.moments[0].values.values[slice])
+        states[number].second.values.copy(from: player.optimiser.moments[1].values.values[slice])
     }
 
-    /// Gives D the state before answer `number` back.
-    func restoreState(_ number: Int) {
-        values.copy(from: states[number].values.values)
-        player.optimiser.moments[0].values.values.copy(from: states[number].first.values)
-        player.optimiser.moments[1].values.values.copy(from: states[number].second.values)
+    /// Gives D the state before answer `number` back. Collective.
+    func restoreState(_ number: Int) throws {
+        let state = states[number], start = slice.lowerBound
+        let (first, second) = (player.optimiser.moments[0].values.values, player.optimiser.moments[1].values.values)
+        try player.state.barrier()
+        player.state.change { [values] _, range in
+            let kept = range.lowerBound - start ..< range.upperBound - start
+            values[range].copy(from: state.values.values[kept])
+            first[range].copy(from: state.first.values[kept])
+            second[range].copy(from: state.second.values[kept])
+        }
+        try player.state.barrier()
     }
 
-    func keepGradient(_ gradient: Floats, of number: Int) { gradients[number].values.copy(from: gradient) }
-    func gradient(of number: Int) -> Floats { gradients[number].values }
+    func keepGradient(_ gradient: Floats, of number: Int) { gradients[number].values.copy(from: gradient[slice]) }
 
     /// Begins the way back: θ̄ of the last state is −`gradient`, as the generator's cost is −L.
     func beginReturn(from gradient: Floats) {
-        for index in 0 ..< gradient.count { valueAdjoint.values[index] = -gradient[index] }
+        for (place, index) in slice.enumerated() { valueAdjoint.values[place] = -gradient[index] }
         firstAdjoint.values.fill(0)
         secondAdjoint.values.fill(0)
     }
 
-    /// Carries the adjoints back over answer `number`, an update of D made at `progress`.
+    /// Carries the adjoints back over answer `number`, an update of D made at `progress`. Collective.
     ///
     /// `evaluate(sign)` is called with D displaced to θ + hḡ and then to θ − hḡ, returns ∇L there, and adds sign ·
     /// its image gradients, which are to be divided by 2h: the returned value, nil where ḡ is zero.
@@ -97,22 +118,32 @@ final class Unrolling {
         _ number: Int, at progress: Progress, evaluate: (_ sign: Float) throws -> Floats
     ) throws -> Double? {
         findDirection(number, at: progress)
-        let origin = states[number].values.values
-        let length = Reductions.squaredNorm(of: direction.values).squareRoot()
-        guard length > 0 else { return nil }
-        let h = Self.displacement * max(Reductions.squaredNorm(of: origin).squareRoot(), 1) / length
-        displace(from: origin, by: Float(h))
-        upper.values.copy(from: try evaluate(1))
-        displace(from: origin, by: Float(-h))
+        try direction.barrier()
+        let length = Reductions.squaredNorm(of: direction.vectors[0].values).squareRoot()
+        guard length > 0 else {
+            // Nobody may begin with the next direction while another looks at this one.
+            try direction.barrier()
+            return nil
+        }
+        let h = Self.displacement * max(squaredNorms[number].squareRoot(), 1) / length
+        try displace(from: states[number].values.values, by: Float(h))
+        upper.values.copy(from: try evaluate(1)[slice])
+        try displace(from: states[number].values.values, by: Float(-h))
         let lower = try evaluate(-1)
-        for index in 0 ..< lower.count {
-            valueAdjoint.values[index] += Float((Double(upper.values[index]) - Double(lower[index])) / (2 * h))
+        for (place, index) in slice.enumerated() {
+            valueAdjoint.values[place] += Float((Double(upper.values[place]) - Double(lower[index])) / (2 * h))
         }
         return 2 * h
     }
 
-    private func displace(from origin: Floats, by distance: Float) {
-        for index in 0 ..< origin.count { values[index] = origin[index] + distance * direction.values[index] }
+    private func displace(from origin: Floats, by distance: Float) throws {
+        let direction = direction.vectors[0].values, start = slice.lowerBound
+        // Nobody computes with the parameters as they are any more.
+        try player.state.barrier()
+        player.state.change { [values] _, range in
+            for index in range { values[index] = origin[index - start] + distance * direction[index] }
+        }
+        try player.state.barrier()
     }
 
     /// ḡ, with the moments' adjoints carried back.
@@ -122,6 +153,7 @@ final class Unrolling {
         let (first, second, gradient) = (
             states[number + 1].first.values, states[number + 1].second.values, gradients[number].values
         )
+        let direction = direction.vectors[0].values[slice]
         let scale = rate / (1 - power(beta1, update)), correction = 1 / (1 - power(beta2, update)).squareRoot()
         for index in 0 ..< gradient.count {
             let root = Double(second[index]).squareRoot(), divisor = root * correction + epsilon
@@ -130,7 +162,7 @@ final class Unrolling {
             // A parameter that never had a gradient does not move, whatever its moments.
             let slope = root > 0 ? scale * Double(first[index]) * correction / (2 * divisor * divisor * root) : 0
             let ofSecond = Double(secondAdjoint.values[index]) + slope * value
-            direction.values[index] =
+            direction[index] =
                 root > 0 ? Float((1 - beta1) * ofFirst + 2 * (1 - beta2) * Double(gradient[index]) * ofSecond) : 0
             firstAdjoint.values[index] = Float(beta1 * ofFirst)
             secondAdjoint.values[index] = Float(beta2 * ofSecond)

@@ -95,7 +95,7 @@ public struct ScalingBenchmark: Encodable {
         self.network = network
 
         var model = ScalingModel(
-            compute: compute, optimiser: optimizer,
+            compute: compute, optimiser: optimizer * Double(isOneNode ? ranks : 1),
             updates: try whole.trainer.game.updates.map {
                 try GradientTimes($0, of: whole.trainer, overlap: messages?.overlap ?? true, all: communicator)
                     .gradients

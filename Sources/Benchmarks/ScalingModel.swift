@@ -8,7 +8,7 @@ import Foundation
 /// soon as a piece is final (see `OrderedExchange`; ``ExchangeTraffic`` counts who sends what).
 ///
 ///     step = a + c·n                                   forward and backward passes of a rank alone: a ``Line``
-///          + optimiser                                 every rank moves all parameters
+///          + optimiser / R                             the ranks of a node move a slice of the parameters each
 ///          + Σ R·w + (1 + (2q(p − 1) + 1) / P) · b/m   for each gradient, within the node
 ///          + Σ 2L + maxₖ (Tₖ − tₖ)                     for each update, between nodes
 ///          + ⌈log₂ P⌉·L + (P − R)·s/B                  the statistics of a step, s bytes of each shard
@@ -85,7 +85,7 @@ public struct ScalingModel: Sendable {
     }
 
     public var compute: Line
-    /// Seconds of a step's updates.
+    /// Seconds of a step's updates where one rank moves all parameters.
     public var optimiser: Double
     /// What each update of a step sums.
     public var updates: [[Gradient]]
@@ -157,7 +157,7 @@ public struct ScalingModel: Sendable {
     func parts(ranks: Int, samples: Int) -> (times: [Part: Double], hidden: Double) {
         let here = Double(min(ranks, ranksOfNode)), others = Double(nodes(ranks) - 1)
         var times: [Part: Double] = [
-            .samples: compute.each * Double(samples), .fixed: compute.fixed, .optimizer: optimiser,
+            .samples: compute.each * Double(samples), .fixed: compute.fixed, .optimizer: optimiser / here,
             .memory: 0, .latency: 0, .wire: 0,
         ]
         var hidden = 0.0

@@ -27,10 +27,29 @@ public protocol Communicator: AnyObject {
     func channel(tags: Int) throws -> any Channel
     /// Zeroed memory of `count` values that all ranks in `group` (which contains this rank, and whose ranks are on
     /// one node) read and write. Every rank calls it, each with its group. Nil on every rank if any group could not
-    /// have it: no room in /dev/shm, or refused by the library.
+    /// have it: no room in /dev/shm or within the job's memory limit, or refused by the library. A page takes room, and
+    /// belongs to the memory of a processor, only when it is written to: who is to use it does so at once.
     func sharedMemory(count: Int, group: Range<Int>) throws -> (any SharedMemory)?
     /// Ends every rank of the job with `code`. Does not return.
     func abort(_ code: Int32) -> Never
+}
+
+extension Communicator {
+    /// The ranges of consecutive ranks on one node: those that share memory.
+    public var nodeGroups: [Range<Int>] {
+        var runs: [Range<Int>] = []
+        for rank in nodes.indices {
+            if rank > 0, nodes[rank] == nodes[rank - 1] {
+                runs[runs.count - 1] = runs[runs.count - 1].lowerBound ..< rank + 1
+            } else {
+                runs.append(rank ..< rank + 1)
+            }
+        }
+        return runs
+    }
+
+    /// That of this rank.
+    public var nodeGroup: Range<Int> { nodeGroups.first { $0.contains(rank) }! }
 }
 
 /// One message of a ``Channel``: where it goes to or comes from, and the values.

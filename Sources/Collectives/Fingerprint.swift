@@ -25,6 +25,10 @@ public func fingerprint(of values: Floats, seed: UInt64 = 0) -> UInt64 {
     return hash
 }
 
+/// The sum of the bits of all values as whole numbers, modulo 2³²: fast enough for every update, other where one bit
+/// is.
+func sumOfBits(_ values: Floats) -> UInt32 { kernels().pointee.sumOfBits(values.base, values.count) }
+
 private func mixed(_ value: UInt64) -> UInt64 {
     var value = value &+ 0x9E37_79B9_7F4A_7C15
     value = (value ^ value >> 30) &* 0xBF58_476D_1CE4_E5B9

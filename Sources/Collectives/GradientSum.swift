@@ -82,7 +82,7 @@ public final class GradientSum {
                 packs: precision == .bfloat16)
         }
         let alone = (0 ..< communicator.size).map { $0 ..< $0 + 1 }
-        var exchange = try make(kind == .ordered ? GradientSum.runsOfEqual(communicator.nodes) : alone)
+        var exchange = try make(kind == .ordered ? communicator.nodeGroups : alone)
         if exchange == nil {
             exchange = try make(alone)
             warning =
@@ -99,17 +99,9 @@ public final class GradientSum {
         slot = exchange!.buffers[0]
     }
 
-    /// The ranges of consecutive ranks on one node.
-    static func runsOfEqual(_ nodes: [Int]) -> [Range<Int>] {
-        var runs: [Range<Int>] = []
-        for rank in nodes.indices {
-            if rank > 0, nodes[rank] == nodes[rank - 1] {
-                runs[runs.count - 1] = runs[runs.count - 1].lowerBound ..< rank + 1
-            } else {
-                runs.append(rank ..< rank + 1)
-            }
-        }
-        return runs
+    /// How many values of shared memory the ranks of `group` want for an ordered sum of vectors of `count` values.
+    public static func sharedCount(_ count: Int, table: ShardTable, group: Range<Int>) -> Int {
+        group.count > 1 ? OrderedExchange.sharedCount(count, table: table, group: group) : 0
     }
 
     /// Before the next of this rank's shards, in their order.

@@ -38,8 +38,7 @@ final class MPISharedMemory: SharedMemory {
         try mpi("MPI_Comm_set_errhandler", MPI_Comm_set_errhandler(node, MPI_ERRORS_RETURN), activity)
         let bytes = headerBytes(group) + 64 + count * MemoryLayout<Float>.stride
         let isFirst = communicator.rank == group.lowerBound
-        // A file system without room would be noticed only when a page is touched, by SIGBUS.
-        let room = !isFirst || freeBytes("/dev/shm") > bytes + bytes / 8
+        let room = !isFirst || SharedMemoryRoom().holds(bytes)
         if try communicator.any(!room) {
             try mpi("MPI_Comm_free", MPI_Comm_free(&node), activity)
             return nil
@@ -92,8 +91,11 @@ final class MPISharedMemory: SharedMemory {
         self.group = group
         self.spins = spins
         try mpi("MPI_Win_lock_all", MPI_Win_lock_all(MPI_MODE_NOCHECK, window), activity)
+        // What several processes share is a new file, whose pages are zero: each is to belong to the processor that
+        // uses it, so that nobody touches them here.
         if mine == 0 {
-            memset(base, 0, MPISharedMemory.headerBytes(group) + count * MemoryLayout<Float>.stride)
+            let isFile = group.count > 1
+            memset(base, 0, MPISharedMemory.headerBytes(group) + (isFile ? 0 : count * MemoryLayout<Float>.stride))
         }
         try mpi("MPI_Win_sync", MPI_Win_sync(window), activity)
         try mpi("MPI_Barrier", MPI_Barrier(node), activity)
@@ -135,11 +137,4 @@ final class MPISharedMemory: SharedMemory {
         var node: MPI_Comm? = node
         try mpi("MPI_Comm_free", MPI_Comm_free(&node), "giving back shared memory")
     }
-}
-
-private func freeBytes(_ path: String) -> Int {
-    var information = statvfs()
-    // No such file system: the library keeps its files elsewhere and checks them itself.
-    guard statvfs(path, &information) == 0 else { return .max }
-    return Int(information.f_bavail) * Int(information.f_frsize)
 }

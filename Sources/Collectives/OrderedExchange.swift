@@ -50,9 +50,8 @@ final class OrderedExchange {
         fold = LocalFold(tree, shards: table.mine)
 
         let folds = group.map { LocalFold(tree, shards: table.shards(of: $0)) }
-        let stride = (count + 1023) / 1024 * 1024 + 64  // the vectors' cache lines do not all fall into the same sets
-        let sharedResult = group.count > 1 ? stride : 0
-        let total = sharedResult + folds.reduce(0) { $0 + $1.buffers * stride }
+        let stride = Self.stride(count), sharedResult = group.count > 1 ? stride : 0
+        let total = Self.sharedCount(count, table: table, group: group)
         if groups.contains(where: { $0.count > 1 }) {
             guard let memory = try communicator.sharedMemory(count: total, group: group) else { return nil }
             self.memory = memory
@@ -103,6 +102,16 @@ final class OrderedExchange {
             }
         }
         try touch()
+    }
+
+    /// From one vector to the next: their cache lines do not all fall into the same sets.
+    private static func stride(_ count: Int) -> Int { (count + 1023) / 1024 * 1024 + 64 }
+
+    /// The values of the vectors of a group: what each of its ranks folds, and what they all get.
+    static func sharedCount(_ count: Int, table: ShardTable, group: Range<Int>) -> Int {
+        let tree = SumTree(shards: table.shards)
+        let buffers = group.reduce(0) { $0 + LocalFold(tree, shards: table.shards(of: $1)).buffers }
+        return (buffers + (group.count > 1 ? 1 : 0)) * stride(count)
     }
 
     /// Nobody may still write to the memory, or read it, when it goes.

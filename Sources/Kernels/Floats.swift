@@ -55,6 +55,8 @@ public struct Floats: @unchecked Sendable {
 public final class FloatBuffer: @unchecked Sendable {
     /// Valid as long as a variable or property holds the buffer: `FloatBuffer(count: 8).values` is freed at once.
     public let values: Floats
+    /// Whose the memory is, where it is not this buffer's.
+    private let owner: AnyObject?
 
     public convenience init(count: Int) {
         guard let memory = FloatBuffer.allocate(count) else {
@@ -72,6 +74,12 @@ public final class FloatBuffer: @unchecked Sendable {
     private init(_ memory: UnsafeMutableRawPointer, _ count: Int) {
         memset(memory, 0, FloatBuffer.bytes(count))
         values = Floats(memory.bindMemory(to: Float.self, capacity: max(count, 16)), count: count)
+        owner = nil
+    }
+
+    /// Memory of `owner`'s, such as a window that several processes share, which it holds on to.
+    public init(_ values: Floats, of owner: AnyObject) {
+        (self.values, self.owner) = (values, owner)
     }
 
     /// Called where memory is wanted that is not there: a limit may be met anywhere, where no caller could go on. A
@@ -98,7 +106,7 @@ public final class FloatBuffer: @unchecked Sendable {
         for (index, value) in array.enumerated() { values[index] = value }
     }
 
-    deinit { free(values.base) }
+    deinit { if owner == nil { free(values.base) } }
 
     public var count: Int { values.count }
 

@@ -31,19 +31,21 @@ public final class AveragedParameters {
     /// In the layout of the parameters.
     public let values: FloatBuffer
 
-    public init(of parameters: Floats, _ settings: AverageSettings) {
-        self.settings = settings
-        values = FloatBuffer(count: parameters.count)
+    public convenience init(of parameters: Floats, _ settings: AverageSettings) {
+        self.init(settings, in: FloatBuffer(count: parameters.count))
         values.values.copy(from: parameters)
     }
 
-    /// Takes in the parameters that an update, of a minibatch of `batch` examples, has led to.
-    public func update(with parameters: Floats, batch: Int, at progress: Progress) {
-        let share = settings.share(batch: batch, at: progress)
+    /// In memory that the caller fills.
+    public init(_ settings: AverageSettings, in memory: FloatBuffer) { (self.settings, values) = (settings, memory) }
+
+    /// Takes in the parameters that an update, of a minibatch of `batch` examples, has led to; `range`: these alone.
+    public func update(with parameters: Floats, of range: Range<Int>? = nil, batch: Int, at progress: Progress) {
+        let share = settings.share(batch: batch, at: progress), range = range ?? 0 ..< parameters.count
         if share == 1 {
-            values.values.copy(from: parameters)
+            values.values[range].copy(from: parameters[range])
         } else {
-            OptimiserKernels.average(values.values, with: parameters, share: Float(share))
+            OptimiserKernels.average(values.values[range], with: parameters[range], share: Float(share))
         }
     }
 }

@@ -94,6 +94,14 @@ extension Network {
         }
     }
 
+    /// Values of all parameters, as ``ParameterStore/count`` has them, before any memory is taken.
+    public static func valueCount(
+        of layers: [any Layer], input: Shape, name: String
+    ) throws(ShapeError) -> Int {
+        let nodes = NetworkNode.list(of: layers)
+        return ParameterStore.count(of: nodes, shapes: try shapes(of: nodes, input: input, name: name))
+    }
+
     /// The layers with each that the one before applies put into that one; in its own place nothing remains to be done.
     static func joined(_ nodes: [NetworkNode]) -> [any Layer] {
         var computed = nodes.map(\.layer)

@@ -15,6 +15,17 @@ public enum UpdateRule: Hashable, Sendable {
     case optimisticAdam(beta1: Double, beta2: Schedule, epsilon: Double)
     /// v ← α v + (1 − α) g²; θ ← θ − rate · g / (√v + ε): Tieleman & Hinton 2012, as PyTorch has it.
     case rmsprop(alpha: Double, epsilon: Double)
+
+    /// The names of what it remembers of each parameter.
+    public var moments: [String] {
+        switch self {
+        case .descent: []
+        case .momentum: ["velocity"]
+        case .adam, .adamW: ["first", "second"]
+        case .optimisticAdam: ["first", "second", "previous"]
+        case .rmsprop: ["second"]
+        }
+    }
 }
 
 /// The moments of one network's parameters and the update that uses them. Which update it is, is told by the caller:
@@ -26,17 +37,15 @@ public final class Optimiser {
     public let moments: [(name: String, values: FloatBuffer)]
 
     /// `count` is ``ParameterStore/count``.
-    public init(_ settings: OptimiserSettings, count: Int) {
+    public convenience init(_ settings: OptimiserSettings, count: Int) {
+        self.init(settings, moments: settings.rule.moments.map { _ in FloatBuffer(count: count) })
+    }
+
+    /// With moments in this memory, in the order of ``UpdateRule/moments``: zeros at first.
+    public init(_ settings: OptimiserSettings, moments: [FloatBuffer]) {
+        precondition(moments.count == settings.rule.moments.count, "\(moments.count) moments of \(settings.rule)")
         self.settings = settings
-        let names =
-            switch settings.rule {
-            case .descent: [String]()
-            case .momentum: ["velocity"]
-            case .adam, .adamW: ["first", "second"]
-            case .optimisticAdam: ["first", "second", "previous"]
-            case .rmsprop: ["second"]
-            }
-        moments = names.map { ($0, FloatBuffer(count: count)) }
+        self.moments = zip(settings.rule.moments, moments).map { ($0, $1) }
     }
 
     public func rate(at progress: Progress) -> Double { settings.rate.value(at: progress) }
@@ -46,20 +55,32 @@ public final class Optimiser {
     ///
     /// - Returns: Σ g² of the gradient as it is given: not finite where the gradient is not.
     public func update(_ values: Floats, gradients: Floats, at progress: Progress) -> Double {
-        let squaredNorm = step(values, gradients: gradients, factor: factor(gradients), at: progress)
-        if let bound = settings.clipWeights { OptimiserKernels.clamp(values, to: Float(bound)) }
+        update(values, gradients: gradients, of: 0 ..< values.count, factor: factor(of: gradients), at: progress)
+    }
+
+    /// Updates the parameters in `range` alone; `factor` is that ``factor(of:)`` the whole gradient.
+    ///
+    /// - Returns: Σ g² in the range.
+    public func update(
+        _ values: Floats, gradients: Floats, of range: Range<Int>, factor: Float, at progress: Progress
+    ) -> Double {
+        let some = values[range]
+        let squaredNorm = step(some, gradients: gradients[range], of: range, factor: factor, at: progress)
+        if let bound = settings.clipWeights { OptimiserKernels.clamp(some, to: Float(bound)) }
         return squaredNorm
     }
 
     /// What the gradient is multiplied by.
-    private func factor(_ gradients: Floats) -> Float {
+    public func factor(of gradients: Floats) -> Float {
         guard let bound = settings.clipNorm else { return 1 }
         return Float(min(1, bound / (Reductions.squaredNorm(of: gradients).squareRoot() + 1e-6)))
     }
 
-    private func step(_ values: Floats, gradients: Floats, factor: Float, at progress: Progress) -> Double {
+    private func step(
+        _ values: Floats, gradients: Floats, of range: Range<Int>, factor: Float, at progress: Progress
+    ) -> Double {
         let rate = rate(at: progress)
-        func moment(_ number: Int) -> Floats { moments[number].values.values }
+        func moment(_ number: Int) -> Floats { moments[number].values.values[range] }
         switch settings.rule {
         case .descent:
             return OptimiserKernels.descend(values, gradients: gradients, factor: factor, rate: Float(rate))

@@ -33,12 +33,13 @@ public final class ParameterStore {
     private static let alignment = 16
 
     /// Makes room for the layers' parameters, in the order of the nodes. All values are zero until
-    /// ``initialise(seed:role:)`` or a checkpoint fills them. `shapes`: of each value.
-    init(_ nodes: [NetworkNode], shapes: [Shape]) {
+    /// ``initialise(seed:role:only:)`` or a checkpoint fills them. `shapes`: of each value. `memory`: for the values, as
+    /// many as ``count(of:shapes:)`` says; nil: the store takes its own.
+    init(_ nodes: [NetworkNode], shapes: [Shape], in memory: FloatBuffer? = nil) {
         var entries: [Entry] = [], statisticEntries: [StatisticEntry] = []
         var count = 0, statisticCount = 0
         func take(_ size: Int, from end: inout Int) -> Range<Int> {
-            defer { end += (size + Self.alignment - 1) / Self.alignment * Self.alignment }
+            defer { end += Self.padded(size) }
             return end ..< end + size
         }
         for (number, node) in nodes.enumerated() {
@@ -55,8 +56,18 @@ public final class ParameterStore {
         }
         self.entries = entries
         self.statisticEntries = statisticEntries
-        values = FloatBuffer(count: count)
+        precondition(memory == nil || memory?.count == count, "memory of \(memory?.count ?? 0) values for \(count)")
+        values = memory ?? FloatBuffer(count: count)
         statistics = FloatBuffer(count: statisticCount)
+    }
+
+    private static func padded(_ count: Int) -> Int { (count + alignment - 1) / alignment * alignment }
+
+    /// What ``count`` will be, before any memory is taken.
+    static func count(of nodes: [NetworkNode], shapes: [Shape]) -> Int {
+        nodes.reduce(0) { sum, node in
+            node.layer.parameters(for: shapes[node.inputs[0]]).reduce(sum) { $0 + padded($1.count) }
+        }
     }
 
     /// Values in the flat buffers, padding included: what messages and updates count.
@@ -68,9 +79,10 @@ public final class ParameterStore {
     /// The first values of all parameters and statistics.
     ///
     /// A pure function of its arguments: parameter e of the network with this role (0 generator, 1 discriminator)
-    /// draws from a key of its own, on every rank alike.
-    public func initialise(seed: UInt64, role: Int) {
-        for (number, entry) in entries.enumerated() {
+    /// draws from a key of its own, on every rank alike. `only`: the parameters, by number, that are filled here where
+    /// other ranks fill the others.
+    public func initialise(seed: UInt64, role: Int, only isMine: (Int) -> Bool = { _ in true }) {
+        for (number, entry) in entries.enumerated() where isMine(number) {
             let draws = Draws(seed: seed, purpose: .initialValues, step: number, inner: role)
             entry.specification.initialise(values.values[entry.range], draws)
         }

@@ -276,7 +276,8 @@ extension Configuration.DataSettings {
         range = try Self.range(section)
         memoryLimit = try section.bytes(
             "memory_limit", default: 1 << 30,
-            meaning: "memory of each rank for examples; a larger dataset is read from its file while training")
+            meaning: "memory of a rank for examples; a dataset that fits is held once a node, a larger one is read "
+                + "from its file while training")
         (shuffleBlock, shuffleWindow) = try section.section("shuffle") { (shuffle) throws(Failure) in
             let allowed = 1 ... 1 << 31
             return (
@@ -354,7 +355,7 @@ extension Configuration.Exchange {
                 + "null: as many as the ranks that the run starts on; `--shards`")
         checkEvery = try section.integer(
             "check_every", default: 100, 1 ... .max,
-            meaning: "steps between two comparisons of all ranks' parameters")
+            meaning: "steps between two comparisons of what the ranks have and compute")
     }
 }
 

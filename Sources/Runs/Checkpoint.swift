@@ -90,7 +90,8 @@ extension Trainer {
             } + data.keptConditionArrays)
     }
 
-    /// Takes the state of `checkpoint`; throws 65 where the dataset or an array is not that of this run.
+    /// Takes the state of `checkpoint` on this rank, to be shared from there (``Trainer/share(from:step:)``); throws 65
+    /// where the dataset or an array is not that of this run.
     func restore(_ checkpoint: Checkpoint, _ data: TrainingData) throws(Failure) {
         if let stored = checkpoint.contents.string("dataset"), stored != data.fingerprint {
             throw Failure(
@@ -100,7 +101,6 @@ extension Trainer {
                 remedy: "Give the original file with --data, or start a new run with another --run.")
         }
         for array in state { try checkpoint.copy(array.name, to: array.values) }
-        resume(at: checkpoint.contents.step)
     }
 
     /// Takes the parameters and running statistics of a safetensors file; those that it does not have stay as they

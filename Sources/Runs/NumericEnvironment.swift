@@ -55,13 +55,16 @@ struct NumericEnvironment {
 
 extension NumericEnvironment {
     /// Warns where ranks, or this job and the one that wrote the checkpoint, may give different bits for the same sums.
+    /// Returns whether all ranks give the same. Collective.
+    @discardableResult
     static func compare(
         _ communicator: any Communicator, _ checkpoint: Checkpoint?, _ console: Console
-    ) throws {
+    ) throws -> Bool {
         let mine = Self()
         let all = try communicator.gather(mine.description)
         let hosts = try communicator.gather(communicator.host)
-        if let other = all.firstIndex(where: { $0 != all[0] }) {
+        let other = all.firstIndex { $0 != all[0] }
+        if let other {
             let count = all.count { $0 != all[0] }
             console.warn(
                 "rank \(other) on \(hosts[other])\(count > 1 ? " (and \(count - 1) more ranks)" : "") computes with "
@@ -75,6 +78,7 @@ extension NumericEnvironment {
                     + "never stopped: \(differences.joined(separator: "; "))"
             )
         }
+        return other == nil
     }
 }
 

@@ -20,6 +20,10 @@ public final class Run {
     let trainer: Trainer
     private let images: MinibatchReader
     let dataset: TrainingData
+    /// Why every rank of a node holds the dataset for itself, in a sentence; nil where they hold it together.
+    private let privateData: String?
+    /// Whether all ranks give the same bits for the same sums.
+    private let computesAlike: Bool
     /// Nil on ranks other than the first.
     var metrics: MetricsLog?
     var events: EventFile?
@@ -87,8 +91,13 @@ public final class Run {
             }
             if !vectors.isEmpty { try communicator.inspect([(file, vectors)], options: .configuration) }
         }
-        let data = try communicator.agreed { try TrainingData(given, checkpoint: session.checkpoint) }
+        let file = try communicator.agreed { try DataFile(given, checkpoint: session.checkpoint) }
+        let resident = try DataFile.load(file, shards: shards, communicator)
+        let data = try communicator.agreed {
+            try TrainingData(given, file, resident: resident.values, checkpoint: session.checkpoint)
+        }
         dataset = data
+        privateData = resident.sentence
         try communicator.requireEqual(Program.version, "the program versions")
         try communicator.requireEqual(dataset.fingerprint, "the datasets \(dataset.name)")
         configuration = try Self.settle(given, isNew: session.checkpoint == nil, data, communicator)
@@ -107,21 +116,26 @@ public final class Run {
             try communicator.agreed { [trainer, dataset] in
                 try session.plan?.checkpoint.map { try trainer.restore($0, dataset) }
             }
-            try trainer.share(from: 0)
+            try trainer.share(from: 0, step: session.plan?.checkpoint?.contents.step ?? 0)
         } else {
-            try communicator.agreed { [trainer, dataset] in
-                if trainer.startsFromMarginals { try trainer.fillMarginals(dataset.means()) }
+            if trainer.startsFromMarginals {
+                let means = try communicator.agreed { [trainer, dataset] in
+                    let means = try dataset.means()
+                    try trainer.requireMarginals(means)
+                    return means
+                }
+                try trainer.fillMarginals(means)
             }
             if let file = options.initialValues {
                 try communicator.agreed { [trainer, communicator] in
                     if communicator.rank == 0 { console.say(try trainer.start(from: file)) }
                 }
-                try trainer.share(from: 0)
-                trainer.parametersWereGiven()
+                try trainer.share(from: 0, step: 0)
+                try trainer.parametersWereGiven()
             }
         }
         try trainer.requireEqualReplicas()
-        try NumericEnvironment.compare(communicator, session.plan?.checkpoint, console)
+        computesAlike = try NumericEnvironment.compare(communicator, session.plan?.checkpoint, console)
         trainer.watchdog = lifecycle.watchdog
         if let file = options.traceFile, !options.dryRun {
             trainer.trace = try communicator.agreed { [trainer, configuration, options, dataset] in
@@ -204,10 +218,11 @@ public final class Run {
             if done % output.sampleEvery == 0 || isLast { try lifecycle.writing(drawSamples) }  // rank 0
             let isMissed = evaluations?.isDue(after: done, of: steps) ?? false
             if isMissed || report.stopRequested && !isLast { return try leaveEarly() }  // all ranks
-            let isBest = evaluation?.isBest ?? false
+            let isBest = evaluation?.isBest ?? false, isChecked = done % configuration.exchange.checkEvery == 0
+            if isChecked, computesAlike { try trainer.requireEqualArithmetic() }  // all ranks
             if done % output.checkpointEvery == 0 || isLast || isBest {
                 try save(isBest: isBest)  // all ranks
-            } else if done % configuration.exchange.checkEvery == 0 {
+            } else if isChecked {
                 try trainer.requireEqualReplicas()  // all ranks
             }
         }
@@ -245,6 +260,7 @@ public final class Run {
         if let warning = dataset.warning(shuffle, memoryLimit: configuration.data.memoryLimit) { console.warn(warning) }
         sayRange()
         if let warning = trainer.discriminator.warning ?? trainer.generator.warning { console.warn(warning) }
+        for sentence in [privateData, trainer.privateState].compactMap({ $0 }) { console.warn(sentence) }
         console.say("training \(start) to step \(configuration.training.steps); run folder \(folder.path)")
         if trainer.stepsDone >= configuration.training.steps {
             console.say("the run is finished already: give a larger --steps to go on")

@@ -34,32 +34,31 @@ public final class TrainingData: Sendable {
     /// Of a file that is not all in memory: what reading one of its examples alone uncompresses.
     private let costlyChunk: (examples: Int, bytes: Int)?
 
-    /// Opens the file, or makes the mixture, that `configuration` names; throws 65, 66 or 78. `checkpoint`: what the
-    /// run goes on from.
-    init(_ configuration: Configuration, checkpoint: String? = nil) throws {
+    /// The examples of `file`, or of the mixture that `configuration` names where that is nil; throws 65 or 78.
+    /// `checkpoint`: what the run goes on from. `resident`: the file's values, where they have been read.
+    init(
+        _ configuration: Configuration, _ file: DataFile?, resident: FloatBuffer? = nil, checkpoint: String? = nil
+    ) throws {
         let settings = configuration.data
-        if let file = settings.file {
-            let dataset = try Self.open(file, settings.dataset, checkpoint)
-            name = file
-            conditions = try configuration.condition.map { try DataConditions($0, dataset, labels: settings.labels) }
+        if let file {
+            let dataset = file.dataset
+            name = dataset.path
+            conditions = file.conditions
             keptConditions = conditions?.keptRows()
-            // Layers may have shapes that depend on the number of classes.
-            let configuration = try conditions.map(configuration.settled) ?? configuration
-            shape = try configuration.exampleShape()
+            shape = file.shape
             // A run that has settled no range began before ranges were settled, or needed none.
             asBefore = checkpoint != nil && settings.range == nil
-            let target = try configuration.targetRange(of: dataset, asBefore: asBefore)
+            let target = try file.configuration.targetRange(of: dataset, asBefore: asBefore)
             source = try SampleSource(
                 dataset, shape: shape.dimensions, fit: settings.fit, range: target, given: settings.range,
-                asBefore: asBefore,
-                memoryLimit: settings.memoryLimit)
+                asBefore: asBefore, memoryLimit: settings.memoryLimit, resident: resident)
             costlyChunk = source.isResident ? nil : dataset.costlyChunk
             fingerprint = try Self.fingerprint(of: dataset) + (conditions.map { ", \($0.fingerprint)" } ?? "")
             (mixture, storedType) = (dataset.mixture, dataset.storedType)
             let isSettled = source.valueRange?.source == .values || dataset.layout == .vector
             settledRange = checkpoint == nil && isSettled ? source.valueRange?.bounds : nil
             rangeLine = Self.rangeLine(source)
-            rangeWarnings = Self.rangeWarnings(source, dataset.path, bounds: configuration.outputBounds)
+            rangeWarnings = Self.rangeWarnings(source, dataset.path, bounds: file.configuration.outputBounds)
             return
         }
         guard let kind = settings.synthetic else {
@@ -114,22 +113,6 @@ public final class TrainingData: Sendable {
     /// Equal for equal datasets, as a checkpoint stores it.
     public static func fingerprint(of dataset: Dataset) throws(Failure) -> String {
         "\(dataset.count) × \(dataset.shape), \(String(try dataset.fingerprint(), radix: 16))"
-    }
-
-    private static func open(_ file: String, _ name: String?, _ checkpoint: String?) throws -> Dataset {
-        do {
-            return try Dataset(file, dataset: name, options: .configuration)
-        } catch {
-            guard error.code == .missingInput, let checkpoint else { throw error }
-            throw Failure(
-                .missingInput,
-                "\(error.message.dropLast()). The run goes on from \(checkpoint), "
-                    + "whose data.file that was, or was given",
-                remedy:
-                    "Where the dataset has moved, name its new place with --data FILE.h5; "
-                    + "relative paths start at the working folder."
-            )
-        }
     }
 
     /// Standard normal values in memory, for benchmarks.

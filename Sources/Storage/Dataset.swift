@@ -64,6 +64,19 @@ public final class Dataset: Sendable {
     /// Numbers in one example.
     public var elements: Int { shape.reduce(1, *) }
 
+    /// What all stored values take in memory: bytes stay bytes, all others become float32.
+    public var storedBytes: Int { count * elements * (isBytes ? 1 : 4) }
+
+    /// Reads all values, as they are stored, into memory of ``storedBytes``, for ``SampleSource``.
+    public func read(into memory: Floats) throws(Failure) {
+        precondition(memory.bytes.count >= storedBytes, "room for \(memory.bytes.count) bytes of \(storedBytes)")
+        if isBytes {
+            try stored.read(into: memory.asStored(count * elements, of: UInt8.self))
+        } else {
+            try stored.read(into: memory.asStored(count * elements, of: Float.self))
+        }
+    }
+
     /// Opens `path` and checks everything that can be known without reading the values. `name` nil finds `/images` or
     /// `/samples`. `labelled`: `/labels` belong to a dataset of another name, too.
     public init(

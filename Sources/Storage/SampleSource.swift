@@ -33,30 +33,31 @@ public final class SampleSource: @unchecked Sendable {
     /// Room for one example between scaling and fitting; used under `lock`, as the blocks are.
     private let stage: UnsafeMutablePointer<Float>
     private let lock = Lock()
-    /// Whose values these are, where they are another source's.
-    private let owner: SampleSource?
+    /// Whose values these are, where they are another's: a source's, or those of whoever has read them.
+    private let owner: AnyObject?
 
     /// Examples of a file. `shape` nil keeps the stored one; `range` nil leaves the values as they are (for vectors).
     /// `given`: the stored values that become its ends, where the user says so. `asBefore`: for what began before there
     /// were rules for guesses.
     ///
     /// Float values are checked to be finite and within the range when they are read: here, if they fit `memoryLimit`
-    /// bytes.
+    /// bytes. `resident`: these, where somebody has read them already (``Dataset/read(into:)``).
     public init(
         _ dataset: Dataset, shape: [Int]? = nil, fit: ImageFit = .refuse, range: ClosedRange<Float>?,
         given: ClosedRange<Double>? = nil,
-        asBefore: Bool = false, memoryLimit: Int = 1 << 30
+        asBefore: Bool = false, memoryLimit: Int = 1 << 30, resident: FloatBuffer? = nil
     ) throws(Failure) {
         let target = shape ?? dataset.shape
         try Self.checkFit(dataset, target, fit)
-        let bytes = dataset.count * dataset.elements * (dataset.isBytes ? 1 : 4)
-        isResident = bytes <= memoryLimit
+        isResident = dataset.storedBytes <= memoryLimit
         shuffle = isResident ? .samples : dataset.shuffle(memoryLimit: memoryLimit)
         let given = range == nil ? nil : given
         let (values, scan) =
             try isResident
-            ? Self.load(dataset, given) : Self.openBlocks(dataset, needsRange: range != nil, given)
+            ? Self.load(dataset, given, resident?.values)
+            : Self.openBlocks(dataset, needsRange: range != nil, given)
         self.values = values
+        owner = isResident ? resident : nil
         let part =
             scan.count < dataset.count * dataset.elements
             ? " (in its first \(scan.count / dataset.elements) of \(dataset.count) examples)" : ""
@@ -66,7 +67,7 @@ public final class SampleSource: @unchecked Sendable {
                 range == nil
                 ? nil : try asBefore ? rules.earlierRange(of: scan, part: part) : rules.range(of: scan, part: part)
         } catch {
-            Self.free(values)
+            if owner == nil { Self.free(values) }
             throw error
         }
         decoder = ExampleDecoder(
@@ -75,7 +76,7 @@ public final class SampleSource: @unchecked Sendable {
         seen = SeenValues(scan, decoder, fit, part: part)
         stage = .allocate(capacity: decoder.sourceElements)
         self.given = given
-        (count, self.shape, owner) = (dataset.count, target, nil)
+        (count, self.shape) = (dataset.count, target)
     }
 
     /// The same examples, in the same memory, scaled to another range; as they are where they are not scaled.
@@ -164,25 +165,32 @@ public final class SampleSource: @unchecked Sendable {
     // MARK: Loading
 
     private static func load(
-        _ dataset: Dataset, _ given: ClosedRange<Double>?
+        _ dataset: Dataset, _ given: ClosedRange<Double>?, _ resident: Floats?
     ) throws(Failure) -> (Values, ValueScan) {
         var scan = dataset.newScan(given: given)
         if dataset.isBytes {
-            let all = try loadAll(dataset, UInt8.self) { (values) throws(Failure) in
+            let all = try loadAll(dataset, UInt8.self, resident) { (values) throws(Failure) in
                 try scan.add(values, first: 0, elements: dataset.elements)
             }
             return (.bytes(all), scan)
         }
-        let all = try loadAll(dataset, Float.self) { (values) throws(Failure) in
+        let all = try loadAll(dataset, Float.self, resident) { (values) throws(Failure) in
             try scan.add(values, first: 0, elements: dataset.elements)
         }
         return (.floats(all), scan)
     }
 
     private static func loadAll<Element: HDF5Element>(
-        _ dataset: Dataset, _ type: Element.Type, check: (UnsafeBufferPointer<Element>) throws(Failure) -> Void
+        _ dataset: Dataset, _ type: Element.Type, _ resident: Floats?,
+        check: (UnsafeBufferPointer<Element>) throws(Failure) -> Void
     ) throws(Failure) -> UnsafeMutableBufferPointer<Element> {
-        let all = UnsafeMutableBufferPointer<Element>.allocate(capacity: dataset.count * dataset.elements)
+        let count = dataset.count * dataset.elements
+        if let resident {
+            let all = resident.asStored(count, of: type)
+            try check(UnsafeBufferPointer(all))
+            return all
+        }
+        let all = UnsafeMutableBufferPointer<Element>.allocate(capacity: count)
         do {
             try dataset.stored.read(into: all)
             try check(UnsafeBufferPointer(all))
@@ -369,24 +377,9 @@ public final class SampleSource: @unchecked Sendable {
     }
 }
 
-/// The least, mean and largest value that a network sees of a dataset's examples.
-public struct SeenValues: Sendable {
-    public let minimum, mean, maximum: Double
-    /// Where not all examples were looked at: which.
-    public let part: String
-
-    init?(_ scan: ValueScan, _ decoder: ExampleDecoder, _ fit: ImageFit, part: String) {
-        guard scan.count > 0 else { return nil }
-        let (low, middle, high) = (
-            decoder.decoded(scan.minimum), decoder.decoded(scan.mean),
-            decoder.decoded(scan.maximum)
-        )
-        // Padding is of the lowest value.
-        let padded = decoder.needsStage && fit == .pad ? decoder.background : nil
-        let share = padded == nil ? 1 : Double(decoder.sourceElements) / Double(decoder.targetElements)
-        minimum = min(low, padded ?? low)
-        mean = middle * share + (padded ?? 0) * (1 - share)
-        maximum = max(high, padded ?? high)
-        self.part = part
+extension Floats {
+    /// This memory as that of the stored values of a dataset.
+    func asStored<Element>(_ count: Int, of type: Element.Type) -> UnsafeMutableBufferPointer<Element> {
+        UnsafeMutableBufferPointer(rebasing: bytes.bindMemory(to: type)[..<count])
     }
 }

@@ -9,8 +9,8 @@ import Testing
     /// Residuals in both players, normalised over the minibatch in G, penalised and spectrally normalised in D: the
     /// bits of six shards do not depend on the ranks.
     @Test func residualsHaveTheSameBitsOnAnyRanks() throws {
-        func state(ranks: Int) throws -> [[UInt32]] {
-            try ThreadCommunicator.run(size: ranks) { communicator in
+        func state(ranks: Int, ranksPerNode: Int = 8) throws -> [[UInt32]] {
+            try ThreadCommunicator.run(size: ranks, ranksPerNode: ranksPerNode) { communicator in
                 var game = smallGame()
                 game.generator = [
                     Dense(units: 7),
@@ -31,6 +31,7 @@ import Testing
                     Penalty(.r1, weight: 0.5), Penalty(.gradientPenalty(target: 1), weight: 2.0),
                 ]
                 game.spectralPlayers = [.discriminator]
+                game.average = AverageSettings(halfLife: .constant(30))
                 let trainer = try game.trainer(shards: 6, communicator)
                 for _ in 0 ..< 4 { _ = try trainer.step() }
                 try trainer.requireEqualReplicas()
@@ -39,34 +40,92 @@ import Testing
         }
         let alone = try state(ranks: 1)[0]
         #expect(alone.allSatisfy { Float(bitPattern: $0).isFinite })
-        for ranks in 2 ... 3 { #expect(try state(ranks: ranks).allSatisfy { $0 == alone }, "\(ranks) ranks") }
+        for (ranks, ranksPerNode) in [(2, 2), (3, 3), (2, 1), (3, 2), (6, 6), (6, 3)] {
+            #expect(
+                try state(ranks: ranks, ranksPerNode: ranksPerNode).allSatisfy { $0 == alone },
+                "\(ranks) ranks, \(ranksPerNode) a node")
+        }
     }
 
-    /// One flipped bit in one weight of one rank's generator is found, and every rank gets the same error, which
-    /// names the rank and the step.
-    @Test func aFlippedBitIsFoundAndNamed() throws {
-        let findings = try ThreadCommunicator.run(size: 3) { communicator -> String in
+    /// Both players at once: a rank that is done with D still needs it for G, while others may have the sum of D's
+    /// gradients already where that travels by messages.
+    @Test(arguments: [GradientSum.Kind.ordered, .orderedMessages]) func playersThatMoveAtOnce(
+        _ exchange: GradientSum.Kind
+    ) throws {
+        func state(ranks: Int, ranksPerNode: Int = 8) throws -> [[UInt32]] {
+            try ThreadCommunicator.run(size: ranks, ranksPerNode: ranksPerNode) { communicator in
+                var game = smallGame()
+                (game.updates, game.exchange) = (Update.simultaneous(), exchange)
+                let trainer = try game.trainer(shards: 6, communicator)
+                for _ in 0 ..< 30 { _ = try trainer.step() }
+                try trainer.requireEqualReplicas()
+                return trainer.state.flatMap { $0.values.array.map(\.bitPattern) }
+            }
+        }
+        let alone = try state(ranks: 1)[0]
+        for (ranks, ranksPerNode) in [(3, 3), (6, 6), (5, 2)] {
+            #expect(
+                try state(ranks: ranks, ranksPerNode: ranksPerNode).allSatisfy { $0 == alone },
+                "\(ranks) ranks, \(ranksPerNode) a node")
+        }
+    }
+
+    /// What ``Trainer/requireEqualReplicas()`` says.
+    private static func finding(_ trainer: Trainer) throws -> String {
+        do {
+            try trainer.requireEqualReplicas()
+            return "nothing"
+        } catch {
+            return Failure.of(error).message
+        }
+    }
+
+    /// One flipped bit in one weight of the generator of one rank, or of one node, is found, at once and some steps
+    /// later, and every rank gets the same error, which names the rank and the step.
+    @Test(arguments: [1, 2, 3], [0, 2]) func aFlippedBitIsFoundAndNamed(ranksPerNode: Int, stepsLater: Int) throws {
+        let findings = try ThreadCommunicator.run(size: 3, ranksPerNode: ranksPerNode) { communicator -> String in
             let trainer = try smallGame().trainer(shards: 3, communicator)
             for _ in 0 ..< 4 { _ = try trainer.step() }
             try trainer.requireEqualReplicas()
+            try communicator.barrier()
             if communicator.rank == 1 {
                 let weights = trainer.generator.network.store.values.values
                 weights[3] = Float(bitPattern: weights[3].bitPattern ^ 1)
             }
-            do {
-                try trainer.requireEqualReplicas()
-                return "nothing"
-            } catch {
-                return Failure.of(error).message
-            }
+            try communicator.barrier()
+            for _ in 0 ..< stepsLater { _ = try trainer.step() }
+            return try Self.finding(trainer)
         }
-        #expect(findings[0].hasPrefix("the training states at step 4 differ on rank 1 (host "))
+        let step = 4 + stepsLater
+        #expect(
+            findings[0].hasPrefix(
+                ranksPerNode == 1
+                    ? "the training states at step \(step) differ on rank 1 (host "
+                    : "at step \(step) the parameters and moments of the generator are not what rank 0 (host "))
+        #expect(findings.allSatisfy { $0 == findings[0] })
+    }
+
+    /// Nodes that have computed differently, each for itself without a fault, are told apart.
+    @Test func nodesThatDifferAreFound() throws {
+        let findings = try ThreadCommunicator.run(size: 5, ranksPerNode: 2) { communicator -> String in
+            let trainer = try smallGame().trainer(shards: 5, communicator)
+            _ = try trainer.step()
+            try trainer.requireEqualReplicas()
+            if communicator.nodeGroup.contains(2) {
+                trainer.generator.state.change { _, range in
+                    trainer.generator.network.store.values.values[range.lowerBound] += 1
+                }
+                try trainer.generator.state.barrier()
+            }
+            return try Self.finding(trainer)
+        }
+        #expect(findings[0].hasPrefix("the training states at step 1 differ on rank 2 (host "))
         #expect(findings.allSatisfy { $0 == findings[0] })
     }
 
     /// The same of all that is state beside the weights and their moments.
-    @Test func aFlippedBitOfAnyStateIsFound() throws {
-        let findings = try ThreadCommunicator.run(size: 2) { communicator -> [String] in
+    @Test(arguments: [1, 2]) func aFlippedBitOfAnyStateIsFound(ranksPerNode: Int) throws {
+        let findings = try ThreadCommunicator.run(size: 2, ranksPerNode: ranksPerNode) { communicator -> [String] in
             var game = smallGame()
             (game.leCam, game.average) = (LeCam(), AverageSettings(halfLife: 100.0))
             game.spectralPlayers = [.discriminator, .generator]
@@ -82,19 +141,75 @@ import Testing
                 trainer.generator.average!.values.values, trainer.leCam!.means.values,
                 trainer.augmentation!.state!.values,
             ]
-            return states.map { values in
+            return try states.map { values in
+                try communicator.barrier()
                 let right = values[1]
+                try communicator.barrier()
                 if communicator.rank == 1 { values[1] = Float(bitPattern: right.bitPattern ^ 1) }
-                defer { values[1] = right }
+                try communicator.barrier()
+                let finding = try Self.finding(trainer)
+                if communicator.rank == 1 { values[1] = right }
+                return finding
+            }
+        }
+        #expect(findings[0].count == 5 && findings[0] == findings[1])
+        for (place, finding) in findings[0].enumerated() {
+            let names = [
+                "the spectral norms of the discriminator", "the spectral norms of the generator",
+                "the average of the generator",
+            ]
+            #expect(
+                ranksPerNode == 1 || place > 2
+                    ? finding.hasPrefix("the training states at step 2 differ on rank 1 ")
+                    : finding.hasPrefix("at step 2 \(names[place]) are not what rank "), "\(place): \(finding)")
+        }
+    }
+
+    /// y = x, where one rank computes the gradient wrongly.
+    private struct Inexact: Layer {
+        let isWrong: Bool
+        var name: String { "inexact" }
+        func outputShape(for input: Shape) throws(ShapeError) -> Shape { input }
+        func forward(_ input: Batch, into output: Batch, _ memory: LayerMemory, mode: Mode) {
+            output.values.copy(from: input.values)
+        }
+        func backward(
+            _ outputGradient: Batch, input: Batch, output: Batch, into inputGradient: Batch?, _ memory: LayerMemory,
+            parameterGradients: Bool
+        ) {
+            guard let dx = inputGradient?.values else { return }
+            dx.copy(from: outputGradient.values)
+            if isWrong { dx[0] = Float(bitPattern: dx[0].bitPattern ^ 1 << 12) }
+        }
+    }
+
+    /// A rank that computes wrongly is named, although all ranks of its node have what it has made of the state; the
+    /// comparison changes nothing of the state.
+    @Test(arguments: [1, 3]) func aRankThatComputesWronglyIsNamed(ranksPerNode: Int) throws {
+        for (wrong, player) in [(nil, 0), (2, 0), (1, 1)] as [(Int?, Int)] {
+            let findings = try ThreadCommunicator.run(size: 3, ranksPerNode: ranksPerNode) { communicator -> String in
+                var game = smallGame()
+                let layer = Inexact(isWrong: communicator.rank == wrong)
+                if player == 0 { game.generator.insert(layer, at: 2) } else { game.discriminator.insert(layer, at: 2) }
+                game.generatorOptimiser = OptimiserSettings(.adam(beta1: 0.5, beta2: 0.9, epsilon: 1e-8))
+                let trainer = try game.trainer(shards: 4, communicator)
+                for _ in 0 ..< 2 { _ = try trainer.step() }
+                try trainer.requireEqualReplicas()
+                let before = trainer.state.map { $0.values.array }
+                defer { #expect(trainer.state.map { $0.values.array } == before) }
                 do {
-                    try trainer.requireEqualReplicas()
+                    try trainer.requireEqualArithmetic()
                     return "nothing"
                 } catch {
                     return Failure.of(error).message
                 }
             }
+            #expect(findings.allSatisfy { $0 == findings[0] })
+            let expected =
+                wrong.map {
+                    "the gradients that every rank has computed of the same numbers at step 2 differ on rank \($0) "
+                }
+            #expect(findings[0].hasPrefix(expected ?? "nothing"), "\(findings[0])")
         }
-        #expect(findings[0].count == 5 && findings[0] == findings[1])
-        for finding in findings[0] { #expect(finding.hasPrefix("the training states at step 2 differ on rank 1 ")) }
     }
 }

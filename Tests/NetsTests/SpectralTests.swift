@@ -179,11 +179,11 @@ import Testing
     @Test func aWeightOfZerosIsLeftAsItIs() throws {
         let network = try network(), values = network.store.values.values
         let spectral = try #require(SpectralNormalisation(of: network.store, all: true, seed: 1, role: 0))
-        let vectors = spectral.state.values.array
+        let vectors = spectral.named.map { $0.values.array }
         let effective = lasting(values.array.map { _ in .nan }), gradient = lasting(values.array.map { _ in 0.5 })
         spectral.refresh(values, into: effective)
         #expect(effective.array == values.array && spectral.sigmas.allSatisfy { $0.sigma == 0 })
-        #expect(spectral.state.values.array == vectors)
+        #expect(spectral.named.map { $0.values.array } == vectors)
         let target = lasting(values.array)
         spectral.pullBack(gradient, effective: effective, into: target)
         #expect(target.array == gradient.array)

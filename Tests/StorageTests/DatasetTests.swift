@@ -27,6 +27,24 @@ func pixel(_ index: Int) -> Float { Float(7 * index % 256) }
         }
     }
 
+    /// Values that were read into somebody's memory are used there, and checked as others are.
+    @Test(arguments: ["uint8.h5", "float_unit.h5", "uint8_nchw.h5"]) func residentValues(_ name: String) throws {
+        let dataset = try Dataset(fixture(name))
+        let memory = FloatBuffer(count: (dataset.storedBytes + 3) / 4)
+        try dataset.read(into: memory.values)
+        let own = try SampleSource(dataset, range: -1 ... 1)
+        let resident = try SampleSource(dataset, range: -1 ... 1, resident: memory)
+        let order = [1, 0, 2]
+        #expect(try read(resident, order) == read(own, order))
+        #expect(try read(resident.scaled(to: 0 ... 3), order) == read(own.scaled(to: 0 ... 3), order))
+        memory.values.fill(dataset.isBytes ? 0 : .nan)
+        if dataset.isBytes {
+            #expect(try read(resident, order) != read(own, order))
+        } else {
+            #expect(throws: Failure.self) { try SampleSource(dataset, range: -1 ... 1, resident: memory) }
+        }
+    }
+
     @Test func endsOfTheRangeAreExact() throws {
         let folder = TemporaryFolder(), path = folder.file("a.h5")
         let description = DatasetDescription(

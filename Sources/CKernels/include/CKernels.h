@@ -150,6 +150,7 @@ typedef struct {
     void (*packHalves)(const float *values, uint16_t *halves, ptrdiff_t count);
     void (*unpackHalves)(const uint16_t *halves, float *values, ptrdiff_t count);
     void (*hash)(uint32_t *lanes, const float *values, ptrdiff_t count);
+    uint32_t (*sumOfBits)(const float *values, ptrdiff_t count);
 
     // normalisations.h
     void (*normalise)(const float *x, const float *mean, const float *inverse, const float *scale, const float *shift,

@@ -35,7 +35,7 @@ const KernelTable TABLE = {
     .addScaled = addScaled, .scale = scale, .divide = divide, .product = product, .squaredNorm = squaredNorm,
     .squaredDistances = squaredDistances, .squaredDistance = squaredDistance, .leastValue = leastValue,
     .sumOfExponentials = sumOfExponentials, .sum = sum, .packHalves = packHalves, .unpackHalves = unpackHalves,
-    .hash = hash, .normalise = normalise, .sumBatchGradients = sumBatchGradients,
+    .hash = hash, .sumOfBits = sumOfBits, .normalise = normalise, .sumBatchGradients = sumBatchGradients,
     .batchInputGradient = batchInputGradient, .sumWithStandardised = sumWithStandardised,
     .groupDerivative = groupDerivative, .sumGroupGradients = sumGroupGradients, .sumGroupProducts = sumGroupProducts,
     .groupCurvature = groupCurvature, .sumOfValues = sumOfValues, .sumOfSquaresAround = sumOfSquaresAround,

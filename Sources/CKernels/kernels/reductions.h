@@ -209,6 +209,23 @@ static void unpackHalves(const uint16_t *halves, float *values, ptrdiff_t count)
     }
 }
 
+static uint32_t sumOfBits(const float *values, ptrdiff_t count) {
+    word16 sums[4] = {0, 0, 0, 0};
+    ptrdiff_t i = 0;
+    for (; i + 64 <= count; i += 64) {
+        UNROLL for (int k = 0; k < 4; k++) sums[k] += *(const unalignedWord16 *)(values + i + 16 * k);
+    }
+    const word16 all = (sums[0] + sums[1]) + (sums[2] + sums[3]);
+    uint32_t sum = 0;
+    for (int lane = 0; lane < 16; lane++) sum += all[lane];
+    for (; i < count; i++) {
+        uint32_t bits;
+        memcpy(&bits, values + i, sizeof bits);
+        sum += bits;
+    }
+    return sum;
+}
+
 static void hash(uint32_t lanes[16], const float *values, ptrdiff_t count) {
     word16 state = *(unalignedWord16 *)lanes;
     for (ptrdiff_t i = 0; i < count; i += 16) {

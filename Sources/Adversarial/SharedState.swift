@@ -1,0 +1,112 @@
+import Collectives
+import Kernels
+import Nets
+import Support
+
+extension Game {
+    /// Bytes that the ranks of `group`, those of a node, want to share when they train this game on examples of a
+    /// shape: what has to fit beside anything else that they share.
+    public func sharedBytes(example: Shape, shards: ShardTable, group: Range<Int>) throws(ShapeError) -> Int {
+        guard group.count > 1 else { return 0 }
+        let inputs = [Shape.vector(latent.size), Packing(size: packing, example: example, capacity: packing).shape]
+        let optimisers = [generatorOptimiser, discriminatorOptimiser]
+        var values = 0
+        for role in [Player.Role.generator, .discriminator] {
+            let count = try Network.valueCount(of: layers(of: role), input: inputs[role.rawValue], name: role.name)
+            var vectors = 1 + optimisers[role.rawValue].rule.moments.count
+            if role == .generator, average != nil { vectors += 1 }
+            if normalisesSpectrally { vectors += 2 }
+            values += GradientSum.sharedCount(count, table: shards, group: group)
+            values += NodeVectors.sharedCount(count, number: vectors)
+        }
+        return MemoryLayout<Float>.stride * values
+    }
+}
+
+/// What the ranks of a node have once: whether it is as it should be, and what there was no room for.
+extension Trainer {
+    private var nodeVectors: [(name: String, vectors: NodeVectors)] { players.flatMap(\.nodeVectors) }
+
+    /// What every rank of a node has for itself although the others have the same, in a sentence; nil where there is
+    /// nothing.
+    public var privateState: String? {
+        guard communicator.nodeGroups.contains(where: { $0.count > 1 }) else { return nil }
+        let names = nodeVectors.filter { !$0.vectors.isShared }.map(\.name)
+        guard let last = names.last else { return nil }
+        let all = names.count == 1 ? last : names.dropLast().joined(separator: ", ") + " and \(last)"
+        return
+            "no shared memory for one copy a node of \(all) (is /dev/shm small?): every rank holds its own, which takes "
+            + "more memory and gives the same result"
+    }
+
+    /// Throws the same failure on every rank where a rank's state is not that of the others, or where the ranks of a
+    /// node have something else in common than they have written: it names the rank. Collective.
+    public func requireEqualReplicas() throws {
+        watchdog?.enter(.exchange, step: stepsDone)
+        for (name, vectors) in nodeVectors {
+            try vectors.requireUndisturbed(communicator, "at step \(stepsDone) \(name)")
+        }
+        var hash = UInt64(stepsDone)
+        for array in ownState { hash = Collectives.fingerprint(of: array, seed: hash) }
+        for (_, vectors) in nodeVectors { hash = hash &* 31 &+ (try vectors.fingerprint(communicator)) }
+        try communicator.requireEqual(hash, "the training states at step \(stepsDone)")
+    }
+
+    /// Of the state, what every rank has for itself whatever the room.
+    private var ownState: [Floats] {
+        players.map(\.network.store.statistics.values)
+            + [leCam?.means, augmentation?.state].compactMap { $0?.values }
+    }
+
+    /// Throws the same failure on every rank where one computes other numbers than the others from the same: the
+    /// gradients of a shard of generated examples with respect to the parameters of both players as they are, and the
+    /// update of some parameters by them. Nothing of the state is changed. Collective.
+    ///
+    /// What a rank has computed wrongly is in the sum that all share, and in a slice that it alone has moved: no
+    /// comparison of states would show it.
+    public func requireEqualArithmetic() throws {
+        watchdog?.enter(.exchange, step: stepsDone)
+        try communicator.requireEqual(
+            hashOfGradients(), "the gradients that every rank has computed of the same numbers at step \(stepsDone)")
+    }
+
+    private func hashOfGradients() throws -> UInt64 {
+        let rows = 0 ..< shards.fewestRowsOfAShard(batch: batch), draws = draws(.generatorNoise, 0, rows)
+        let conditions = game.conditioning.map { conditioning in
+            let values = FloatBuffer(count: rows.count * conditioning.condition.width)
+            conditioning.fill(values.values, count: rows.count, draws)
+            return values
+        }
+        func forward(_ player: Player, _ input: Batch) throws -> Batch {
+            let network = player.network
+            return try network.forward(
+                input, parameters: player.parameters, mode: .training(draws),
+                conditions: network.condition == nil ? .none : conditions?.values ?? .none)
+        }
+        let packs = packing.join(try forward(generator, latents.fill(count: rows.count, draws)))
+        let logits = try forward(discriminator, packs)
+        slopes.values[0 ..< logits.count].fill(1 / Float(logits.count))
+        let examples = try discriminator.network.backward(
+            from: Batch(slopes.values[0 ..< logits.count], count: logits.count, shape: .vector(1)),
+            parameters: discriminator.parameters, into: discriminator.gradients.slot, inputGradient: true)!
+        _ = try generator.network.backward(
+            from: packing.split(examples), parameters: generator.parameters, into: generator.gradients.slot,
+            inputGradient: false)
+        return players.reduce(0) { hash, player in
+            let ofUpdate = player.hashOfUpdate(at: progress(update: stepsDone + 1))
+            return Collectives.fingerprint(of: player.gradients.slot, seed: hash &+ ofUpdate)
+        }
+    }
+}
+
+extension Player {
+    /// A hash of what the first parameters and their moments would be after an update by the gradient that is in the
+    /// slot.
+    fileprivate func hashOfUpdate(at progress: Progress) -> UInt64 {
+        let range = state.parts[0], copies = state.vectors.map { FloatBuffer($0.values[range].array) }
+        let optimiser = Optimiser(optimiser.settings, moments: Array(copies[1...]))
+        _ = optimiser.update(
+            copies[0].values, gradients: gradients.slot[range], of: 0 ..< range.count, factor: 1, at: progress)
+        return copies.reduce(0) { fingerprint(of: $1.values, seed: $0) }
+    }
+}

@@ -1,0 +1,70 @@
+"""What the ranks of a node have once, and what becomes of it where there is no room."""
+
+import pathlib
+import re
+import subprocess
+
+import h5py
+import numpy
+import pytest
+
+from conftest import CONFIGS, PROGRAM, Running, assert_same, checkpoint, train, wait_until
+from processes import ranks as processes
+from test_stop import begin
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory):
+    """50,000 images, 3.2 MB."""
+    path = tmp_path_factory.mktemp("large") / "images.h5"
+    with h5py.File(path, "w") as file:
+        file["images"] = numpy.random.default_rng(1).integers(0, 256, (50_000, 8, 8, 1), dtype=numpy.uint8)
+    return path
+
+
+def with_room(megabytes, ranks, *arguments):
+    """gan-dist where /dev/shm, its own, has so much room."""
+    mount = f'mount -t tmpfs -o size={megabytes}m none /dev/shm && exec mpirun -n {ranks} "$@"'
+    if subprocess.run(["unshare", "--mount", "true"], capture_output=True).returncode:
+        pytest.skip("a /dev/shm of one's own takes the right to mount")
+    # Open MPI's messages need no room there.
+    finished = Running(arguments, command=["unshare", "--mount", "sh", "-c", mount, "sh", PROGRAM],
+                       environment={"OMPI_MCA_btl": "self,tcp"}).wait()
+    assert finished.code == 0, finished
+    return finished
+
+
+def windows(process):
+    """The inodes of the shared windows of a process, and the bytes of each."""
+    maps = pathlib.Path(f"/proc/{process}/maps").read_text()
+    return {inode: int(end, 16) - int(start, 16)
+            for start, end, inode in re.findall(r"(?m)^(\w+)-(\w+) rw-s \w+ \S+ (\d+) .*osc_sm", maps)}
+
+
+def test_the_dataset_is_held_once(start, large, run):
+    running = begin(start, large, run, 3)
+    wait_until(lambda: (run / "metrics.jsonl").exists(), "the first step", running)
+    of_ranks = [{inode for inode, size in windows(process).items() if size >= 3_200_000}
+                for process in processes(running.process.pid)]
+    running.end()
+    assert len(of_ranks) == 3 and len(of_ranks[0]) == 1, of_ranks
+    assert of_ranks[0] == of_ranks[1] == of_ranks[2]
+
+
+# What three ranks share: 5.3 MB of gradients, then 4 MB of parameters and moments, 1.2 MB of an average; the dataset has
+# 3.2 MB, and goes before them. Each needs an eighth more.
+@pytest.mark.parametrize("megabytes, private", [
+    (24, []),
+    (13, ["dataset"]),
+    (10, ["dataset", "the average of the generator"]),
+    (7, ["dataset", "the parameters and moments of the generator and the average of the generator"]),
+    (1, ["dataset", "the parameters and moments of the generator and the average of the generator"])])
+def test_what_finds_no_room_is_every_ranks_own(megabytes, private, large, tmp_path):
+    alone, run = tmp_path / "alone", tmp_path / "run"
+    train("wide", alone, "--data", large, "--shards", 3)
+    finished = with_room(megabytes, 3, "train", "--config", CONFIGS / "wide.yaml", "--data", large, "--run", run)
+    told = [warning for warning in finished.warnings if "every rank holds its own" in warning]
+    assert len(told) == len(private), finished
+    for warning, what in zip(told, private):
+        assert f"one copy of the {what} a node" in warning or f"one copy a node of {what} (" in warning, finished
+    assert_same(checkpoint(alone, 4), checkpoint(run, 4))
