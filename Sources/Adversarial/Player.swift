@@ -3,13 +3,54 @@ import Kernels
 import Nets
 import Support
 
-/// One of the two networks with what moves it: the sum of its gradients over all shards, its optimiser and its
-/// schedules.
+/// A network that is trained, with what moves it: the sum of its gradients over all shards, its optimiser and its
+/// schedules. A game has two.
 public final class Player {
+    /// The number is part of the key of its first values.
     public enum Role: Int, Sendable {
         case generator, discriminator
+        /// Those of an autoencoder.
+        case encoder, decoder
 
-        public var name: String { self == .generator ? "generator" : "discriminator" }
+        public var name: String { "\(self)" }
+    }
+
+    /// What one is made of.
+    package struct Settings {
+        let role: Role
+        let layers: [any Layer]
+        let optimiser: OptimiserSettings
+        let input: Shape
+        /// Of a shard.
+        var halves = 1
+        var isPenalised = false
+        /// Whether every weight is divided by its spectral norm, or those alone whose layers say so.
+        var isSpectral = false
+        var average: AverageSettings?
+
+        package init(_ role: Role, _ layers: [any Layer], _ optimiser: OptimiserSettings, input: Shape) {
+            (self.role, self.layers, self.optimiser, self.input) = (role, layers, optimiser, input)
+        }
+    }
+
+    /// How all players of a trainer are trained: in shards of at most `capacity` examples, of which `shards` run
+    /// through the networks together.
+    package struct Training {
+        let seed: UInt64
+        let capacity: Int
+        let shards: Int
+        let table: ShardTable
+        let exchange: GradientSum.Kind
+        let precision: GradientSum.Precision
+        let communicator: any Communicator
+
+        package init(
+            seed: UInt64, capacity: Int, shards: Int, table: ShardTable, exchange: GradientSum.Kind,
+            precision: GradientSum.Precision, _ communicator: any Communicator
+        ) {
+            (self.seed, self.capacity, self.shards, self.table) = (seed, capacity, shards, table)
+            (self.exchange, self.precision, self.communicator) = (exchange, precision, communicator)
+        }
     }
 
     public let role: Role
@@ -27,17 +68,14 @@ public final class Player {
     /// memory but the sum's own.
     private let ofShards: FloatBuffer?
 
-    init(
-        _ role: Role, of game: Game, input: Shape, capacity: Int, shards together: Int, table: ShardTable,
-        _ communicator: any Communicator
-    ) throws {
-        self.role = role
-        let isGenerator = role == .generator
+    /// Throws 78 where a layer cannot take what the one before makes.
+    package init(_ settings: Settings, _ training: Training) throws {
+        role = settings.role
+        let communicator = training.communicator, table = training.table
         do {
             network = try Network(
-                isGenerator ? game.generator : game.discriminator, input: input, capacity: capacity, shards: together,
-                halves: isGenerator ? 1 : 2 + game.penaltyPlaces.parts, name: role.name,
-                penalised: !isGenerator && !game.penalties.isEmpty
+                settings.layers, input: settings.input, capacity: training.capacity, shards: training.shards,
+                halves: settings.halves, name: role.name, penalised: settings.isPenalised
             ) {
                 LayerSums(count: $0, table: table, communicator)
             }
@@ -46,19 +84,33 @@ public final class Player {
                 .badConfiguration, "configuration: \(error)",
                 remedy: "Change that layer or the one before it; layers are counted from 0.")
         }
-        network.store.initialise(seed: game.seed, role: role.rawValue)
-        optimiser = Optimiser(
-            isGenerator ? game.generatorOptimiser : game.discriminatorOptimiser, count: network.store.count)
+        network.store.initialise(seed: training.seed, role: role.rawValue)
+        optimiser = Optimiser(settings.optimiser, count: network.store.count)
         gradients = try GradientSum(
             count: network.store.count, table: table, communicator: communicator,
-            kind: game.exchange, precision: game.precision)
+            kind: training.exchange, precision: training.precision)
         spectral = SpectralNormalisation(
-            of: network.store, all: game.spectralPlayers.contains(role), seed: game.seed, role: role.rawValue)
+            of: network.store, all: settings.isSpectral, seed: training.seed, role: role.rawValue)
         effective = spectral == nil ? nil : FloatBuffer(count: network.store.count)
         pulledBack = spectral == nil ? nil : FloatBuffer(count: network.store.count)
         let values = network.store.values.values
-        average = isGenerator ? game.average.map { AveragedParameters(of: values, $0) } : nil
-        ofShards = together > 1 ? FloatBuffer(count: together * network.store.count) : nil
+        average = settings.average.map { AveragedParameters(of: values, $0) }
+        ofShards = training.shards > 1 ? FloatBuffer(count: training.shards * network.store.count) : nil
+    }
+
+    convenience init(_ role: Role, of game: Game, input: Shape, _ training: Training) throws {
+        let isGenerator = role == .generator
+        var settings = Settings(
+            role, isGenerator ? game.generator : game.discriminator,
+            isGenerator ? game.generatorOptimiser : game.discriminatorOptimiser, input: input)
+        settings.isSpectral = game.spectralPlayers.contains(role)
+        if isGenerator {
+            settings.average = game.average
+        } else {
+            settings.halves = 2 + game.penaltyPlaces.parts
+            settings.isPenalised = !game.penalties.isEmpty
+        }
+        try self.init(settings, training)
     }
 
     /// What the network computes with: its parameters, where none is normalised.
@@ -68,13 +120,13 @@ public final class Player {
     public var sampledParameters: Floats { average?.values.values ?? parameters }
 
     /// The parameters have been given first values: those that are computed with, and their average, follow.
-    func begin() {
+    package func begin() {
         if let spectral, let effective { spectral.refresh(network.store.values.values, into: effective.values) }
         average?.values.values.copy(from: parameters)
     }
 
     /// All state has been given: the parameters that are computed with follow.
-    func resume() {
+    package func resume() {
         if let spectral, let effective { spectral.normalise(network.store.values.values, into: effective.values) }
     }
 
@@ -91,16 +143,35 @@ public final class Player {
     /// in the parts of that forward that are penalised:
     /// ``Network/backward(from:parameters:into:adding:penalties:ready:)``.
     func backward(from outputGradient: Batch, penalties: (Batch) throws -> Void = { _ in }) throws {
+        try addGradients { target, adding, ready in
+            try network.backward(
+                from: outputGradient, parameters: parameters, into: target, adding: adding, penalties: penalties,
+                ready: ready)
+        }
+    }
+
+    /// The same without penalties; the gradient with respect to the input, valid until the next backward, where it is
+    /// wanted.
+    package func backward(from outputGradient: Batch, inputGradient: Bool) throws -> Batch? {
+        var found: Batch?
+        try addGradients { target, adding, ready in
+            found = try network.backward(
+                from: outputGradient, parameters: parameters, into: target, adding: adding,
+                inputGradient: inputGradient, ready: ready)
+        }
+        return found
+    }
+
+    /// `backward`: a pass that writes the gradients of all shards into its target, or adds them.
+    private func addGradients(
+        _ backward: (_ target: Floats, _ adding: Bool, _ ready: (Range<Int>) throws -> Void) throws -> Void
+    ) throws {
         guard let ofShards else {
             gradients.beginShard()
-            try network.backward(
-                from: outputGradient, parameters: parameters, into: gradients.slot, adding: gradients.addsToSlot,
-                penalties: penalties
-            ) { [gradients] in gradients.settle(from: $0.lowerBound) }
+            try backward(gradients.slot, gradients.addsToSlot) { [gradients] in gradients.settle(from: $0.lowerBound) }
             return gradients.endShard()
         }
-        try network.backward(
-            from: outputGradient, parameters: parameters, into: ofShards.values, penalties: penalties)
+        try backward(ofShards.values, false) { _ in }
         let count = network.store.count
         for shard in 0 ..< network.shards {
             gradients.beginShard()
@@ -123,7 +194,7 @@ public final class Player {
 
     /// The gradient of the parameters: the sum over the shards of all ranks, the same bits everywhere; to be read only,
     /// until the next ``backward(from:penalties:)``.
-    func sumGradients() throws -> Floats {
+    package func sumGradients() throws -> Floats {
         let sum = try gradients.finish()
         guard let spectral, let effective, let pulledBack else { return sum }
         spectral.pullBack(sum, effective: effective.values, into: pulledBack.values)
@@ -133,7 +204,7 @@ public final class Player {
     // MARK: - The update
 
     /// Moves the parameters, and what follows them; returns the squared norm of the gradient.
-    func move(by gradient: Floats, at progress: Progress, batch: Int) -> Double {
+    package func move(by gradient: Floats, at progress: Progress, batch: Int) -> Double {
         let squaredNorm = optimiser.update(network.store.values.values, gradients: gradient, at: progress)
         if let spectral, let effective { spectral.refresh(network.store.values.values, into: effective.values) }
         average?.update(with: parameters, batch: batch, at: progress)

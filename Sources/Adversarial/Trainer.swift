@@ -9,7 +9,7 @@ import Support
 /// that updates a player is that of its mean cost over the *global* minibatch: each shard adds the gradient of its
 /// sum divided by B, and the shards' gradients are summed over all ranks. So every rank makes the same update and the
 /// replicas stay equal.
-public final class Trainer {
+public final class Trainer: NetworkTrainer {
     public let game: Game
     public let generator: Player
     public let discriminator: Player
@@ -27,12 +27,14 @@ public final class Trainer {
     private(set) var objective: any Objective
     /// Of an example.
     public let exampleShape: Shape
-    var batch: Int { game.batch }
+    public var batch: Int { game.batch }
+    public var seed: UInt64 { game.seed }
+    public var minibatchesOfStep: Int { game.minibatchesOfStep }
     /// k of Algorithm 1.
     let k: Int
     /// Minibatches of real examples that the step at hand has taken so far.
     private var minibatchesTaken = 0
-    let communicator: any Communicator
+    public let communicator: any Communicator
     private let reals: any MinibatchSource
     let latents: Latents
     let packing: Packing
@@ -75,12 +77,14 @@ public final class Trainer {
             penalties: game.penaltyPlaces)
         let together = groups[0].shards.count
         packing = Packing(size: game.packing, example: exampleShape, capacity: 2 * together * capacity)
-        generator = try Player(
-            .generator, of: game, input: .vector(game.latent.size), capacity: capacity, shards: together, table: shards,
-            communicator)
+        func training(_ capacity: Int) -> Player.Training {
+            Player.Training(
+                seed: game.seed, capacity: capacity, shards: together, table: shards, exchange: game.exchange,
+                precision: game.precision, communicator)
+        }
+        generator = try Player(.generator, of: game, input: .vector(game.latent.size), training(capacity))
         discriminator = try Player(
-            .discriminator, of: game, input: packing.shape, capacity: capacity / game.packing, shards: together,
-            table: shards, communicator)
+            .discriminator, of: game, input: packing.shape, training(capacity / game.packing))
         let fewest = shards.fewestRowsOfAShard(batch: game.batch)
         try Self.check(generator.network, makes: exampleShape, from: fewest, of: game.batch)
         try Self.check(

@@ -14,14 +14,11 @@ public struct StateArray {
     public let values: Floats
 }
 
-/// All that training is between two steps: both networks, the moments of both optimisers, and the number of steps
-/// made. Nothing else is state: random numbers and the order of the data are functions of the seed and the step.
 extension Trainer {
     public var players: [Player] { [generator, discriminator] }
 
-    /// Every array of the state.
-    public var state: [StateArray] {
-        var arrays = players.flatMap(Self.state(of:))
+    public var sharedState: [StateArray] {
+        var arrays: [StateArray] = []
         if let leCam {
             arrays.append(StateArray(name: "lecam/means", dimensions: [2], layout: "C", values: leCam.means.values))
         }
@@ -36,60 +33,43 @@ extension Trainer {
         return arrays
     }
 
-    private static func state(of player: Player) -> [StateArray] {
-        let store = player.network.store, name = player.role.name
-        /// The parameters' parts of a buffer of their layout.
-        func parameters(_ prefix: String, _ flat: Floats) -> [StateArray] {
-            store.entries.map {
-                StateArray(
-                    name: "\(prefix)/\($0.name)", dimensions: $0.specification.dimensions,
-                    layout: $0.specification.layout, values: flat[$0.range])
-            }
-        }
-        var arrays = parameters(name, store.values.values)
-        for entry in store.statisticEntries {
-            arrays.append(
-                StateArray(
-                    name: "\(name)/statistics/\(entry.name)", dimensions: [entry.range.count], layout: "C",
-                    values: store.statistics.values[entry.range]))
-        }
-        for moment in player.optimiser.moments {
-            arrays += parameters("optimizer/\(name)/\(moment.name)", moment.values.values)
-        }
-        for vector in player.spectral?.named ?? [] {
-            arrays.append(
-                StateArray(
-                    name: "spectral/\(name)/\(vector.name)", dimensions: vector.dimensions, layout: "C",
-                    values: vector.values))
-        }
-        if let average = player.average { arrays += parameters("average/\(name)", average.values.values) }
-        return arrays
+    public var sampler: Sampler {
+        Sampler(
+            generator.network, game.latent, game.conditioning, parameters: generator.sampledParameters)
     }
 
-    /// The arrays have been given the state after so many steps.
     public func resume(at step: Int) {
         stepsDone = step
         for player in players { player.resume() }
     }
+
+    /// Where each player has a single parameter, both; else nil.
+    var onlyParameters: (generator: Double, discriminator: Double)? {
+        let stores = (generator.network.store, discriminator.network.store)
+        guard stores.0.parameterCount == 1, stores.1.parameterCount == 1 else { return nil }
+        return (Double(stores.0.values.values[0]), Double(stores.1.values.values[0]))
+    }
+}
+
+extension NetworkTrainer {
+    /// Every array of the state.
+    public var state: [StateArray] { players.flatMap(\.state) + sharedState }
 
     /// Some parameters have been given values before the first step.
     public func parametersWereGiven() { for player in players { player.begin() } }
 
     /// Gives rank `root`'s state to all ranks. Collective.
     public func share(from root: Int) throws {
-        stepsDone = try communicator.broadcast(stepsDone, from: root)
+        let step = try communicator.broadcast(stepsDone, from: root)
         for player in players {
-            for buffer in [player.network.store.values, player.network.store.statistics]
-                + player.optimiser.moments.map(\.values)
-                + [player.spectral?.state, player.average?.values].compactMap({ $0 })
-            {
+            for buffer in player.buffers {
                 try communicator.broadcast(UnsafeMutableRawBufferPointer(buffer.values.bytes), from: root)
             }
-            player.resume()
         }
-        for buffer in [leCam?.means, augmentation?.state].compactMap({ $0 }) {
-            try communicator.broadcast(UnsafeMutableRawBufferPointer(buffer.values.bytes), from: root)
+        for array in sharedState {
+            try communicator.broadcast(UnsafeMutableRawBufferPointer(array.values.bytes), from: root)
         }
+        resume(at: step)
     }
 
     /// σ of each weight that is divided by its spectral norm: `sigma/discriminator/0.dense/weight`.
@@ -97,13 +77,6 @@ extension Trainer {
         players.flatMap { player in
             (player.spectral?.sigmas ?? []).map { ("sigma/\(player.role.name)/\($0.name)", $0.sigma) }
         }
-    }
-
-    /// Theirs, where each player has a single one; else nil.
-    var onlyParameters: (generator: Double, discriminator: Double)? {
-        let stores = (generator.network.store, discriminator.network.store)
-        guard stores.0.parameterCount == 1, stores.1.parameterCount == 1 else { return nil }
-        return (Double(stores.0.values.values[0]), Double(stores.1.values.values[0]))
     }
 
     /// A hash of all of the state, to compare ranks by.
@@ -119,11 +92,14 @@ extension Trainer {
     }
 
     /// Minibatches of real examples used so far.
-    public var minibatchesDone: Int { stepsDone * game.minibatchesOfStep }
+    public var minibatchesDone: Int { stepsDone * minibatchesOfStep }
 
-    /// The generator's biases that start from the data's marginals (``Initialiser/marginals``).
+    /// The network that makes examples.
+    private var maker: Player { players.first { $0.role == .generator || $0.role == .decoder }! }
+
+    /// Its biases that start from the data's marginals (``Initialiser/marginals``).
     private var marginals: ParameterStore.Entry? {
-        generator.network.store.entries.last { $0.specification.initialiser == .marginals }
+        maker.network.store.entries.last { $0.specification.initialiser == .marginals }
     }
 
     public var startsFromMarginals: Bool { marginals != nil }
@@ -132,16 +108,55 @@ extension Trainer {
     /// authors' released code: `init_bias_target_marginals`).
     public func fillMarginals(_ means: [Float]) throws(Failure) {
         guard let bias = marginals else { return }
-        let place = generator.network.nodes[bias.layer].place
+        let network = maker.network, place = network.nodes[bias.layer].place
         guard means.count == bias.range.count else {
             throw Failure(
                 .badConfiguration,
-                "configuration: generator: layer \(place) has \(bias.range.count) biases from the data's "
+                "configuration: \(network.name): layer \(place) has \(bias.range.count) biases from the data's "
                     + "marginals, but an example has \(means.count) values",
                 remedy: "Use marginals only in the layer that makes the output.")
         }
-        let values = generator.network.store.values.values[bias.range]
-        for index in 0 ..< means.count { values[index] = generator.network.layers.inverseOfOutput(means[index]) }
-        generator.begin()
+        let values = network.store.values.values[bias.range], layers = sampler.network.layers
+        for index in 0 ..< means.count { values[index] = layers.inverseOfOutput(means[index]) }
+        maker.begin()
+    }
+}
+
+extension Player {
+    /// Its buffers, whole.
+    fileprivate var buffers: [FloatBuffer] {
+        [network.store.values, network.store.statistics] + optimiser.moments.map(\.values)
+            + [spectral?.state, average?.values].compactMap { $0 }
+    }
+
+    /// Every array of its state.
+    fileprivate var state: [StateArray] {
+        let store = network.store, name = role.name
+        /// The parameters' parts of a buffer of their layout.
+        func parameters(_ prefix: String, _ flat: Floats) -> [StateArray] {
+            store.entries.map {
+                StateArray(
+                    name: "\(prefix)/\($0.name)", dimensions: $0.specification.dimensions,
+                    layout: $0.specification.layout, values: flat[$0.range])
+            }
+        }
+        var arrays = parameters(name, store.values.values)
+        for entry in store.statisticEntries {
+            arrays.append(
+                StateArray(
+                    name: "\(name)/statistics/\(entry.name)", dimensions: [entry.range.count], layout: "C",
+                    values: store.statistics.values[entry.range]))
+        }
+        for moment in optimiser.moments {
+            arrays += parameters("optimizer/\(name)/\(moment.name)", moment.values.values)
+        }
+        for vector in spectral?.named ?? [] {
+            arrays.append(
+                StateArray(
+                    name: "spectral/\(name)/\(vector.name)", dimensions: vector.dimensions, layout: "C",
+                    values: vector.values))
+        }
+        if let average { arrays += parameters("average/\(name)", average.values.values) }
+        return arrays
     }
 }

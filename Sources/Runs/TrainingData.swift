@@ -36,7 +36,7 @@ public final class TrainingData: Sendable {
 
     /// Opens the file, or makes the mixture, that `configuration` names; throws 65, 66 or 78. `checkpoint`: what the
     /// run goes on from.
-    init(_ configuration: Configuration, checkpoint: String? = nil) throws {
+    init(_ configuration: any GeneratorConfiguration, checkpoint: String? = nil) throws {
         let settings = configuration.data
         if let file = settings.file {
             let dataset = try Self.open(file, settings.dataset, checkpoint)
@@ -46,6 +46,14 @@ public final class TrainingData: Sendable {
             // Layers may have shapes that depend on the number of classes.
             let configuration = try conditions.map(configuration.settled) ?? configuration
             shape = try configuration.exampleShape()
+            if configuration.maker == .decoder, settings.fit == .refuse, dataset.shape != shape.dimensions {
+                throw Failure(
+                    .badConfiguration,
+                    "configuration: decoder: its last layer makes \(shape) where the examples of \(file) are "
+                        + "\(dataset.shape)",
+                    remedy: "Change the decoder's last layers, or the data (data.fit: pad or resize for images of "
+                        + "another size).")
+            }
             // A run that has settled no range began before ranges were settled, or needed none.
             asBefore = checkpoint != nil && settings.range == nil
             let target = try configuration.targetRange(of: dataset, asBefore: asBefore)
@@ -76,9 +84,9 @@ public final class TrainingData: Sendable {
         guard shape == .vector(mixture.dimension) else {
             throw Failure(
                 .badConfiguration,
-                "configuration: generator: "
+                "configuration: \(configuration.maker.name): "
                     + "its last layer makes \(shape) where \(mixture.rawValue) has points of [\(mixture.dimension)]",
-                remedy: "Change the generator's last layer, or name images with --data.")
+                remedy: "Change the \(configuration.maker.name)'s last layer, or name images with --data.")
         }
         costlyChunk = nil
         (settledRange, rangeLine, rangeWarnings) = (nil, nil, [])
@@ -147,7 +155,9 @@ public final class TrainingData: Sendable {
 
     /// Those of `data.held_out`, as the others are read; nil without one. `conditioned`: with what stands beside them,
     /// for a discriminator that judges both. Throws 65 or 66.
-    public func heldOut(_ configuration: Configuration, conditioned: Bool) throws(Failure) -> HeldOutExamples? {
+    public func heldOut(
+        _ configuration: any GeneratorConfiguration, conditioned: Bool
+    ) throws(Failure) -> HeldOutExamples? {
         let settings = configuration.data
         guard let file = settings.heldOut else { return nil }
         do {
