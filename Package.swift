@@ -7,7 +7,9 @@ let package = Package(
         .executable(name: "gan-dist", targets: ["gan-dist"]),
         .library(
             name: "GANDist",
-            targets: ["Support", "Kernels", "Nets", "Collectives", "Storage", "Adversarial", "Mixtures"]),
+            targets: [
+                "Support", "Kernels", "Nets", "Collectives", "Storage", "Adversarial", "Autoencoders", "Mixtures",
+            ]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
@@ -43,16 +45,19 @@ let package = Package(
                 "Support",
             ]),
         .target(name: "Adversarial", dependencies: ["Nets", "Collectives", "Kernels", "Support"]),
+        .target(name: "Autoencoders", dependencies: ["Adversarial", "Nets", "Collectives", "Kernels", "Support"]),
         .target(name: "Mixtures", dependencies: ["Collectives", "Kernels", "Support"]),
         .target(
             name: "Recipes",
-            dependencies: ["Adversarial", "Mixtures", "Collectives", "Nets", "Storage", "Support", "Yams"],
+            dependencies: [
+                "Adversarial", "Autoencoders", "Mixtures", "Collectives", "Nets", "Storage", "Support", "Yams",
+            ],
             resources: [.embedInCode("Presets")]),
         .target(
             name: "Runs",
             dependencies: [
-                "CLinux", "CStart", "Recipes", "Adversarial", "Mixtures", "Nets", "Collectives", "Storage", "Kernels",
-                "Support",
+                "CLinux", "CStart", "Recipes", "Adversarial", "Autoencoders", "Mixtures", "Nets", "Collectives",
+                "Storage", "Kernels", "Support",
             ]),
         .target(
             name: "Benchmarks",
@@ -64,7 +69,9 @@ let package = Package(
         .target(
             name: "Evaluation",
             dependencies: [
-                "Runs", "Recipes", "Adversarial", "Mixtures", "Nets", "Collectives", "Storage", "Kernels", "Support",
+                "Runs", "Recipes", "Adversarial", "Autoencoders", "Mixtures", "Nets", "Collectives", "Storage",
+                "Kernels",
+                "Support",
             ]),
         .executableTarget(
             name: "gan-dist",
@@ -87,6 +94,7 @@ let package = Package(
         .testTarget(name: "CollectivesTests", dependencies: ["Collectives"]),
         .testTarget(name: "StorageTests", dependencies: ["Storage"], resources: [.copy("Fixtures")]),
         .testTarget(name: "AdversarialTests", dependencies: ["Adversarial", "AllocationCount"]),
+        .testTarget(name: "AutoencodersTests", dependencies: ["Autoencoders", "AllocationCount"]),
         .testTarget(name: "MixturesTests", dependencies: ["Mixtures", "Collectives"], resources: [.copy("Fixtures")]),
         .testTarget(name: "RecipesTests", dependencies: ["Recipes"]),
         .testTarget(name: "RunsTests", dependencies: ["Runs"]),

@@ -3,22 +3,62 @@ import Kernels
 import Nets
 import Support
 
-/// One of the two networks with what moves it: the sum of its gradients over all shards, its optimiser and its
-/// schedules.
+/// A network that is trained, with what moves it: the sum of its gradients over all shards, its optimiser and its
+/// schedules. A game has two.
 ///
 /// The ranks of a node have its parameters, their moments and their average once, where there is room: each moves a
 /// slice of them (Rajbhandari et al. 2020, arXiv:1910.02054, stage 1, by shared memory in place of messages).
 public final class Player {
+    /// The number is part of the key of its first values.
     public enum Role: Int, Sendable {
         case generator, discriminator
+        /// Those of an autoencoder.
+        case encoder, decoder
 
-        public var name: String { self == .generator ? "generator" : "discriminator" }
+        public var name: String { "\(self)" }
+    }
+
+    /// What one is made of.
+    package struct Settings {
+        let role: Role
+        let layers: [any Layer]
+        let optimiser: OptimiserSettings
+        let input: Shape
+        /// Of a shard.
+        var halves = 1
+        var isPenalised = false
+        /// Whether every weight is divided by its spectral norm, or those alone whose layers say so.
+        var isSpectral = false
+
+        package init(_ role: Role, _ layers: [any Layer], _ optimiser: OptimiserSettings, input: Shape) {
+            (self.role, self.layers, self.optimiser, self.input) = (role, layers, optimiser, input)
+        }
+    }
+
+    /// How all players of a trainer are trained: in shards of at most `capacity` examples, of which `shards` run
+    /// through the networks together.
+    package struct Training {
+        let seed: UInt64
+        let capacity: Int
+        let shards: Int
+        let table: ShardTable
+        let exchange: GradientSum.Kind
+        let precision: GradientSum.Precision
+        let communicator: any Communicator
+
+        package init(
+            seed: UInt64, capacity: Int, shards: Int, table: ShardTable, exchange: GradientSum.Kind,
+            precision: GradientSum.Precision, _ communicator: any Communicator
+        ) {
+            (self.seed, self.capacity, self.shards, self.table) = (seed, capacity, shards, table)
+            (self.exchange, self.precision, self.communicator) = (exchange, precision, communicator)
+        }
     }
 
     public let role: Role
     public let network: Network
     public let optimiser: Optimiser
-    let gradients: GradientSum
+    private let gradients: GradientSum
     /// The parameters and their moments.
     let state: NodeVectors
     /// Where weights are divided by their spectral norm: by what.
@@ -33,32 +73,28 @@ public final class Player {
     /// memory but the sum's own.
     private let ofShards: FloatBuffer?
 
-    /// `gradients`: see ``gradients(of:in:input:_:_:)``. Collective.
-    init(
-        _ role: Role, of game: Game, input: Shape, capacity: Int, shards together: Int, table: ShardTable,
-        _ gradients: GradientSum, _ communicator: any Communicator
-    ) throws {
-        (self.role, self.gradients) = (role, gradients)
-        let isGenerator = role == .generator, count = gradients.slot.count
-        let settings = isGenerator ? game.generatorOptimiser : game.discriminatorOptimiser
-        let state = try NodeVectors(count: count, number: 1 + settings.rule.moments.count, communicator)
+    /// `gradients`: see ``gradients(_:_:)``. Throws 78 where a layer cannot take what the one before makes. Collective.
+    package init(_ settings: Settings, _ gradients: GradientSum, _ training: Training) throws {
+        (role, self.gradients) = (settings.role, gradients)
+        let communicator = training.communicator, table = training.table, count = gradients.slot.count
+        let state = try NodeVectors(count: count, number: 1 + settings.optimiser.rule.moments.count, communicator)
         self.state = state
         network = try Self.fitting {
             try Network(
-                game.layers(of: role), input: input, capacity: capacity, shards: together,
-                halves: isGenerator ? 1 : 2 + game.penaltyPlaces.parts, name: role.name,
-                penalised: !isGenerator && !game.penalties.isEmpty, values: state.vectors[0]
+                settings.layers, input: settings.input, capacity: training.capacity, shards: training.shards,
+                halves: settings.halves, name: settings.role.name, penalised: settings.isPenalised,
+                values: state.vectors[0]
             ) {
                 LayerSums(count: $0, table: table, communicator)
             }
         }
-        optimiser = Optimiser(settings, moments: Array(state.vectors[1...]))
+        optimiser = Optimiser(settings.optimiser, moments: Array(state.vectors[1...]))
         let place = communicator.rank - state.group.lowerBound, ranks = state.group.count
-        network.store.initialise(seed: game.seed, role: role.rawValue) { $0 % ranks == place }
+        network.store.initialise(seed: training.seed, role: role.rawValue) { $0 % ranks == place }
         try state.settle()
         var spectralState: NodeVectors?
         spectral = try SpectralNormalisation(
-            of: network.store, all: game.spectralPlayers.contains(role), seed: game.seed, role: role.rawValue,
+            of: network.store, all: settings.isSpectral, seed: training.seed, role: role.rawValue,
             in: { parts, weights in
                 let made = try NodeVectors(
                     count: parts.last!.upperBound, number: 1, parts: parts, weights: weights,
@@ -72,18 +108,17 @@ public final class Player {
             try spectralState.map {
                 try NodeVectors(count: count, number: 2, mayShare: $0.isShared, communicator)
             }
-        ofShards = together > 1 ? FloatBuffer(count: together * count) : nil
+        ofShards = training.shards > 1 ? FloatBuffer(count: training.shards * count) : nil
     }
 
-    /// The sum of the gradients of a player of `game`. Throws 78 where its layers do not fit each other. Collective.
-    static func gradients(
-        of role: Role, in game: Game, input: Shape, _ table: ShardTable, _ communicator: any Communicator
-    ) throws -> GradientSum {
+    /// The sum of the gradients of a player to be. Throws 78 where its layers do not fit each other. Collective.
+    package static func gradients(_ settings: Settings, _ training: Training) throws -> GradientSum {
         let count = try fitting {
-            try Network.valueCount(of: game.layers(of: role), input: input, name: role.name)
+            try Network.valueCount(of: settings.layers, input: settings.input, name: settings.role.name)
         }
         return try GradientSum(
-            count: count, table: table, communicator: communicator, kind: game.exchange, precision: game.precision)
+            count: count, table: training.table, communicator: training.communicator, kind: training.exchange,
+            precision: training.precision)
     }
 
     /// What `build` makes of layers that fit each other; throws 78 where they do not.
@@ -103,6 +138,8 @@ public final class Player {
         average = AveragedParameters(settings, in: memory.vectors[0])
     }
 
+    /// What a backward pass writes this rank's gradient to.
+    package var slot: Floats { gradients.slot }
     private var values: Floats { network.store.values.values }
     private var effective: Floats? { derived?.vectors[0].values }
 
@@ -114,14 +151,14 @@ public final class Player {
 
     /// The parameters have been given first values: those that are computed with, and their average, follow.
     /// Collective.
-    func begin() throws {
+    package func begin() throws {
         try normalise(iterating: true)
         averageMemory?.change { average!.values.values[$1].copy(from: parameters[$1]) }
         try averageMemory?.barrier()
     }
 
     /// All state has been given: the parameters that are computed with follow. Collective.
-    func resume() throws { try normalise(iterating: false) }
+    package func resume() throws { try normalise(iterating: false) }
 
     /// The parameters have changed, on all ranks: those that are computed with follow, each rank's share of them.
     /// `iterating`: with better spectral norms than the last.
@@ -160,16 +197,35 @@ public final class Player {
     /// in the parts of that forward that are penalised:
     /// ``Network/backward(from:parameters:into:adding:penalties:ready:)``.
     func backward(from outputGradient: Batch, penalties: (Batch) throws -> Void = { _ in }) throws {
+        try addGradients { target, adding, ready in
+            try network.backward(
+                from: outputGradient, parameters: parameters, into: target, adding: adding, penalties: penalties,
+                ready: ready)
+        }
+    }
+
+    /// The same without penalties; the gradient with respect to the input, valid until the next backward, where it is
+    /// wanted.
+    package func backward(from outputGradient: Batch, inputGradient: Bool) throws -> Batch? {
+        var found: Batch?
+        try addGradients { target, adding, ready in
+            found = try network.backward(
+                from: outputGradient, parameters: parameters, into: target, adding: adding,
+                inputGradient: inputGradient, ready: ready)
+        }
+        return found
+    }
+
+    /// `backward`: a pass that writes the gradients of all shards into its target, or adds them.
+    private func addGradients(
+        _ backward: (_ target: Floats, _ adding: Bool, _ ready: (Range<Int>) throws -> Void) throws -> Void
+    ) throws {
         guard let ofShards else {
             gradients.beginShard()
-            try network.backward(
-                from: outputGradient, parameters: parameters, into: gradients.slot, adding: gradients.addsToSlot,
-                penalties: penalties
-            ) { [gradients] in gradients.settle(from: $0.lowerBound) }
+            try backward(gradients.slot, gradients.addsToSlot) { [gradients] in gradients.settle(from: $0.lowerBound) }
             return gradients.endShard()
         }
-        try network.backward(
-            from: outputGradient, parameters: parameters, into: ofShards.values, penalties: penalties)
+        try backward(ofShards.values, false) { _ in }
         let count = network.store.count
         for shard in 0 ..< network.shards {
             gradients.beginShard()
@@ -192,7 +248,7 @@ public final class Player {
 
     /// The gradient of the parameters: the sum over the shards of all ranks, the same bits everywhere; to be read only,
     /// until the next ``backward(from:penalties:)``.
-    func sumGradients() throws -> Floats {
+    package func sumGradients() throws -> Floats {
         let sum = try gradients.finish()
         guard let spectral, let spectralState, let derived else { return sum }
         let pulledBack = derived.vectors[1].values
@@ -205,7 +261,7 @@ public final class Player {
 
     /// Moves the parameters, and what follows them; returns the squared norm of the gradient. Each rank moves its slice;
     /// all have done so when this returns. Collective.
-    func move(by gradient: Floats, at progress: Progress, batch: Int) throws -> Double {
+    package func move(by gradient: Floats, at progress: Progress, batch: Int) throws -> Double {
         let factor = optimiser.factor(of: gradient), values = values
         // Where gradients travel by messages, another rank may still compute with the parameters.
         try state.barrier()
@@ -220,8 +276,4 @@ public final class Player {
         }
         return squaredNorm
     }
-}
-
-extension Game {
-    func layers(of role: Player.Role) -> [any Layer] { role == .generator ? generator : discriminator }
 }

@@ -6,10 +6,10 @@ import Nets
 ///
 /// Usually one: a rank then needs memory for one shard and computes one after another. Where a layer normalises over
 /// the whole minibatch, all shards of a rank: each layer of that kind waits for the sums of all of them.
-struct ShardGroup {
-    let shards: Range<Int>
+package struct ShardGroup {
+    package let shards: Range<Int>
     /// Their rows in the global minibatch, and the packs that these make for the discriminator.
-    let rows: Range<Int>
+    package let rows: Range<Int>
     let packs: Range<Int>
     /// The generator's batch in the discriminator's update and in its own: a part a shard.
     let discriminatorNoise, generatorNoise: [BatchPart]
@@ -74,9 +74,21 @@ struct ShardGroup {
             parts(.dropoutReal, size: packing) + parts(.dropoutGenerator, size: packing, half: 1, after: packs.count)
     }
 
+    /// A part a shard, of a batch of the group's rows.
+    package func parts(for purpose: Purpose) -> [BatchPart] {
+        generatorNoise.map {
+            BatchPart(rows: $0.rows, firstSample: $0.firstSample, purpose: purpose, shard: $0.shard)
+        }
+    }
+
     /// The groups that this rank computes, in the order of shards; all of one size.
+    package static func all(of table: ShardTable, batch: Int, together: Bool) -> [ShardGroup] {
+        all(of: table, batch: batch, packing: 1, together: together, penalties: [])
+    }
+
+    /// The same of a game.
     static func all(
-        of table: ShardTable, batch: Int, packing: Int = 1, together: Bool, penalties: PenaltyPlaces = []
+        of table: ShardTable, batch: Int, packing: Int, together: Bool, penalties: PenaltyPlaces
     ) -> [ShardGroup] {
         (together ? [table.mine] : table.mine.map { $0 ..< $0 + 1 }).map {
             ShardGroup($0, of: table, batch: batch, packing: packing, penalties: penalties)

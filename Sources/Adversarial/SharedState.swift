@@ -3,28 +3,48 @@ import Kernels
 import Nets
 import Support
 
+extension Player.Settings {
+    /// Bytes that the ranks of `group`, those of a node, want to share for this player, `average` among them or not.
+    package func sharedBytes(average: Bool, shards: ShardTable, group: Range<Int>) throws(ShapeError) -> Int {
+        guard group.count > 1 else { return 0 }
+        let count = try Network.valueCount(of: layers, input: input, name: role.name)
+        let vectors = 1 + optimiser.rule.moments.count + (average ? 1 : 0) + (isSpectral ? 2 : 0)
+        return MemoryLayout<Float>.stride
+            * (GradientSum.sharedCount(count, table: shards, group: group)
+                + NodeVectors.sharedCount(count, number: vectors))
+    }
+}
+
 extension Game {
+    /// What one of its players is made of.
+    func player(_ role: Player.Role, input: Shape) -> Player.Settings {
+        let isGenerator = role == .generator
+        var settings = Player.Settings(
+            role, isGenerator ? generator : discriminator, isGenerator ? generatorOptimiser : discriminatorOptimiser,
+            input: input)
+        settings.isSpectral = spectralPlayers.contains(role)
+        if !isGenerator {
+            settings.halves = 2 + penaltyPlaces.parts
+            settings.isPenalised = !penalties.isEmpty
+        }
+        return settings
+    }
+
     /// Bytes that the ranks of `group`, those of a node, want to share when they train this game on examples of a
     /// shape: what has to fit beside anything else that they share.
     public func sharedBytes(example: Shape, shards: ShardTable, group: Range<Int>) throws(ShapeError) -> Int {
-        guard group.count > 1 else { return 0 }
-        let inputs = [Shape.vector(latent.size), Packing(size: packing, example: example, capacity: packing).shape]
-        let optimisers = [generatorOptimiser, discriminatorOptimiser]
-        var values = 0
-        for role in [Player.Role.generator, .discriminator] {
-            let count = try Network.valueCount(of: layers(of: role), input: inputs[role.rawValue], name: role.name)
-            var vectors = 1 + optimisers[role.rawValue].rule.moments.count
-            if role == .generator, average != nil { vectors += 1 }
-            if normalisesSpectrally { vectors += 2 }
-            values += GradientSum.sharedCount(count, table: shards, group: group)
-            values += NodeVectors.sharedCount(count, number: vectors)
-        }
-        return MemoryLayout<Float>.stride * values
+        let packed = Packing(size: packing, example: example, capacity: packing).shape
+        var generator = player(.generator, input: .vector(latent.size))
+        var discriminator = player(.discriminator, input: packed)
+        // Layers may ask for it themselves.
+        (generator.isSpectral, discriminator.isSpectral) = (normalisesSpectrally, normalisesSpectrally)
+        return try generator.sharedBytes(average: average != nil, shards: shards, group: group)
+            + discriminator.sharedBytes(average: false, shards: shards, group: group)
     }
 }
 
 /// What the ranks of a node have once: whether it is as it should be, and what there was no room for.
-extension Trainer {
+extension NetworkTrainer {
     private var nodeVectors: [(name: String, vectors: NodeVectors)] { players.flatMap(\.nodeVectors) }
 
     /// What every rank of a node has for itself although the others have the same, in a sentence; nil where there is
@@ -54,8 +74,7 @@ extension Trainer {
 
     /// Of the state, what every rank has for itself whatever the room.
     private var ownState: [Floats] {
-        players.map(\.network.store.statistics.values)
-            + [leCam?.means, augmentation?.state].compactMap { $0?.values }
+        players.map(\.network.store.statistics.values) + sharedState.map(\.values)
     }
 
     /// Throws the same failure on every rank where one computes other numbers than the others from the same: the
@@ -70,7 +89,10 @@ extension Trainer {
             hashOfGradients(), "the gradients that every rank has computed of the same numbers at step \(stepsDone)")
     }
 
-    private func hashOfGradients() throws -> UInt64 {
+}
+
+extension Trainer {
+    public func hashOfGradients() throws -> UInt64 {
         let rows = 0 ..< shards.fewestRowsOfAShard(batch: batch), draws = draws(.generatorNoise, 0, rows)
         let conditions = game.conditioning.map { conditioning in
             let values = FloatBuffer(count: rows.count * conditioning.condition.width)
@@ -88,13 +110,13 @@ extension Trainer {
         slopes.values[0 ..< logits.count].fill(1 / Float(logits.count))
         let examples = try discriminator.network.backward(
             from: Batch(slopes.values[0 ..< logits.count], count: logits.count, shape: .vector(1)),
-            parameters: discriminator.parameters, into: discriminator.gradients.slot, inputGradient: true)!
+            parameters: discriminator.parameters, into: discriminator.slot, inputGradient: true)!
         _ = try generator.network.backward(
-            from: packing.split(examples), parameters: generator.parameters, into: generator.gradients.slot,
+            from: packing.split(examples), parameters: generator.parameters, into: generator.slot,
             inputGradient: false)
         return players.reduce(0) { hash, player in
             let ofUpdate = player.hashOfUpdate(at: progress(update: stepsDone + 1))
-            return Collectives.fingerprint(of: player.gradients.slot, seed: hash &+ ofUpdate)
+            return Collectives.fingerprint(of: player.slot, seed: hash &+ ofUpdate)
         }
     }
 }
@@ -102,11 +124,11 @@ extension Trainer {
 extension Player {
     /// A hash of what the first parameters and their moments would be after an update by the gradient that is in the
     /// slot.
-    fileprivate func hashOfUpdate(at progress: Progress) -> UInt64 {
+    package func hashOfUpdate(at progress: Progress) -> UInt64 {
         let range = state.parts[0], copies = state.vectors.map { FloatBuffer($0.values[range].array) }
         let optimiser = Optimiser(optimiser.settings, moments: Array(copies[1...]))
         _ = optimiser.update(
-            copies[0].values, gradients: gradients.slot[range], of: 0 ..< range.count, factor: 1, at: progress)
+            copies[0].values, gradients: slot[range], of: 0 ..< range.count, factor: 1, at: progress)
         return copies.reduce(0) { fingerprint(of: $1.values, seed: $0) }
     }
 }

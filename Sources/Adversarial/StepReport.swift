@@ -1,8 +1,7 @@
 import Foundation
 
-/// What a step came to, the same on every rank.
-public struct StepReport: Sendable {
-    /// The step's number, from 1.
+/// What a step of a game came to.
+public struct StepReport: TrainingReport {
     public var step = 0
     /// Mean costs over the global minibatch at the step's last update of each player.
     public var lossDiscriminator = 0.0
@@ -57,12 +56,9 @@ public struct StepReport: Sendable {
     /// E s_x − E s_y: the mean gap of a pair.
     public var pairGap: Double { logitReal - logitFake }
 
-    /// Whether any rank voted to stop.
     public var stopRequested = false
-    /// Whether rank 0 has the outcome of a checkpoint, which all have to agree on.
     public var checkpointFinished = false
 
-    /// The first figure that is not finite, by its name in metrics.jsonl.
     public var notFinite: (name: String, value: Double)? {
         if let lossReal, !lossReal.isFinite { return ("loss_real", lossReal) }
         if let lossFake, !lossFake.isFinite { return ("loss_fake", lossFake) }
@@ -81,5 +77,54 @@ public struct StepReport: Sendable {
         if !gradientNormDiscriminator.isFinite { return ("grad_norm_discriminator", gradientNormDiscriminator) }
         if !gradientNormGenerator.isFinite { return ("grad_norm_generator", gradientNormGenerator) }
         return nil
+    }
+}
+
+extension StepReport {
+    public func figures(spectralNorms: [(name: String, sigma: Double)]) -> [(name: String, value: Double?)] {
+        [
+            ("loss_discriminator", lossDiscriminator), ("loss_real", lossReal), ("loss_fake", lossFake),
+            ("loss_generator", lossGenerator), ("d_real", logOdds?.dReal), ("d_fake", logOdds?.dFake),
+            ("value", logOdds?.value), ("jsd_bound", logOdds?.jsdBound), ("logit_real", logitReal),
+            ("logit_fake", logitFake), ("pair_gap", pairGap), ("pairs_ranked", pairsRanked),
+        ] + ofPenalties + ofAugmentation + spectralNorms.map { ($0.name, $0.sigma) } + ofParameters + [
+            ("grad_norm_discriminator", gradientNormDiscriminator), ("grad_norm_generator", gradientNormGenerator),
+            ("lr_discriminator", rateDiscriminator), ("lr_generator", rateGenerator),
+        ]
+    }
+
+    /// Those of the penalties that the game has.
+    private var ofPenalties: [(name: String, value: Double?)] {
+        let places = [
+            ("real", penaltyReal), ("fake", penaltyFake), ("between", penaltyBetween), ("around", penaltyAround),
+        ]
+        return places.flatMap { place, figures -> [(name: String, value: Double?)] in
+            guard let figures else { return [] }
+            return [
+                ("penalty_\(place)", figures.cost), ("grad_x_\(place)", figures.norm),
+                ("grad_x_squared_\(place)", figures.squaredNorm),
+            ]
+        } + (leCam.map { [("lecam", $0)] } ?? [])
+    }
+
+    private var ofAugmentation: [(name: String, value: Double?)] {
+        guard let augmentProbability else { return [] }
+        return [("augment_probability", augmentProbability), ("real_sign", realSign)]
+    }
+
+    /// Of a game of two numbers.
+    private var ofParameters: [(name: String, value: Double?)] {
+        guard let (generator, discriminator) = parameters else { return [] }
+        return [("parameter_generator", generator), ("parameter_discriminator", discriminator)]
+    }
+
+    public var summary: String {
+        let ofLogits =
+            logOdds.map { String(format: "  D(x) %.2f  D(G(z)) %.2f", $0.dReal, $0.dFake) }
+            ?? String(format: "  pair gap %.2f, %.0f %% ranked", pairGap, 100 * pairsRanked)
+        let ofParameters = parameters.map { String(format: "  θ %.3g  ψ %.3g", $0.generator, $0.discriminator) }
+        let augmented = augmentProbability.map { String(format: "  augment %.2f", $0) } ?? ""
+        return String(format: "D %.3f  G %.3f", lossDiscriminator, lossGenerator) + (ofParameters ?? ofLogits)
+            + augmented
     }
 }

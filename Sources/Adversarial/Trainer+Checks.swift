@@ -45,15 +45,20 @@ extension Trainer {
                     + "pad or resize for images of another size)."
             )
         }
-        if let node = network.layerWithoutVariance(fewest: fewest, batch: batch) {
-            throw .configuration(
-                "training.batch",
-                "with \(fewest) of \(batch) examples in a shard, layer \(node.place) (\(node.layer.name)) of the "
-                    + "\(network.name) has a single value a channel, which has no variance",
-                remedy:
-                    "Use a larger batch or fewer shards, or take the statistics over the minibatch "
-                    + "(\(node.layer.name): {statistics: minibatch})."
-            )
-        }
+        try network.requireVariance(fewest: fewest, of: batch)
+    }
+}
+
+extension Network {
+    /// That it can normalise shards of so few examples of a minibatch.
+    package func requireVariance(fewest: Int, of batch: Int) throws(Failure) {
+        guard let node = layerWithoutVariance(fewest: fewest, batch: batch) else { return }
+        throw .configuration(
+            "training.batch",
+            "with \(fewest) of \(batch) examples in a shard, layer \(node.place) (\(node.layer.name)) of the "
+                + "\(name) has a single value a channel, which has no variance",
+            remedy:
+                "Use a larger batch or fewer shards, or take the statistics over the minibatch "
+                + "(\(node.layer.name): {statistics: minibatch}).")
     }
 }

@@ -9,7 +9,7 @@ import Support
 /// gradient that updates a player is that of its mean cost over the *global* minibatch: each shard adds the gradient of
 /// its sum divided by B, and the shards' gradients are summed over all ranks. So every node makes the same update, each
 /// of its ranks a slice of it, and the replicas on all nodes stay equal.
-public final class Trainer {
+public final class Trainer: NetworkTrainer {
     public let game: Game
     public let generator: Player
     public let discriminator: Player
@@ -27,12 +27,14 @@ public final class Trainer {
     private(set) var objective: any Objective
     /// Of an example.
     public let exampleShape: Shape
-    var batch: Int { game.batch }
+    public var batch: Int { game.batch }
+    public var seed: UInt64 { game.seed }
+    public var minibatchesOfStep: Int { game.minibatchesOfStep }
     /// k of Algorithm 1.
     let k: Int
     /// Minibatches of real examples that the step at hand has taken so far.
     private var minibatchesTaken = 0
-    let communicator: any Communicator
+    public let communicator: any Communicator
     private let reals: any MinibatchSource
     let latents: Latents
     let packing: Packing
@@ -75,16 +77,17 @@ public final class Trainer {
             penalties: game.penaltyPlaces)
         let together = groups[0].shards.count
         packing = Packing(size: game.packing, example: exampleShape, capacity: 2 * together * capacity)
+        func training(_ capacity: Int) -> Player.Training {
+            Player.Training(
+                seed: game.seed, capacity: capacity, shards: together, table: shards, exchange: game.exchange,
+                precision: game.precision, communicator)
+        }
         // Shared memory goes first to the gradients, then to the players' state, last to an average.
-        let (latent, packed) = (Shape.vector(game.latent.size), packing.shape)
-        let ofGenerator = try Player.gradients(of: .generator, in: game, input: latent, shards, communicator)
-        let ofDiscriminator = try Player.gradients(of: .discriminator, in: game, input: packed, shards, communicator)
-        generator = try Player(
-            .generator, of: game, input: latent, capacity: capacity, shards: together, table: shards, ofGenerator,
-            communicator)
-        discriminator = try Player(
-            .discriminator, of: game, input: packed, capacity: capacity / game.packing, shards: together,
-            table: shards, ofDiscriminator, communicator)
+        let ofGenerator = (game.player(.generator, input: .vector(game.latent.size)), training(capacity))
+        let ofDiscriminator = (game.player(.discriminator, input: packing.shape), training(capacity / game.packing))
+        let gradients = try [ofGenerator, ofDiscriminator].map { try Player.gradients($0, $1) }
+        generator = try Player(ofGenerator.0, gradients[0], ofGenerator.1)
+        discriminator = try Player(ofDiscriminator.0, gradients[1], ofDiscriminator.1)
         if let average = game.average {
             let mayShare = generator.state.isShared && discriminator.state.isShared
             try generator.keepAverage(average, mayShare: mayShare, communicator)

@@ -1,4 +1,5 @@
 import Adversarial
+import Autoencoders
 import Collectives
 import Foundation
 import Kernels
@@ -46,6 +47,8 @@ final class EvaluationInputs {
 
     let model: GeneratorModel?
     let discriminator: DiscriminatorModel?
+    /// Of which the generator is the decoder.
+    let autoencoder: TrainedAutoencoder?
     /// What samples and data have in common.
     let shape: Shape
     let data: SampleSource
@@ -61,6 +64,8 @@ final class EvaluationInputs {
     let condition: ConditionSettings?
     private let request: EvaluationRequest
     private let sampleFile: SampleSource?
+    /// Whose parameters ``autoencoder`` computes with.
+    private let autoencoderModel: AutoencoderModel?
     let sampler: Sampler?
     /// What makes the samples, where that is not the sampler alone.
     private let maker: (any ExampleMaker)?
@@ -99,6 +104,7 @@ final class EvaluationInputs {
         (model, discriminator, shape, data, dataName) = (
             files.model, files.discriminator, files.shape, files.data, files.dataName
         )
+        (autoencoderModel, autoencoder) = (files.autoencoder, files.autoencoder?.autoencoder)
         (heldOut, mixture, sampleFile, classifier, labels, self.request) = (
             files.heldOut, files.mixture, files.sampleFile, files.classifier, files.labels, request
         )
@@ -107,16 +113,14 @@ final class EvaluationInputs {
 
     /// Of a run under way: its generator as samples are made with it, its data in the memory that it has them in.
     init(_ run: MeasuredRun, _ request: EvaluationRequest, heldOut: SampleSource?, _ classifier: Classifier?) {
-        (model, discriminator, sampleFile, maker) = (nil, nil, nil, nil)
+        (model, discriminator, sampleFile, maker, autoencoderModel) = (nil, nil, nil, nil, nil)
         (shape, mixture, self.classifier, self.request) = (run.data.shape, run.data.mixture, classifier, request)
         let isImages = if case .image = run.data.shape { true } else { false }
         let inUnitRange = { (source: SampleSource) in isImages ? source.scaled(to: 0 ... 1) : source }
         (data, dataName) = (inUnitRange(run.data.examples), run.configuration.data.file ?? run.configuration.name)
         self.heldOut = heldOut.map(inUnitRange)
-        let generator = run.trainer.generator
-        sampler = Sampler(
-            generator.network, run.trainer.game.latent, run.trainer.game.conditioning,
-            parameters: generator.sampledParameters)
+        sampler = run.trainer.sampler
+        autoencoder = (run.trainer as? AutoencoderTrainer)?.trained
         (labels, condition) = (run.data.labels, run.configuration.condition)
     }
 
@@ -157,6 +161,13 @@ final class EvaluationInputs {
         return order.prefix(count).map(Int.init)
     }
 
+    /// Examples in the range that the generator makes, of those that measures have within 0 … 1.
+    func asMade(_ examples: Examples, _ rows: Range<Int>) -> FloatBuffer {
+        let range = sampler!.range, width = range.upperBound - range.lowerBound
+        let values = examples[rows].array
+        return FloatBuffer(isImages ? values.map { range.lowerBound + $0 * width } : values)
+    }
+
     /// Held-out examples, at most as many.
     func heldOut(_ count: Int) throws -> Examples? {
         try heldOut.map { try Examples($0, Array(0 ..< min(count, $0.count)), shape: shape) }
@@ -168,6 +179,7 @@ private struct Files {
     var model: GeneratorModel?
     var checkpoint: Checkpoint?
     var discriminator: DiscriminatorModel?
+    var autoencoder: AutoencoderModel?
     var sampleFile: SampleSource?
     var heldOut: SampleSource?
     var mixture: Mixture?
@@ -188,7 +200,12 @@ private struct Files {
             let checkpoint = try Checkpoint.read(request.checkpoint ?? "") { console.warn($0) }
             let model = try GeneratorModel(
                 checkpoint, live: request.live, backward: request.sampling.needsBackward || request.needsBackward)
-            (self.model, discriminator, shape) = (model, try DiscriminatorModel(checkpoint), model.network.outputShape)
+            (self.model, shape) = (model, model.network.outputShape)
+            if model.configuration is AutoencoderConfiguration {
+                autoencoder = try AutoencoderModel(checkpoint)
+            } else {
+                discriminator = try DiscriminatorModel(checkpoint)
+            }
             self.checkpoint = checkpoint
             (configured, seed) = (model.configuration.data, model.configuration.seed)
             judging.checkpoint = checkpoint

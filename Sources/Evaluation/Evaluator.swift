@@ -31,7 +31,8 @@ public final class Evaluator {
     /// does not fit.
     public func run() throws -> [MetricResult] {
         var metrics: [Metric] = []
-        for metric in request.metrics ?? Metric.ofSamples {
+        let fitting = Metric.ofSamples + (inputs.autoencoder == nil ? [] : [.elbo])
+        for metric in request.metrics ?? fitting {
             guard let obstacle = obstacle(to: metric) else { metrics.append(metric); continue }
             if request.metrics != nil { throw AgreedFailure(obstacle) }
             context.console.say("left out: \(obstacle.message). \(obstacle.remedy)")
@@ -95,6 +96,11 @@ public final class Evaluator {
                     : "Use it on a mixture that gan-dist made (data synthetic).")
         case .memorisation:
             return inputs.heldOut == nil ? noHeldOut : nil
+        case .elbo:
+            guard inputs.autoencoder != nil else {
+                return refusal("there is no encoder", "Use it on an autoencoder (model.kind: vae).")
+            }
+            return inputs.heldOut == nil ? noHeldOut : nil
         case .intrinsicDimension:
             let few = min(inputs.sampleCount, inputs.data.count), k = IntrinsicDimension.neighbours
             return few > k ? nil : refusal("\(few) examples have no \(k) neighbours each", "Take more examples.")
@@ -133,7 +139,9 @@ public final class Evaluator {
                     "Name a classifier that was trained on these labels.")
         case .game:
             guard let discriminator = inputs.discriminator else {
-                return refusal("a file of samples has no discriminator", "Name a checkpoint.")
+                return inputs.autoencoder == nil
+                    ? refusal("a file of samples has no discriminator", "Name a checkpoint.")
+                    : refusal("an autoencoder has no discriminator", "Leave it out.")
             }
             guard !discriminator.isConditional else {
                 return refusal(
@@ -155,6 +163,7 @@ public final class Evaluator {
     }
 
     private func measure(_ metric: Metric) throws -> [MetricResult] {
+        if metric == .elbo { return [try EvidenceBound.measure(inputs, request, context)] }
         if samples == nil { samples = try inputs.samples(context) }
         let samples = samples!
         switch metric {
@@ -202,7 +211,7 @@ public final class Evaluator {
             return [result]
         case .sharpness: return [Sharpness.measure(samples, try reference(samples.count))]
         case .game: return [try game(samples)]
-        case .logLikelihood: preconditionFailure("refused by obstacle(to:)")
+        case .elbo, .logLikelihood: preconditionFailure("measured before, or refused by obstacle(to:)")
         }
     }
 

@@ -13,7 +13,7 @@ struct Judging {
     let dataset: String?
     /// The run's; nil where a file of samples is judged.
     var checkpoint: Checkpoint?
-    var configuration: Configuration?
+    var configuration: (any GeneratorConfiguration)?
     /// The type of the run's own dataset, once it was opened: others of that type have its range.
     private var runType: String?
 

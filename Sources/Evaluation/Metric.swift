@@ -14,9 +14,11 @@ public enum Metric: String, NamedMetric {
     case sharpness, game
     /// Of a model with a density, a mixture of Gaussians.
     case logLikelihood = "log-likelihood"
+    /// Of an autoencoder: the evidence lower bound.
+    case elbo
 
     /// Those of samples, which any generator makes.
-    static let ofSamples = allCases.filter { $0 != .logLikelihood }
+    static let ofSamples = allCases.filter { $0 != .logLikelihood && $0 != .elbo }
 
     /// Whether it is made of a classifier's answers.
     var needsClassifier: Bool {
@@ -33,7 +35,7 @@ public enum Metric: String, NamedMetric {
     var figures: [(name: String, isLowest: Bool?)] {
         switch self {
         case .swd, .mmd, .frechetClassifierDistance, .kernelDistance, .labels, .pixelCorrelation: [(rawValue, true)]
-        case .modes, .classifierScore, .alignment: [(rawValue, false)]
+        case .modes, .classifierScore, .alignment, .elbo: [(rawValue, false)]
         case .precisionRecall: [("precision", false), ("recall", false)]
         case .densityCoverage: [("density", false), ("coverage", false)]
         case .parzen, .memorisation, .intrinsicDimension, .sharpness, .game, .logLikelihood: [(rawValue, nil)]

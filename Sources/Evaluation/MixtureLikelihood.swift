@@ -13,7 +13,10 @@ public enum MixtureLikelihood {
         // Rank 0 alone looks: a generator's checkpoint is large, and is read again for what it is.
         let isMixture = try communicator.decidedByRoot {
             let checkpoint = try Checkpoint.read(path)
-            return try ModelConfiguration(stored: checkpoint.configuration(), source: checkpoint.path).game == nil
+            if case .mixture = try ModelConfiguration(stored: checkpoint.configuration(), source: checkpoint.path) {
+                return true
+            }
+            return false
         }
         guard isMixture else { return nil }
         let checkpoint = try Checkpoint.read(path, communicator) { context.console.warn($0) }

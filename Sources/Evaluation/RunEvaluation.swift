@@ -11,8 +11,8 @@ import Support
 /// draws of its own, so that no bit of the training depends on it.
 ///
 /// The figures are those of `gan-dist evaluate` with the same count and its standard seed, of the generator's average
-/// where one is kept. With `data.held_out` there are D's mean logits too, of training and of held-out examples: their
-/// gap grows as D learns the training data by heart.
+/// where one is kept. With `data.held_out` there are, of a game, D's mean logits too, of training and of held-out
+/// examples: their gap grows as D learns the training data by heart.
 public final class RunEvaluation: RunEvaluator {
     public let best: (figure: String, isLowest: Bool)?
 
@@ -39,16 +39,17 @@ public final class RunEvaluation: RunEvaluator {
         (request.count, request.classifier) = (min(settings.count, run.data.examples.count), settings.classifier)
         (request, inputs, heldOut, best) = try communicator.agreed {
             request.metrics = try Self.metrics(settings.metrics)
-            let judgesConditions = run.trainer.discriminator.network.condition != nil
+            let trainer = run.trainer as? Trainer, packing = trainer?.game.packing ?? 1
+            let judgesConditions = trainer?.discriminator.network.condition != nil
             let heldOut = try run.data.heldOut(run.configuration, conditioned: judgesConditions)
-            if let count = heldOut?.source.count, count < run.trainer.game.packing {
+            if let count = heldOut?.source.count, count < packing {
                 throw Failure.badData(
-                    "data.held_out: \(data.heldOut!) has \(count) examples, and D judges packs of "
-                        + "\(run.trainer.game.packing)", remedy: "Hold out more.")
+                    "data.held_out: \(data.heldOut!) has \(count) examples, and D judges packs of \(packing)",
+                    remedy: "Hold out more.")
             }
             let inputs = EvaluationInputs(
                 run, request, heldOut: heldOut?.source, try Self.classifier(settings, run.data.shape))
-            guard heldOut != nil || request.metrics?.isEmpty == false else {
+            guard heldOut != nil && trainer != nil || request.metrics?.isEmpty == false else {
                 throw Failure.configuration(
                     "output.evaluate.metrics", "there is nothing to measure",
                     remedy: "Name measures, or examples that are not trained on (data.held_out).")
@@ -68,7 +69,7 @@ public final class RunEvaluation: RunEvaluator {
     // MARK: - What is asked for
 
     private static func metrics(_ names: [String]) throws(Failure) -> [Metric] {
-        let known = Metric.ofSamples.filter { $0 != .parzen && $0 != .game }.map(\.rawValue)
+        let known = (Metric.ofSamples + [.elbo]).filter { $0 != .parzen && $0 != .game }.map(\.rawValue)
         var metrics: [Metric] = []
         for (number, name) in names.enumerated() {
             guard let metric = Metric(rawValue: name), known.contains(name) else {
@@ -120,9 +121,10 @@ public final class RunEvaluation: RunEvaluator {
                 "output.evaluate.classifier", "it is missing: \(obstacle.message)",
                 remedy: "Name one (gan-dist classifier train makes it), or leave \(metric.rawValue) out.")
         }
-        if metric == .memorisation {
+        if metric == .memorisation || metric == .elbo && inputs.autoencoder != nil {
             return .configuration(
-                "data.held_out", "it is missing: \(obstacle.message)", remedy: "Name such, or leave memorisation out.")
+                "data.held_out", "it is missing: \(obstacle.message)",
+                remedy: "Name such, or leave \(metric.rawValue) out.")
         }
         return .configuration(
             "output.evaluate.metrics", obstacle.message, remedy: "Leave it out, or measure more (count).")
@@ -188,11 +190,12 @@ public final class RunEvaluation: RunEvaluator {
     /// D's mean logits of as many training and held-out examples, each with what stands beside it where D judges both,
     /// in packs where it judges packs, without dropout and with running statistics.
     private func gap(_ context: EvaluationContext) throws -> [Figure] {
-        guard let heldOut else { return [] }
-        let packing = run.trainer.game.packing
+        guard let heldOut, let trainer = run.trainer as? Trainer else { return [] }
+        let packing = trainer.game.packing
         let count = min(request.count!, heldOut.source.count) / packing * packing
-        let training = try mean(of: inputs.drawn(count), in: run.data.examples, run.data.conditionTable, context)
-        let others = try mean(of: Array(0 ..< count), in: heldOut.source, heldOut.conditions, context)
+        let training = try mean(
+            trainer, of: inputs.drawn(count), in: run.data.examples, run.data.conditionTable, context)
+        let others = try mean(trainer, of: Array(0 ..< count), in: heldOut.source, heldOut.conditions, context)
         return [
             ("evaluation_logit_training", training), ("evaluation_logit_held_out", others),
             ("evaluation_logit_gap", training - others),
@@ -200,9 +203,10 @@ public final class RunEvaluation: RunEvaluator {
     }
 
     private func mean(
-        of examples: [Int], in source: SampleSource, _ conditions: ConditionTable?, _ context: EvaluationContext
+        _ trainer: Trainer, of examples: [Int], in source: SampleSource, _ conditions: ConditionTable?,
+        _ context: EvaluationContext
     ) throws -> Double {
-        let player = run.trainer.discriminator, packing = run.trainer.game.packing, block = 256
+        let player = trainer.discriminator, packing = trainer.game.packing, block = 256
         let packs = Packing(size: packing, example: run.data.shape, capacity: block * packing)
         let values = FloatBuffer(count: block * packing * run.data.shape.count)
         let judged = player.network.condition == nil ? nil : conditions

@@ -12,6 +12,7 @@ public enum Purpose: UInt32, Sendable {
     case interpolation, perturbation, dropoutBetween, dropoutAround
     case augmentation
     case mixtureStart
+    case code, dropoutEncoder, dropoutDecoder
 }
 
 /// The random numbers of one pass over a minibatch: a pure function of their key, with no state to keep or to restore.

@@ -121,17 +121,6 @@ public struct Configuration: Sendable {
             exchange: exchange.kind, precision: exchange.precision)
     }
 
-    /// What the generator makes; throws 78 where its layers do not fit each other.
-    public func exampleShape() throws(Failure) -> Shape {
-        do {
-            return try Network.outputShape(of: generator, input: .vector(latent.size), name: "generator")
-        } catch {
-            throw Failure(
-                .badConfiguration, "configuration: \(error)",
-                remedy: "Change that layer or the one before it; layers are counted from 0.")
-        }
-    }
-
     /// Reads and checks `yaml`; throws 78 with the key, the value and what to do.
     public init(yaml: String, source: String) throws(Failure) {
         try self.init(tree: ConfigurationTree(yaml: yaml, source: source))
@@ -199,12 +188,7 @@ public struct Configuration: Sendable {
         if !penalties.isEmpty { try checkPenalties() }
         if let augmentation = training.augmentation { try check(augmentation) }
         try checkCondition()
-        if let shards = exchange.shards, shards > training.batch {
-            throw .configuration(
-                "exchange.shards",
-                "\(shards) shards of a batch of \(training.batch) would leave some without an example",
-                remedy: "Use at most \(training.batch) shards, or a larger training.batch.")
-        }
+        try checkShards()
     }
 }
 
@@ -310,8 +294,7 @@ extension Latent {
 
 extension Configuration.Training {
     init(_ section: Section) throws(Failure) {
-        batch = try section.integer(
-            "batch", default: 64, 1 ... 1 << 24, meaning: "examples in a minibatch, over all ranks together; `--batch`")
+        batch = try section.batch()
         discriminatorSteps = try section.integer(
             "discriminator_steps", default: 1, 1 ... 65_535,
             meaning: "k: the discriminator's updates in a step; `--discriminator-steps`, `-k`")

@@ -114,7 +114,7 @@ public enum ConfigurationKeys {
 
     /// A layer's settings are those of the layer, wherever it stands.
     private static func canonical(_ path: String) -> String {
-        for list in ["generator.0.", "discriminator.0."] where path.hasPrefix(list) {
+        for list in ["generator.0.", "discriminator.0.", "encoder.0.", "decoder.0."] where path.hasPrefix(list) {
             return "layer." + path.dropFirst(list.count)
         }
         return path

@@ -29,11 +29,12 @@ public struct MixtureConfiguration: Sendable {
         name = try root.runName()
         seed = try root.seed()
         mixture = try root.section("model", MixtureSettings.init)
-        for key in ["latent", "condition", "generator", "discriminator", "objective", "spectral", "optimizer"]
-        where root.node(key) != nil {
-            throw .configuration(
-                key, "a mixture (model.kind) has no such part", remedy: "Take it out, or set model.kind: gan.")
-        }
+        try root.refuse(
+            [
+                "latent", "condition", "generator", "discriminator", "encoder", "decoder", "objective", "spectral",
+                "optimizer",
+            ],
+            of: .mixture)
         data = try root.section("data", Configuration.DataSettings.init)
         steps = try root.section("training") { (section) throws(Failure) in try section.steps() }
         exchange = try root.section("exchange", Configuration.Exchange.init)
@@ -76,97 +77,5 @@ public struct MixtureSettings: Sendable {
         tolerance = try section.number(
             "tolerance", default: 0, 0 ... 1e9,
             meaning: "the run ends, with code 0, after a step that gains less, in nats an example")
-    }
-}
-
-/// What `model.kind` names.
-public enum ModelKind: String, CaseIterable, Sendable {
-    case gan, mixture
-
-    static let meaning = "two players, or a mixture of Gaussians by expectation–maximisation"
-}
-
-/// What a run trains, with all that it depends on.
-public enum ModelConfiguration: Sendable {
-    case gan(Configuration)
-    case mixture(MixtureConfiguration)
-
-    public init(tree: ConfigurationTree) throws(Failure) {
-        if tree.node(at: "model.kind")?.string == ModelKind.mixture.rawValue {
-            self = .mixture(try MixtureConfiguration(tree: tree))
-        } else {
-            self = .gan(try Configuration(tree: tree))
-        }
-    }
-
-    /// Of what this program stored, in this version or an older one.
-    public init(stored yaml: String, source: String) throws(Failure) {
-        try self.init(tree: ConfigurationTree(yaml: yaml, source: source, .stored))
-    }
-
-    /// That of two players; nil of another model.
-    public var game: Configuration? { if case .gan(let configuration) = self { configuration } else { nil } }
-
-    public var name: String { common.name }
-    public var yaml: String { common.yaml }
-    public var source: String { common.source }
-    public var leaves: [(path: String, value: String)] { common.leaves }
-    public var exchange: Configuration.Exchange { common.exchange }
-
-    private var common: any CommonConfiguration {
-        switch self {
-        case .gan(let configuration): configuration
-        case .mixture(let configuration): configuration
-        }
-    }
-}
-
-/// What the configurations of all models have.
-private protocol CommonConfiguration {
-    var name: String { get }
-    var yaml: String { get }
-    var source: String { get }
-    var leaves: [(path: String, value: String)] { get }
-    var exchange: Configuration.Exchange { get }
-}
-
-extension Configuration: CommonConfiguration {}
-extension MixtureConfiguration: CommonConfiguration {}
-
-extension Section {
-    func runName() throws(Failure) -> String {
-        let name = try string("name", default: "gan", meaning: "names the run: letters, digits, `-`, `_`, `.`")
-        guard !name.isEmpty, name.allSatisfy({ $0.isLetter || $0.isNumber || "-_.".contains($0) }), name.first != "."
-        else {
-            throw .configuration(
-                "name", "'\(name)' cannot name a folder", remedy: "Use letters, digits, '-', '_' and '.'.")
-        }
-        return name
-    }
-
-    func seed() throws(Failure) -> UInt64 {
-        UInt64(try integer("seed", default: 1, 0 ... .max, meaning: "everything random follows from it"))
-    }
-
-    /// `training.steps`.
-    func steps() throws(Failure) -> Int {
-        try integer("steps", default: 10_000, 0 ... 1 << 31, meaning: "the step that the run ends after; `--steps`")
-    }
-
-    /// The group `model` of a GAN: nothing but its kind, which stays out of the whole, as before there were others.
-    func requireGAN() throws(Failure) {
-        guard let given = node("model") else {
-            return allow("model", "a group", meaning: ModelKind.meaning, form: "{kind: mixture}")
-        }
-        let section = try Section(given, path: name("model"), origins)
-        let kind = try section.choice("kind", default: ModelKind.gan, meaning: ModelKind.meaning)
-        guard kind == .gan else {
-            throw .configuration(
-                "model.kind", "a \(kind.rawValue) has no players, of which this asks",
-                remedy: "Of a mixture there are train, sample, evaluate, report and checkpoint; gan-dist sample makes "
-                    + "a file of examples that other commands take.")
-        }
-        _ = try section.finish()
-        allow("model")
     }
 }

@@ -90,6 +90,7 @@ public struct Preset: Sendable {
         Preset(
             "mixture-em", PackageResources.mixture_em_yaml,
             "no GAN: a mixture of Gaussians by expectation–maximisation, on principal components"),
+        Preset("vae", PackageResources.vae_yaml, "no GAN: a variational autoencoder at 28×28"),
     ]
 
     /// Throws 78 with the nearest known name.

@@ -9,42 +9,52 @@ struct RunCharts {
 
     /// Those of a run of any model.
     static func all(_ run: RunHistory) -> [Chart] {
-        run.game.map { RunCharts(run: run, configuration: $0).all } ?? ofMixture(run)
+        switch run.model {
+        case .gan(let configuration): RunCharts(run: run, configuration: configuration).all
+        case .autoencoder: ofAutoencoder(run)
+        case .mixture: ofMixture(run)
+        }
+    }
+
+    private static func ofAutoencoder(_ run: RunHistory) -> [Chart] {
+        [
+            run.chart(
+                "Evidence lower bound", "E ln p(x | z) − KL, in nats an example: at most ln p(x)", [("ELBO", "elbo")]),
+            run.chart(
+                "Its parts", "in nats an example",
+                [
+                    ("reconstruction, −ln p(x | z)", "loss_reconstruction"),
+                    ("divergence of the code", "loss_divergence"),
+                ]),
+        ] + ofEvaluation(run) + [
+            run.chart(
+                "Gradient norms", "of the whole minibatch, before the update",
+                [("encoder", "grad_norm_encoder"), ("decoder", "grad_norm_decoder")], logarithmic: true)
+        ] + ofTime(run)
     }
 
     private static func ofMixture(_ run: RunHistory) -> [Chart] {
-        func chart(_ title: String, _ note: String, _ curves: [(name: String, figure: String)]) -> Chart {
-            Chart(
-                title: title, note: note,
-                series: curves.enumerated().map {
-                    Chart.Series(name: $1.name, x: run.steps, y: run.values($1.figure), colour: $0 % 8)
-                })
-        }
-        return [
-            chart(
+        [
+            run.chart(
                 "Log-likelihood", "mean ln p(x) before the step, in nats",
                 [("examples", "log_likelihood"), ("held out", "log_likelihood_held_out")]),
-            chart(
+            run.chart(
                 "Components", "on whose variance the floor acts; without examples",
                 [("floor acts", "components_floored"), ("empty", "components_empty")]),
-            chart("Time of a step", "seconds", [("a step", "seconds_step")]),
+            run.chart("Time of a step", "seconds", [("a step", "seconds_step")]),
         ]
     }
 
     private var all: [Chart] {
-        [losses] + ofLogits + ofEvaluation + ofPenalties + ofAugmentation + ofSpectralNorms + ofComputing
+        [losses] + ofLogits + Self.ofEvaluation(run) + ofPenalties + ofAugmentation + ofSpectralNorms + [gradientNorms]
+            + Self.ofTime(run)
     }
 
     private func chart(
         _ title: String, _ note: String, _ curves: [(name: String, figure: String)],
         _ reference: (Double, String)? = nil, logarithmic: Bool = false
     ) -> Chart {
-        let series = curves.enumerated().map {
-            Chart.Series(name: $1.name, x: run.steps, y: run.values($1.figure), colour: $0 % 8)
-        }
-        return Chart(
-            title: title, note: note, series: series, reference: reference.map { (value: $0.0, name: $0.1) },
-            isLogarithmic: logarithmic)
+        run.chart(title, note, curves, reference, logarithmic: logarithmic)
     }
 
     private var losses: Chart {
@@ -77,7 +87,7 @@ struct RunCharts {
     }
 
     /// A chart a measure; what comes in pairs is in one.
-    private var ofEvaluation: [Chart] {
+    private static func ofEvaluation(_ run: RunHistory) -> [Chart] {
         let found = run.evaluationFigures.filter { !$0.hasSuffix("standard_error") }
         let pairs = [["precision", "recall"], ["density", "coverage"], ["logit_training", "logit_held_out"]]
         var groups: [[String]] = []
@@ -87,7 +97,7 @@ struct RunCharts {
         }
         return groups.map { group in
             let names = group.map { $0.replacing("_", with: " ") }
-            return chart(
+            return run.chart(
                 "Evaluation: \(names.joined(separator: ", "))", "measured while the run trained",
                 zip(names, group).map { ($0, "evaluation_\($1)") })
         }
@@ -138,14 +148,16 @@ struct RunCharts {
         ]
     }
 
-    private var ofComputing: [Chart] {
+    private var gradientNorms: Chart {
+        chart(
+            "Gradient norms", "of the whole minibatch, before the update",
+            [("discriminator", "grad_norm_discriminator"), ("generator", "grad_norm_generator")], logarithmic: true)
+    }
+
+    private static func ofTime(_ run: RunHistory) -> [Chart] {
         [
-            chart(
-                "Gradient norms", "of the whole minibatch, before the update",
-                [("discriminator", "grad_norm_discriminator"), ("generator", "grad_norm_generator")],
-                logarithmic: true),
-            chart("Throughput", "real examples a second", [("samples/s", "samples_per_second")]),
-            chart(
+            run.chart("Throughput", "real examples a second", [("samples/s", "samples_per_second")]),
+            run.chart(
                 "Where a step's time goes", "seconds",
                 [
                     ("computing", "seconds_compute"), ("communication", "seconds_communication"),
@@ -175,5 +187,19 @@ struct RunCharts {
                 case .gradientPenalty(let target), .dragan(let target, _): target
                 }
             })
+    }
+}
+
+extension RunHistory {
+    /// Curves of logged figures over the steps.
+    fileprivate func chart(
+        _ title: String, _ note: String, _ curves: [(name: String, figure: String)],
+        _ reference: (Double, String)? = nil, logarithmic: Bool = false
+    ) -> Chart {
+        Chart(
+            title: title, note: note,
+            series: curves.enumerated().map {
+                Chart.Series(name: $1.name, x: steps, y: values($1.figure), colour: $0 % 8)
+            }, reference: reference.map { (value: $0.0, name: $0.1) }, isLogarithmic: logarithmic)
     }
 }

@@ -30,6 +30,7 @@ public struct RunReport {
         page.add(Markup("p", ["class": "lead"], text: summary(run)))
         page.charts(path([run.model.name]) + RunCharts.all(run).map(\.html))
         addSamples(of: run, to: &page)
+        addReconstructions(of: run, to: &page)
         addWalks(of: run, to: &page, warn)
         if FileManager.default.fileExists(atPath: run.folder.nearest) {
             page.heading("Samples beside the training images nearest to them")
@@ -68,6 +69,12 @@ public struct RunReport {
                 "k = \(training.discriminatorSteps)", "seed \(configuration.seed)",
             ]
             data = configuration.data
+        case .autoencoder(let configuration):
+            parts = [
+                "\(Int(run.steps.last ?? 0)) of \(configuration.steps) steps of \(configuration.batch) examples",
+                "codes of \(configuration.latent.size) values", "seed \(configuration.seed)",
+            ]
+            data = configuration.data
         case .mixture(let configuration):
             parts = [
                 "\(Int(run.steps.last ?? 0)) of \(configuration.steps) steps",
@@ -104,9 +111,18 @@ public struct RunReport {
         }
     }
 
+    /// The last ones of an autoencoder.
+    private func addReconstructions(of run: RunHistory, to page: inout Page) {
+        guard let step = run.folder.sampleSteps.last, case let path = run.folder.reconstructions(step: step),
+            FileManager.default.fileExists(atPath: path)
+        else { return }
+        page.heading("Examples and what the decoder makes of their codes")
+        page.pictures([(path, "step \(step)")])
+    }
+
     /// Walks between latents by the newest checkpoint.
     private func addWalks(of run: RunHistory, to page: inout Page, _ warn: (String) -> Void) {
-        guard let configuration = run.game else { return }
+        guard let configuration = run.model.generator else { return }
         do {
             let model = try GeneratorModel(Checkpoint.read(run.folder.path, warn: warn))
             guard case .image = model.sampler.shape else { return }
@@ -137,6 +153,7 @@ public struct RunReport {
             ("Pairs ranked rightly", "pairs_ranked", false),
             ("Log-likelihood, nats", "log_likelihood", false),
             ("Log-likelihood of held-out examples, nats", "log_likelihood_held_out", false),
+            ("Evidence lower bound, nats", "elbo", false),
             ("Throughput, samples/s", "samples_per_second", false),
         ]
         let measured = Set(runs.flatMap(\.evaluationFigures)).sorted().map {
@@ -158,7 +175,7 @@ public struct RunReport {
         let columns = [
             ("generator's loss", "loss_generator"), ("discriminator's loss", "loss_discriminator"), ("D(x)", "d_real"),
             ("D(G(z))", "d_fake"), ("gap of logits", "pair_gap"), ("log-likelihood, nats", "log_likelihood"),
-            ("samples/s", "samples_per_second"),
+            ("ELBO, nats", "elbo"), ("samples/s", "samples_per_second"),
         ].filter { column in
             (showsGap || !Self.ofPairs.contains(column.1)) && runs.contains { $0.lately(column.1) != nil }
         }

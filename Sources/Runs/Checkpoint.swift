@@ -68,17 +68,18 @@ public struct Checkpoint {
 }
 
 /// A trainer's state in files.
-extension Trainer {
+extension NetworkTrainer {
     /// The state as a checkpoint of a run with this configuration. Its arrays are views: to be written before the next
     /// step.
-    func checkpoint(_ configuration: Configuration, _ data: TrainingData, ranks: Int) -> CheckpointContents {
+    func checkpoint(_ configuration: any GeneratorConfiguration, _ data: TrainingData, ranks: Int) -> CheckpointContents
+    {
         let minibatches = minibatchesDone
         return CheckpointContents(
             attributes: [
                 ("step", .integer(stepsDone)),
-                ("epoch", .double(data.epochs(minibatches: minibatches, batch: game.batch))),
-                ("samples_seen", .integer(minibatches * game.batch)),
-                ("seed", .integer(Int(game.seed))),
+                ("epoch", .double(data.epochs(minibatches: minibatches, batch: batch))),
+                ("samples_seen", .integer(minibatches * batch)),
+                ("seed", .integer(Int(seed))),
                 ("shards", .integer(shards.shards)), ("ranks", .integer(ranks)),
                 ("config", .string(configuration.yaml)),
                 ("dataset", .string(data.fingerprint)), ("program_version", .string(Program.version)),
@@ -150,7 +151,7 @@ extension Checkpoint {
 
     /// How the conditions of samples are drawn: as in training, vectors from those that the checkpoint keeps. Nil where
     /// the generator has none.
-    func conditioning(_ configuration: Configuration) throws(Failure) -> Conditioning? {
+    func conditioning(_ configuration: any GeneratorConfiguration) throws(Failure) -> Conditioning? {
         guard let condition = configuration.condition else { return nil }
         var rows: FloatBuffer?
         if case .vector(let width) = condition.condition {

@@ -195,9 +195,9 @@ struct DataConditions: Sendable {
     private static let mostKeptRows = 1024
 }
 
-extension Configuration {
+extension GeneratorConfiguration {
     /// The same with what `conditions` settle.
-    func settled(_ conditions: DataConditions) throws(Failure) -> Configuration {
+    func settled(_ conditions: DataConditions) throws(Failure) -> any GeneratorConfiguration {
         var tree = try ConfigurationTree(yaml: yaml, source: source, .stored)
         switch conditions.condition {
         case .classes(let classes):

@@ -1,4 +1,5 @@
 import Adversarial
+import Autoencoders
 import Collectives
 import Kernels
 import Nets
@@ -12,12 +13,12 @@ struct DataFile {
     /// What stands beside the examples; nil: nothing.
     let conditions: DataConditions?
     /// With what the conditions settle: layers may have shapes that depend on the number of classes.
-    let configuration: Configuration
+    let configuration: any GeneratorConfiguration
     /// Of an example, as it is given to the discriminator.
     let shape: Shape
 
     /// Nil where `configuration` names no file; throws 65, 66 or 78. `checkpoint`: what the run goes on from.
-    init?(_ configuration: Configuration, checkpoint: String?) throws {
+    init?(_ configuration: any GeneratorConfiguration, checkpoint: String?) throws {
         let settings = configuration.data
         guard let file = settings.file else { return nil }
         let dataset = try Self.open(file, settings.dataset, checkpoint)
@@ -58,7 +59,7 @@ struct DataFile {
         guard bytes > 0, sizes.allSatisfy({ $0 == bytes }) else { return (nil, nil) }
         let group = communicator.nodeGroup, room = SharedMemoryRoom()
         // Networks that do not fit each other are refused when they are built.
-        let others = (try? file.configuration.game.sharedBytes(example: file.shape, shards: shards, group: group)) ?? 0
+        let others = (try? file.configuration.sharedBytes(example: file.shape, shards, group)) ?? 0
         let isRoom = try !communicator.any(!room.holds(bytes + others))
         guard isRoom, let memory = try communicator.sharedMemory(count: (bytes + 3) / 4, group: group) else {
             let reason = isRoom ? "the MPI library has no shared memory" : "\(room.bound) has no room"
@@ -73,5 +74,15 @@ struct DataFile {
         }
         try memory.barrier()
         return (FloatBuffer(memory.values, of: memory), nil)
+    }
+}
+
+extension GeneratorConfiguration {
+    /// Bytes that the ranks of `group`, those of a node, want to share when they train this on examples of a shape.
+    fileprivate func sharedBytes(example: Shape, _ shards: ShardTable, _ group: Range<Int>) throws(ShapeError) -> Int {
+        if let autoencoder = self as? AutoencoderConfiguration {
+            return try autoencoder.autoencoder.sharedBytes(example: example, shards: shards, group: group)
+        }
+        return try (self as? Configuration)?.game.sharedBytes(example: example, shards: shards, group: group) ?? 0
     }
 }

@@ -5,7 +5,7 @@ import Recipes
 import Storage
 import Support
 
-extension Configuration {
+extension GeneratorConfiguration {
     /// What the stored values of `dataset` are scaled to; nil leaves them as they are.
     ///
     /// Images are scaled to what the generator's output can reach, and so are vectors of bytes, and others where

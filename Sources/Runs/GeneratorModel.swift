@@ -8,7 +8,7 @@ import Support
 
 /// The generator of a checkpoint, to be asked for examples.
 public final class GeneratorModel {
-    public let configuration: Configuration
+    public let configuration: any GeneratorConfiguration
     public let network: Network
     public let sampler: Sampler
     /// Alternation steps it was trained for.
@@ -22,7 +22,7 @@ public final class GeneratorModel {
     public init(
         _ checkpoint: Checkpoint, live: Bool = false, truncation: Float? = nil, backward: Bool = false
     ) throws {
-        configuration = try Configuration(stored: checkpoint.configuration(), source: checkpoint.path)
+        configuration = try checkpoint.generatorConfiguration()
         step = checkpoint.contents.step
         guard truncation == nil || configuration.latent.distribution == .normal else {
             throw Failure(
@@ -30,9 +30,7 @@ public final class GeneratorModel {
                 "--truncation is of normal latents, and those of \(checkpoint.path) are uniform, within ±√3 already",
                 remedy: "Leave it out.")
         }
-        network = try checkpoint.network(
-            .generator, configuration, input: .vector(configuration.latent.size), capacity: Self.capacity, live: live,
-            backward: backward)
+        network = try checkpoint.generator(configuration, capacity: Self.capacity, live: live, backward: backward)
         sampler = Sampler(
             network, configuration.latent, try checkpoint.conditioning(configuration), truncation: truncation)
         labelNames = (checkpoint.contents.string("label_names") ?? "").split(separator: "\n").map(String.init)
@@ -179,8 +177,7 @@ public final class DiscriminatorModel {
         packing = configuration.training.packing
         exampleShape = try configuration.exampleShape()
         packs = Packing(size: packing, example: exampleShape, capacity: Self.capacity * packing)
-        network = try checkpoint.network(
-            .discriminator, configuration, input: packs.shape, capacity: Self.capacity)
+        network = try checkpoint.discriminator(configuration, input: packs.shape, capacity: Self.capacity)
     }
 
     /// D's logit of each pack of examples, one after another, scaled as its training data were; without dropout, with
@@ -220,22 +217,48 @@ extension Checkpoint {
         return network
     }
 
-    /// A player's network with the parameters that it computes with: the generator's average, where one was kept and
-    /// `live` does not ask for the last step's; else weights divided by their spectral norm, where training does so.
-    /// Running statistics are always the last step's.
+    /// The configuration of the run that wrote it; throws 78 where that has no network which makes examples.
+    public func generatorConfiguration() throws(Failure) -> any GeneratorConfiguration {
+        let yaml = try configuration()
+        if let found = try ModelConfiguration(stored: yaml, source: path).generator { return found }
+        return try Configuration(stored: yaml, source: path)
+    }
+
+    /// The network that makes examples, with its average, where one was kept and `live` does not ask for the last
+    /// step's parameters. Running statistics are always the last step's.
+    func generator(
+        _ configuration: any GeneratorConfiguration, capacity: Int, live: Bool = false, backward: Bool = false
+    ) throws(Failure) -> Network {
+        let name = configuration.maker.name
+        let isSpectral = (configuration as? Configuration)?.spectralPlayers.contains(.generator) ?? false
+        let network = try network(
+            configuration.maker, configuration.generator, input: .vector(configuration.latent.size),
+            capacity: capacity, isSpectral: isSpectral, backward: backward)
+        guard !live, configuration.average != nil else { return network }
+        for array in network.store.named(network.store.values.values) {
+            try copy("average/\(name)/\(array.name)", to: array.values)
+        }
+        return network
+    }
+
+    /// The network that judges examples, or packs of them, of a game.
+    func discriminator(
+        _ configuration: Configuration, input: Shape, capacity: Int, backward: Bool = false
+    ) throws(Failure) -> Network {
+        try network(
+            .discriminator, configuration.discriminator, input: input, capacity: capacity,
+            isSpectral: configuration.spectralPlayers.contains(.discriminator), backward: backward)
+    }
+
+    /// A player's network with the parameters that it computes with: weights divided by their spectral norm, where
+    /// training does so.
     func network(
-        _ role: Player.Role, _ configuration: Configuration, input: Shape, capacity: Int, live: Bool = false,
+        _ role: Player.Role, _ layers: [any Layer], input: Shape, capacity: Int, isSpectral: Bool = false,
         backward: Bool = false
     ) throws(Failure) -> Network {
-        let layers = role == .generator ? configuration.generator : configuration.discriminator
         let network = try network(layers, input: input, capacity: capacity, name: role.name, backward: backward)
         let store = network.store, values = store.values.values
-        if role == .generator, !live, configuration.training.average != nil {
-            for array in store.named(values) { try copy("average/\(role.name)/\(array.name)", to: array.values) }
-            return network
-        }
-        let all = configuration.spectralPlayers.contains(role)
-        guard let spectral = SpectralNormalisation(of: store, all: all, seed: 0, role: role.rawValue) else {
+        guard let spectral = SpectralNormalisation(of: store, all: isSpectral, seed: 0, role: role.rawValue) else {
             return network
         }
         for vector in spectral.named { try copy("spectral/\(role.name)/\(vector.name)", to: vector.values) }
@@ -250,24 +273,28 @@ extension Checkpoint {
     /// The parameters and running statistics of both networks, as ``GeneratorModel`` has them, under the names of a
     /// checkpoint; copies, for the networks do not outlive this call.
     public func networkArrays(live: Bool) throws -> [CheckpointArray] {
-        let configuration = try Configuration(stored: configuration(), source: path)
-        let packed = Packing(
-            size: configuration.training.packing, example: try configuration.exampleShape(), capacity: 1)
-        var arrays: [CheckpointArray] = []
-        for role in [Player.Role.generator, .discriminator] {
-            let input = role == .generator ? Shape.vector(configuration.latent.size) : packed.shape
-            let store = try network(role, configuration, input: input, capacity: 1, live: live).store
-            arrays += store.entries.map {
+        let configuration = try generatorConfiguration(), example = try configuration.exampleShape()
+        let other: Network
+        if let autoencoder = configuration as? AutoencoderConfiguration {
+            other = try encoder(autoencoder, input: example, capacity: 1)
+        } else if let game = configuration as? Configuration {
+            let packed = Packing(size: game.training.packing, example: example, capacity: 1)
+            other = try discriminator(game, input: packed.shape, capacity: 1)
+        } else {
+            preconditionFailure("a generator with no other network")
+        }
+        return try [generator(configuration, capacity: 1, live: live), other].flatMap { network in
+            let store = network.store, name = network.name
+            return store.entries.map {
                 CheckpointArray(
-                    path: "\(role.name)/\($0.name)", dimensions: $0.specification.dimensions,
+                    path: "\(name)/\($0.name)", dimensions: $0.specification.dimensions,
                     layout: $0.specification.layout, values: store.values.values[$0.range].array)
             }
-            arrays += store.statisticEntries.map {
-                CheckpointArray(
-                    path: "\(role.name)/statistics/\($0.name)", dimensions: [$0.range.count], layout: "C",
-                    values: store.statistics.values[$0.range].array)
-            }
+                + store.statisticEntries.map {
+                    CheckpointArray(
+                        path: "\(name)/statistics/\($0.name)", dimensions: [$0.range.count], layout: "C",
+                        values: store.statistics.values[$0.range].array)
+                }
         }
-        return arrays
     }
 }

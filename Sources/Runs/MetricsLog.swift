@@ -89,7 +89,7 @@ final class MetricsLog {
 
 /// One logged step: the report of the step with what it cost.
 struct MetricsLine {
-    let report: StepReport
+    let report: any TrainingReport
     let epoch: Double
     let samplesSeen: Int
     let throughput: Throughput
@@ -98,47 +98,9 @@ struct MetricsLine {
     /// Of a step that was evaluated.
     var evaluation: [Figure] = []
 
-    /// Those of the penalties that the game has.
-    private var penalties: [(name: String, value: Double?)] {
-        let places = [
-            ("real", report.penaltyReal), ("fake", report.penaltyFake), ("between", report.penaltyBetween),
-            ("around", report.penaltyAround),
-        ]
-        return places.flatMap { place, figures -> [(name: String, value: Double?)] in
-            guard let figures else { return [] }
-            return [
-                ("penalty_\(place)", figures.cost), ("grad_x_\(place)", figures.norm),
-                ("grad_x_squared_\(place)", figures.squaredNorm),
-            ]
-        } + (report.leCam.map { [("lecam", $0)] } ?? []) + augmentation + spectralNorms.map { ($0.name, $0.sigma) }
-    }
-
-    private var augmentation: [(name: String, value: Double?)] {
-        guard let probability = report.augmentProbability else { return [] }
-        return [("augment_probability", probability), ("real_sign", report.realSign)]
-    }
-
-    /// Of a game of two numbers.
-    private var parameters: [(name: String, value: Double?)] {
-        guard let (generator, discriminator) = report.parameters else { return [] }
-        return [("parameter_generator", generator), ("parameter_discriminator", discriminator)]
-    }
-
     /// Every figure but the step, under its name; nil where the objective gives it no meaning.
     var figures: [(name: String, value: Double?)] {
-        [
-            ("epoch", epoch), ("samples_seen", Double(samplesSeen)),
-            ("loss_discriminator", report.lossDiscriminator), ("loss_real", report.lossReal),
-            ("loss_fake", report.lossFake),
-            ("loss_generator", report.lossGenerator), ("d_real", report.logOdds?.dReal),
-            ("d_fake", report.logOdds?.dFake),
-            ("value", report.logOdds?.value), ("jsd_bound", report.logOdds?.jsdBound),
-            ("logit_real", report.logitReal), ("logit_fake", report.logitFake), ("pair_gap", report.pairGap),
-            ("pairs_ranked", report.pairsRanked),
-        ] + penalties + parameters + [
-            ("grad_norm_discriminator", report.gradientNormDiscriminator),
-            ("grad_norm_generator", report.gradientNormGenerator),
-            ("lr_discriminator", report.rateDiscriminator), ("lr_generator", report.rateGenerator),
+        [("epoch", epoch), ("samples_seen", Double(samplesSeen))] + report.figures(spectralNorms: spectralNorms) + [
             ("samples_per_second", throughput.samplesPerSecond), ("seconds_step", throughput.secondsPerStep),
             ("seconds_compute", throughput.secondsPerStep(.compute) + throughput.secondsPerStep(.optimiser)),
             ("seconds_communication", throughput.secondsPerStep(.communication)),

@@ -37,7 +37,7 @@ extension Run {
     /// Measures the state at hand, where that is due; nil where it is not, or was interrupted. Collective.
     func evaluate() throws -> EvaluationOutcome? {
         let step = trainer.stepsDone
-        guard let evaluations, evaluations.isDue(after: step, of: configuration.training.steps) else { return nil }
+        guard let evaluations, evaluations.isDue(after: step, of: configuration.steps) else { return nil }
         watchdog?.enter(.evaluation, step: step)
         defer { watchdog?.enter(.exchange, step: step) }
         do {
@@ -52,7 +52,7 @@ extension Run {
     /// Collective.
     func evaluateWhatWasMissed() throws -> Bool {
         let step = trainer.stepsDone
-        guard let evaluations, evaluations.isDue(after: step, of: configuration.training.steps) else { return true }
+        guard let evaluations, evaluations.isDue(after: step, of: configuration.steps) else { return true }
         guard let evaluation = try evaluate() else { return false }
         try lifecycle.writing {
             guard communicator.rank == 0 else { return }

@@ -1,4 +1,5 @@
 import Adversarial
+import Autoencoders
 import Collectives
 import Foundation
 import Kernels
@@ -7,17 +8,17 @@ import Recipes
 import Storage
 import Support
 
-/// A training run: the loop around ``Trainer/step()`` with what happens between steps (logs, samples, checkpoints,
-/// stops).
+/// A training run: the loop around the step of a trainer, that of a game or of an autoencoder, with what happens
+/// between steps (logs, samples, checkpoints, stops).
 ///
 /// Rank 0 alone prints and writes. Whatever ends the loop early has been agreed by all ranks at a step boundary.
 public final class Run {
     private let options: TrainOptions
     let communicator: any Communicator
     let console: Console
-    let configuration: Configuration
+    let configuration: any GeneratorConfiguration
     let lifecycle: RunLifecycle
-    let trainer: Trainer
+    let trainer: any NetworkTrainer
     private let images: MinibatchReader
     let dataset: TrainingData
     /// Why every rank of a node holds the dataset for itself, in a sentence; nil where they hold it together.
@@ -28,6 +29,7 @@ public final class Run {
     var metrics: MetricsLog?
     var events: EventFile?
     private var samples: SampleSheet?
+    private var reconstructions: ReconstructionSheet?
     /// Nil where nothing is measured.
     var evaluations: Evaluations?
 
@@ -46,6 +48,8 @@ public final class Run {
         do {
             switch session.configuration {
             case .gan(let configuration):
+                train = try Run(configuration, options, session, communicator, console, evaluator).train
+            case .autoencoder(let configuration):
                 train = try Run(configuration, options, session, communicator, console, evaluator).train
             case .mixture(let configuration):
                 train = try MixtureRun(configuration, options, session, communicator, console).train
@@ -70,8 +74,8 @@ public final class Run {
     // MARK: - Setting up
 
     private init(
-        _ given: Configuration, _ options: TrainOptions, _ session: RunSession, _ communicator: any Communicator,
-        _ console: Console, _ makeEvaluator: RunEvaluatorMaker?
+        _ given: any GeneratorConfiguration, _ options: TrainOptions, _ session: RunSession,
+        _ communicator: any Communicator, _ console: Console, _ makeEvaluator: RunEvaluatorMaker?
     ) throws {
         self.options = options
         self.communicator = communicator
@@ -81,7 +85,7 @@ public final class Run {
         let shards = try communicator.agreed {
             let table = try ShardTable(
                 shards: given.exchange.shards ?? communicator.size, communicator: communicator)
-            try table.check(batch: given.training.batch)
+            try table.check(batch: given.batch)
             return table
         }
         if let file = given.data.file {
@@ -103,14 +107,11 @@ public final class Run {
         configuration = try Self.settle(given, isNew: session.checkpoint == nil, data, communicator)
         images = try communicator.agreed { [configuration, dataset] in
             try dataset.reader(
-                batch: configuration.training.batch, rows: shards.rows(batch: configuration.training.batch),
-                seed: configuration.seed,
-                shuffle: configuration.data.shuffle)
+                batch: configuration.batch, rows: shards.rows(batch: configuration.batch),
+                seed: configuration.seed, shuffle: configuration.data.shuffle)
         }
         trainer = try communicator.agreed { [configuration, dataset, images] in
-            try Trainer(
-                configuration.game(for: dataset), exampleShape: dataset.shape, reals: images, shards: shards,
-                communicator: communicator)
+            try configuration.trainer(dataset, reals: images, shards: shards, communicator)
         }
         if session.checkpoint != nil {
             try communicator.agreed { [trainer, dataset] in
@@ -153,23 +154,23 @@ public final class Run {
     /// that it never trains on others. Rank 0 decides, for another rank's copy of the file may be cut into other
     /// chunks.
     private static func settle(
-        _ given: Configuration, isNew: Bool, _ data: TrainingData, _ communicator: any Communicator
-    ) throws -> Configuration {
+        _ given: any GeneratorConfiguration, isNew: Bool, _ data: TrainingData, _ communicator: any Communicator
+    ) throws -> any GeneratorConfiguration {
         guard isNew else { return given }
         let configuration = try data.conditions.map(given.settled) ?? given
         guard configuration.data.file != nil else { return configuration }
-        return try Configuration(
-            stored: communicator.decidedByRoot {
-                let shuffle = data.shuffle(given.data)
-                var tree = try ConfigurationTree(
-                    yaml: configuration.yaml, source: "rank 0's configuration", .stored)
-                try tree.set("data.shuffle.block", to: shuffle.block)
-                try tree.set("data.shuffle.window", to: shuffle.window)
-                if let range = data.settledRange, given.data.range == nil {
-                    try tree.set("data.range", to: range)
-                }
-                return try Configuration(tree: tree).yaml
-            }, source: "rank 0's configuration")
+        let decided = try communicator.decidedByRoot {
+            let shuffle = data.shuffle(given.data)
+            var tree = try ConfigurationTree(
+                yaml: configuration.yaml, source: "rank 0's configuration", .stored)
+            try tree.set("data.shuffle.block", to: shuffle.block)
+            try tree.set("data.shuffle.window", to: shuffle.window)
+            if let range = data.settledRange, given.data.range == nil {
+                try tree.set("data.range", to: range)
+            }
+            return try ModelConfiguration(tree: tree).yaml
+        }
+        return try ModelConfiguration(stored: decided, source: "rank 0's configuration").generator!
     }
 
     private func openFiles() throws {
@@ -178,6 +179,7 @@ public final class Run {
         metrics = try MetricsLog(path: folder.metrics, keepingThrough: trainer.stepsDone)
         events = try EventFile(folder: folder.path, keepingThrough: trainer.stepsDone)
         samples = try SampleSheet(trainer, configuration, dataset, folder)
+        reconstructions = try ReconstructionSheet(trainer, dataset, folder)
         if samples == nil { console.say("no pictures: examples of shape \(dataset.shape) cannot be drawn") }
         lifecycle.open(checkpoints)
     }
@@ -186,12 +188,12 @@ public final class Run {
     private func describe() {
         guard communicator.rank == 0, !options.quiet else { return }
         print(configuration.yaml)
-        for player in [trainer.generator, trainer.discriminator] { print(player.network.memoryPlan) }
+        for player in trainer.players { print(player.network.memoryPlan) }
         if let line = dataset.conditions?.line { print(line) }
-        if let line = dataset.rangeLine { print(line) }
+        if let line = rangeLine { print(line) }
         for warning in dataset.rangeWarnings { console.warn(warning) }
-        print("shards of a minibatch of \(configuration.training.batch) on \(communicator.size) ranks:")
-        print(trainer.shards.description(batch: configuration.training.batch))
+        print("shards of a minibatch of \(configuration.batch) on \(communicator.size) ranks:")
+        print(trainer.shards.description(batch: configuration.batch))
     }
 
     // MARK: - The loop
@@ -202,7 +204,7 @@ public final class Run {
         // all ranks
         if let warning = SharedCores.warning(try SharedCores.find(communicator)) { console.warn(warning) }
         StopRequest.begin()
-        let steps = configuration.training.steps
+        let steps = configuration.steps
         let output = configuration.output
         guard try evaluateWhatWasMissed() else { return try leaveEarly() }  // all ranks
         var throughput = Throughput()
@@ -233,7 +235,7 @@ public final class Run {
         return 0
     }
 
-    private var samplesPerStep: Int { trainer.game.batch * trainer.game.minibatchesOfStep }
+    private var samplesPerStep: Int { trainer.batch * trainer.minibatchesOfStep }
 
     private func announce() {
         let data = dataset.name
@@ -246,12 +248,10 @@ public final class Run {
         console.say(
             "gan-dist \(Program.version): \(configuration.name)\(preset) on \(communicator.size) "
                 + "rank\(communicator.size == 1 ? "" : "s"), \(trainer.shards.shards) shards of a batch of "
-                + "\(configuration.training.batch), with \(InstructionSet.current.name)"
+                + "\(configuration.batch), with \(InstructionSet.current.name)"
         )
-        console.say(
-            "data \(data); generator \(trainer.generator.network.store.parameterCount) and discriminator "
-                + "\(trainer.discriminator.network.store.parameterCount) parameters"
-        )
+        let sizes = trainer.players.map { "\($0.role.name) \($0.network.store.parameterCount)" }
+        console.say("data \(data); \(sizes.joined(separator: " and ")) parameters")
         let shuffle = configuration.data.shuffle
         if shuffle.block > 1 {
             console.say(
@@ -259,10 +259,10 @@ public final class Run {
         }
         if let warning = dataset.warning(shuffle, memoryLimit: configuration.data.memoryLimit) { console.warn(warning) }
         sayRange()
-        if let warning = trainer.discriminator.warning ?? trainer.generator.warning { console.warn(warning) }
+        if let warning = trainer.players.lazy.compactMap(\.warning).first { console.warn(warning) }
         for sentence in [privateData, trainer.privateState].compactMap({ $0 }) { console.warn(sentence) }
-        console.say("training \(start) to step \(configuration.training.steps); run folder \(folder.path)")
-        if trainer.stepsDone >= configuration.training.steps {
+        console.say("training \(start) to step \(configuration.steps); run folder \(folder.path)")
+        if trainer.stepsDone >= configuration.steps {
             console.say("the run is finished already: give a larger --steps to go on")
         }
     }
@@ -272,8 +272,13 @@ public final class Run {
             console.say(conditions.line)
             if let warning = conditions.warning { console.warn(warning) }
         }
-        if let line = dataset.rangeLine { console.say(line) }
+        if let line = rangeLine { console.say(line) }
         for warning in dataset.rangeWarnings { console.warn(warning) }
+    }
+
+    private var rangeLine: String? {
+        let judge = configuration.maker == .decoder ? "the encoder" : "D"
+        return dataset.rangeLine?.replacing("D sees", with: "\(judge) sees")
     }
 
     private func finish() {
@@ -295,7 +300,7 @@ public final class Run {
     }
 
     /// All ranks have the same report, and so the same verdict.
-    private func check(_ report: StepReport) throws {
+    private func check(_ report: any TrainingReport) throws {
         guard let bad = report.notFinite else { return }
         try lifecycle.settle(step: trainer.stepsDone)
         throw AgreedFailure(
@@ -308,10 +313,12 @@ public final class Run {
             ))
     }
 
-    private func log(_ report: StepReport, _ evaluation: EvaluationOutcome?, _ throughput: inout Throughput) throws {
+    private func log(
+        _ report: any TrainingReport, _ evaluation: EvaluationOutcome?, _ throughput: inout Throughput
+    ) throws {
         guard communicator.rank == 0 else { return }
         try lifecycle.refuseIfLost()
-        let steps = configuration.training.steps
+        let steps = configuration.steps
         if report.step % configuration.output.logEvery == 0 || report.step == steps || evaluation != nil {
             let line = MetricsLine(
                 report: report, epoch: images.epochs(minibatch: trainer.minibatchesDone),
@@ -327,22 +334,21 @@ public final class Run {
         if console.drawsBar { console.progress(report.step, of: steps, summary(report, throughput)) }
     }
 
-    private func summary(_ report: StepReport, _ throughput: Throughput) -> String {
-        let left = Double(configuration.training.steps - report.step) * throughput.secondsPerStep
-        let ofLogits =
-            report.logOdds.map { String(format: "  D(x) %.2f  D(G(z)) %.2f", $0.dReal, $0.dFake) }
-            ?? String(format: "  pair gap %.2f, %.0f %% ranked", report.pairGap, 100 * report.pairsRanked)
-        let ofParameters = report.parameters.map { String(format: "  θ %.3g  ψ %.3g", $0.generator, $0.discriminator) }
-        let augmented = report.augmentProbability.map { String(format: "  augment %.2f", $0) } ?? ""
-        return String(format: "D %.3f  G %.3f", report.lossDiscriminator, report.lossGenerator)
-            + (ofParameters ?? ofLogits) + augmented
-            + String(format: "  %.0f samples/s  ", throughput.samplesPerSecond) + durationText(left) + " left"
+    private func summary(_ report: any TrainingReport, _ throughput: Throughput) -> String {
+        let left = Double(configuration.steps - report.step) * throughput.secondsPerStep
+        return report.summary + String(format: "  %.0f samples/s  ", throughput.samplesPerSecond) + durationText(left)
+            + " left"
     }
 
     private func drawSamples() throws {
         watchdog?.enter(.samples, step: trainer.stepsDone)
-        guard let picture = try samples?.draw(step: trainer.stepsDone) else { return }
-        try events?.append(step: trainer.stepsDone, name: "samples", picture: picture)
+        let step = trainer.stepsDone
+        if let picture = try samples?.draw(step: step) {
+            try events?.append(step: step, name: "samples", picture: picture)
+        }
+        if let picture = try reconstructions?.draw(step: step) {
+            try events?.append(step: step, name: "reconstructions", picture: picture)
+        }
     }
 
     /// The pictures so far as an animation: what the run leaves when it ends or stops. Rank 0.
@@ -362,5 +368,22 @@ public final class Run {
         try lifecycle.save(step: trainer.stepsDone, isBest: isBest) {
             trainer.checkpoint(configuration, dataset, ranks: communicator.size)
         }
+    }
+}
+
+extension GeneratorConfiguration {
+    /// What trains the networks on `data`, of whose minibatches `reals` gives this rank's rows. Collective.
+    fileprivate func trainer(
+        _ data: TrainingData, reals: MinibatchReader, shards: ShardTable, _ communicator: any Communicator
+    ) throws -> any NetworkTrainer {
+        if let autoencoder = self as? AutoencoderConfiguration {
+            try autoencoder.check(data)
+            return try AutoencoderTrainer(
+                autoencoder.autoencoder, exampleShape: data.shape, reals: reals, shards: shards,
+                communicator: communicator)
+        }
+        guard let game = self as? Configuration else { preconditionFailure("a model that is not trained by steps") }
+        return try Trainer(
+            game.game(for: data), exampleShape: data.shape, reals: reals, shards: shards, communicator: communicator)
     }
 }

@@ -21,8 +21,8 @@ public typealias Figure = (name: String, value: Double)
 
 /// A run as those see it who measure it.
 public struct MeasuredRun {
-    public let configuration: Configuration
-    public let trainer: Trainer
+    public let configuration: any GeneratorConfiguration
+    public let trainer: any NetworkTrainer
     public let data: TrainingData
     public let folder: RunFolder
     public let communicator: any Communicator

@@ -39,6 +39,9 @@ public struct RunFolder: Sendable {
 
     public func sample(step: Int) -> String { samples + String(format: "/step-%08d.png", step) }
 
+    /// Of an autoencoder: examples beside their reconstructions.
+    public func reconstructions(step: Int) -> String { samples + String(format: "/reconstructions-%08d.png", step) }
+
     /// Whether a run has left something here that a new one would mix with.
     public var holdsRun: Bool {
         [configuration, metrics].contains { FileManager.default.fileExists(atPath: $0) }
@@ -79,7 +82,7 @@ public struct RunFolder: Sendable {
         // `.dat.nosync…` is what Foundation names a file that it writes atomically.
         for (folder, marks) in [
             (path, ["lock.", ".config.yaml.", ".dat.nosync", ".real-features."]),
-            (samples, [".step-", ".fixed-latents."]),
+            (samples, [".step-", ".fixed-latents.", ".reconstructions-"]),
         ] {
             let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
             for name in names where marks.contains(where: name.hasPrefix) { unlink(folder + "/" + name) }

@@ -73,19 +73,19 @@ struct RunPlan {
         var tree = tree
         let configuration = try ModelConfiguration(tree: tree)
         if configuration.exchange.shards == nil { try tree.set("exchange.shards", to: ranks) }
-        if case .gan(let game) = configuration { try check(game, tree, ranks: ranks) }
+        if let generator = configuration.generator { try check(generator, tree, ranks: ranks) }
         return try ModelConfiguration(tree: tree)
     }
 
     private static func check(
-        _ configuration: Configuration, _ tree: ConfigurationTree, ranks: Int
+        _ configuration: any GeneratorConfiguration, _ tree: ConfigurationTree, ranks: Int
     ) throws(Failure) {
-        if configuration.training.batch < ranks {
+        if configuration.batch < ranks {
             throw tree.placed(
                 .configuration(
                     "training.batch",
-                    "a batch of \(configuration.training.batch) on \(ranks) ranks leaves some without an example",
-                    remedy: "Use at most \(configuration.training.batch) ranks, or a larger batch."))
+                    "a batch of \(configuration.batch) on \(ranks) ranks leaves some without an example",
+                    remedy: "Use at most \(configuration.batch) ranks, or a larger batch."))
         }
         // Layers may be wider by the number of classes, which the data tell.
         if configuration.condition?.isSettled ?? true {
@@ -96,34 +96,29 @@ struct RunPlan {
     }
 
     /// Refuses what no rank of this machine could hold, rather than end for want of memory half-way through the start.
-    private static func requireMemory(for configuration: Configuration, ranks: Int) throws(Failure) {
-        let rows = configuration.training.batch / max(configuration.exchange.shards ?? ranks, ranks)
-        let copies = { (settings: OptimiserSettings) in 2 + Optimiser(settings, count: 1).moments.count }
-        let example = try configuration.exampleShape(), packing = configuration.training.packing
-        let values: Double
+    private static func requireMemory(
+        for configuration: any GeneratorConfiguration, ranks: Int
+    ) throws(Failure) {
+        let rows = configuration.batch / max(configuration.exchange.shards ?? ranks, ranks)
+        var values = 0.0
         do {
-            values =
-                try Network.leastValues(
-                    of: configuration.generator, input: .vector(configuration.latent.size),
-                    name: "generator",
-                    rows: rows, copies: copies(configuration.generatorOptimiser))
-                + Network.leastValues(
-                    of: configuration.discriminator,
-                    input: Packing(size: packing, example: example, capacity: packing).shape,
-                    name: "discriminator", rows: 2 * rows / packing,
-                    copies: copies(configuration.discriminatorOptimiser))
-        } catch {
+            for network in try configuration.networks() {
+                values += try Network.leastValues(
+                    of: network.layers, input: network.input, name: network.role.name, rows: network.rows(rows),
+                    copies: 2 + Optimiser(network.optimiser, count: 1).moments.count)
+            }
+        } catch let error as ShapeError {
             throw Failure(
                 .badConfiguration, "configuration: \(error)",
                 remedy: "Change that layer or the one before it; layers are counted from 0.")
-        }
+        } catch { throw Failure.of(error) }
         let (gigabytes, there) = (4e-9 * values, 1e-9 * Double(ProcessInfo.processInfo.physicalMemory))
         guard gigabytes <= there else {
             throw Failure(
                 .badConfiguration,
                 String(
                     format:
-                        "configuration: the networks and a batch of \(configuration.training.batch) take at least %.0f "
+                        "configuration: the networks and a batch of \(configuration.batch) take at least %.0f "
                         + "GB a rank, and this machine has %.0f GB",
                     gigabytes, there),
                 remedy: "Check the layers' units and channels, and training.batch.")
@@ -199,5 +194,43 @@ extension ConfigurationTree {
     /// The built-in ring, with the options' settings.
     static func standard(_ options: TrainOptions) throws(Failure) -> ConfigurationTree {
         try ConfigurationTree(preset: Preset.standard.name, options.settings)
+    }
+}
+
+extension GeneratorConfiguration {
+    /// The networks that are trained, with their inputs and the rows of a batch of theirs of so many examples.
+    fileprivate func networks() throws(Failure) -> [PlannedNetwork] {
+        let example = try exampleShape(), latent = Shape.vector(latent.size)
+        if let autoencoder = self as? AutoencoderConfiguration {
+            return [
+                PlannedNetwork(.encoder, autoencoder.encoder, example, autoencoder.encoderOptimiser) { $0 },
+                PlannedNetwork(.decoder, autoencoder.decoder, latent, autoencoder.decoderOptimiser) { $0 },
+            ]
+        }
+        guard let game = self as? Configuration else { return [] }
+        let packing = game.training.packing
+        let packs = Packing(size: packing, example: example, capacity: packing).shape
+        return [
+            PlannedNetwork(.generator, game.generator, latent, game.generatorOptimiser) { $0 },
+            PlannedNetwork(.discriminator, game.discriminator, packs, game.discriminatorOptimiser) {
+                2 * $0 / packing
+            },
+        ]
+    }
+}
+
+/// A network as a configuration has it.
+private struct PlannedNetwork {
+    let role: Player.Role
+    let layers: [any Layer]
+    let input: Shape
+    let optimiser: OptimiserSettings
+    let rows: (Int) -> Int
+
+    init(
+        _ role: Player.Role, _ layers: [any Layer], _ input: Shape, _ optimiser: OptimiserSettings,
+        rows: @escaping (Int) -> Int
+    ) {
+        (self.role, self.layers, self.input, self.optimiser, self.rows) = (role, layers, input, optimiser, rows)
     }
 }

@@ -104,9 +104,8 @@ extension Checkpoint {
                 "its logits are no log-odds, as only those of objective.loss: standard are, and say no ratio of "
                     + "densities")
         }
-        let network = try network(
-            .discriminator, configuration, input: try configuration.exampleShape(),
-            capacity: GeneratorModel.capacity, backward: true)
+        let network = try self.discriminator(
+            configuration, input: try configuration.exampleShape(), capacity: GeneratorModel.capacity, backward: true)
         guard !TrainedDiscriminator.couplesExamples(network) else {
             throw refusal("it judges an example by those beside it (minibatch_deviation)")
         }

@@ -14,6 +14,8 @@ import Support
 /// of a zeroed array, and the rows are added up over the ranks, which changes no bit of them.
 public final class TraceRecorder: StepTrace {
     private let steps: Int
+    /// The folder of what belongs to no update of the discriminator.
+    private let ownPlace: String
     private let batch: Int
     private let packsInBatch: Int
     private let communicator: any Communicator
@@ -26,25 +28,27 @@ public final class TraceRecorder: StepTrace {
 
     /// `examples` of the dataset.
     init(
-        file path: String, steps: Int, examples: Int, _ trainer: Trainer, _ configuration: Configuration,
-        _ communicator: any Communicator
+        file path: String, steps: Int, examples: Int, _ trainer: any NetworkTrainer,
+        _ configuration: any GeneratorConfiguration, _ communicator: any Communicator
     ) throws {
         self.steps = trainer.stepsDone + steps
         self.communicator = communicator
-        batch = trainer.game.batch
-        packsInBatch = trainer.game.packs
+        let game = (trainer as? Trainer)?.game
+        ownPlace = game == nil ? "autoencoder" : "generator"
+        batch = trainer.batch
+        packsInBatch = game?.packs ?? batch
         step = trainer.stepsDone
         guard communicator.rank == 0 else { return }
         var attributes: [(String, AttributeValue)] = [
             ("config", .string(configuration.yaml)), ("program_version", .string(Program.version)),
             ("examples", .integer(examples)),
         ]
-        for penalty in trainer.game.penalties {
+        for penalty in game?.penalties ?? [] {
             if case .dragan(_, let deviation) = penalty.kind { attributes.append(("deviation", .double(deviation))) }
         }
         let file = try TraceWriter(path, attributes: attributes)
         try file.append(
-            [trainer.generator, trainer.discriminator].flatMap { player in
+            trainer.players.flatMap { player in
                 let place = "initial/\(player.role.name)/"
                 return Self.parameters(of: player, at: place) + Self.spectral(of: player, at: place)
             })
@@ -63,8 +67,8 @@ public final class TraceRecorder: StepTrace {
 
     private var isOver: Bool { step >= steps }
     private var group: String { String(format: "steps/%06d", step) }
-    /// The place of what belongs to the discriminator's inner step, or (nil) to the generator's.
-    private func path(_ inner: Int?) -> String { group + (inner.map { "/discriminator/\($0)" } ?? "/generator") }
+    /// The place of what belongs to the discriminator's inner step, or (nil) to the generator's or the autoencoder's.
+    private func path(_ inner: Int?) -> String { group + (inner.map { "/discriminator/\($0)" } ?? "/\(ownPlace)") }
 
     // MARK: - What the trainer tells
 
@@ -128,11 +132,14 @@ public final class TraceRecorder: StepTrace {
 
     public func gradient(_ gradient: Floats, of player: Player, inner: Int) {
         guard !isOver, communicator.rank == 0 else { return }
+        let place =
+            switch player.role {
+            case .discriminator: path(inner) + "/gradients/"
+            case .generator: path(nil) + "/gradients/"
+            case .encoder, .decoder: path(nil) + "/gradients/\(player.role.name)/"
+            }
         for array in player.network.store.named(gradient) {
-            whole.append(
-                TraceArray(
-                    path(player.role == .discriminator ? inner : nil) + "/gradients/\(array.name)", array.dimensions,
-                    array.values))
+            whole.append(TraceArray(place + array.name, array.dimensions, array.values))
         }
     }
 

@@ -34,10 +34,11 @@ public final class TrainingData: Sendable {
     /// Of a file that is not all in memory: what reading one of its examples alone uncompresses.
     private let costlyChunk: (examples: Int, bytes: Int)?
 
-    /// The examples of `file`, or of the mixture that `configuration` names where that is nil; throws 65 or 78.
+    /// The examples of `file`, or of the distribution that `configuration` names where that is nil; throws 65 or 78.
     /// `checkpoint`: what the run goes on from. `resident`: the file's values, where they have been read.
     init(
-        _ configuration: Configuration, _ file: DataFile?, resident: FloatBuffer? = nil, checkpoint: String? = nil
+        _ configuration: any GeneratorConfiguration, _ file: DataFile?, resident: FloatBuffer? = nil,
+        checkpoint: String? = nil
     ) throws {
         let settings = configuration.data
         if let file {
@@ -46,6 +47,14 @@ public final class TrainingData: Sendable {
             conditions = file.conditions
             keptConditions = conditions?.keptRows()
             shape = file.shape
+            if configuration.maker == .decoder, settings.fit == .refuse, dataset.shape != shape.dimensions {
+                throw Failure(
+                    .badConfiguration,
+                    "configuration: decoder: its last layer makes \(shape) where the examples of \(dataset.path) are "
+                        + "\(dataset.shape)",
+                    remedy: "Change the decoder's last layers, or the data (data.fit: pad or resize for images of "
+                        + "another size).")
+            }
             // A run that has settled no range began before ranges were settled, or needed none.
             asBefore = checkpoint != nil && settings.range == nil
             let target = try file.configuration.targetRange(of: dataset, asBefore: asBefore)
@@ -75,9 +84,9 @@ public final class TrainingData: Sendable {
         guard shape == .vector(kind.dimension) else {
             throw Failure(
                 .badConfiguration,
-                "configuration: generator: "
+                "configuration: \(configuration.maker.name): "
                     + "its last layer makes \(shape) where \(kind.rawValue) has points of [\(kind.dimension)]",
-                remedy: "Change the generator's last layer, or name images with --data.")
+                remedy: "Change the \(configuration.maker.name)'s last layer, or name images with --data.")
         }
         costlyChunk = nil
         (settledRange, rangeLine, rangeWarnings) = (nil, nil, [])
@@ -135,7 +144,9 @@ public final class TrainingData: Sendable {
 
     /// Those of `data.held_out`, as the others are read; nil without one. `conditioned`: with what stands beside them,
     /// for a discriminator that judges both. Throws 65 or 66.
-    public func heldOut(_ configuration: Configuration, conditioned: Bool) throws(Failure) -> HeldOutExamples? {
+    public func heldOut(
+        _ configuration: any GeneratorConfiguration, conditioned: Bool
+    ) throws(Failure) -> HeldOutExamples? {
         let settings = configuration.data
         guard let file = settings.heldOut else { return nil }
         do {

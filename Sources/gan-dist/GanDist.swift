@@ -24,7 +24,7 @@ struct GanDist: ParsableCommand {
         version: Program.version,
         subcommands: [
             Train.self, Presets.self, Keys.self, DataCommand.self, Sample.self, Interpolate.self, Evaluate.self,
-            Nearest.self, Objectives.self,
+            Nearest.self, Reconstruct.self, Objectives.self,
             ClassifierCommand.self, ReportCommand.self, Export.self, CheckpointCommand.self, Bench.self,
         ])
 

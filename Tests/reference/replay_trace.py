@@ -56,23 +56,31 @@ def numbers(node):
 class Replay:
     """The run of a trace, step by step."""
 
+    names = "generator", "discriminator"
+
     def __init__(self, trace):
         self.trace = trace
         self.config = numbers(yaml.safe_load(trace.attrs["config"]))
-        self.objective, self.training = self.config["objective"], self.config["training"]
-        self.batch, self.k = self.training["batch"], self.training["discriminator_steps"]
-        self.packing = self.training.get("packing", 1)
-        self.packs = self.batch // self.packing
-        self.is_relativistic = self.objective.get("loss") in costs.RELATIVISTIC
-        self.is_simultaneous = self.training["update"] == "simultaneous"
+        self.training = self.config["training"]
+        self.batch = self.training["batch"]
         shards = self.config["exchange"].get("shards") or int(trace.attrs.get("shards", 1))
         # What is normalised together: each shard, or the whole minibatch.
         parts = 1 if self.statistics() == "minibatch" else shards
         self.rows = [slice(v * self.batch // parts, (v + 1) * self.batch // parts) for v in range(parts)]
-        self.generator, self.discriminator = (self.network(name) for name in ("generator", "discriminator"))
+        self.networks = [self.network(name) for name in self.names]
         self.optimisers = {network: Optimiser(self.config["optimizer"][network.name], network)
-                           for network in (self.generator, self.discriminator)}
-        self.updates = {self.generator: 0, self.discriminator: 0}
+                           for network in self.networks}
+        self.updates = {network: 0 for network in self.networks}
+        self.average, self.steps_done, self.results = None, 0, {}
+        self.prepare()
+
+    def prepare(self):
+        self.generator, self.discriminator = self.networks
+        self.objective, self.k = self.config["objective"], self.training["discriminator_steps"]
+        self.packing = self.training.get("packing", 1)
+        self.packs = self.batch // self.packing
+        self.is_relativistic = self.objective.get("loss") in costs.RELATIVISTIC
+        self.is_simultaneous = self.training["update"] == "simultaneous"
         self.penalties = self.objective.get("penalties") or []
         self.lecam = next((costs.LeCam(penalty) for penalty in self.penalties if penalty["kind"] == "lecam"), None)
         average = self.training.get("average")
@@ -81,8 +89,6 @@ class Replay:
         lowest = 0 if next(kind for name, (kind, _) in reversed(self.generator.layers.items())
                            if "/" not in name and kind not in ("reshape", "flatten")) == "sigmoid" else -1
         self.augmentation = Augmentation(augment, lowest, 1) if augment else None
-        self.steps_done = 0
-        self.results = {}
 
     def network(self, name):
         statistics = {path: value for path, value in self.arrays(f"steps/000000/after/{name}").items()
@@ -94,7 +100,7 @@ class Replay:
     def statistics(self):
         """`shard` or `minibatch`: what batch normalisation takes its statistics over, which has to be one of them in
         all layers."""
-        kinds = {options.get("statistics", "shard") for name in ("generator", "discriminator")
+        kinds = {options.get("statistics", "shard") for name in self.names
                  for kind, options in named(self.config[name]).values() if kind.endswith("batch_normalisation")}
         if len(kinds) > 1:
             sys.exit("this program knows no mixture of batch normalisations")
@@ -161,10 +167,13 @@ class Replay:
         return logits.flatten()
 
     def progress(self, network):
-        minibatches = 1 if self.is_simultaneous else self.k + self.is_relativistic
-        examples = self.steps_done * minibatches * self.batch
+        examples = self.steps_done * self.minibatches() * self.batch
         epochs = examples // int(self.trace.attrs.get("examples", sys.maxsize))
         return Progress(self.steps_done, epochs, examples, self.updates[network])
+
+    def minibatches(self):
+        """Of real examples that a step takes."""
+        return 1 if self.is_simultaneous else self.k + self.is_relativistic
 
     def discriminator_cost(self, path, passes, keep_images=False):
         """The cost over the global minibatch, with the logits of both halves; each shard is normalised by its own
@@ -284,14 +293,14 @@ class Replay:
         progress = self.progress(network)
         self.optimisers[network].step(gradients, progress)
         network.moved()
-        if self.average and network is self.generator:
+        if self.average and network.name == "generator":
             self.average.follow(progress)
         self.updates[network] += 1
 
     def follow(self, passes):
         """Moves the running statistics towards those of each pass in turn, a pass being the same forward of all
         shards."""
-        for network in (self.generator, self.discriminator):
+        for network in self.networks:
             mine = {}
             for label, owner, rows, seen in passes:
                 if owner is network:
@@ -333,7 +342,7 @@ class Replay:
 def differences(ours, theirs):
     """By path, the largest difference between each pair of arrays, as the head of this file says."""
     largest = {path: float(numpy.abs(value).max(initial=0)) for path, value in theirs.items()}
-    network = {"generator": 0.0, "discriminator": 0.0}
+    network = collections.defaultdict(float)
     for path, value in largest.items():
         network[player(path)] = max(network[player(path)], value)
     return {path: float(numpy.abs(numpy.subtract(numpy.ravel(ours[path]), numpy.ravel(value),
@@ -342,7 +351,7 @@ def differences(ours, theirs):
 
 
 def player(path):
-    return "generator" if "/generator" in path else "discriminator"
+    return next((name for name in ("generator", "encoder", "decoder") if f"/{name}" in path), "discriminator")
 
 
 def kind_of(path):
@@ -369,7 +378,7 @@ def report(number, results, trace):
     return bad
 
 
-def against_float64(trace, steps):
+def against_float64(kind, trace, steps):
     """How far gan-dist and PyTorch's own float32 are from PyTorch in float64, step by step; returns how often gan-dist
     is too far, and what test_reference.py needs to see the same without PyTorch.
 
@@ -380,11 +389,11 @@ def against_float64(trace, steps):
     exact, single = {}, {}
     for precision, results in ((torch.float64, exact), (torch.float32, single)):
         torch.set_default_dtype(precision)
-        replay = Replay(trace)
+        replay = kind(trace)
         for number in range(steps):
             results |= replay.step(number)
     bad, reference, theirs = 0, {}, collections.defaultdict(list)
-    ours = Replay(trace).arrays("/")
+    ours = kind(trace).arrays("/")
     for number in range(steps):
         mine, floats = vectors(ours, number), vectors(single, number)
         for kind, expected in vectors(exact, number).items():
@@ -409,7 +418,8 @@ def write(path, trace, datasets):
             reference.create_dataset(name, data=value).attrs.update(attributes)
 
 
-def main():
+def main(kind=Replay):
+    """`kind`: what repeats the trace's steps."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("trace")
     arguments.add_argument("--write-reference", metavar="OUT.h5")
@@ -421,11 +431,11 @@ def main():
     with h5py.File(arguments.trace) as trace:
         steps = len(trace["steps"])
         if arguments.against_float64:
-            bad, reference = against_float64(trace, steps)
+            bad, reference = against_float64(kind, trace, steps)
             kept = {path: (value, {"float32_distance": apart}) for path, (value, apart) in reference.items()}
         else:
             torch.set_default_dtype(torch.float64)
-            replay = Replay(trace)
+            replay = kind(trace)
             for number in range(steps):
                 results = replay.step(number)
                 kept |= {path: (numpy.float32(value), {}) for path, value in results.items()

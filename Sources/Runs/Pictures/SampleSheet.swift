@@ -25,14 +25,13 @@ public final class SampleSheet {
 
     /// Nil where the examples cannot be drawn.
     init?(
-        _ trainer: Trainer, _ configuration: Configuration, _ data: TrainingData, _ folder: RunFolder
+        _ trainer: any NetworkTrainer, _ configuration: any GeneratorConfiguration, _ data: TrainingData,
+        _ folder: RunFolder
     ) throws {
         guard Picture.canDraw(data.shape) else { return nil }
-        sampler = Sampler(
-            trainer.generator.network, configuration.latent, trainer.game.conditioning,
-            parameters: trainer.generator.sampledParameters)
+        sampler = trainer.sampler
         latents = Draws(seed: configuration.seed, purpose: .fixedLatents, step: 0)
-        if sampler.shape.isImage, case .classes(let classes) = trainer.game.conditioning?.condition {
+        if sampler.shape.isImage, case .classes(let classes) = sampler.conditioning?.condition {
             // Whole rows, of the first classes where there are more than fit.
             let shown = min(classes, Self.images)
             count = Self.images / shown * shown
@@ -43,14 +42,10 @@ public final class SampleSheet {
             (conditions, columns) = (sampler.conditions(count: count, latents), nil)
         }
         self.folder = folder
-        let discriminator = DiscriminatorProbability(
-            trainer.discriminator.network, parameters: trainer.discriminator.parameters,
-            packing: configuration.training.packing)
         scene = Scene(
             mixture: configuration.data.synthetic,
             around: try data.firstValues(count: Scene.enough / data.shape.count + 1), dimension: data.shape.count,
-            probability: configuration.objective.isLogOdds && configuration.condition == nil
-                ? discriminator.probabilities : nil)
+            probability: (trainer as? Trainer)?.probabilities)
     }
 
     /// Draws the state after `step` into the run's folder.
@@ -75,5 +70,15 @@ public final class SampleSheet {
             (number) throws(Failure) in
             try Pixels(file: folder.sample(step: pictures[number]))
         }
+    }
+}
+
+extension Trainer {
+    /// What D believes of points; nil where its logits are no log-odds, or are of conditions too.
+    fileprivate var probabilities: ((FloatBuffer) throws -> [Double])? {
+        guard game.objective.isLogOdds, game.conditioning == nil else { return nil }
+        return DiscriminatorProbability(
+            discriminator.network, parameters: discriminator.parameters, packing: game.packing
+        ).probabilities
     }
 }

@@ -1,0 +1,61 @@
+import Collectives
+import Kernels
+import Nets
+
+/// What trains networks step by step, as a run, its checkpoints and its traces see it.
+///
+/// All that training is between two steps are its players, the moments of their optimisers among them, what else
+/// ``sharedState`` lists, and the number of steps made. Random numbers and the order of the data are functions of the
+/// seed and the step.
+public protocol NetworkTrainer: AnyObject {
+    associatedtype Report: TrainingReport
+
+    var players: [Player] { get }
+    /// Of no player; the same on every rank.
+    var sharedState: [StateArray] { get }
+    var stepsDone: Int { get }
+    var shards: ShardTable { get }
+    var communicator: any Communicator { get }
+    var seed: UInt64 { get }
+    /// Examples in a global minibatch, and minibatches of real ones that a step takes.
+    var batch: Int { get }
+    var minibatchesOfStep: Int { get }
+    /// Where the time of the last step went.
+    var clock: PhaseClock { get }
+    var trace: (any StepTrace)? { get set }
+    var watchdog: Watchdog? { get set }
+    /// What makes samples with the parameters as they are.
+    var sampler: Sampler { get }
+
+    /// One step; every rank calls it together and gets the same report.
+    ///
+    /// `stopVote`: whether this rank wants to stop, `checkpointVote`: whether it has the outcome of a checkpoint; one
+    /// such vote is enough for all (``TrainingReport/stopRequested``, ``TrainingReport/checkpointFinished``). Where a
+    /// figure of the report is not finite the state is not to be kept.
+    func step(stopVote: Bool, checkpointVote: Bool) throws -> Report
+
+    /// The arrays have been given the state after so many steps, on all ranks. Collective.
+    func resume(at step: Int) throws
+
+    /// A hash of the gradients of a shard of generated examples with respect to the parameters of all players as they
+    /// are, and of the update of some parameters by them: the same on every rank that computes rightly. Nothing of the
+    /// state is changed.
+    func hashOfGradients() throws -> UInt64
+}
+
+/// What a step came to, the same on every rank.
+public protocol TrainingReport: Sendable {
+    /// The step's number, from 1.
+    var step: Int { get }
+    /// Whether any rank voted to stop.
+    var stopRequested: Bool { get }
+    /// Whether rank 0 has the outcome of a checkpoint, which all have to agree on.
+    var checkpointFinished: Bool { get }
+    /// The first figure that is not finite, by its name in metrics.jsonl.
+    var notFinite: (name: String, value: Double)? { get }
+    /// Costs, gradients' norms and rates under their names in metrics.jsonl, those of spectral norms among them; nil
+    /// where the objective gives a figure no meaning.
+    func figures(spectralNorms: [(name: String, sigma: Double)]) -> [(name: String, value: Double?)]
+    /// The costs, for people.
+    var summary: String { get }
+}
