@@ -68,6 +68,19 @@ def test_a_noise_changed_is_seen(data, tmp_path):
     assert arrays(tmp_path / "trace.h5")[name] != pytest.approx(arrays(REFERENCE / "vae.h5")[name], rel=1e-5)
 
 
+def test_the_noise_of_a_code_is_the_examples_own(data, tmp_path):
+    """It depends neither on the shards nor on the ranks, and no two examples or steps have the same."""
+    found = []
+    for shards, ranks in (1, 1), (2, 1), (5, 3):
+        folder = tmp_path / f"{shards}"
+        train("vae", folder, "--data", data, "--steps", 2, "--shards", shards, "--trace", f"{folder}.h5",
+              "--trace-steps", 2, ranks=ranks)
+        steps = arrays(f"{folder}.h5")
+        found.append(numpy.concatenate([steps[f"steps/{step:06d}/autoencoder/noise"] for step in (0, 1)]))
+    assert (found[0] == found[1]).all() and (found[0] == found[2]).all()
+    assert len(numpy.unique(found[0])) == found[0].size == 2 * 20 * 3
+
+
 @pytest.mark.parametrize("config", CONFIGS)
 def test_same_bits_on_any_number_of_ranks_and_over_a_resume(config, data, held_out, tmp_path):
     options = ("--data", data, "--shards", 10, "--steps", STEPS, "--checkpoint-every", 3)

@@ -62,7 +62,7 @@ PRESETS = {"ring": None, "goodfellow-mnist": (28, 28, 1), "goodfellow-cifar10-de
            "hinge-sn": (28, 28, 1), "dragan": (28, 28, 1), "r1": (28, 28, 1), "r3gan-28": (28, 28, 1),
            "r3gan-cifar10": (32, 32, 3), "sngan-32": (32, 32, 3), "sngan-resnet-32": (32, 32, 3),
            "sagan-32": (32, 32, 3), "stacked-fashion": (28, 28, 3),
-           "conditional-28": (28, 28, 1), "mixture-em": (28, 28, 1)}
+           "conditional-28": (28, 28, 1), "mixture-em": (28, 28, 1), "vae": (28, 28, 1)}
 
 
 def test_all_presets_are_listed():
@@ -74,8 +74,9 @@ def test_preset_is_a_whole_configuration(name, tmp_path):
     printed = gan_dist("presets", name)
     assert printed.code == 0, printed
     config = yaml.safe_load(printed.out)
-    parts = {"latent", "generator", "discriminator", "objective", "optimizer"}
-    assert ({"model"} if name == "mixture-em" else parts) | {"training", "output"} <= set(config)
+    parts = {"mixture-em": {"model"}, "vae": {"model", "latent", "encoder", "decoder", "optimizer"}}.get(
+        name, {"latent", "generator", "discriminator", "objective", "optimizer"})
+    assert parts | {"training", "output"} <= set(config)
     (tmp_path / "preset.yaml").write_text(printed.out)
     with h5py.File(tmp_path / "data.h5", "w") as file:
         values = numpy.random.default_rng(1).integers(0, 256, (200, *(PRESETS[name] or (1, 1, 1))))

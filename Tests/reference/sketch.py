@@ -33,10 +33,13 @@ def vectors(arrays, step):
         "losses": lambda name: name.rpartition("/")[2].startswith("loss"),
         "gradients of the discriminator": lambda name: name.startswith("discriminator/") and "/gradients/" in name,
         "gradients of the generator": lambda name: name.startswith("generator/gradients/"),
-        "discriminator": lambda name: name.startswith("after/discriminator/") and "/statistics/" not in name,
-        "generator": lambda name: name.startswith("after/generator/") and "/statistics/" not in name,
         "running statistics": lambda name: "/statistics/" in name,
     }
+    for network in "encoder", "decoder":
+        kinds[f"gradients of the {network}"] = lambda name, network=network: f"/gradients/{network}/" in name
+    for network in "discriminator", "generator", "encoder", "decoder":
+        kinds[network] = (lambda name, network=network: name.startswith(f"after/{network}/")
+                          and "/statistics/" not in name)
     chosen = {kind: [numpy.ravel(value) for name, value in of_step.items() if belongs(name)]
               for kind, belongs in kinds.items()}
     return {kind: numpy.concatenate(parts) for kind, parts in chosen.items() if parts}
