@@ -19,6 +19,7 @@ let programs: [String: RankProgram] = [
     "agreement": agreement,
     "collectives": collectives,
     "endless": endless,
+    "node-memory": nodeMemory,
     "no-shared-memory": noSharedMemory,
     "one-throws": oneThrows,
     "ordered-sum": orderedSum,
