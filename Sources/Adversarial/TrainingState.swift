@@ -66,8 +66,8 @@ extension Trainer {
         return arrays
     }
 
-    /// Gives rank `root`'s state, which is that after `step` steps, to all ranks; where it was given from elsewhere, the
-    /// arrays of ``state`` on that rank, it is theirs from here on. Collective.
+    /// Gives rank `root`'s state, which is that after `step` steps, to all ranks; where it was given from elsewhere,
+    /// the arrays of ``state`` on that rank, it is theirs from here on. Collective.
     public func share(from root: Int, step: Int) throws {
         stepsDone = try communicator.broadcast(step, from: root)
         for player in players {
@@ -132,8 +132,8 @@ extension Trainer {
         guard let bias = marginals, means.count != bias.range.count else { return }
         throw Failure(
             .badConfiguration,
-            "configuration: generator: layer \(generator.network.nodes[bias.layer].place) has \(bias.range.count) biases "
-                + "from the data's marginals, but an example has \(means.count) values",
+            "configuration: generator: layer \(generator.network.nodes[bias.layer].place) has \(bias.range.count) "
+                + "biases from the data's marginals, but an example has \(means.count) values",
             remedy: "Use marginals only in the layer that makes the output.")
     }
 }
