@@ -259,8 +259,8 @@ public final class Player {
 
     // MARK: - The update
 
-    /// Moves the parameters, and what follows them; returns the squared norm of the gradient. Each rank moves its slice;
-    /// all have done so when this returns. Collective.
+    /// Moves the parameters, and what follows them; returns the squared norm of the gradient. Each rank moves its
+    /// slice; all have done so when this returns. Collective.
     package func move(by gradient: Floats, at progress: Progress, batch: Int) throws -> Double {
         let factor = optimiser.factor(of: gradient), values = values
         // Where gradients travel by messages, another rank may still compute with the parameters.

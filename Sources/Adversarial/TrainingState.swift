@@ -55,8 +55,8 @@ extension NetworkTrainer {
     /// Every array of the state.
     public var state: [StateArray] { players.flatMap(\.arrays) + sharedState }
 
-    /// Gives rank `root`'s state, which is that after `step` steps, to all ranks; where it was given from elsewhere, the
-    /// arrays of ``state`` on that rank, it is theirs from here on. Collective.
+    /// Gives rank `root`'s state, which is that after `step` steps, to all ranks; where it was given from elsewhere,
+    /// the arrays of ``state`` on that rank, it is theirs from here on. Collective.
     public func share(from root: Int, step: Int) throws {
         let step = try communicator.broadcast(step, from: root)
         for player in players {

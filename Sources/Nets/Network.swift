@@ -64,9 +64,9 @@ public final class Network {
     ///
     /// `sums` makes the sums of so many numbers over all shards of a minibatch, for each ``MinibatchLayer`` and half;
     /// a network without cannot train those layers. `penalised`: whether its batches may have penalised parts, which
-    /// takes memory of its own; every layer must then be a ``TangentLayer``. `isTrained` false: it only samples. `memory`:
-    /// for the store's values. `store`: that of a network of the same layers but for some without parameters, whose
-    /// values this one shares.
+    /// takes memory of its own; every layer must then be a ``TangentLayer``. `isTrained` false: it only samples.
+    /// `memory`: for the store's values. `store`: that of a network of the same layers but for some without
+    /// parameters, whose values this one shares.
     public init(
         _ layers: [any Layer], input: Shape, capacity: Int, shards: Int = 1, halves: Int = 1, name: String,
         penalised: Bool = false, isTrained: Bool = true, values memory: FloatBuffer? = nil,

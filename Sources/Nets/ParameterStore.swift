@@ -33,8 +33,8 @@ public final class ParameterStore {
     private static let alignment = 16
 
     /// Makes room for the layers' parameters, in the order of the nodes. All values are zero until
-    /// ``initialise(seed:role:only:)`` or a checkpoint fills them. `shapes`: of each value. `memory`: for the values, as
-    /// many as ``count(of:shapes:)`` says; nil: the store takes its own.
+    /// ``initialise(seed:role:only:)`` or a checkpoint fills them. `shapes`: of each value. `memory`: for the values,
+    /// as many as ``count(of:shapes:)`` says; nil: the store takes its own.
     init(_ nodes: [NetworkNode], shapes: [Shape], in memory: FloatBuffer? = nil) {
         var entries: [Entry] = [], statisticEntries: [StatisticEntry] = []
         var count = 0, statisticCount = 0

@@ -51,8 +51,8 @@ def test_the_dataset_is_held_once(start, large, run):
     assert of_ranks[0] == of_ranks[1] == of_ranks[2]
 
 
-# What three ranks share: 5.3 MB of gradients, then 4 MB of parameters and moments, 1.2 MB of an average; the dataset has
-# 3.2 MB, and goes before them. Each needs an eighth more.
+# What three ranks share: 5.3 MB of gradients, then 4 MB of parameters and moments, 1.2 MB of an average; the dataset
+# has 3.2 MB, and goes before them. Each needs an eighth more.
 @pytest.mark.parametrize("megabytes, private", [
     (24, []),
     (13, ["dataset"]),
