@@ -4,7 +4,8 @@ import Nets
 import Support
 
 /// A network that is trained, with what moves it: the sum of its gradients over all shards, its optimiser and its
-/// schedules. A game has two.
+/// schedules. A game has two,
+/// and so has an autoencoder.
 ///
 /// The ranks of a node have its parameters, their moments and their average once, where there is room: each moves a
 /// slice of them (Rajbhandari et al. 2020, arXiv:1910.02054, stage 1, by shared memory in place of messages).
@@ -92,22 +93,20 @@ public final class Player {
         let place = communicator.rank - state.group.lowerBound, ranks = state.group.count
         network.store.initialise(seed: training.seed, role: role.rawValue) { $0 % ranks == place }
         try state.settle()
-        var spectralState: NodeVectors?
+        // The norms are shared out among ranks only where the weights divided by them are read by all.
+        var derived: NodeVectors?, spectralState: NodeVectors?
         spectral = try SpectralNormalisation(
             of: network.store, all: settings.isSpectral, seed: training.seed, role: role.rawValue,
             in: { parts, weights in
-                let made = try NodeVectors(
+                let read = try NodeVectors(count: count, number: 2, mayShare: state.isShared, communicator)
+                let norms = try NodeVectors(
                     count: parts.last!.upperBound, number: 1, parts: parts, weights: weights,
-                    mayShare: state.isShared, communicator)
-                spectralState = made
-                return made.vectors[0]
+                    mayShare: read.isShared, communicator)
+                (derived, spectralState) = (read, norms)
+                return norms.vectors[0]
             }, only: { spectralState!.mine.contains($0) })
-        self.spectralState = spectralState
+        (self.derived, self.spectralState) = (derived, spectralState)
         try spectralState?.settle()
-        derived =
-            try spectralState.map {
-                try NodeVectors(count: count, number: 2, mayShare: $0.isShared, communicator)
-            }
         ofShards = training.shards > 1 ? FloatBuffer(count: training.shards * count) : nil
     }
 

@@ -4,11 +4,12 @@ import Nets
 import Support
 
 extension Player.Settings {
-    /// Bytes that the ranks of `group`, those of a node, want to share for this player, `average` among them or not.
-    package func sharedBytes(average: Bool, shards: ShardTable, group: Range<Int>) throws(ShapeError) -> Int {
+    /// Bytes that the ranks of `group`, those of a node, want to share for this player; `more`: vectors beside its
+    /// parameters, their moments and what spectral norms take.
+    package func sharedBytes(_ more: Int = 0, shards: ShardTable, group: Range<Int>) throws(ShapeError) -> Int {
         guard group.count > 1 else { return 0 }
         let count = try Network.valueCount(of: layers, input: input, name: role.name)
-        let vectors = 1 + optimiser.rule.moments.count + (average ? 1 : 0) + (isSpectral ? 2 : 0)
+        let vectors = 1 + optimiser.rule.moments.count + more + (isSpectral ? 2 : 0)
         return MemoryLayout<Float>.stride
             * (GradientSum.sharedCount(count, table: shards, group: group)
                 + NodeVectors.sharedCount(count, number: vectors))
@@ -38,8 +39,9 @@ extension Game {
         var discriminator = player(.discriminator, input: packed)
         // Layers may ask for it themselves.
         (generator.isSpectral, discriminator.isSpectral) = (normalisesSpectrally, normalisesSpectrally)
-        return try generator.sharedBytes(average: average != nil, shards: shards, group: group)
-            + discriminator.sharedBytes(average: false, shards: shards, group: group)
+        let unrolled = updates.contains { $0.unrollingSteps > 0 }
+        return try generator.sharedBytes(average == nil ? 0 : 1, shards: shards, group: group)
+            + discriminator.sharedBytes(unrolled ? 1 : 0, shards: shards, group: group)
     }
 }
 
@@ -55,7 +57,7 @@ extension NetworkTrainer {
         guard let last = names.last else { return nil }
         let all = names.count == 1 ? last : names.dropLast().joined(separator: ", ") + " and \(last)"
         return
-            "no shared memory for one copy a node of \(all) (is /dev/shm small?): every rank holds its own, which "
+            "no shared memory for one copy a node of \(all) (see /dev/shm and the job's memory limit): every rank holds its own, which "
             + "takes more memory and gives the same result"
     }
 
@@ -88,7 +90,6 @@ extension NetworkTrainer {
         try communicator.requireEqual(
             hashOfGradients(), "the gradients that every rank has computed of the same numbers at step \(stepsDone)")
     }
-
 }
 
 extension Trainer {

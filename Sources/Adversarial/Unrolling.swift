@@ -1,6 +1,7 @@
 import Collectives
 import Kernels
 import Nets
+import Support
 
 /// The answers that the discriminator would give to the generator, and the way back through them: Metz et al. 2017
 /// (arXiv:1611.02163), eqs. 4–7, with Adam's moments as part of what is unrolled, as in the authors' notebook.
@@ -75,6 +76,15 @@ final class Unrolling {
         upper = FloatBuffer(count: count)
         direction = try NodeVectors(
             count: player.network.store.count, number: 1, mayShare: player.state.isShared, communicator)
+        guard direction.isShared == player.state.isShared else {
+            throw AgreedFailure(
+                Failure(
+                    .inputOutput,
+                    "no shared memory for the unrolled discriminator: a node has no room for "
+                        + "\(4 * direction.vectors[0].count >> 20) MiB more in /dev/shm or within the job's memory limit",
+                    remedy: "Give it more, hold less of the dataset in memory (data.memory_limit), or start one rank a "
+                        + "node."))
+        }
     }
 
     private var values: Floats { player.network.store.values.values }

@@ -208,7 +208,7 @@ extension Autoencoder {
     public func sharedBytes(example: Shape, shards: ShardTable, group: Range<Int>) throws(ShapeError) -> Int {
         var bytes = 0
         for player in players(example: example) {
-            bytes += try player.sharedBytes(average: false, shards: shards, group: group)
+            bytes += try player.sharedBytes(shards: shards, group: group)
         }
         return bytes
     }

@@ -33,10 +33,14 @@ public struct SharedMemoryRoom: Sendable {
     /// What the limits of this process's control group, and of those that it is in, leave; nil where there is none.
     /// Pages that only cache files, and were not used lately, can be had at any time.
     static func bytesOfControlGroup(root: String = "/sys/fs/cgroup", process: String = "/proc/self/cgroup") -> Int? {
-        let lines = text(process)?.split(separator: "\n").map { $0.split(separator: ":", maxSplits: 2) } ?? []
+        // A path may have colons itself.
+        let lines =
+            text(process)?.split(separator: "\n").map {
+                $0.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)
+            } ?? []
         // Version 1 has a hierarchy for each kind of resource, version 2 a single one with the number 0.
         let first = lines.first { $0.count == 3 && $0[1].split(separator: ",").contains("memory") }
-        let second = lines.first { $0.count >= 2 && $0[0] == "0" }
+        let second = lines.first { $0.count == 3 && $0[0] == "0" && $0[1].isEmpty }
         let isFirst = first != nil
         guard let path = (first ?? second)?.last else { return nil }
         let base = isFirst ? root + "/memory" : root

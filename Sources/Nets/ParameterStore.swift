@@ -78,7 +78,7 @@ public final class ParameterStore {
 
     /// The first values of all parameters and statistics.
     ///
-    /// A pure function of its arguments: parameter e of the network with this role (0 generator, 1 discriminator)
+    /// A pure function of its arguments: parameter e of the network with this `Player.Role`
     /// draws from a key of its own, on every rank alike. `only`: the parameters, by number, that are filled here where
     /// other ranks fill the others.
     public func initialise(seed: UInt64, role: Int, only isMine: (Int) -> Bool = { _ in true }) {

@@ -14,7 +14,7 @@ struct DataFile {
     let conditions: DataConditions?
     /// With what the conditions settle: layers may have shapes that depend on the number of classes.
     let configuration: any GeneratorConfiguration
-    /// Of an example, as it is given to the discriminator.
+    /// Of an example, as it is given to the networks.
     let shape: Shape
 
     /// Nil where `configuration` names no file; throws 65, 66 or 78. `checkpoint`: what the run goes on from.
@@ -48,7 +48,7 @@ struct DataFile {
 
     /// The values of a file that is held in memory, read by one rank of each node for all of its ranks; nil where every
     /// rank reads for itself: where it is alone, where the file is not held in memory, and where there is no room, of
-    /// which `sentence` then speaks. What the players of the game will want to share comes first. Collective.
+    /// which `sentence` then speaks. What the players will want to share comes first. Collective.
     static func load(
         _ file: DataFile?, shards: ShardTable, _ communicator: any Communicator
     ) throws -> (values: FloatBuffer?, sentence: String?) {

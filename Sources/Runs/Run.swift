@@ -110,8 +110,10 @@ public final class Run {
                 batch: configuration.batch, rows: shards.rows(batch: configuration.batch),
                 seed: configuration.seed, shuffle: configuration.data.shuffle)
         }
-        trainer = try communicator.agreed { [configuration, dataset, images] in
-            try configuration.trainer(dataset, reals: images, shards: shards, communicator)
+        // What one rank alone may fail at comes before what all do together.
+        let settings = try communicator.agreed { [configuration, dataset] in try configuration.trained(on: dataset) }
+        trainer = try communicator.agreed { [images] in
+            try settings.trainer(data, reals: images, shards: shards, communicator)
         }
         if session.checkpoint != nil {
             try communicator.agreed { [trainer, dataset] in
@@ -149,9 +151,8 @@ public final class Run {
         if communicator.rank == 0, !options.dryRun { try openFiles() }
     }
 
-    /// The configuration with what a new run finds and keeps settled for good: the order of its examples and the
-    /// range of their values, so
-    /// that it never trains on others. Rank 0 decides, for another rank's copy of the file may be cut into other
+    /// The configuration with what a new run finds and keeps settled for good: the order of its examples and the range
+    /// of their values, so that it never trains on others. Rank 0 decides, for another rank's copy of the file may be cut into other
     /// chunks.
     private static func settle(
         _ given: any GeneratorConfiguration, isNew: Bool, _ data: TrainingData, _ communicator: any Communicator
@@ -368,22 +369,5 @@ public final class Run {
         try lifecycle.save(step: trainer.stepsDone, isBest: isBest) {
             trainer.checkpoint(configuration, dataset, ranks: communicator.size)
         }
-    }
-}
-
-extension GeneratorConfiguration {
-    /// What trains the networks on `data`, of whose minibatches `reals` gives this rank's rows. Collective.
-    fileprivate func trainer(
-        _ data: TrainingData, reals: MinibatchReader, shards: ShardTable, _ communicator: any Communicator
-    ) throws -> any NetworkTrainer {
-        if let autoencoder = self as? AutoencoderConfiguration {
-            try autoencoder.check(data)
-            return try AutoencoderTrainer(
-                autoencoder.autoencoder, exampleShape: data.shape, reals: reals, shards: shards,
-                communicator: communicator)
-        }
-        guard let game = self as? Configuration else { preconditionFailure("a model that is not trained by steps") }
-        return try Trainer(
-            game.game(for: data), exampleShape: data.shape, reals: reals, shards: shards, communicator: communicator)
     }
 }

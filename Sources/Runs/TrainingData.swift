@@ -12,7 +12,7 @@ extension MinibatchReader: MinibatchSource {}
 public final class TrainingData: Sendable {
     /// For messages: the file, or `the built-in ring of 100000 points`.
     let name: String
-    /// The shape of an example as it is given to the discriminator.
+    /// The shape of an example as it is given to the networks.
     public let shape: Shape
     /// Equal for equal data: what ranks and resumed runs are compared by.
     public let fingerprint: String

@@ -68,3 +68,13 @@ def test_what_finds_no_room_is_every_ranks_own(megabytes, private, large, tmp_pa
     for warning, what in zip(told, private):
         assert f"one copy of the {what} a node" in warning or f"one copy a node of {what} (" in warning, finished
     assert_same(checkpoint(alone, 4), checkpoint(run, 4))
+
+
+# With spectral norms of both: what weights are divided by, and twice the parameters, come after the moments.
+@pytest.mark.parametrize("megabytes", [8, 9, 11])
+def test_spectral_norms_find_no_room(megabytes, large, tmp_path):
+    spectral = ["--set", "spectral={discriminator: true, generator: true}"]
+    alone, run = tmp_path / "alone", tmp_path / "run"
+    train("wide", alone, "--data", large, "--shards", 3, *spectral)
+    with_room(megabytes, 3, "train", "--config", CONFIGS / "wide.yaml", "--data", large, "--run", run, *spectral)
+    assert_same(checkpoint(alone, 4), checkpoint(run, 4))

@@ -1,0 +1,36 @@
+import Adversarial
+import Autoencoders
+import Collectives
+import Recipes
+import Storage
+
+/// What is trained, with what it takes from the data.
+enum TrainedModel {
+    case game(Game)
+    case autoencoder(Autoencoder)
+
+    /// What trains the networks on `data`, of whose minibatches `reals` gives this rank's rows. Collective.
+    func trainer(
+        _ data: TrainingData, reals: MinibatchReader, shards: ShardTable, _ communicator: any Communicator
+    ) throws -> any NetworkTrainer {
+        switch self {
+        case .game(let game):
+            try Trainer(game, exampleShape: data.shape, reals: reals, shards: shards, communicator: communicator)
+        case .autoencoder(let autoencoder):
+            try AutoencoderTrainer(
+                autoencoder, exampleShape: data.shape, reals: reals, shards: shards, communicator: communicator)
+        }
+    }
+}
+
+extension GeneratorConfiguration {
+    /// Throws what reading the data does, and 78 where they do not suit. Not collective.
+    func trained(on data: TrainingData) throws -> TrainedModel {
+        if let autoencoder = self as? AutoencoderConfiguration {
+            try autoencoder.check(data)
+            return .autoencoder(autoencoder.autoencoder)
+        }
+        guard let game = self as? Configuration else { preconditionFailure("a model that is not trained by steps") }
+        return .game(try game.game(for: data))
+    }
+}
