@@ -70,6 +70,15 @@ final class OrderedExchange {
             offset += fold.buffers * stride
         }
         result = group.count > 1 ? values[0 ..< count] : buffers[0]
+        if let memory {
+            // Each rank touches what it writes first, and at once: room is taken only then, and looked for again.
+            let place = communicator.rank - group.lowerBound
+            for buffer in buffers { buffer.fill(0) }
+            if group.count > 1 {
+                result[count * place / group.count ..< count * (place + 1) / group.count].fill(0)
+            }
+            try memory.barrier()
+        }
 
         let nodes = groups.map {
             tree.nodes(

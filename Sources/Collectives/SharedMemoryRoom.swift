@@ -10,21 +10,26 @@ public struct SharedMemoryRoom: Sendable {
     /// A file system without room would be noticed only when a page is touched, by SIGBUS; a control group without, by
     /// the end of a process. So both are asked beforehand.
     public init() {
-        let ofFiles = Self.freeBytes("/dev/shm"), ofGroup = Self.bytesOfControlGroup()
+        // Where Open MPI's osc/sm component keeps its files; of a folder that is not there the first rank alone would
+        // be told, while the others wait for it.
+        let folder = ProcessInfo.processInfo.environment["OMPI_MCA_osc_sm_backing_directory"]
+        let ofFiles = Self.freeBytes(folder ?? "/dev/shm", missing: folder == nil ? .max : 0),
+            ofGroup = Self.bytesOfControlGroup()
         if let ofGroup, ofGroup < ofFiles {
             (bytes, bound) = (ofGroup, "the memory limit of the job's control group")
         } else {
-            (bytes, bound) = (ofFiles, "/dev/shm")
+            (bytes, bound) = (ofFiles, folder ?? "/dev/shm")
         }
     }
 
     /// Whether a window of so many bytes fits, with an eighth to spare.
     public func holds(_ bytes: Int) -> Bool { self.bytes > bytes + bytes / 8 }
 
-    private static func freeBytes(_ path: String) -> Int {
+    /// `missing`: without such a folder. Where /dev/shm is not there the library keeps its files elsewhere and checks
+    /// them itself.
+    private static func freeBytes(_ path: String, missing: Int) -> Int {
         var information = statvfs()
-        // No such file system: the library keeps its files elsewhere and checks them itself.
-        guard statvfs(path, &information) == 0 else { return .max }
+        guard statvfs(path, &information) == 0 else { return missing }
         return Int(information.f_bavail) * Int(information.f_frsize)
     }
 

@@ -22,14 +22,14 @@ def large(tmp_path_factory):
     return path
 
 
-def with_room(megabytes, ranks, *arguments):
-    """gan-dist where /dev/shm, its own, has so much room."""
+def with_room(megabytes, ranks, *arguments, folder="/dev/shm"):
+    """gan-dist where /dev/shm, its own, has so much room; windows are kept in `folder`."""
     mount = f'mount -t tmpfs -o size={megabytes}m none /dev/shm && exec mpirun -n {ranks} "$@"'
     if subprocess.run(["unshare", "--mount", "true"], capture_output=True).returncode:
         pytest.skip("a /dev/shm of one's own takes the right to mount")
-    # Open MPI's messages need no room there.
+    # Open MPI's messages need no room there; the tests' own folder for windows is not to be seen.
     finished = Running(arguments, command=["unshare", "--mount", "sh", "-c", mount, "sh", PROGRAM],
-                       environment={"OMPI_MCA_btl": "self,tcp"}).wait()
+                       environment={"OMPI_MCA_btl": "self,tcp", "OMPI_MCA_osc_sm_backing_directory": folder}).wait()
     assert finished.code == 0, finished
     return finished
 
@@ -78,3 +78,10 @@ def test_spectral_norms_find_no_room(megabytes, large, tmp_path):
     train("wide", alone, "--data", large, "--shards", 3, *spectral)
     with_room(megabytes, 3, "train", "--config", CONFIGS / "wide.yaml", "--data", large, "--run", run, *spectral)
     assert_same(checkpoint(alone, 4), checkpoint(run, 4))
+
+
+def test_a_folder_for_windows_that_is_not_there(large, run):
+    """Only the first rank would be told by the library, and the others would wait for it."""
+    finished = with_room(50, 3, "train", "--config", CONFIGS / "wide.yaml", "--data", large, "--run", run, "--steps", 1,
+                         folder="/dev/shm/none")
+    assert any("/dev/shm/none has no room" in warning for warning in finished.warnings), finished
