@@ -91,8 +91,8 @@ extension NetworkTrainer {
             } + data.keptConditionArrays)
     }
 
-    /// Takes the state of `checkpoint` on this rank, to be shared from there (``NetworkTrainer/share(from:step:)``); throws 65
-    /// where the dataset or an array is not that of this run.
+    /// Takes the state of `checkpoint` on this rank, to be shared from there (``NetworkTrainer/share(from:step:)``);
+    /// throws 65 where the dataset or an array is not that of this run.
     func restore(_ checkpoint: Checkpoint, _ data: TrainingData) throws(Failure) {
         if let stored = checkpoint.contents.string("dataset"), stored != data.fingerprint {
             throw Failure(
