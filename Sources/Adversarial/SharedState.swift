@@ -57,8 +57,8 @@ extension NetworkTrainer {
         guard let last = names.last else { return nil }
         let all = names.count == 1 ? last : names.dropLast().joined(separator: ", ") + " and \(last)"
         return
-            "no shared memory for one copy a node of \(all) (see /dev/shm and the job's memory limit): every rank holds "
-            + "its own, which takes more memory and gives the same result"
+            "no shared memory for one copy a node of \(all) (see /dev/shm and the job's memory limit): every rank "
+            + "holds its own, which takes more memory and gives the same result"
     }
 
     /// Throws the same failure on every rank where a rank's state is not that of the others, or where the ranks of a

@@ -152,8 +152,8 @@ public final class Run {
     }
 
     /// The configuration with what a new run finds and keeps settled for good: the order of its examples and the range
-    /// of their values, so that it never trains on others. Rank 0 decides, for another rank's copy of the file may be cut into other
-    /// chunks.
+    /// of their values, so that it never trains on others. Rank 0 decides, for another rank's copy of the file may be
+    /// cut into other chunks.
     private static func settle(
         _ given: any GeneratorConfiguration, isNew: Bool, _ data: TrainingData, _ communicator: any Communicator
     ) throws -> any GeneratorConfiguration {
