@@ -81,7 +81,7 @@ final class Unrolling {
                 Failure(
                     .inputOutput,
                     "no shared memory for the unrolled discriminator: a node has no room for "
-                        + "\(4 * direction.vectors[0].count >> 20) MiB more in /dev/shm or within the job's memory "
+                        + "\(4 * direction.vectors[0].count >> 10) KiB more in /dev/shm or within the job's memory "
                         + "limit",
                     remedy: "Give it more, hold less of the dataset in memory (data.memory_limit), or start one rank a "
                         + "node."))
