@@ -87,11 +87,15 @@ public enum SyntheticKind: String, Sendable, CaseIterable {
         }
         let angles = FloatBuffer(count: count)
         draws.fillUniform(angles.values, samples: count, layer: 1, low: 1.5 * .pi, high: 4.5 * .pi)
-        for point in 0 ..< count {
-            let t = Double(angles.values[point])
-            move(point, by: [t * cos(t) / 7.5, t * sin(t) / 7.5])
-        }
+        for point in 0 ..< count { move(point, by: Self.spiral(Double(angles.values[point]))) }
         return (samples, nil)
+    }
+
+    private static func spiral(_ t: Double) -> [Double] { [t * cos(t) / 7.5, t * sin(t) / 7.5] }
+
+    /// What the points lie around where there are no modes, from end to end in so many steps; else empty.
+    public func line(steps: Int) -> [[Double]] {
+        self == .swissRoll ? (0 ... steps).map { Self.spiral((1.5 + 3 * Double($0) / Double(steps)) * .pi) } : []
     }
 
     /// Writes `count` points as `/samples`; where they lie around modes with `/labels`, and the modes and their

@@ -1,8 +1,9 @@
 import Kernels
 import Storage
 
-/// Generated points of the plane (dark) over the true modes (circles of three deviations) and, where it is known, D's
-/// probability: blue where it holds a point for generated, orange where for real, white where it cannot tell.
+/// Generated points of the plane (dark) over the true modes (circles of three deviations), or the line that they lie
+/// around, and, where it is known, D's probability: blue where it holds a point for generated, orange where for real,
+/// white where it cannot tell.
 struct PlaneView {
     private let scene: Scene
     private let side = 320
@@ -17,6 +18,9 @@ struct PlaneView {
         for mode in scene.mixture?.modes ?? [] {
             let radius = max(3 * (scene.mixture?.deviation ?? 0) * scale, 5)
             canvas.circle(x: x(mode[0]), y: y(mode[1]), radius: radius, Canvas.ink, 0.8, hollow: true)
+        }
+        for place in scene.mixture?.line(steps: 1000) ?? [] {
+            canvas.circle(x: x(place[0]), y: y(place[1]), radius: 1, Canvas.ink, 0.5)
         }
         for point in 0 ..< count {
             canvas.circle(
