@@ -178,11 +178,18 @@ import Testing
     /// What is fitted from measured sums gives those sums back.
     @Test(arguments: [2, 3, 8]) func measuredSumsAreGivenBack(ranks: Int) {
         let sums = ScalingModel.Line(fixed: 3e-4, each: 2e-9)
+        let measured = [1e3, 1e5, 1e6].map { (count: $0, seconds: sums($0)) }
         let near = ScalingModel(
             compute: .init(fixed: 0, each: 0), optimiser: 0, updates: [[Self.gradient(262_144)]], samplesMeasured: 1,
-            statistics: 0, ranksOfNode: ranks, memory: ScalingBenchmark.memory(sums, ranks: ranks),
+            statistics: 0, ranksOfNode: ranks, memory: ScalingBenchmark.memory(measured, ranks: ranks),
             network: .init(latency: 9, bytesPerSecond: 9))
         #expect(isNear(near.parts(ranks: ranks, samples: 1).times[.memory]!, sums(1_048_576)))
+    }
+
+    /// Where a larger sum was no slower the memory has no slope; it still has a finite speed, as JSON needs.
+    @Test func noiseHidesTheMemory() {
+        let link = ScalingBenchmark.memory([(100, 4e-6), (1000, 3e-6), (4000, 3e-6)], ranks: 2)
+        #expect(isNear(link.bytesPerSecond, 1.5 * 4000 / 3e-6) && link.latency > 0)
     }
 }
 
