@@ -39,6 +39,13 @@ instruction_sets() {
     echo plain
 }
 
+# Holds oneDNN, PyTorch's own kernels and MKL to AVX2 where GAN_DIST_INSTRUCTIONS holds gan-dist to it.
+same_instructions_for_peers() {
+    if [ "${GAN_DIST_INSTRUCTIONS:-}" = avx2 ]; then
+        export ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 MKL_ENABLE_INSTRUCTIONS=AVX2
+    fi
+}
+
 # The options of `swift build` and `swift test` for the program and for its tests. -enable-testing lets the unit tests
 # reach what is internal; it changes no result (Tests/README.md).
 # shellcheck disable=SC2034

@@ -7,6 +7,7 @@
 // Sixteen registers of eight values.
 #define TABLE avx2Kernels
 #define ROWS_AT_A_TIME 4
+#define ROWS_OF_A_TILE 6
 #define PANELS_IN_REGISTERS 1
 #define FUSED_PRODUCTS 1
 

@@ -8,6 +8,7 @@
 // Thirty-two registers of sixteen values: room for the sums of two panels.
 #define TABLE avx512Kernels
 #define ROWS_AT_A_TIME 8
+#define ROWS_OF_A_TILE 8
 #define PANELS_IN_REGISTERS 2
 #define FUSED_PRODUCTS 1
 

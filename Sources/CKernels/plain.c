@@ -4,6 +4,7 @@
 
 #define TABLE plainKernels
 #define ROWS_AT_A_TIME 4
+#define ROWS_OF_A_TILE 4
 #define PANELS_IN_REGISTERS 1
 #if defined(__aarch64__)
 #define FUSED_PRODUCTS 1

@@ -5,7 +5,8 @@ import CKernels
 /// BLAS first copies the matrix with which a batch is multiplied into an order of its own. For a batch of 64 that
 /// costs a sixth of the product. Here the batch is copied, which is small: into ``Panels`` of 16 examples, transposed,
 /// so that the lanes of a vector are examples and each weight is read as a factor for 16 or 32 of them. Where examples
-/// are many, a block of weights at a time is copied too:
+/// are many, a block of weights at a time is copied too, or, with AVX-512 and few weights, these alone and the lanes are
+/// columns:
 ///
 ///     y[n, j] = Σ_k x[n, k] · W[k, j],    dx[n, k] = Σ_j dy[n, j] · W[k, j],    dW[k, j] (+)= Σ_n x[n, k] · dy[n, j].
 ///
@@ -21,7 +22,14 @@ public struct BatchProduct: Sendable {
     public init(rows: Int, inputs: Int, outputs: Int) {
         self.init(
             rows: rows, inputs: inputs, outputs: outputs,
-            suits: kernels().pointee.hasFusedProducts && 8 ... 512 ~= rows && min(inputs, outputs) >= 16)
+            suits: kernels().pointee.hasFusedProducts && min(inputs, outputs) >= 16
+                && 8 ... Self.mostRows(max(inputs, outputs)) ~= rows)
+    }
+
+    /// Up to how many rows this form is no slower than OpenBLAS, by measurement (`gan-dist bench layers --only dense`):
+    /// where there are more, a copy of the weights in an order of its own costs BLAS little.
+    private static func mostRows(_ longerSide: Int) -> Int {
+        kernels().pointee.panelsInRegisters == 2 && longerSide <= 512 ? 256 : 128
     }
 
     init(rows: Int, inputs: Int, outputs: Int, suits: Bool) {
@@ -32,6 +40,9 @@ public struct BatchProduct: Sendable {
             "\(inputs) inputs and \(outputs) outputs: there are to be sixteen of both")
         (self.rows, self.inputs, self.outputs, self.suits) = (rows, inputs, outputs, suits)
     }
+
+    /// What computes it, as benchmarks name it.
+    public var algorithmName: String { suits ? "panels" : "BLAS" }
 
     public var scratchCount: Int {
         guard suits else { return 0 }

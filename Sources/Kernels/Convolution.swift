@@ -14,7 +14,7 @@
 /// is the input here). Results depend on the arguments alone: the algorithm is chosen by shape and batch.
 public struct Convolution: Sendable {
     /// How a convolution is computed.
-    enum Algorithm: Hashable, Sendable {
+    enum Algorithm: String, Sendable {
         /// The window is the whole image, or one pixel: a product of matrices as they lie.
         case matrix
         /// Windows copied into rows of a matrix, a block at a time, and multiplied.
@@ -22,7 +22,7 @@ public struct Convolution: Sendable {
         /// Fewer multiplications by Winograd's transforms: see ``WinogradConvolution``.
         case winograd
         /// One to four channels on one side: see ``FewChannelConvolution``.
-        case fewChannels
+        case fewChannels = "few channels"
         /// Groups one after another, as products of small matrices: see ``GroupedConvolution``.
         case groups
         /// A channel a group: see ``DepthwiseConvolution``.
@@ -57,6 +57,12 @@ public struct Convolution: Sendable {
         if onePixel || wholeImage { return .matrix }
         if FewChannelConvolution.suits(g) { return .fewChannels }
         return WinogradConvolution.suits(g, batch: batch) ? .winograd : .windows
+    }
+
+    /// What computes it for `batch` examples, as benchmarks name it.
+    public func algorithmName(batch: Int) -> String {
+        let chosen = algorithm(batch: batch)
+        return chosen == .matrix ? matrixProduct(batch: batch).algorithmName : chosen.rawValue
     }
 
     /// Values of scratch memory that each of the passes may use for `batch` examples.

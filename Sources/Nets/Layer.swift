@@ -166,6 +166,8 @@ public protocol Layer: Sendable {
     /// Values of ``LayerMemory/saved`` for a batch of at most `batch`.
     func savedCount(for input: Shape, batch: Int) -> Int
     func scratchCount(for input: Shape, batch: Int) -> Int
+    /// What computes its products, for benchmarks; nil where it has none, or one way alone.
+    func algorithm(for input: Shape, batch: Int) -> String?
     func forward(_ input: Batch, into output: Batch, _ memory: LayerMemory, mode: Mode)
     /// `inputGradient` nil: not wanted. `parameterGradients` false: the network is frozen.
     func backward(
@@ -195,5 +197,6 @@ extension Layer {
     public func statistics(for input: Shape) -> [StatisticSpec] { [] }
     public func savedCount(for input: Shape, batch: Int) -> Int { 0 }
     public func scratchCount(for input: Shape, batch: Int) -> Int { 0 }
+    public func algorithm(for input: Shape, batch: Int) -> String? { nil }
     public func operators(_ x: OperatorValue, from input: Shape, in graph: any OperatorGraph) -> OperatorValue? { nil }
 }

@@ -11,9 +11,9 @@ struct Bench: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "bench",
         abstract:
-            "Measure this machine: training steps, the exchange of gradients, the reader; and predict larger ones.",
+            "Measure this machine: training steps, layers, the exchange of gradients, the reader; predict larger ones.",
         discussion: "Example:\n  mpirun -n 2 gan-dist bench step --preset dcgan-32 --batch 64 --json",
-        subcommands: [Step.self, AllReduce.self, Data.self, Scaling.self])
+        subcommands: [Step.self, Layers.self, AllReduce.self, Data.self, Scaling.self])
 
     /// What the steps are of.
     struct Work: ParsableArguments {
@@ -64,6 +64,31 @@ struct Bench: ParsableCommand {
                 let benchmark = try StepBenchmark(
                     configuration, steps: count, layers: withLayers, communicator: communicator)
                 if communicator.rank == 0 { print(asJSON ? try jsonText(benchmark) : benchmark.table) }
+                return 0
+            }
+        }
+    }
+
+    struct Layers: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract:
+                "Dense layers and convolutions over a grid of shapes, beside OpenBLAS and what the processor can do.",
+            discussion: """
+                On one core, some minutes.
+                Example:
+                  gan-dist bench layers --json >layers.json
+                """)
+        @Option(help: "Only layers whose line has this word, such as dense, or 3×3.") var only: String?
+        @Flag(help: "As JSON.") var json = false
+
+        func run() throws {
+            let (word, asJSON) = (only ?? "", json)
+            Job.run { communicator in
+                _ = try communicator.decidedByRoot {
+                    let grid = try LayerGrid(only: word)
+                    print(asJSON ? try jsonText(grid) : grid.table)
+                    return ""
+                }
                 return 0
             }
         }

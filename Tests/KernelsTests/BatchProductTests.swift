@@ -8,7 +8,7 @@ import Testing
     /// last terms.
     static let sizes = [
         (64, 64, 96), (16, 128, 32), (8, 16, 16), (1, 17, 16), (5, 70, 33), (13, 129, 47), (24, 65, 100), (25, 31, 190),
-        (50, 200, 17), (40, 48, 80),
+        (50, 200, 17), (40, 48, 80), (129, 40, 70), (140, 70, 33),
     ]
 
     @Test(arguments: sizes, [false, true])
@@ -45,9 +45,10 @@ import Testing
 
     /// Whether few examples are multiplied by the weights as they lie or many by copies of them, in pairs of panels or
     /// not: an example's sums have the same bits.
-    @Test(arguments: [(100, 130), (64, 256), (17, 70)])
-    func examplesTogetherGiveTheBitsOfEach(inputs: Int, outputs: Int) {
-        let rows = 57, all = BatchProduct(rows: rows, inputs: inputs, outputs: outputs, suits: true)
+    @Test(arguments: [57, 131], [(100, 130), (64, 256), (17, 70), (600, 40)])
+    func examplesTogetherGiveTheBitsOfEach(rows: Int, _ sides: (Int, Int)) {
+        let (inputs, outputs) = sides
+        let all = BatchProduct(rows: rows, inputs: inputs, outputs: outputs, suits: true)
         let x = randomBuffer(rows * inputs, seed: 1), w = randomBuffer(inputs * outputs, seed: 2),
             b = randomBuffer(outputs, seed: 3), dy = randomBuffer(rows * outputs, seed: 4)
         let y = nans(rows * outputs), dx = nans(rows * inputs), scratch = FloatBuffer(count: all.scratchCount)

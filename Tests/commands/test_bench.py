@@ -76,6 +76,24 @@ def test_step_of_residuals():
     assert ("generator", "2.residual") not in layers
 
 
+def test_layers():
+    grid = figures("layers", "--only", "→ 64 channels, 4×4", ranks=1)
+    assert grid["gflops_of_peak"] > 0 and grid["bytes_per_second"] > 0
+    passes = {(row["layer"], row["batch"], row["pass"]): row for row in grid["passes"]}
+    wide = passes["convolution 3×3 stride 1, 64 → 64 channels, 4×4", 64, "forward"]
+    # 2 · 16 pixels · 9 taps · 64 · 64 operations an example; the input, the output and the weights, 4 bytes a value.
+    operations = 64 * 2 * 16 * 9 * 64 * 64
+    assert wide["gflops"] * 1e9 * wide["seconds"] == pytest.approx(operations)
+    assert wide["intensity"] == pytest.approx(operations / (4 * (64 * 2 * 16 * 64 + 9 * 64 * 64)))
+    assert wide["algorithm"] in ("winograd", "windows") and "seconds_of_blas" not in wide
+    assert passes["convolution 4×4 stride 2, 1 → 64 channels, 4×4", 1, "weight gradient"]["algorithm"] == "few channels"
+    dense = figures("layers", "--only", "dense 256 → 256", ranks=2)["passes"]
+    assert len(dense) == 3 * 9 and all(row["seconds_of_blas"] > 0 for row in dense)
+    assert {row["algorithm"] for row in dense} <= {"panels", "BLAS"}
+    strange = gan_dist("bench", "layers", "--only", "3x3")
+    assert strange.code == 64 and "--only 3x3" in strange.err
+
+
 def test_allreduce():
     sums = figures("allreduce", "--repetitions", 2, ranks=2)
     assert sums["ranks"] == 2 and {row["kind"] for row in sums["rows"]} == {"ordered", "ordered-messages", "mpi"}

@@ -1,5 +1,5 @@
 // The kernels of one instruction set. The including file says which, and what it has: ROWS_AT_A_TIME,
-// PANELS_IN_REGISTERS, FUSED_PRODUCTS and the TABLE's name.
+// ROWS_OF_A_TILE, PANELS_IN_REGISTERS, FUSED_PRODUCTS and the TABLE's name.
 
 // Vectors that are passed in memory where there are no registers for them never leave this file.
 #pragma clang diagnostic ignored "-Wpsabi"

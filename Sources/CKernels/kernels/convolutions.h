@@ -27,18 +27,18 @@ static void fillPlane(float *plane, const Plane *shape, const float *image, ptrd
 /// tile[r] = Σ_m Σ_k a[m · blockStep + r · rowStep + k · step] · b[m · bStep + 16 k] over m < `blocks` and k < `count`,
 /// for `rowsAtATime` rows of 16 columns, as b has.
 INLINE void multiplyBlocks(const float *a, ptrdiff_t blockStep, ptrdiff_t rowStep, ptrdiff_t step, ptrdiff_t blocks,
-                           ptrdiff_t count, const float *b, ptrdiff_t bStep, float16 sums[rowsAtATime]) {
+                           ptrdiff_t count, const float *b, ptrdiff_t bStep, float16 sums[mostRowsOfTile]) {
     UNROLL for (int r = 0; r < rowsAtATime; r++) sums[r] = (float16)0;
     for (ptrdiff_t m = 0; m < blocks; m++) {
-        addToRows(sums, a + m * blockStep, rowStep, step, count, b + m * bStep, noLines);
+        addToRows(rowsAtATime, sums, a + m * blockStep, rowStep, step, count, b + m * bStep, noLines);
     }
 }
 
 /// The first rows and columns of a tile, to rows `step` values apart.
-INLINE void writeTile(const float16 sums[rowsAtATime], ptrdiff_t rows, ptrdiff_t columns, float *target,
+INLINE void writeTile(const float16 sums[mostRowsOfTile], ptrdiff_t rows, ptrdiff_t columns, float *target,
                       ptrdiff_t step, bool adding) {
     float tile[16 * rowsAtATime];
-    writeSums(sums, tile, false);
+    writeSums(rowsAtATime, sums, tile, false);
     for (ptrdiff_t row = 0; row < rows; row++, target += step) {
         const float *source = tile + 16 * row;
         if (columns == 16) {
@@ -60,7 +60,7 @@ static void correlate(const float *plane, const Plane *shape, const float *weigh
         for (ptrdiff_t x = 0; x < width; x += rowsAtATime) {
             const float *first = plane + y * strideHeight * row + x * pixel;
             for (ptrdiff_t panel = 0; 16 * panel < channels; panel++) {
-                float16 sums[rowsAtATime];
+                float16 sums[mostRowsOfTile];
                 multiplyBlocks(first, row, pixel, 1, kernelHeight, terms,
                                weights + panel * kernelHeight * terms * 16, terms * 16, sums);
                 writeTile(sums, least(rowsAtATime, width - x), least(16, channels - 16 * panel),
@@ -77,7 +77,7 @@ static void addGroupProducts(const float *plane, const Plane *shape, const float
     for (ptrdiff_t i = 0; i < g.kernelHeight; i++) {
         for (ptrdiff_t term = 0; term < terms; term += rowsAtATime) {
             for (ptrdiff_t panel = 0; 16 * panel < outputs; panel++) {
-                float16 sums[rowsAtATime];
+                float16 sums[mostRowsOfTile];
                 multiplyBlocks(plane + i * row + term, g.strideHeight * row, 1, g.strideWidth * inputs,
                                g.outputHeight, g.outputWidth,
                                gradient + panel * g.outputHeight * g.outputWidth * 16, g.outputWidth * 16, sums);

@@ -85,6 +85,10 @@ public struct Convolution2D: TangentLayer {
             hasBias: hasBias, weights: weights, biases: biases, isSpectral: isSpectral)
     }
 
+    public func algorithm(for input: Shape, batch: Int) -> String? {
+        convolution(for: input).algorithmName(batch: batch)
+    }
+
     public func scratchCount(for input: Shape, batch: Int) -> Int { convolution(for: input).scratchCount(batch: batch) }
 
     public func forward(_ input: Batch, into output: Batch, _ memory: LayerMemory, mode: Mode) {

@@ -45,6 +45,10 @@ public struct Dense: TangentLayer {
             isSpectral: isSpectral)
     }
 
+    public func algorithm(for input: Shape, batch: Int) -> String? {
+        BatchProduct(rows: batch, inputs: input.count, outputs: units).algorithmName
+    }
+
     public func scratchCount(for input: Shape, batch: Int) -> Int {
         BatchProduct(rows: batch, inputs: input.count, outputs: units).scratchCount
     }
