@@ -40,14 +40,15 @@ END
 }
 
 # Trains RUN on two ranks and measures its newest checkpoint into RUN/measures.json; does nothing where that is there.
+# A run that was stopped on the way is not measured: the exit status is then the program's.
 measured_run() { # RUN CONFIGURATION SEED OPTION…
     local run=$1 configuration=$2 seed=$3
     shift 3
     if [ -e "$run/measures.json" ]; then return; fi
     mpirun -n 2 "$GAN_DIST" train --config "$configuration" --data "$images" --run "$run" --resume auto \
-        --seed "$seed" --shards 2 "$@" >&2
+        --seed "$seed" --shards 2 "$@" >&2 || return
     mpirun -n 2 "$GAN_DIST" evaluate "$run" --held-out "$test_images" --classifier "$classifier" \
-        --metrics frechet-classifier-distance,precision-recall --json >"$run/measures.new"
+        --metrics frechet-classifier-distance,precision-recall --json >"$run/measures.new" || return
     mv "$run/measures.new" "$run/measures.json"
 }
 
