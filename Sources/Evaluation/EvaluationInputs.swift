@@ -35,7 +35,7 @@ public struct EvaluationRequest: Sendable {
     public var seed: UInt64 = 1
     /// Where to draw the optimal discriminator of one-dimensional data, or the correlations of pixels.
     public var figure: String?
-    /// Whether the generator is asked for gradients with respect to its latents.
+    /// Whether the networks are asked for gradients.
     public var needsBackward = false
 
     public init() {}
@@ -62,6 +62,8 @@ final class EvaluationInputs {
     let labels: [Int]?
     /// What the generator is conditioned on.
     let condition: ConditionSettings?
+    /// The discriminator, where it is one of single examples alone, and was read with memory for gradients.
+    let judge: Judge?
     private let request: EvaluationRequest
     private let sampleFile: SampleSource?
     /// Whose parameters ``autoencoder`` computes with.
@@ -109,6 +111,7 @@ final class EvaluationInputs {
             files.heldOut, files.mixture, files.sampleFile, files.classifier, files.labels, request
         )
         (sampler, condition, self.maker) = (model?.sampler, model?.configuration.condition, maker)
+        judge = discriminator.flatMap(Judge.init)
     }
 
     /// Of a run under way: its generator as samples are made with it, its data in the memory that it has them in.
@@ -121,6 +124,7 @@ final class EvaluationInputs {
         self.heldOut = heldOut.map(inUnitRange)
         sampler = run.trainer.sampler
         autoencoder = (run.trainer as? AutoencoderTrainer)?.trained
+        judge = (run.trainer as? Trainer).flatMap(Judge.init)
         (labels, condition) = (run.data.labels, run.configuration.condition)
     }
 
@@ -204,7 +208,7 @@ private struct Files {
             if model.configuration is AutoencoderConfiguration {
                 autoencoder = try AutoencoderModel(checkpoint)
             } else {
-                discriminator = try DiscriminatorModel(checkpoint)
+                discriminator = try DiscriminatorModel(checkpoint, backward: request.needsBackward)
             }
             self.checkpoint = checkpoint
             (configured, seed) = (model.configuration.data, model.configuration.seed)

@@ -163,13 +163,17 @@ public final class DiscriminatorModel {
     public let isLogOdds: Bool
     /// Whether it judges examples together with their conditions.
     public let isConditional: Bool
+    /// The same, to be asked for gradients; nil without memory for them, or where it judges an example by those beside
+    /// it.
+    public let trained: TrainedDiscriminator?
     private let network: Network
     private let packs: Packing
     private let exampleShape: Shape
     /// Packs that go through the network at once.
     private static let capacity = 64
 
-    public init(_ checkpoint: Checkpoint) throws {
+    /// `backward`: with memory for gradients, of which ``trained`` makes use.
+    public init(_ checkpoint: Checkpoint, backward: Bool = false) throws {
         let configuration = try Configuration(stored: checkpoint.configuration(), source: checkpoint.path)
         range = configuration.outputRange
         isLogOdds = configuration.objective.isLogOdds
@@ -177,7 +181,9 @@ public final class DiscriminatorModel {
         packing = configuration.training.packing
         exampleShape = try configuration.exampleShape()
         packs = Packing(size: packing, example: exampleShape, capacity: Self.capacity * packing)
-        network = try checkpoint.discriminator(configuration, input: packs.shape, capacity: Self.capacity)
+        network = try checkpoint.discriminator(
+            configuration, input: packs.shape, capacity: Self.capacity, backward: backward)
+        trained = backward && !TrainedDiscriminator.couplesExamples(network) ? TrainedDiscriminator(network) : nil
     }
 
     /// D's logit of each pack of examples, one after another, scaled as its training data were; without dropout, with
