@@ -73,7 +73,7 @@ final class EvaluationInputs {
     private let maker: (any ExampleMaker)?
 
     /// Samples that there will be.
-    var sampleCount: Int { min(request.count ?? Self.standardCount, sampleFile?.count ?? .max) }
+    var sampleCount: Int { min(request.count ?? Self.standardCount, sampleFile?.count ?? maker?.most ?? .max) }
     var isImages: Bool { if case .image = shape { true } else { false } }
 
     /// Opens all files; throws alike on every rank. `heldOut`: those of the run, where the request names none, too.
@@ -116,7 +116,8 @@ final class EvaluationInputs {
 
     /// Of a run under way: its generator as samples are made with it, its data in the memory that it has them in.
     init(_ run: MeasuredRun, _ request: EvaluationRequest, heldOut: SampleSource?, _ classifier: Classifier?) {
-        (model, discriminator, sampleFile, maker, autoencoderModel) = (nil, nil, nil, nil, nil)
+        (model, discriminator, sampleFile, autoencoderModel) = (nil, nil, nil, nil)
+        maker = run.trainer.maker
         (shape, mixture, self.classifier, self.request) = (run.data.shape, run.data.mixture, classifier, request)
         let isImages = if case .image = run.data.shape { true } else { false }
         let inUnitRange = { (source: SampleSource) in isImages ? source.scaled(to: 0 ... 1) : source }
@@ -131,10 +132,10 @@ final class EvaluationInputs {
     /// The examples that are judged: `request.count` of them, else the usual number; a file of samples has no more
     /// than it has. Of a generator those that `gan-dist sample` with the same seed makes. Collective.
     func samples(_ context: EvaluationContext) throws -> Examples {
-        let wanted = request.count ?? Self.standardCount
+        let wanted = sampleCount
         if let sampleFile {
             return try context.communicator.agreed {
-                try Examples(sampleFile, Array(0 ..< min(wanted, sampleFile.count)), shape: shape)
+                try Examples(sampleFile, Array(0 ..< wanted), shape: shape)
             }
         }
         let sampler = sampler!
@@ -207,7 +208,7 @@ private struct Files {
             (self.model, shape) = (model, model.network.outputShape)
             if model.configuration is AutoencoderConfiguration {
                 autoencoder = try AutoencoderModel(checkpoint)
-            } else {
+            } else if model.configuration is Configuration {
                 discriminator = try DiscriminatorModel(checkpoint, backward: request.needsBackward)
             }
             self.checkpoint = checkpoint

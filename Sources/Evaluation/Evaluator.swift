@@ -2,6 +2,7 @@ import Adversarial
 import Collectives
 import Foundation
 import Kernels
+import Recipes
 import Storage
 import Support
 
@@ -139,6 +140,9 @@ public final class Evaluator {
                     "Name a classifier that was trained on these labels.")
         case .game:
             guard let discriminator = inputs.discriminator else {
+                if inputs.model?.configuration is DiscriminatorConfiguration {
+                    return refusal("there is no generator, and so no game", "Leave it out.")
+                }
                 return inputs.autoencoder == nil
                     ? refusal("a file of samples has no discriminator", "Name a checkpoint.")
                     : refusal("an autoencoder has no discriminator", "Leave it out.")
@@ -166,7 +170,8 @@ public final class Evaluator {
             }
             guard judge.isLogOdds else {
                 return refusal(
-                    "the logits of this discriminator are no log-odds", "Leave it out: it is of objective.loss: standard.")
+                    "the logits of this discriminator are no log-odds",
+                    "Leave it out: it is of objective.loss: standard.")
             }
             guard metric == .optimalDiscriminator else { return nil }
             return (inputs.mixture.map { $0.dimension == 1 && $0.deviation > 0 } ?? false)
@@ -296,7 +301,8 @@ public final class Evaluator {
         let discriminator = inputs.discriminator!
         let real = try reference(samples.count), heldOut = try local { try inputs.heldOut(samples.count) }
         var result = try Game.measure(discriminator, real: real, heldOut: heldOut, generated: samples, context)
-        guard let mixture = inputs.mixture, mixture.dimension == 1, discriminator.packing == 1, let sampler = inputs.sampler
+        guard let mixture = inputs.mixture, mixture.dimension == 1, discriminator.packing == 1,
+            let sampler = inputs.sampler
         else { return result }
         let curves = try OptimalDiscriminator(mixture, sampler, seed: request.seed, context) {
             try discriminator.logits(FloatBuffer($0))

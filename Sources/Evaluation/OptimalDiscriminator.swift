@@ -67,9 +67,12 @@ public struct OptimalDiscriminator {
             ofGenerator[bin > 0 ? Int(min(bin, Double(Self.bins + 1))) : 0] += point.share
         }
         let edges = (0 ... Self.bins).map { low + Double($0) * width }
-        let above = [1] + edges.map { edge in
-            mixture.modes.reduce(0) { $0 + upperTail((edge - $1[0]) / mixture.deviation) } / Double(mixture.modes.count)
-        } + [0]
+        let above =
+            [1]
+            + edges.map { edge in
+                mixture.modes.reduce(0) { $0 + upperTail((edge - $1[0]) / mixture.deviation) }
+                    / Double(mixture.modes.count)
+            } + [0]
         let ofData = zip(above, above.dropFirst()).map { $0 - $1 }
         let x = (0 ..< Self.bins).map { low + (Double($0) + 0.5) * width }
         let found = try logits(x.map(Float.init)).map(Double.init)
@@ -139,7 +142,9 @@ public struct OptimalDiscriminator {
     func result(_ settings: [MetricResult.Entry]) -> MetricResult {
         MetricResult(
             Metric.optimalDiscriminator.rawValue, distance,
-            more: [("value", .number(value)), ("best_value", .number(bestValue)), ("jsd", .number(divergence))],
+            more: [
+                ("game_value", .number(value)), ("best_game_value", .number(bestValue)), ("jsd", .number(divergence)),
+            ],
             settings: settings + [("bins", .count(Self.bins))])
     }
 

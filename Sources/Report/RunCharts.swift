@@ -12,6 +12,7 @@ struct RunCharts {
         switch run.model {
         case .gan(let configuration): RunCharts(run: run, configuration: configuration).all
         case .autoencoder: ofAutoencoder(run)
+        case .discriminator: ofDiscriminator(run)
         case .mixture: ofMixture(run)
         }
     }
@@ -30,6 +31,25 @@ struct RunCharts {
             run.chart(
                 "Gradient norms", "of the whole minibatch, before the update",
                 [("encoder", "grad_norm_encoder"), ("decoder", "grad_norm_decoder")], logarithmic: true)
+        ] + ofTime(run)
+    }
+
+    private static func ofDiscriminator(_ run: RunHistory) -> [Chart] {
+        [
+            run.chart(
+                "Losses", "the halves of the cost that D lowers",
+                [("examples", "loss_real"), ("negatives", "loss_fake")],
+                (log(2), "log 2: D is ½ everywhere")),
+            run.chart(
+                "D's probabilities", "the mean probability that it gives to examples being real",
+                [("examples", "d_real"), ("negatives", "d_fake")], (0.5, "½")),
+            run.chart(
+                "What ascent finds", "by how much a round raises the mean logit of the negatives",
+                [("rise", "ascent_rise")]),
+        ] + ofEvaluation(run) + [
+            run.chart(
+                "Gradient norm", "of the whole minibatch, before the update",
+                [("discriminator", "grad_norm_discriminator")], logarithmic: true)
         ] + ofTime(run)
     }
 
@@ -127,15 +147,20 @@ struct RunCharts {
             drawn(
                 "the game's value", "of D and, above it, of the optimal D: −log 4 + 2 JSD",
                 [
-                    ("V(D, G)", "optimal_discriminator_value"), ("V(D*, G)", "optimal_discriminator_best_value"),
+                    ("V(D, G)", "optimal_discriminator_game_value"),
+                    ("V(D*, G)", "optimal_discriminator_best_game_value"),
                 ], (-log(4), "at equilibrium: −log 4")),
-        ] + [
-            ("variance of G's gradient", "tr Cov of an example's gradient, of each cost against the same D", ""),
-            ("norm of G's gradient", "of the mean over the examples", "_norm"),
-            ("noise scale of G's gradient", "variance / norm²: the batch whose noise is as large as it", "_noise_scale"),
-        ].map { title, note, figure in
-            drawn(title, note, costs.map { ($0, "gradient_variance_\($1)\(figure)") }, logarithmic: true)
-        }
+        ]
+            + [
+                ("variance of G's gradient", "tr Cov of an example's gradient, of each cost against the same D", ""),
+                ("norm of G's gradient", "of the mean over the examples", "_norm"),
+                (
+                    "noise scale of G's gradient", "variance / norm²: the batch whose noise is as large as it",
+                    "_noise_scale"
+                ),
+            ].map { title, note, figure in
+                drawn(title, note, costs.map { ($0, "gradient_variance_\($1)\(figure)") }, logarithmic: true)
+            }
     }
 
     private var ofPenalties: [Chart] {

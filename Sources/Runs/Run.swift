@@ -51,6 +51,8 @@ public final class Run {
                 train = try Run(configuration, options, session, communicator, console, evaluator).train
             case .autoencoder(let configuration):
                 train = try Run(configuration, options, session, communicator, console, evaluator).train
+            case .discriminator(let configuration):
+                train = try Run(configuration, options, session, communicator, console, evaluator).train
             case .mixture(let configuration):
                 train = try MixtureRun(configuration, options, session, communicator, console).train
             }

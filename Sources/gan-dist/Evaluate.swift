@@ -42,8 +42,8 @@ struct Evaluate: ParsableCommand {
     @Option(help: "What the latents and all choices follow from.") var seed: UInt64 = 1
     @Option(
         help: ArgumentHelp(
-            "Draw D and the optimal D of one-dimensional data (game, optimal-discriminator), or correlations over distances "
-                + "(pixel-correlation).", valueName: "FILE.svg"))
+            "Draw D and the optimal D of one-dimensional data (game, optimal-discriminator), or correlations over "
+                + "distances (pixel-correlation).", valueName: "FILE.svg"))
     var figure: String?
     @OptionGroup var sampling: SamplingOptions
     @Flag(help: "The parameters of the last step, where an average of them was kept (training.average).")

@@ -111,16 +111,19 @@ import Testing
                 return [slope * z, slope]
             }
             let means = (0 ..< 2).map { value in gradients.map { $0[value] }.mean }
-            let variance = gradients.reduce(0) { sum, gradient in
-                sum + zip(gradient, means).reduce(0) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) }
-            } / Double(count - 1)
+            let variance =
+                gradients.reduce(0) { sum, gradient in
+                    sum + zip(gradient, means).reduce(0) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) }
+                } / Double(count - 1)
             #expect(abs(result.value / variance - 1) < 1e-4, "\(cost.name)")
             let norm = try number(result.quantity("norm"))
             #expect(abs(norm / (means[0] * means[0] + means[1] * means[1]).squareRoot() - 1) < 1e-4, "\(cost.name)")
             let squares = gradients.map { $0[0] * $0[0] + $0[1] * $0[1] }
             let exact = try Fixture.number("gradient_variance", cost.name)
             #expect(abs(result.value - exact) < 4 * squares.standardError + 1e-9, "\(cost.name)")
-            #expect(abs(try number(result.quantity("noise_scale")) - result.value / (norm * norm)) < 1e-6 * result.value / (norm * norm))
+            #expect(
+                abs(try number(result.quantity("noise_scale")) - result.value / (norm * norm)) < 1e-6 * result.value
+                    / (norm * norm))
         }
     }
 

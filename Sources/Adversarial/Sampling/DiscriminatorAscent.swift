@@ -35,7 +35,20 @@ public final class DiscriminatorAscent: ExampleMaker {
         }
     }
 
-    private func start(_ examples: Batch, _ draws: Draws) {
+    /// Climbs from where `examples` are, in their place; returns by how much the sum of their logits has risen.
+    func climb(_ examples: Batch) throws -> Double {
+        var rise = 0.0
+        for first in stride(from: 0, to: examples.count, by: discriminator.capacity) {
+            let part = examples[first ..< min(first + discriminator.capacity, examples.count)]
+            let before = try discriminator.sumOfLogits(part)
+            for step in 1 ... steps { try climb(part, .none, step) }
+            rise += try discriminator.sumOfLogits(part) - before
+        }
+        return rise
+    }
+
+    /// Puts examples where ascent begins.
+    func start(_ examples: Batch, _ draws: Draws) {
         if let bounds = sampler.bounds {
             draws.fillUniform(
                 examples.values, samples: examples.count, layer: SamplingLayer.start, low: bounds.lowerBound,
@@ -64,7 +77,7 @@ extension Floats {
         for index in 0 ..< count where !self[index].isFinite {
             throw Failure(
                 .diverged, "\(what) came to a value that is not finite in step \(step)",
-                remedy: "Take smaller steps: --step-size.")
+                remedy: "Take smaller steps: --step-size, or model.step_size.")
         }
     }
 }

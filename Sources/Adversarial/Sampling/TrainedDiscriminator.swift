@@ -26,6 +26,11 @@ public final class TrainedDiscriminator {
         try network.forward(examples, parameters: parameters, mode: .sampling, conditions: conditions).values
     }
 
+    func sumOfLogits(_ examples: Batch) throws -> Double {
+        let logits = try logits(examples)
+        return (0 ..< logits.count).reduce(0) { $0 + Double(logits[$1]) }
+    }
+
     /// s of examples of one value each, as many as there are.
     public func logits(of points: [Float]) throws -> [Float] {
         let points = FloatBuffer(points)
