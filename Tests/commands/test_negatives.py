@@ -226,7 +226,7 @@ def test_a_step_that_leaves_the_numbers_is_refused(run):
     layers = ", ".join(["dense: {units: 64, weights: {constant: 1e6}}"] * 4)
     finished = train("negatives-plane", run, "--set", "model.round=1", "--set", "model.step_size=1e12", "--set",
                      f"discriminator=[{layers}, dense: {{units: 1, weights: {{constant: 1e6}}}}]", ranks=2, code=80)
-    assert "ascent on D came to a value that is not finite" in finished.err and "model.step_size" in finished.err
+    assert "ascent_rise is nan at step 1" in finished.err and "Lower model.step_size" in finished.err, finished
     assert finished.err.count("error:") == 1, finished
 
 

@@ -52,15 +52,16 @@ final class DiscriminatorSums {
     /// A shard's costs, and what its logits say.
     func add(_ costs: (real: Double, fake: Double), _ logits: (real: Floats, fake: Floats), shard: Int) {
         let figures = LogitFigures(logits)
-        for (half, cost, logits, sum) in [
-            (Pass.Half.real, costs.real, logits.real, figures.real), (.fake, costs.fake, logits.fake, figures.fake),
-        ] {
-            let odds = LogOddsFigures(logits, isReal: half == .real)
-            sums[shard: shard, column(half, .cost)] += cost
-            sums[shard: shard, column(half, .logit)] += sum
-            sums[shard: shard, column(half, .probability)] += odds.probability
-            sums[shard: shard, column(half, .value)] += odds.value
-        }
+        add(costs.real, logits.real, figures.real, .real, shard)
+        add(costs.fake, logits.fake, figures.fake, .fake, shard)
+    }
+
+    private func add(_ cost: Double, _ logits: Floats, _ sum: Double, _ half: Pass.Half, _ shard: Int) {
+        let odds = LogOddsFigures(logits, isReal: half == .real)
+        sums[shard: shard, column(half, .cost)] += cost
+        sums[shard: shard, column(half, .logit)] += sum
+        sums[shard: shard, column(half, .probability)] += odds.probability
+        sums[shard: shard, column(half, .value)] += odds.value
     }
 
     /// What the logits of a shard's negatives have risen by.
@@ -74,11 +75,8 @@ final class DiscriminatorSums {
         if stopVote { sums[shard: table.mine.lowerBound, Figure.stop.rawValue] += 1 }
         if checkpointVote { sums[shard: table.mine.lowerBound, Figure.checkpoint.rawValue] += 1 }
         try sums.sum()
-        for half in [Pass.Half.real, .fake] {
-            let column = statisticsColumn(half), statistics = statistics.values[0 ..< network.store.statistics.count]
-            for index in 0 ..< statistics.count { statistics[index] = Float(sums.totals[column + index]) }
-            network.store.applyStatistics(statistics, samples: settings.batch)
-        }
+        applyStatistics(.real)
+        applyStatistics(.fake)
         func mean(_ half: Pass.Half, _ figure: OfHalf) -> Double {
             sums.totals[column(half, figure)] / Double(settings.batch)
         }
@@ -93,5 +91,11 @@ final class DiscriminatorSums {
         if roundEnded { report.ascentRise = sums.totals[Figure.rise.rawValue] / Double(settings.negatives) }
         report.stopRequested = sums.totals[Figure.stop.rawValue] > 0
         report.checkpointFinished = sums.totals[Figure.checkpoint.rawValue] > 0
+    }
+
+    private func applyStatistics(_ half: Pass.Half) {
+        let column = statisticsColumn(half), statistics = statistics.values[0 ..< network.store.statistics.count]
+        for index in 0 ..< statistics.count { statistics[index] = Float(sums.totals[column + index]) }
+        network.store.applyStatistics(statistics, samples: settings.batch)
     }
 }

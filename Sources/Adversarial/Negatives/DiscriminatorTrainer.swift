@@ -179,11 +179,9 @@ public final class DiscriminatorTrainer: NetworkTrainer {
         enter(.discriminator)
         let count = settings.negatives
         try timed(.compute) {
-            try communicator.agreed {
-                for shard in shards.mine {
-                    let rows = shards.rows(of: shard, batch: count)
-                    if !rows.isEmpty { sums.add(rise: try ascent.climb(negatives[rows]), shard: shard) }
-                }
+            for shard in shards.mine {
+                let rows = shards.rows(of: shard, batch: count)
+                if !rows.isEmpty { sums.add(rise: try ascent.climb(negatives[rows]), shard: shard) }
             }
         }
         enter(.exchange)
