@@ -24,8 +24,10 @@ public protocol NetworkTrainer: AnyObject {
     var clock: PhaseClock { get }
     var trace: (any StepTrace)? { get set }
     var watchdog: Watchdog? { get set }
-    /// What makes samples with the parameters as they are.
+    /// What a generator makes samples with, the parameters as they are, and says of them what they are like.
     var sampler: Sampler { get }
+    /// What makes the samples that are looked at and measured: the sampler, where there is a generator.
+    var maker: any ExampleMaker { get }
 
     /// One step; every rank calls it together and gets the same report.
     ///
@@ -41,6 +43,10 @@ public protocol NetworkTrainer: AnyObject {
     /// are, and of the update of some parameters by them: the same on every rank that computes rightly. Nothing of the
     /// state is changed.
     func hashOfGradients() throws -> UInt64
+}
+
+extension NetworkTrainer {
+    public var maker: any ExampleMaker { sampler }
 }
 
 /// What a step came to, the same on every rank.

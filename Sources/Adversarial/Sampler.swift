@@ -70,6 +70,11 @@ public final class Sampler {
         try network.backward(from: gradient, parameters: parameters, into: nil, inputGradient: true)!
     }
 
+    /// Writes the gradient of G's parameters, given that with respect to the last ``answers(_:_:)``.
+    func gradient(of examples: Batch, into target: Floats) throws {
+        _ = try network.backward(from: examples, parameters: parameters, into: target, inputGradient: false)
+    }
+
     /// The latents that ``samples(count:_:conditions:)`` would use.
     public func latents(count: Int, _ draws: Draws) -> [[Float]] {
         (0 ..< count).map { number in

@@ -89,12 +89,12 @@ extension NetworkTrainer {
     /// Minibatches of real examples used so far.
     public var minibatchesDone: Int { stepsDone * minibatchesOfStep }
 
-    /// The network that makes examples.
-    private var maker: Player { players.first { $0.role == .generator || $0.role == .decoder }! }
+    /// The network that makes examples; nil where there is none.
+    private var makingPlayer: Player? { players.first { $0.role == .generator || $0.role == .decoder } }
 
     /// Its biases that start from the data's marginals (``Initialiser/marginals``).
     private var marginals: ParameterStore.Entry? {
-        maker.network.store.entries.last { $0.specification.initialiser == .marginals }
+        makingPlayer?.network.store.entries.last { $0.specification.initialiser == .marginals }
     }
 
     public var startsFromMarginals: Bool { marginals != nil }
@@ -103,7 +103,7 @@ extension NetworkTrainer {
     /// authors' released code: `init_bias_target_marginals`). All ranks have the same means, of which there are as many
     /// as ``requireMarginals(_:)`` asks for. Collective.
     public func fillMarginals(_ means: [Float]) throws {
-        guard let bias = marginals else { return }
+        guard let bias = marginals, let maker = makingPlayer else { return }
         let values = maker.network.store.values.values[bias.range], layers = sampler.network.layers
         if communicator.rank == maker.state.group.lowerBound {
             for index in 0 ..< means.count { values[index] = layers.inverseOfOutput(means[index]) }
@@ -114,8 +114,7 @@ extension NetworkTrainer {
 
     /// Throws 78 where the layer with these biases is not the one that makes the output, of such means.
     public func requireMarginals(_ means: [Float]) throws(Failure) {
-        guard let bias = marginals, means.count != bias.range.count else { return }
-        let network = maker.network
+        guard let bias = marginals, means.count != bias.range.count, let network = makingPlayer?.network else { return }
         throw Failure(
             .badConfiguration,
             "configuration: \(network.name): layer \(network.nodes[bias.layer].place) has \(bias.range.count) biases "

@@ -35,7 +35,7 @@ public struct EvaluationRequest: Sendable {
     public var seed: UInt64 = 1
     /// Where to draw the optimal discriminator of one-dimensional data, or the correlations of pixels.
     public var figure: String?
-    /// Whether the generator is asked for gradients with respect to its latents.
+    /// Whether the networks are asked for gradients.
     public var needsBackward = false
 
     public init() {}
@@ -62,6 +62,8 @@ final class EvaluationInputs {
     let labels: [Int]?
     /// What the generator is conditioned on.
     let condition: ConditionSettings?
+    /// The discriminator, where it is one of single examples alone, and was read with memory for gradients.
+    let judge: Judge?
     private let request: EvaluationRequest
     private let sampleFile: SampleSource?
     /// Whose parameters ``autoencoder`` computes with.
@@ -71,7 +73,7 @@ final class EvaluationInputs {
     private let maker: (any ExampleMaker)?
 
     /// Samples that there will be.
-    var sampleCount: Int { min(request.count ?? Self.standardCount, sampleFile?.count ?? .max) }
+    var sampleCount: Int { min(request.count ?? Self.standardCount, sampleFile?.count ?? maker?.most ?? .max) }
     var isImages: Bool { if case .image = shape { true } else { false } }
 
     /// Opens all files; throws alike on every rank. `heldOut`: those of the run, where the request names none, too.
@@ -109,11 +111,13 @@ final class EvaluationInputs {
             files.heldOut, files.mixture, files.sampleFile, files.classifier, files.labels, request
         )
         (sampler, condition, self.maker) = (model?.sampler, model?.configuration.condition, maker)
+        judge = discriminator.flatMap(Judge.init)
     }
 
     /// Of a run under way: its generator as samples are made with it, its data in the memory that it has them in.
     init(_ run: MeasuredRun, _ request: EvaluationRequest, heldOut: SampleSource?, _ classifier: Classifier?) {
-        (model, discriminator, sampleFile, maker, autoencoderModel) = (nil, nil, nil, nil, nil)
+        (model, discriminator, sampleFile, autoencoderModel) = (nil, nil, nil, nil)
+        maker = run.trainer.maker
         (shape, mixture, self.classifier, self.request) = (run.data.shape, run.data.mixture, classifier, request)
         let isImages = if case .image = run.data.shape { true } else { false }
         let inUnitRange = { (source: SampleSource) in isImages ? source.scaled(to: 0 ... 1) : source }
@@ -121,16 +125,17 @@ final class EvaluationInputs {
         self.heldOut = heldOut.map(inUnitRange)
         sampler = run.trainer.sampler
         autoencoder = (run.trainer as? AutoencoderTrainer)?.trained
+        judge = (run.trainer as? Trainer).flatMap(Judge.init)
         (labels, condition) = (run.data.labels, run.configuration.condition)
     }
 
     /// The examples that are judged: `request.count` of them, else the usual number; a file of samples has no more
     /// than it has. Of a generator those that `gan-dist sample` with the same seed makes. Collective.
     func samples(_ context: EvaluationContext) throws -> Examples {
-        let wanted = request.count ?? Self.standardCount
+        let wanted = sampleCount
         if let sampleFile {
             return try context.communicator.agreed {
-                try Examples(sampleFile, Array(0 ..< min(wanted, sampleFile.count)), shape: shape)
+                try Examples(sampleFile, Array(0 ..< wanted), shape: shape)
             }
         }
         let sampler = sampler!
@@ -203,8 +208,8 @@ private struct Files {
             (self.model, shape) = (model, model.network.outputShape)
             if model.configuration is AutoencoderConfiguration {
                 autoencoder = try AutoencoderModel(checkpoint)
-            } else {
-                discriminator = try DiscriminatorModel(checkpoint)
+            } else if model.configuration is Configuration {
+                discriminator = try DiscriminatorModel(checkpoint, backward: request.needsBackward)
             }
             self.checkpoint = checkpoint
             (configured, seed) = (model.configuration.data, model.configuration.seed)

@@ -2,6 +2,7 @@ import Adversarial
 import Collectives
 import Foundation
 import Kernels
+import Recipes
 import Storage
 import Support
 
@@ -139,6 +140,9 @@ public final class Evaluator {
                     "Name a classifier that was trained on these labels.")
         case .game:
             guard let discriminator = inputs.discriminator else {
+                if inputs.model?.configuration is DiscriminatorConfiguration {
+                    return refusal("there is no generator, and so no game", "Leave it out.")
+                }
                 return inputs.autoencoder == nil
                     ? refusal("a file of samples has no discriminator", "Name a checkpoint.")
                     : refusal("an autoencoder has no discriminator", "Leave it out.")
@@ -158,6 +162,23 @@ public final class Evaluator {
                 ? nil
                 : refusal(
                     "\(wanted) samples are no two packs of \(discriminator.packing)", "Ask for more with --count.")
+        case .optimalDiscriminator, .gradientVariance:
+            guard let judge = inputs.judge, inputs.sampler != nil else {
+                return refusal(
+                    "it needs a generator, and a discriminator that judges single examples by themselves",
+                    "Use it on a checkpoint of a GAN without packing, condition or minibatch_deviation.")
+            }
+            guard judge.isLogOdds else {
+                return refusal(
+                    "the logits of this discriminator are no log-odds",
+                    "Leave it out: it is of objective.loss: standard.")
+            }
+            guard metric == .optimalDiscriminator else { return nil }
+            return (inputs.mixture.map { $0.dimension == 1 && $0.deviation > 0 } ?? false)
+                ? nil
+                : refusal(
+                    "\(inputs.dataName) has no known density on a line",
+                    "Use it on data.synthetic: gaussian1d or mixture1d.")
         default: return nil
         }
     }
@@ -211,6 +232,11 @@ public final class Evaluator {
             return [result]
         case .sharpness: return [Sharpness.measure(samples, try reference(samples.count))]
         case .game: return [try game(samples)]
+        case .optimalDiscriminator: return [try optimalDiscriminator()]
+        case .gradientVariance:
+            return try GradientVariance.measure(
+                LogitGradient(inputs.sampler!, inputs.judge!.discriminator), count: samples.count, seed: request.seed,
+                context)
         case .elbo, .logLikelihood: preconditionFailure("measured before, or refused by obstacle(to:)")
         }
     }
@@ -275,12 +301,24 @@ public final class Evaluator {
         let discriminator = inputs.discriminator!
         let real = try reference(samples.count), heldOut = try local { try inputs.heldOut(samples.count) }
         var result = try Game.measure(discriminator, real: real, heldOut: heldOut, generated: samples, context)
-        guard let mixture = inputs.mixture, mixture.dimension == 1, discriminator.packing == 1, let model = inputs.model
+        guard let mixture = inputs.mixture, mixture.dimension == 1, discriminator.packing == 1,
+            let sampler = inputs.sampler
         else { return result }
-        let curves = try OptimalDiscriminator(mixture, model, discriminator, seed: request.seed, context)
+        let curves = try OptimalDiscriminator(mixture, sampler, seed: request.seed, context) {
+            try discriminator.logits(FloatBuffer($0))
+        }
         result = result.adding([("distance_from_optimal_d", .number(curves.distance))])
         try draw(curves.svg)
         return result
+    }
+
+    private func optimalDiscriminator() throws -> MetricResult {
+        let sampler = inputs.sampler!, judge = inputs.judge!
+        let curves = try OptimalDiscriminator(inputs.mixture!, sampler, seed: request.seed, context) {
+            try judge.discriminator.logits(of: $0)
+        }
+        try draw(curves.svg)
+        return curves.result([("density", .text(OptimalDiscriminator.density(of: sampler)))])
     }
 
     /// Writes the figure, where one is asked for.

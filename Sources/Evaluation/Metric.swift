@@ -12,13 +12,18 @@ public enum Metric: String, NamedMetric {
     case intrinsicDimension = "intrinsic-dimension"
     case pixelCorrelation = "pixel-correlation"
     case sharpness, game
+    /// Of two players of points on a line, of known density.
+    case optimalDiscriminator = "optimal-discriminator"
+    case gradientVariance = "gradient-variance"
     /// Of a model with a density, a mixture of Gaussians.
     case logLikelihood = "log-likelihood"
     /// Of an autoencoder: the evidence lower bound.
     case elbo
 
     /// Those of samples, which any generator makes.
-    static let ofSamples = allCases.filter { $0 != .logLikelihood && $0 != .elbo }
+    static let ofSamples = allCases.filter { ![.logLikelihood, .elbo].contains($0) && !ofTheory.contains($0) }
+    /// Those of two players that are measured where they are named alone.
+    public static let ofTheory: [Metric] = [.optimalDiscriminator, .gradientVariance]
 
     /// Whether it is made of a classifier's answers.
     var needsClassifier: Bool {
@@ -38,6 +43,8 @@ public enum Metric: String, NamedMetric {
         case .modes, .classifierScore, .alignment, .elbo: [(rawValue, false)]
         case .precisionRecall: [("precision", false), ("recall", false)]
         case .densityCoverage: [("density", false), ("coverage", false)]
+        case .optimalDiscriminator: [(rawValue, true)]
+        case .gradientVariance: GradientVariance.costs.map { (GradientVariance.name($0.name), nil) }
         case .parzen, .memorisation, .intrinsicDimension, .sharpness, .game, .logLikelihood: [(rawValue, nil)]
         }
     }

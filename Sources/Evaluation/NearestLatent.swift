@@ -34,6 +34,7 @@ public struct NearestLatent {
         let inputs = try EvaluationInputs(request, context, heldOut: false)
         let (images, conditions) = try context.communicator.agreed { try self.images(inputs, request) }
         guard case .image(let height, let width, let channels) = inputs.shape else { preconditionFailure("no images") }
+        try context.communicator.agreed { try inputs.model?.requireGenerator() }
         let sampler = inputs.sampler!, length = inputs.shape.count, size = sampler.latentSize
         let found = try context.map(
             images.count, block: Self.block, width: length + size + 1, "nearest latents"

@@ -69,7 +69,8 @@ public final class RunEvaluation: RunEvaluator {
     // MARK: - What is asked for
 
     private static func metrics(_ names: [String]) throws(Failure) -> [Metric] {
-        let known = (Metric.ofSamples + [.elbo]).filter { $0 != .parzen && $0 != .game }.map(\.rawValue)
+        let known = (Metric.ofSamples + [.elbo] + Metric.ofTheory).filter { $0 != .parzen && $0 != .game }.map(
+            \.rawValue)
         var metrics: [Metric] = []
         for (number, name) in names.enumerated() {
             guard let metric = Metric(rawValue: name), known.contains(name) else {

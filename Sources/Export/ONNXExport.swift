@@ -24,6 +24,7 @@ public final class ONNXExport: OperatorGraph {
 
     /// The model's bytes. Throws 78 for a layer that ONNX has no form of.
     public static func model(of generator: GeneratorModel) throws(Failure) -> [UInt8] {
+        try generator.requireGenerator()
         let network = generator.network, name = generator.configuration.name
         let settings = generator.configuration.condition
         var inputs: [ONNXGraph.Input] = [("latents", .float, network.inputShape.dimensions)]

@@ -5,10 +5,11 @@ import Yams
 
 /// What `model.kind` names.
 public enum ModelKind: String, CaseIterable, Sendable {
-    case gan, mixture, vae
+    case gan, mixture, vae, discriminator
 
     static let meaning =
-        "two players, a mixture of Gaussians by expectation–maximisation, or a variational autoencoder"
+        "two players, a mixture of Gaussians by expectation–maximisation, a variational autoencoder, or a "
+        + "discriminator without a generator"
 
     /// For messages.
     var title: String {
@@ -16,6 +17,7 @@ public enum ModelKind: String, CaseIterable, Sendable {
         case .gan: "a GAN"
         case .mixture: "a mixture"
         case .vae: "a variational autoencoder"
+        case .discriminator: "a discriminator without a generator"
         }
     }
 }
@@ -25,11 +27,13 @@ public enum ModelConfiguration: Sendable {
     case gan(Configuration)
     case mixture(MixtureConfiguration)
     case autoencoder(AutoencoderConfiguration)
+    case discriminator(DiscriminatorConfiguration)
 
     public init(tree: ConfigurationTree) throws(Failure) {
         switch tree.node(at: "model.kind")?.string.flatMap(ModelKind.init) {
         case .mixture: self = .mixture(try MixtureConfiguration(tree: tree))
         case .vae: self = .autoencoder(try AutoencoderConfiguration(tree: tree))
+        case .discriminator: self = .discriminator(try DiscriminatorConfiguration(tree: tree))
         case .gan, nil: self = .gan(try Configuration(tree: tree))
         }
     }
@@ -56,6 +60,7 @@ public enum ModelConfiguration: Sendable {
         case .gan(let configuration): configuration
         case .mixture(let configuration): configuration
         case .autoencoder(let configuration): configuration
+        case .discriminator(let configuration): configuration
         }
     }
 }

@@ -156,13 +156,17 @@ struct Chart {
 
     /// The powers of ten in a range of exponents, or where it has fewer than two, values between.
     private static func decades(_ range: ClosedRange<Double>) -> [Double] {
-        let whole = stride(from: range.lowerBound.rounded(.up), through: range.upperBound, by: 1).map { $0 }
+        // Of many decades some, so that their labels have room.
+        let step = max(1, ((range.upperBound - range.lowerBound) / 7).rounded(.up))
+        let first = (range.lowerBound / step).rounded(.up) * step
+        let whole = stride(from: first, through: range.upperBound, by: step).map { $0 }
         return whole.count > 1
             ? whole
             : ticks(pow(10, range.lowerBound) ... pow(10, range.upperBound), about: 4).filter { $0 > 0 }.map(log10)
     }
 
     static func label(_ value: Double) -> String {
+        if abs(value) >= 1e9 { return String(format: "%.3g", value) }
         if abs(value) >= 1e6 { return String(format: "%gM", value / 1e6) }
         if abs(value) >= 1e4 { return String(format: "%gk", value / 1e3) }
         return abs(value) < 1e-12 ? "0" : String(format: "%.4g", value)

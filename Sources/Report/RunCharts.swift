@@ -12,6 +12,7 @@ struct RunCharts {
         switch run.model {
         case .gan(let configuration): RunCharts(run: run, configuration: configuration).all
         case .autoencoder: ofAutoencoder(run)
+        case .discriminator: ofDiscriminator(run)
         case .mixture: ofMixture(run)
         }
     }
@@ -30,6 +31,25 @@ struct RunCharts {
             run.chart(
                 "Gradient norms", "of the whole minibatch, before the update",
                 [("encoder", "grad_norm_encoder"), ("decoder", "grad_norm_decoder")], logarithmic: true)
+        ] + ofTime(run)
+    }
+
+    private static func ofDiscriminator(_ run: RunHistory) -> [Chart] {
+        [
+            run.chart(
+                "Losses", "the halves of the cost that D lowers",
+                [("examples", "loss_real"), ("negatives", "loss_fake")],
+                (log(2), "log 2: D is ½ everywhere")),
+            run.chart(
+                "D's probabilities", "the mean probability that it gives to examples being real",
+                [("examples", "d_real"), ("negatives", "d_fake")], (0.5, "½")),
+            run.chart(
+                "What ascent finds", "by how much a round raises the mean logit of the negatives",
+                [("rise", "ascent_rise")]),
+        ] + ofEvaluation(run) + [
+            run.chart(
+                "Gradient norm", "of the whole minibatch, before the update",
+                [("discriminator", "grad_norm_discriminator")], logarithmic: true)
         ] + ofTime(run)
     }
 
@@ -86,12 +106,13 @@ struct RunCharts {
         ]
     }
 
-    /// A chart a measure; what comes in pairs is in one.
+    /// A chart a measure; those that belong together are in one.
     private static func ofEvaluation(_ run: RunHistory) -> [Chart] {
         let found = run.evaluationFigures.filter { !$0.hasSuffix("standard_error") }
         let pairs = [["precision", "recall"], ["density", "coverage"], ["logit_training", "logit_held_out"]]
+        let ofTheory = ofTheory(run).filter { $0.curves.contains { found.contains($0.figure) } }
         var groups: [[String]] = []
-        for name in found {
+        for name in found where !ofTheory.contains(where: { $0.curves.contains { $0.figure == name } }) {
             let pair = pairs.first { $0.contains(name) } ?? [name]
             if !groups.contains(pair) { groups.append(pair) }
         }
@@ -100,7 +121,46 @@ struct RunCharts {
             return run.chart(
                 "Evaluation: \(names.joined(separator: ", "))", "measured while the run trained",
                 zip(names, group).map { ($0, "evaluation_\($1)") })
+        } + ofTheory.map(\.chart)
+    }
+
+    /// What `optimal-discriminator` and `gradient-variance` measure, whether or not a run has it.
+    private static func ofTheory(_ run: RunHistory) -> [(curves: [(name: String, figure: String)], chart: Chart)] {
+        func drawn(
+            _ title: String, _ note: String, _ curves: [(name: String, figure: String)],
+            _ reference: (Double, String)? = nil, logarithmic: Bool = false
+        ) -> (curves: [(name: String, figure: String)], chart: Chart) {
+            let logged = curves.map { (name: $0.name, figure: "evaluation_\($0.figure)") }
+            return (curves, run.chart("Evaluation: \(title)", note, logged, reference, logarithmic: logarithmic))
         }
+        let costs = [
+            ("minimax", "minimax"), ("non-saturating", "non_saturating"), ("maximum likelihood", "maximum_likelihood"),
+            ("reverse KL", "reverse_kl"),
+        ]
+        return [
+            drawn(
+                "distance from the optimal D", "E |D(x) − D*(x)|, D* = p / (p + q)",
+                [("distance", "optimal_discriminator")]),
+            drawn(
+                "divergence", "JSD of data and generated examples, in nats; at most log 2",
+                [("JSD", "optimal_discriminator_jsd")]),
+            drawn(
+                "the game's value", "of D and, above it, of the optimal D: −log 4 + 2 JSD",
+                [
+                    ("V(D, G)", "optimal_discriminator_game_value"),
+                    ("V(D*, G)", "optimal_discriminator_best_game_value"),
+                ], (-log(4), "at equilibrium: −log 4")),
+        ]
+            + [
+                ("variance of G's gradient", "tr Cov of an example's gradient, of each cost against the same D", ""),
+                ("norm of G's gradient", "of the mean over the examples", "_norm"),
+                (
+                    "noise scale of G's gradient", "variance / norm²: the batch whose noise is as large as it",
+                    "_noise_scale"
+                ),
+            ].map { title, note, figure in
+                drawn(title, note, costs.map { ($0, "gradient_variance_\($1)\(figure)") }, logarithmic: true)
+            }
     }
 
     private var ofPenalties: [Chart] {

@@ -75,6 +75,14 @@ public struct RunReport {
                 "codes of \(configuration.latent.size) values", "seed \(configuration.seed)",
             ]
             data = configuration.data
+        case .discriminator(let configuration):
+            let training = configuration.training
+            parts = [
+                "\(Int(run.steps.last ?? 0)) of \(configuration.steps) steps of \(configuration.batch) examples",
+                "\(training.negatives) negatives, replaced every \(training.updatesOfRound) steps",
+                "seed \(configuration.seed)",
+            ]
+            data = configuration.data
         case .mixture(let configuration):
             parts = [
                 "\(Int(run.steps.last ?? 0)) of \(configuration.steps) steps",
@@ -97,7 +105,8 @@ public struct RunReport {
     private func addSamples(of run: RunHistory, to page: inout Page) {
         let steps = run.folder.sampleSteps, shown = min(steps.count, 6)
         guard shown > 0 else { return }
-        page.heading("Samples of fixed latents")
+        let hasGenerator = if case .discriminator = run.model { false } else { true }
+        page.heading(hasGenerator ? "Samples of fixed latents" : "The first negatives")
         page.pictures(
             (0 ..< shown).map { number in
                 let step = steps[shown == 1 ? 0 : number * (steps.count - 1) / (shown - 1)]
@@ -107,7 +116,7 @@ public struct RunReport {
             page.heading("Over the run")
             page.animation(
                 run.folder.animation, still: run.folder.sample(step: steps.last!),
-                caption: "the same latents, step \(steps.first!) to \(steps.last!)")
+                caption: "the same \(hasGenerator ? "latents" : "negatives"), step \(steps.first!) to \(steps.last!)")
         }
     }
 
@@ -125,7 +134,7 @@ public struct RunReport {
         guard let configuration = run.model.generator else { return }
         do {
             let model = try GeneratorModel(Checkpoint.read(run.folder.path, warn: warn))
-            guard case .image = model.sampler.shape else { return }
+            guard model.hasGenerator, case .image = model.sampler.shape else { return }
             let png = try Interpolation(rows: 6, columns: 9, path: .spherical, seed: configuration.seed).picture(
                 model
             ).png()

@@ -83,6 +83,9 @@ extension GeneratorConfiguration {
         if let autoencoder = self as? AutoencoderConfiguration {
             return try autoencoder.autoencoder.sharedBytes(example: example, shards: shards, group: group)
         }
+        if let alone = self as? DiscriminatorConfiguration {
+            return try alone.training.sharedBytes(shards: shards, group: group)
+        }
         return try (self as? Configuration)?.game.sharedBytes(example: example, shards: shards, group: group) ?? 0
     }
 }

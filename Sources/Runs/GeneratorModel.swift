@@ -39,6 +39,17 @@ public final class GeneratorModel {
     /// Examples that go through the network at once.
     static let capacity = 64
 
+    /// Whether there is one, and not only noise that a discriminator alone began with.
+    public var hasGenerator: Bool { !(configuration is DiscriminatorConfiguration) }
+
+    /// Throws 78 where there is none.
+    public func requireGenerator() throws(Failure) {
+        guard !hasGenerator else { return }
+        throw Failure(
+            .badConfiguration, "\(configuration.name) has no generator (model.kind: discriminator)",
+            remedy: "gan-dist sample makes a file of its negatives, which other commands take.")
+    }
+
     /// Writes `count` examples as a PNG grid or, where `path` does not end in `.png`, as an HDF5 dataset of the
     /// program's own form, with their latents if wanted. Each rank makes its part of them, rank 0 writes; the bits do
     /// not depend on their number. Collective.
@@ -58,6 +69,12 @@ public final class GeneratorModel {
             try grid?.conditions ?? self.conditions(count: count, draws, request)
         }
         let maker = try maker(by: method, checkpoint, seed: seed, request, communicator) ?? sampler
+        if let most = maker.most, count > most {
+            throw AgreedFailure(
+                Failure(
+                    .badConfiguration, "--count \(count): \(checkpoint.path) has \(most) negatives",
+                    remedy: "Ask for at most so many, or for others with --by discriminator."))
+        }
         let making = Making(maker: maker, count: count, draws: draws, conditions: conditions, console: console)
         guard isPicture else {
             let by = method.kind == .generator ? "" : " --by \(method.kind.rawValue)"
@@ -163,13 +180,17 @@ public final class DiscriminatorModel {
     public let isLogOdds: Bool
     /// Whether it judges examples together with their conditions.
     public let isConditional: Bool
+    /// The same, to be asked for gradients; nil without memory for them, or where it judges an example by those beside
+    /// it.
+    public let trained: TrainedDiscriminator?
     private let network: Network
     private let packs: Packing
     private let exampleShape: Shape
     /// Packs that go through the network at once.
     private static let capacity = 64
 
-    public init(_ checkpoint: Checkpoint) throws {
+    /// `backward`: with memory for gradients, of which ``trained`` makes use.
+    public init(_ checkpoint: Checkpoint, backward: Bool = false) throws {
         let configuration = try Configuration(stored: checkpoint.configuration(), source: checkpoint.path)
         range = configuration.outputRange
         isLogOdds = configuration.objective.isLogOdds
@@ -177,7 +198,9 @@ public final class DiscriminatorModel {
         packing = configuration.training.packing
         exampleShape = try configuration.exampleShape()
         packs = Packing(size: packing, example: exampleShape, capacity: Self.capacity * packing)
-        network = try checkpoint.discriminator(configuration, input: packs.shape, capacity: Self.capacity)
+        network = try checkpoint.discriminator(
+            configuration, input: packs.shape, capacity: Self.capacity, backward: backward)
+        trained = backward && !TrainedDiscriminator.couplesExamples(network) ? TrainedDiscriminator(network) : nil
     }
 
     /// D's logit of each pack of examples, one after another, scaled as its training data were; without dropout, with
@@ -241,6 +264,22 @@ extension Checkpoint {
         return network
     }
 
+    /// The network of a discriminator without a generator.
+    func discriminator(
+        _ configuration: DiscriminatorConfiguration, capacity: Int, backward: Bool = false
+    ) throws(Failure) -> Network {
+        try network(
+            .discriminator, configuration.discriminator, input: configuration.training.example, capacity: capacity,
+            backward: backward)
+    }
+
+    /// What it was last trained against.
+    func negatives(_ training: DiscriminatorTraining) throws(Failure) -> StoredExamples {
+        let values = FloatBuffer(count: training.negatives * training.example.count)
+        try copy("negatives", to: values.values)
+        return StoredExamples(values, shape: training.example)
+    }
+
     /// The network that judges examples, or packs of them, of a game.
     func discriminator(
         _ configuration: Configuration, input: Shape, capacity: Int, backward: Bool = false
@@ -277,6 +316,8 @@ extension Checkpoint {
         let other: Network
         if let autoencoder = configuration as? AutoencoderConfiguration {
             other = try encoder(autoencoder, input: example, capacity: 1)
+        } else if let alone = configuration as? DiscriminatorConfiguration {
+            other = try discriminator(alone, capacity: 1)
         } else if let game = configuration as? Configuration {
             let packed = Packing(size: game.training.packing, example: example, capacity: 1)
             other = try discriminator(game, input: packed.shape, capacity: 1)

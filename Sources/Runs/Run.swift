@@ -51,6 +51,8 @@ public final class Run {
                 train = try Run(configuration, options, session, communicator, console, evaluator).train
             case .autoencoder(let configuration):
                 train = try Run(configuration, options, session, communicator, console, evaluator).train
+            case .discriminator(let configuration):
+                train = try Run(configuration, options, session, communicator, console, evaluator).train
             case .mixture(let configuration):
                 train = try MixtureRun(configuration, options, session, communicator, console).train
             }
@@ -308,9 +310,9 @@ public final class Run {
             Failure(
                 .diverged,
                 "training diverged: \(bad.name) is \(bad.value) at step \(report.step). \(lifecycle.lastGood)",
-                remedy:
-                    "Lower the learning rates (optimizer.….rate), "
-                    + "or resume from an earlier checkpoint with another seed."
+                remedy: (bad.name == "ascent_rise"
+                    ? "Lower model.step_size" : "Lower the learning rates (optimizer.….rate)")
+                    + ", or resume from an earlier checkpoint with another seed."
             ))
     }
 

@@ -207,6 +207,9 @@ extension GeneratorConfiguration {
                 PlannedNetwork(.decoder, autoencoder.decoder, latent, autoencoder.decoderOptimiser) { $0 },
             ]
         }
+        if let alone = self as? DiscriminatorConfiguration {
+            return [PlannedNetwork(.discriminator, alone.discriminator, example, alone.optimiser) { 2 * $0 }]
+        }
         guard let game = self as? Configuration else { return [] }
         let packing = game.training.packing
         let packs = Packing(size: packing, example: example, capacity: packing).shape

@@ -8,7 +8,7 @@ import Support
 /// How examples are made of a trained pair of networks.
 public struct SamplingMethod: Sendable {
     public enum Kind: String, CaseIterable, Sendable {
-        /// G(z), and nothing else.
+        /// G(z), and nothing else; of a discriminator without a generator its negatives.
         case generator
         /// ``DiscriminatorAscent``.
         case discriminator
@@ -24,7 +24,7 @@ public struct SamplingMethod: Sendable {
     /// η of ascent, ε of a chain; nil: ``standardStepSize``.
     public var stepSize: Float?
     /// The deviation of what ascent starts from, where nothing bounds the examples.
-    public var noise: Float = 1
+    public var noise: Float?
     /// Candidates that rejection sampling knows the logits of beforehand.
     public var burnIn = 10_000
     /// γ of rejection sampling is this percentile of the burn-in's F̂; 80 in its paper's experiments with images.
@@ -33,6 +33,7 @@ public struct SamplingMethod: Sendable {
     public init() {}
 
     public static let standardSteps = 100
+    public static let standardNoise: Float = 1
     /// 0.1 for ascent; for a chain 0.01, whose noise has the deviation of 0.1.
     public var standardStepSize: Float { kind == .langevin ? 0.01 : 0.1 }
 
@@ -48,6 +49,9 @@ extension GeneratorModel {
         by method: SamplingMethod, _ checkpoint: Checkpoint, seed: UInt64, _ request: ConditionRequest,
         _ communicator: any Communicator
     ) throws -> (any ExampleMaker)? {
+        if let alone = configuration as? DiscriminatorConfiguration {
+            return try communicator.agreed { try maker(by: method, checkpoint, of: alone) }
+        }
         guard method.kind != .generator else { return nil }
         let discriminator = try communicator.agreed { try checkpoint.discriminator(for: method.kind) }
         let steps = method.steps ?? SamplingMethod.standardSteps, size = method.stepSize ?? method.standardStepSize
@@ -55,12 +59,34 @@ extension GeneratorModel {
         case .generator: return nil
         case .discriminator:
             return DiscriminatorAscent(
-                sampler, discriminator, steps: steps, stepSize: size, deviation: method.noise)
+                sampler, discriminator, steps: steps, stepSize: size,
+                deviation: method.noise ?? SamplingMethod.standardNoise)
         case .langevin: return LangevinSampler(sampler, discriminator, steps: steps, stepSize: size)
         case .rejection:
             let logits = try burnIn(method.burnIn, seed: seed, request, discriminator, communicator)
             return RejectionSampler(
                 sampler, discriminator, AcceptanceRule(burnIn: logits, percentile: method.percentile))
+        }
+    }
+
+    /// Of a discriminator without a generator: its negatives, or what ascent finds from other noise.
+    private func maker(
+        by method: SamplingMethod, _ checkpoint: Checkpoint, of alone: DiscriminatorConfiguration
+    ) throws(Failure) -> any ExampleMaker {
+        let training = alone.training
+        switch method.kind {
+        case .generator: return try checkpoint.negatives(training)
+        case .discriminator:
+            let network = try checkpoint.discriminator(
+                alone, capacity: GeneratorModel.capacity, backward: true)
+            return DiscriminatorAscent(
+                sampler, TrainedDiscriminator(network), steps: method.steps ?? SamplingMethod.standardSteps,
+                stepSize: method.stepSize ?? training.ascent.stepSize,
+                deviation: method.noise ?? training.ascent.noise)
+        case .rejection, .langevin:
+            throw Failure(
+                .badConfiguration, "--by \(method.kind.rawValue) asks a generator, and \(checkpoint.path) has none",
+                remedy: "Leave --by out for its negatives, or use --by discriminator.")
         }
     }
 

@@ -8,6 +8,7 @@ import Storage
 enum TrainedModel {
     case game(Game)
     case autoencoder(Autoencoder)
+    case discriminator(DiscriminatorTraining)
 
     /// What trains the networks on `data`, of whose minibatches `reals` gives this rank's rows. Collective.
     func trainer(
@@ -19,6 +20,8 @@ enum TrainedModel {
         case .autoencoder(let autoencoder):
             try AutoencoderTrainer(
                 autoencoder, exampleShape: data.shape, reals: reals, shards: shards, communicator: communicator)
+        case .discriminator(let training):
+            try DiscriminatorTrainer(training, reals: reals, shards: shards, communicator: communicator)
         }
     }
 }
@@ -30,6 +33,7 @@ extension GeneratorConfiguration {
             try autoencoder.check(data)
             return .autoencoder(autoencoder.autoencoder)
         }
+        if let alone = self as? DiscriminatorConfiguration { return .discriminator(alone.training) }
         guard let game = self as? Configuration else { preconditionFailure("a model that is not trained by steps") }
         return .game(try game.game(for: data))
     }

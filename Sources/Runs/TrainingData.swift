@@ -84,9 +84,14 @@ public final class TrainingData: Sendable {
         guard shape == .vector(kind.dimension) else {
             throw Failure(
                 .badConfiguration,
-                "configuration: \(configuration.maker.name): "
-                    + "its last layer makes \(shape) where \(kind.rawValue) has points of [\(kind.dimension)]",
-                remedy: "Change the \(configuration.maker.name)'s last layer, or name images with --data.")
+                configuration is DiscriminatorConfiguration
+                    ? "configuration: model.example: it is \(shape) where \(kind.rawValue) has points of "
+                        + "[\(kind.dimension)]"
+                    : "configuration: \(configuration.maker.name): "
+                        + "its last layer makes \(shape) where \(kind.rawValue) has points of [\(kind.dimension)]",
+                remedy: configuration is DiscriminatorConfiguration
+                    ? "Set model.example: [\(kind.dimension)], or name images with --data."
+                    : "Change the \(configuration.maker.name)'s last layer, or name images with --data.")
         }
         costlyChunk = nil
         (settledRange, rangeLine, rangeWarnings) = (nil, nil, [])

@@ -36,6 +36,8 @@ public enum SyntheticKind: String, Sendable, CaseIterable {
     case swissRoll
     /// One mode: N(4, 0.5²), the usual one-dimensional example.
     case gaussian1d
+    /// Two modes on the line, −2 and 2, deviation 0.5: what one Gaussian fits by one mode or by both.
+    case mixture1d
     /// One point, 0: the data of the Dirac-GAN (Mescheder et al. 2018, §2).
     case point
 
@@ -48,6 +50,7 @@ public enum SyntheticKind: String, Sendable, CaseIterable {
         case .unitGrid: Self.grid.modes.map { $0.map { $0 / 2.828 } }
         case .swissRoll: []
         case .gaussian1d: [[4]]
+        case .mixture1d: [[-2], [2]]
         case .point: [[0]]
         }
     }
@@ -60,7 +63,7 @@ public enum SyntheticKind: String, Sendable, CaseIterable {
         case .unitRing: 0.02 / 1.414
         case .unitGrid: Self.grid.deviation / 2.828
         case .swissRoll: 0.25 / 7.5
-        case .gaussian1d: 0.5
+        case .gaussian1d, .mixture1d: 0.5
         case .point: 0
         }
     }

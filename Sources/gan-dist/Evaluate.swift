@@ -8,7 +8,8 @@ struct Evaluate: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Measure a generator's samples against data.",
         discussion: """
-            Measures: \(Metric.allCases.map(\.rawValue).joined(separator: ", ")); without --metrics all that fit.
+            Measures: \(Metric.allCases.map(\.rawValue).joined(separator: ", ")); without --metrics all that fit \
+            but \(Metric.ofTheory.map(\.rawValue).joined(separator: " and ")).
             Of --features: \(FeatureMetric.allCases.map(\.rawValue).joined(separator: ", ")).
             Example:
               gan-dist data import fashion-mnist --part test --out data/fashion-mnist-test.h5
@@ -41,8 +42,8 @@ struct Evaluate: ParsableCommand {
     @Option(help: "What the latents and all choices follow from.") var seed: UInt64 = 1
     @Option(
         help: ArgumentHelp(
-            "Draw D and the optimal D of one-dimensional data (game), or correlations over distances "
-                + "(pixel-correlation).", valueName: "FILE.svg"))
+            "Draw D and the optimal D of one-dimensional data (game, optimal-discriminator), or correlations over "
+                + "distances (pixel-correlation).", valueName: "FILE.svg"))
     var figure: String?
     @OptionGroup var sampling: SamplingOptions
     @Flag(help: "The parameters of the last step, where an average of them was kept (training.average).")
@@ -94,6 +95,7 @@ struct Evaluate: ParsableCommand {
         (request.classifier, request.count, request.seed, request.figure) = (classifier, count, seed, figure)
         (request.dataset, request.live, request.sampling) = (dataset, live, sampling.method)
         request.metrics = try metrics.map(Metric.list)
+        request.needsBackward = request.metrics?.contains { Metric.ofTheory.contains($0) } ?? false
         evaluate { [request] context in
             try MixtureLikelihood.measure(request, context) ?? Evaluator(request, context).run()
         }

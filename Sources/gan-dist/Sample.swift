@@ -13,6 +13,8 @@ struct Sample: ParsableCommand {
             for, as /labels.
             With --by the discriminator has a part in it: alone (discriminator), by accepting and rejecting samples \
             (rejection), or by moving their latents (langevin); the last two need log-odds, objective.loss: standard.
+            Of a discriminator without a generator (model.kind: discriminator) the examples are its negatives; with \
+            --by discriminator they are others, found by ascent from fresh noise.
             Example:
               gan-dist sample runs/clothes --count 100 --seed 7 --out clothes.png
               gan-dist sample runs/ring --count 1000 --by langevin --steps 200 --out moved.h5
@@ -57,6 +59,9 @@ struct Sample: ParsableCommand {
                 try GeneratorModel(
                     file, live: live, truncation: truncation.value, backward: sampling.method.needsBackward)
             }
+            if !model.hasGenerator {
+                try refuseOptions(of: "a discriminator alone", asked, latents, truncation, live)
+            }
             try model.write(
                 count: count, seed: seed, latents: latents, to: out, asked.request, by: sampling.method, of: file,
                 communicator, console)
@@ -69,15 +74,16 @@ struct Sample: ParsableCommand {
 /// Refuses what only a generator has.
 private func refuseOptions(
     of model: String, _ asked: AskedCondition, _ latents: Bool, _ truncation: TruncationOption, _ live: Bool,
-    _ sampling: SamplingOptions
+    _ sampling: SamplingOptions? = nil
 ) throws {
     let given = [
         ("--class", asked.label != nil), ("--condition", asked.condition != nil), ("--latents", latents),
-        ("--truncation", truncation.value != nil), ("--live", live), ("--by", sampling.by != .generator),
+        ("--truncation", truncation.value != nil), ("--live", live),
+        ("--by", sampling.map { $0.by != .generator } ?? false),
     ]
     guard let option = given.first(where: \.1)?.0 else { return }
     throw AgreedFailure(
-        Failure(.badConfiguration, "\(option) is of two players, and \(model) has none", remedy: "Leave it out."))
+        Failure(.badConfiguration, "\(option) is of a generator, and \(model) has none", remedy: "Leave it out."))
 }
 
 /// `--truncation T`, of `sample` and `interpolate`.

@@ -58,9 +58,10 @@ import Testing
 
     @Test func theExactOptimumIsDrawnAgainstD() throws {
         let draw = { (checkpoint: Checkpoint) in
-            try OptimalDiscriminator(
-                #require(SyntheticKind.gaussian1d.mixture), GeneratorModel(checkpoint), DiscriminatorModel(checkpoint),
-                samples: 20_000, seed: 1, alone())
+            let discriminator = try DiscriminatorModel(checkpoint)
+            return try OptimalDiscriminator(
+                #require(SyntheticKind.gaussian1d.mixture), GeneratorModel(checkpoint).sampler, seed: 1, alone()
+            ) { try discriminator.logits(FloatBuffer($0)) }
         }
         let optimal = try draw(checkpoint(centre: 5, slope: -4, offset: 18))
         #expect(optimal.distance < 0.02)
@@ -71,5 +72,72 @@ import Testing
         // cousin, the total variation over 2.
         let half = try draw(checkpoint(centre: 5, slope: 0, offset: 0))
         #expect(abs(half.distance - 0.5 * erf(1 / 2.0.squareRoot())) < 0.015)
+    }
+
+    // MARK: - The theory on a line
+
+    /// q = N(5, ½²) exactly, D the logistic line: what SciPy has integrated. The bins leave 1e-3 of what they divide.
+    @Test(arguments: [("gaussian1d", SyntheticKind.gaussian1d), ("mixture1d", .mixture1d)])
+    func theoryIsThatOfTheIntegrals(name: String, kind: SyntheticKind) throws {
+        let expected = "line_" + name
+        let checkpoint = checkpoint(centre: 5, slope: -1, offset: 4.5), model = try GeneratorModel(checkpoint)
+        let discriminator = try DiscriminatorModel(checkpoint)
+        let curves = try OptimalDiscriminator(#require(kind.mixture), model.sampler, seed: 1, alone()) {
+            try discriminator.logits(FloatBuffer($0))
+        }
+        #expect(abs(curves.divergence - (try Fixture.number(expected, "jsd"))) < 2e-4)
+        #expect(abs(curves.value - (try Fixture.number(expected, "value"))) < 2e-3)
+        #expect(abs(curves.bestValue - (try Fixture.number(expected, "best_value"))) < 4e-4)
+        #expect(abs(curves.distance - (try Fixture.number(expected, "distance"))) < 2e-3)
+        #expect(curves.bestValue >= curves.value)
+    }
+
+    private func gradient(_ checkpoint: Checkpoint) throws -> LogitGradient {
+        try LogitGradient(
+            GeneratorModel(checkpoint, backward: true).sampler,
+            #require(DiscriminatorModel(checkpoint, backward: true).trained))
+    }
+
+    /// Of x = ½ z + 5 and s = −x + 4.5 the gradient of an example is −c′(s) · (z, 1): by its definition in a loop,
+    /// and as SciPy has integrated it over z.
+    @Test func varianceIsThatOfTheDefinition() throws {
+        let checkpoint = checkpoint(centre: 5, slope: -1, offset: 4.5), count = 4000
+        let found = try GradientVariance.measure(gradient(checkpoint), count: count, seed: 3, alone())
+        let latents = try GeneratorModel(checkpoint).sampler.latents(
+            count: count, Draws(seed: 3, purpose: .sample, step: 0))
+        for (result, cost) in zip(found, GradientVariance.costs) {
+            let gradients = latents.map { latent in
+                let z = Double(latent[0]), slope = -cost.loss.slope(4.5 - (0.5 * z + 5))
+                return [slope * z, slope]
+            }
+            let means = (0 ..< 2).map { value in gradients.map { $0[value] }.mean }
+            let variance =
+                gradients.reduce(0) { sum, gradient in
+                    sum + zip(gradient, means).reduce(0) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) }
+                } / Double(count - 1)
+            #expect(abs(result.value / variance - 1) < 1e-4, "\(cost.name)")
+            let norm = try number(result.quantity("norm"))
+            #expect(abs(norm / (means[0] * means[0] + means[1] * means[1]).squareRoot() - 1) < 1e-4, "\(cost.name)")
+            let squares = gradients.map { $0[0] * $0[0] + $0[1] * $0[1] }
+            let exact = try Fixture.number("gradient_variance", cost.name)
+            #expect(abs(result.value - exact) < 4 * squares.standardError + 1e-9, "\(cost.name)")
+            #expect(
+                abs(try number(result.quantity("noise_scale")) - result.value / (norm * norm)) < 1e-6 * result.value
+                    / (norm * norm))
+        }
+    }
+
+    @Test func varianceIsTheSameOnAnyRanks() throws {
+        let alone = try GradientVariance.measure(
+            gradient(checkpoint(centre: 5, slope: -1, offset: 4.5)), count: 1000, seed: 3, alone()
+        ).map(\.value)
+        for size in [2, 3, 5] {
+            let found = try ranks(size) { context in
+                try GradientVariance.measure(
+                    gradient(checkpoint(centre: 5, slope: -1, offset: 4.5)), count: 1000, seed: 3, context
+                ).map(\.value)
+            }
+            for values in found { #expect(values == alone) }
+        }
     }
 }

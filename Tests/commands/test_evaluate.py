@@ -6,7 +6,7 @@ import h5py
 import numpy
 import pytest
 
-from conftest import ROOT, gan_dist, train
+from conftest import ROOT, assert_same, checkpoint, gan_dist, metrics, train
 from pictures import pictures
 
 
@@ -109,6 +109,69 @@ training: {batch: 64, steps: 20}
     assert 0 < found["game"]["distance_from_optimal_d"] < 1
     svg = (tmp_path / "game.svg").read_text()
     assert svg.count("<polyline") == 4 and svg.count("<line") == 21 and "NaN" not in svg and "nan" not in svg
+
+
+LINE = """
+name: line
+data: {synthetic: mixture1d, count: 2000}
+latent: {size: 1}
+generator: [{dense: {units: 8}}, tanh, {dense: {units: 1}}]
+discriminator: [{dense: {units: 8}}, tanh, {dense: {units: 1}}]
+training: {batch: 64, steps: 20}
+output: {log_every: 5}
+"""
+THEORY = "optimal-discriminator,gradient-variance"
+COSTS = ["minimax", "non-saturating", "maximum-likelihood", "reverse-kl"]
+
+
+def test_the_theory_on_a_line(tmp_path):
+    """Measured along a run and after it, the same on any number of ranks; no bit of the training depends on it."""
+    (tmp_path / "line.yaml").write_text(LINE)
+    measure = f"output.evaluate={{every: 10, metrics: [{THEORY}], count: 700, best: optimal-discriminator}}"
+    common = ("train", "--config", tmp_path / "line.yaml", "--shards", 3)
+    assert gan_dist(*common, "--run", tmp_path / "plain").code == 0
+    for ranks in 1, 2, 3:
+        finished = gan_dist(*common, "--run", tmp_path / f"{ranks}", "--set", measure, ranks=ranks)
+        assert finished.code == 0, finished
+        assert_same(checkpoint(tmp_path / "plain", 20), checkpoint(tmp_path / f"{ranks}", 20))
+    logged = [{name: value for name, value in line.items() if name.startswith("evaluation_")}
+              for line in metrics(tmp_path / "1")]
+    assert [bool(line) for line in logged] == [False, True, False, True]
+    for ranks in 2, 3:
+        assert [line.get("evaluation_optimal_discriminator_jsd") for line in metrics(tmp_path / f"{ranks}")] == \
+            [line.get("evaluation_optimal_discriminator_jsd") for line in logged]
+        assert [line.get("evaluation_gradient_variance_minimax") for line in metrics(tmp_path / f"{ranks}")] == \
+            [line.get("evaluation_gradient_variance_minimax") for line in logged]
+    found = evaluated(tmp_path / "1", "--metrics", THEORY, "--count", 700, "--figure", tmp_path / "line.svg")
+    assert set(found) == {"optimal-discriminator"} | {f"gradient-variance-{cost}" for cost in COSTS}
+    assert found == evaluated(tmp_path / "1", "--metrics", THEORY, "--count", 700, ranks=3)
+    assert (tmp_path / "line.svg").read_text().count("<polyline") == 4
+    best = found["optimal-discriminator"]
+    assert 0 < best["jsd"] < numpy.log(2) and best["game_value"] <= best["best_game_value"]
+    assert best["best_game_value"] == pytest.approx(2 * best["jsd"] - numpy.log(4))
+    for name, figures in found.items():
+        place = "evaluation_" + name.replace("-", "_")
+        assert logged[-1][place] == pytest.approx(figures["value"], rel=1e-5)
+        if name != "optimal-discriminator":
+            assert figures["noise_scale"] == pytest.approx(figures["value"] / figures["norm"]**2)
+            assert logged[-1][f"{place}_noise_scale"] == pytest.approx(figures["noise_scale"], rel=1e-5)
+    assert gan_dist("report", tmp_path / "1").code == 0
+    page = (tmp_path / "1/report.html").read_text()
+    assert all(title in page for title in ("distance from the optimal D", "noise scale of G", "V(D*, G)", "divergence"))
+
+
+@pytest.mark.parametrize("settings, metric, words", [
+    (["data.synthetic=ring", "generator.2.dense.units=2"], "optimal-discriminator", "no known density on a line"),
+    (["objective.loss=hinge"], "gradient-variance", "no log-odds"),
+    (["training.packing=2"], "gradient-variance", "single examples")])
+def test_theory_is_refused_where_there_is_none(settings, metric, words, tmp_path):
+    (tmp_path / "line.yaml").write_text(LINE)
+    options = [word for setting in settings for word in ("--set", setting)]
+    train = ("train", "--config", tmp_path / "line.yaml", "--run", tmp_path / "run", "--steps", 1, *options)
+    assert gan_dist(*train).code == 0
+    refused(gan_dist("evaluate", tmp_path / "run", "--metrics", metric), 78, metric, words)
+    refused(gan_dist("train", "--config", tmp_path / "line.yaml", "--run", tmp_path / "measured", *options, "--set",
+                     f"output.evaluate={{every: 1, metrics: [{metric}]}}"), 78, "output.evaluate.metrics", words)
 
 
 def test_a_discriminator_of_packs_is_asked_about_packs(tmp_path):

@@ -1,5 +1,7 @@
 """What a first user sees: training with nothing said, the run folder, the presets, samples."""
 
+import json
+
 import h5py
 import numpy
 import pytest
@@ -62,7 +64,8 @@ PRESETS = {"ring": None, "goodfellow-mnist": (28, 28, 1), "goodfellow-cifar10-de
            "hinge-sn": (28, 28, 1), "dragan": (28, 28, 1), "r1": (28, 28, 1), "r3gan-28": (28, 28, 1),
            "r3gan-cifar10": (32, 32, 3), "sngan-32": (32, 32, 3), "sngan-resnet-32": (32, 32, 3),
            "sagan-32": (32, 32, 3), "stacked-fashion": (28, 28, 3),
-           "conditional-28": (28, 28, 1), "mixture-em": (28, 28, 1), "vae": (28, 28, 1)}
+           "conditional-28": (28, 28, 1), "mixture-em": (28, 28, 1), "vae": (28, 28, 1),
+           "discriminator-only": None}
 
 
 def test_all_presets_are_listed():
@@ -74,7 +77,8 @@ def test_preset_is_a_whole_configuration(name, tmp_path):
     printed = gan_dist("presets", name)
     assert printed.code == 0, printed
     config = yaml.safe_load(printed.out)
-    parts = {"mixture-em": {"model"}, "vae": {"model", "latent", "encoder", "decoder", "optimizer"}}.get(
+    parts = {"mixture-em": {"model"}, "vae": {"model", "latent", "encoder", "decoder", "optimizer"},
+             "discriminator-only": {"model", "discriminator", "optimizer"}}.get(
         name, {"latent", "generator", "discriminator", "objective", "optimizer"})
     assert parts | {"training", "output"} <= set(config)
     (tmp_path / "preset.yaml").write_text(printed.out)
@@ -116,6 +120,23 @@ def test_the_dirac_gan_ends_where_the_source_does(settings, distance, run):
     with h5py.File(checkpoint(run, 500)) as file:
         values = file["generator/0.constant/values"][0], file["discriminator/0.dense/weight"][0, 0]
     assert numpy.hypot(*values) == pytest.approx(distance, rel=0.1)
+
+
+def test_min_max_xy_spirals_and_orbits(tmp_path):
+    """The preset dirac with Wasserstein's cost is min over θ, max over ψ of −θψ. With steps η both at once lengthen
+    (θ, ψ) by √(1 + η²); in turn, G first, they keep θ² + ψ² + ηθψ."""
+    plain = ("--set", "objective.loss=wasserstein", "--set", "objective.penalties=null")
+    for name, options in ("orbit", ()), ("spiral", ("--set", "training.update=simultaneous", "--set",
+                                                    "training.order=discriminatorFirst")):
+        finished = gan_dist("train", "--preset", "dirac", "--run", tmp_path / name, "--steps", 80, "--quiet", *plain,
+                            *options)
+        assert finished.code == 0, finished
+    lines = {name: [(line["parameter_generator"], line["parameter_discriminator"]) for line in
+                    map(json.loads, (tmp_path / name / "metrics.jsonl").open())] for name in ("orbit", "spiral")}
+    for step, values in enumerate(lines["spiral"], 1):
+        assert numpy.hypot(*values) == pytest.approx(numpy.sqrt(2) * 1.04**(step / 2), rel=1e-4)
+    kept = [x * x + y * y + 0.2 * x * y for x, y in lines["orbit"]]
+    assert kept == pytest.approx([1 + 1 - 0.2] * 80, rel=1e-4)
 
 
 @pytest.mark.parametrize("name", ["dirac", "grid-25", "wgan-gp-grid", "wgan-clip", "lsgan", "dragan"])

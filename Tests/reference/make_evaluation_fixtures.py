@@ -204,9 +204,53 @@ def pixels():
             "data_sharpness": sharpness(data)}
 
 
+def line(modes):
+    """Data of equal Gaussians of deviation 0.5 on a line, q = N(5, 0.5²), D(x) = σ(4.5 − x): the terms of Goodfellow et
+    al. 2014, proposition 1 and theorem 1."""
+    def p(x):
+        return np.mean([scipy.stats.norm.pdf(x, mode, 0.5) for mode in modes], axis=0)
+
+    def integral(integrand):
+        return scipy.integrate.quad(integrand, -8, 12, points=[*modes, 5], limit=500)[0]
+
+    def term(first, second):
+        return scipy.special.xlogy(first, 2 * first / (first + second))
+
+    q = scipy.stats.norm(5, 0.5).pdf
+    jsd = integral(lambda x: (term(p(x), q(x)) + term(q(x), p(x))) / 2)
+    return {"jsd": jsd, "best_value": 2 * jsd - np.log(4),
+            "value": integral(lambda x: -p(x) * np.logaddexp(0, x - 4.5) - q(x) * np.logaddexp(0, 4.5 - x)),
+            "distance": integral(lambda x: np.abs((p(x) + q(x)) * scipy.special.expit(4.5 - x) - p(x)) / 2)}
+
+
+def line_gaussian1d():
+    return line([4])
+
+
+def line_mixture1d():
+    return line([-2, 2])
+
+
+def gradient_variance():
+    """tr Cov of the gradient with respect to (w, b) of G(z) = w z + b at (0.5, 5), of each cost of s = 4.5 − G(z)."""
+    slopes = {"minimax": lambda s: -scipy.special.expit(s), "non-saturating": lambda s: -scipy.special.expit(-s),
+              "maximum-likelihood": lambda s: -np.exp(s), "reverse-kl": lambda s: -1.0}
+
+    def mean(value):
+        return scipy.integrate.quad(lambda z: value(z) * scipy.stats.norm.pdf(z), -12, 12, limit=200)[0]
+
+    def variance(slope):
+        def parts(z):
+            return -slope(4.5 - (0.5 * z + 5)) * np.array([z, 1])
+
+        return mean(lambda z: (parts(z)**2).sum()) - sum(mean(lambda z: parts(z)[axis])**2 for axis in (0, 1))
+
+    return {cost: variance(slope) for cost, slope in slopes.items()}
+
+
 for case in (parzen, rank_sum, modes, nearest, divergence_of_two_normals, frechet, discrepancy, manifolds, score,
              pyramid,
-             sliced, intrinsic_dimension, pixels):
+             sliced, intrinsic_dimension, pixels, line_gaussian1d, line_mixture1d, gradient_variance):
     cases[case.__name__] = {name: numbers(value) for name, value in case().items()}
 target = pathlib.Path(__file__).resolve().parents[1] / "EvaluationTests/Fixtures/evaluation.json"
 target.write_text(json.dumps(cases, separators=(",", ":"), indent=None).replace("},", "},\n") + "\n")

@@ -15,6 +15,7 @@ public final class DiscriminatorAscent: ExampleMaker {
     private let steps: Int
     private let stepSize: Float
     private let deviation: Float
+    private let bounds: ClosedRange<Float>?
 
     /// `sampler` says what examples are like and how conditions are drawn. `deviation`: of the noise, where nothing
     /// bounds the examples.
@@ -22,7 +23,7 @@ public final class DiscriminatorAscent: ExampleMaker {
         _ sampler: Sampler, _ discriminator: TrainedDiscriminator, steps: Int, stepSize: Float, deviation: Float
     ) {
         (self.sampler, self.discriminator, self.steps) = (sampler, discriminator, steps)
-        (self.stepSize, self.deviation) = (stepSize, deviation)
+        (self.stepSize, self.deviation, bounds) = (stepSize, deviation, sampler.bounds)
     }
 
     public func samples(count: Int, _ draws: Draws, conditions: FloatBuffer?) throws -> FloatBuffer {
@@ -31,12 +32,29 @@ public final class DiscriminatorAscent: ExampleMaker {
             shape: sampler.shape
         ) { _, draws, conditions, examples in
             start(examples, draws)
-            for step in 1 ... steps { try climb(examples, conditions, step) }
+            for step in 1 ... steps {
+                try climb(examples, conditions)
+                try examples.values.requireFinite("ascent on D", step)
+            }
         }
     }
 
-    private func start(_ examples: Batch, _ draws: Draws) {
-        if let bounds = sampler.bounds {
+    /// Climbs from where `examples` are, in their place; returns by how much the sum of their logits has risen, NaN where
+    /// a value is not finite.
+    func climb(_ examples: Batch) throws -> Double {
+        var rise = 0.0
+        for first in stride(from: 0, to: examples.count, by: discriminator.capacity) {
+            let part = examples[first ..< min(first + discriminator.capacity, examples.count)]
+            let before = try discriminator.sumOfLogits(part)
+            for _ in 0 ..< steps { try climb(part, .none) }
+            rise += part.values.isFinite ? try discriminator.sumOfLogits(part) - before : .nan
+        }
+        return rise
+    }
+
+    /// Puts examples where ascent begins.
+    func start(_ examples: Batch, _ draws: Draws) {
+        if let bounds {
             draws.fillUniform(
                 examples.values, samples: examples.count, layer: SamplingLayer.start, low: bounds.lowerBound,
                 high: bounds.upperBound)
@@ -46,25 +64,25 @@ public final class DiscriminatorAscent: ExampleMaker {
         }
     }
 
-    private func climb(_ examples: Batch, _ conditions: Floats, _ step: Int) throws {
+    private func climb(_ examples: Batch, _ conditions: Floats) throws {
         let gradient = try discriminator.gradient(examples, conditions: conditions).values, values = examples.values
         for index in 0 ..< values.count { values[index] += stepSize * gradient[index] }
-        if let bounds = sampler.bounds {
+        if let bounds {
             for index in 0 ..< values.count {
                 values[index] = min(max(values[index], bounds.lowerBound), bounds.upperBound)
             }
         }
-        try values.requireFinite("ascent on D", step)
     }
 }
 
 extension Floats {
+    var isFinite: Bool { (0 ..< count).allSatisfy { self[$0].isFinite } }
+
     /// Throws 80 where a value of a chain is not finite.
     func requireFinite(_ what: String, _ step: Int) throws(Failure) {
-        for index in 0 ..< count where !self[index].isFinite {
-            throw Failure(
-                .diverged, "\(what) came to a value that is not finite in step \(step)",
-                remedy: "Take smaller steps: --step-size.")
-        }
+        guard !isFinite else { return }
+        throw Failure(
+            .diverged, "\(what) came to a value that is not finite in step \(step)",
+            remedy: "Take smaller steps: --step-size.")
     }
 }

@@ -5,6 +5,12 @@ import Nets
 public protocol ExampleMaker: AnyObject {
     /// `count` examples, one after another, from number `draws.firstSample` on. `conditions`: nil draws them.
     func samples(count: Int, _ draws: Draws, conditions: FloatBuffer?) throws -> FloatBuffer
+    /// Examples that there are; nil: as many as are asked for.
+    var most: Int? { get }
+}
+
+extension ExampleMaker {
+    public var most: Int? { nil }
 }
 
 extension Sampler: ExampleMaker {}

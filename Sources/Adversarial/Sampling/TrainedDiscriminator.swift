@@ -26,10 +26,28 @@ public final class TrainedDiscriminator {
         try network.forward(examples, parameters: parameters, mode: .sampling, conditions: conditions).values
     }
 
+    func sumOfLogits(_ examples: Batch) throws -> Double {
+        let logits = try logits(examples)
+        return (0 ..< logits.count).reduce(0) { $0 + Double(logits[$1]) }
+    }
+
+    /// s of examples of one value each, as many as there are.
+    public func logits(of points: [Float]) throws -> [Float] {
+        let points = FloatBuffer(points)
+        return try network.answers(count: points.count, parameters) { start, count in
+            Batch(points.values[start ..< start + count], count: count, shape: .vector(1))
+        }.array
+    }
+
     /// ∇ₓ s of each example, of its shape; valid until the next call.
     public func gradient(_ examples: Batch, conditions: Floats = .none) throws -> Batch {
         _ = try logits(examples, conditions: conditions)
-        let slopes = Batch(ones.values, count: examples.count, shape: network.outputShape)
+        return try slopes(count: examples.count)
+    }
+
+    /// The same of the `count` examples that ``logits(_:conditions:)`` was last asked about.
+    func slopes(count: Int) throws -> Batch {
+        let slopes = Batch(ones.values, count: count, shape: network.outputShape)
         return try network.backward(from: slopes, parameters: parameters, into: nil, inputGradient: true)!
     }
 

@@ -46,6 +46,7 @@ public struct Interpolation: Sendable {
     /// The walks as a picture; a walk among points is drawn as they lie. Throws 78 for examples that cannot be drawn,
     /// 64 for a dimension that latents have not.
     public func picture(_ model: GeneratorModel) throws -> Pixels {
+        try model.requireGenerator()
         let size = model.configuration.latent.size
         if let dimension, dimension >= size {
             throw Failure(

@@ -10,6 +10,7 @@ import Support
 /// latents have a purpose of their own in the key of random draws, so that looking never changes the training.
 public final class SampleSheet {
     private let sampler: Sampler
+    private let maker: any ExampleMaker
     private let latents: Draws
     /// Of images, a row a class; of points, drawn.
     private let conditions: FloatBuffer?
@@ -29,7 +30,7 @@ public final class SampleSheet {
         _ folder: RunFolder
     ) throws {
         guard Picture.canDraw(data.shape) else { return nil }
-        sampler = trainer.sampler
+        (sampler, maker) = (trainer.sampler, trainer.maker)
         latents = Draws(seed: configuration.seed, purpose: .fixedLatents, step: 0)
         if sampler.shape.isImage, case .classes(let classes) = sampler.conditioning?.condition {
             // Whole rows, of the first classes where there are more than fit.
@@ -38,19 +39,19 @@ public final class SampleSheet {
             let grid = ClassGrid(count: count, classes: shown)
             (conditions, columns) = (grid.conditions, grid.columns)
         } else {
-            count = sampler.shape.isImage ? Self.images : Self.points
+            count = min(sampler.shape.isImage ? Self.images : Self.points, maker.most ?? .max)
             (conditions, columns) = (sampler.conditions(count: count, latents), nil)
         }
         self.folder = folder
         scene = Scene(
             mixture: configuration.data.synthetic,
             around: try data.firstValues(count: Scene.enough / data.shape.count + 1), dimension: data.shape.count,
-            probability: (trainer as? Trainer)?.probabilities)
+            probability: (trainer as? Trainer)?.probabilities ?? (trainer as? DiscriminatorTrainer)?.probabilities)
     }
 
     /// Draws the state after `step` into the run's folder.
     func draw(step: Int) throws -> Pixels {
-        let samples = try sampler.samples(count: count, latents, conditions: conditions)
+        let samples = try maker.samples(count: count, latents, conditions: conditions)
         let picture = try Picture.of(
             samples, count: count, shape: sampler.shape, range: sampler.range, columns: columns, scene: scene)
         try picture.write(to: folder.sample(step: step))
@@ -70,6 +71,13 @@ public final class SampleSheet {
             (number) throws(Failure) in
             try Pixels(file: folder.sample(step: pictures[number]))
         }
+    }
+}
+
+extension DiscriminatorTrainer {
+    /// What D believes of points.
+    fileprivate var probabilities: ((FloatBuffer) throws -> [Double])? {
+        DiscriminatorProbability(discriminator.network, parameters: discriminator.parameters, packing: 1).probabilities
     }
 }
 
