@@ -200,6 +200,8 @@ CLASHES = [
     ([*UNROLLED, "objective.penalties=[{kind: lecam}]"], ["training.unrolling_steps", "objective.penalties"]),
     ([*UNROLLED, "spectral={discriminator: true}"], ["training.unrolling_steps", "spectral"]),
     ([*UNROLLED, "generator.0.dense.spectral=true"], ["training.unrolling_steps", "spectral"]),
+    ([*UNROLLED, "discriminator=[{convolution: {channels: 8, kernel: 3}}, {self_attention: {spectral: true}}, "
+      "flatten, {dense: {units: 1}}]"], ["training.unrolling_steps", "spectral"]),
     ([*UNROLLED, "objective={loss: hinge}"], ["training.unrolling_steps", "objective.loss"]),
     ([*UNROLLED, "training.augment={policy: [flip]}"], ["training.unrolling_steps", "training.augment"]),
     (["training.augment={policy: [flips]}"], ["training.augment.policy", "flips", "Did you mean 'flip'"]),
