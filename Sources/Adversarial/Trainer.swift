@@ -216,7 +216,7 @@ public final class Trainer: NetworkTrainer {
         let draws = draws(isDiscriminators ? .discriminatorNoise : .generatorNoise, update.inner, group.rows)
         let noise = latents.fill(count: group.rows.count, draws)
         trace?.noise(noise, inner: inner, rows: group.rows)
-        let labels = conditions?.generate(ownRows(of: group), draws) ?? .none
+        let labels = conditions?.generate(ownRows(of: group), draws, hasReals: game.needsReals(update)) ?? .none
         if let condition = game.conditioning?.condition {
             trace?.conditions(labels, of: condition, areReal: false, inner: inner, rows: group.rows)
         }
