@@ -208,6 +208,17 @@ def test_lines_of_equilibrium(objective, lines, run):
     assert sorted(text.split(": ")[1] for text in texts) == sorted(lines)
 
 
+def test_walks_of_the_last_steps_parameters(data, run, tmp_path):
+    """Where an average was kept they are another picture; a page of several runs has none."""
+    train("convolution", run, "--data", data, "--steps", 3, "--set", "training.average={half_life: 200}")
+    pictures = []
+    for flags in ((), ("--live",)):
+        report(run, *flags)
+        pictures.append(read(run / "report.html")[2][-1])
+    assert pictures[0] != pictures[1]
+    report(run, run, "--live", "--out", tmp_path / "page.html", code=64)
+
+
 def test_path_of_a_game_of_two_numbers(run):
     """As in the figures of Mescheder et al. 2018: of the log, and in the plane on one scale."""
     assert gan_dist("train", "--preset", "dirac", "--run", run, "--steps", 120).code == 0
