@@ -75,10 +75,11 @@ final class ConditionPass {
 
     private func ofReals(_ rows: Range<Int>) -> Floats { real[rows.lowerBound * width ..< rows.upperBound * width] }
 
-    /// Those of generated examples, number `draws.firstSample` and on, that stand beside `rows` of this rank's reals.
-    func generate(_ rows: Range<Int>, _ draws: Draws) -> Floats {
+    /// Those of generated examples, number `draws.firstSample` and on, that stand beside `rows` of this rank's reals
+    /// where the update has any.
+    func generate(_ rows: Range<Int>, _ draws: Draws, hasReals: Bool) -> Floats {
         let values = generated(rows)
-        if sharesOfReals {
+        if sharesOfReals, hasReals {
             values.copy(from: ofReals(rows))
         } else {
             conditioning.fill(values, count: rows.count, draws)

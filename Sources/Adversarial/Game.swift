@@ -91,12 +91,6 @@ public struct Game: Sendable {
     /// Of both players, those within residuals too.
     private var allLayers: [any Layer] { [generator, discriminator].flatMap { NetworkNode.list(of: $0).map(\.layer) } }
 
-    /// Whether a weight is divided by its spectral norm.
-    public var normalisesSpectrally: Bool {
-        !spectralPlayers.isEmpty
-            || allLayers.contains { $0.parameters(for: .vector(1)).contains(where: \.isSpectral) }
-    }
-
     /// Whether a layer or the objective does.
     var needsWholeMinibatches: Bool {
         normalisesMinibatches || objective is any MinibatchObjective || leCam != nil

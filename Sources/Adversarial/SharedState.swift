@@ -9,14 +9,43 @@ extension Player.Settings {
     package func sharedBytes(_ more: Int = 0, shards: ShardTable, group: Range<Int>) throws(ShapeError) -> Int {
         guard group.count > 1 else { return 0 }
         let count = try Network.valueCount(of: layers, input: input, name: role.name)
-        let vectors = 1 + optimiser.rule.moments.count + more + (isSpectral ? 2 : 0)
+        let vectors = 1 + optimiser.rule.moments.count + more + (try normalisesSpectrally ? 2 : 0)
         return MemoryLayout<Float>.stride
             * (GradientSum.sharedCount(count, table: shards, group: group)
                 + NodeVectors.sharedCount(count, number: vectors))
     }
 }
 
+extension Player.Settings {
+    /// Whether a weight is divided by its spectral norm.
+    fileprivate var normalisesSpectrally: Bool {
+        get throws(ShapeError) {
+            guard !isSpectral else { return true }
+            return try Network.hasSpectralWeights(of: layers, input: input, name: role.name)
+        }
+    }
+}
+
 extension Game {
+    /// What its players are made of, the generator first, given the shape of an example.
+    private func players(example: Shape) -> (generator: Player.Settings, discriminator: Player.Settings) {
+        let packed = Packing(size: packing, example: example, capacity: packing).shape
+        return (player(.generator, input: .vector(latent.size)), player(.discriminator, input: packed))
+    }
+
+    /// Whether a weight is divided by its spectral norm. Of layers that do not fit each other, which are refused when
+    /// the networks are built: no.
+    public var normalisesSpectrally: Bool {
+        do {
+            let example = try Network.outputShape(
+                of: generator, input: .vector(latent.size), name: Player.Role.generator.name)
+            let players = players(example: example)
+            return try players.generator.normalisesSpectrally || players.discriminator.normalisesSpectrally
+        } catch {
+            return false
+        }
+    }
+
     /// What one of its players is made of.
     func player(_ role: Player.Role, input: Shape) -> Player.Settings {
         let isGenerator = role == .generator
@@ -34,14 +63,10 @@ extension Game {
     /// Bytes that the ranks of `group`, those of a node, want to share when they train this game on examples of a
     /// shape: what has to fit beside anything else that they share.
     public func sharedBytes(example: Shape, shards: ShardTable, group: Range<Int>) throws(ShapeError) -> Int {
-        let packed = Packing(size: packing, example: example, capacity: packing).shape
-        var generator = player(.generator, input: .vector(latent.size))
-        var discriminator = player(.discriminator, input: packed)
-        // Layers may ask for it themselves.
-        (generator.isSpectral, discriminator.isSpectral) = (normalisesSpectrally, normalisesSpectrally)
+        let players = players(example: example)
         let unrolled = updates.contains { $0.unrollingSteps > 0 }
-        return try generator.sharedBytes(average == nil ? 0 : 1, shards: shards, group: group)
-            + discriminator.sharedBytes(unrolled ? 1 : 0, shards: shards, group: group)
+        return try players.generator.sharedBytes(average == nil ? 0 : 1, shards: shards, group: group)
+            + players.discriminator.sharedBytes(unrolled ? 1 : 0, shards: shards, group: group)
     }
 }
 

@@ -216,7 +216,7 @@ public final class Trainer: NetworkTrainer {
         let draws = draws(isDiscriminators ? .discriminatorNoise : .generatorNoise, update.inner, group.rows)
         let noise = latents.fill(count: group.rows.count, draws)
         trace?.noise(noise, inner: inner, rows: group.rows)
-        let labels = conditions?.generate(ownRows(of: group), draws) ?? .none
+        let labels = conditions?.generate(ownRows(of: group), draws, hasReals: game.needsReals(update)) ?? .none
         if let condition = game.conditioning?.condition {
             trace?.conditions(labels, of: condition, areReal: false, inner: inner, rows: group.rows)
         }
@@ -249,7 +249,9 @@ public final class Trainer: NetworkTrainer {
             conditions: conditions?.judge(ownRows(of: group), more: places.parts) ?? .none)
         trace?.masks(of: discriminator.network, inner: inner)
         try minibatchSums?.sum(.discriminator, logits, group)
-        try leCam?.update(logits, group, isFirst: stepsDone == 0 && inner == 0)
+        try leCam?.update(
+            logits, group, isFirst: stepsDone == 0 && inner == 0,
+            at: progress(update: number(of: .discriminator, inner)))
         slopes.values[2 * group.packs.count ..< logits.count].fill(0)
         for (part, shard) in group.shards.enumerated() {
             let costs = discriminatorCosts(logits, part, group)

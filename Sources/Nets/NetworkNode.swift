@@ -102,6 +102,14 @@ extension Network {
         return ParameterStore.count(of: nodes, shapes: try shapes(of: nodes, input: input, name: name))
     }
 
+    /// Whether a layer asks that a weight of its own be divided by its spectral norm.
+    public static func hasSpectralWeights(
+        of layers: [any Layer], input: Shape, name: String
+    ) throws(ShapeError) -> Bool {
+        let nodes = NetworkNode.list(of: layers), shapes = try shapes(of: nodes, input: input, name: name)
+        return nodes.contains { $0.layer.parameters(for: shapes[$0.inputs[0]]).contains(where: \.isSpectral) }
+    }
+
     /// The layers with each that the one before applies put into that one; in its own place nothing remains to be done.
     static func joined(_ nodes: [NetworkNode]) -> [any Layer] {
         var computed = nodes.map(\.layer)

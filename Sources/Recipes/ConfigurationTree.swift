@@ -86,9 +86,10 @@ public struct ConfigurationTree {
         switch node {
         case .sequence(var sequence):
             guard let index = Int(first), sequence.indices.contains(index) else {
+                let items = sequence.isEmpty ? "it is empty" : "it has 0 … \(sequence.count - 1)"
                 throw .configuration(
-                    key, "'\(first)' is not the number of a layer, 0 … \(sequence.count - 1)",
-                    remedy: "Count the layers from 0.")
+                    key, "the list has no '\(first)': \(items)",
+                    remedy: "Count what it lists (layers, penalties) from 0, or give the whole list.")
             }
             sequence[index] = try replacing(path.dropFirst(), in: sequence[index], by: value, key: key)
             return .sequence(sequence)

@@ -56,7 +56,8 @@ extension Section {
     }
 
     private func leCam() throws(Failure) -> LeCam {
-        let weight = try number("weight", default: 0.3, 0 ... 1e9, meaning: "of the regulariser (Tseng et al. 2021)")
+        let weight = try schedule(
+            "weight", default: 0.3, 0 ... 1e9, meaning: "of the regulariser (Tseng et al. 2021)")
         let decay = try number("decay", default: 0.99, 0 ... 0.999_999, meaning: "of the mean logits' averages")
         return LeCam(weight: weight, decay: decay)
     }

@@ -284,11 +284,12 @@ final class Section {
             let word = key.string ?? Section.text(key)
             if !known.contains(word) {
                 let nearest = Spelling.suggestion(for: word, among: known)
+                let place = path.isEmpty ? "a configuration" : "'\(path)'"
                 throw .configuration(
                     name(word), "there is no such key",
-                    remedy: nearest
-                        + "Keys of \(path.isEmpty ? "a configuration" : "'\(path)'"): \(known.joined(separator: ", "))."
-                )
+                    remedy: known.isEmpty
+                        ? "Take it out: \(place) has no keys."
+                        : nearest + "Keys of \(place): \(known.joined(separator: ", ")).")
             }
         }
         return Node(resolved.map { (Node($0.0), $0.1) })

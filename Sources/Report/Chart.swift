@@ -16,10 +16,8 @@ struct Chart {
     /// What the curves are of, in words, below the title.
     let note: String
     let series: [Series]
-    /// A value of meaning, drawn as a dashed line with its name.
+    /// A value of meaning, drawn as a dashed line with its name, wherever the curves are.
     var reference: (value: Double, name: String)?
-    /// Whether that line is shown wherever the curves are.
-    var includesReference = false
     var isLogarithmic = false
 
     private let width = 640.0, height = 280.0
@@ -35,7 +33,7 @@ struct Chart {
     var html: Markup {
         let curves = series.map { binned($0) }
         let heading = Markup("b", text: title)
-        guard let area = Area(curves.flatMap { $0 }, including: includesReference ? reference?.value : nil) else {
+        guard let area = Area(curves.flatMap { $0 }, including: reference.map { scaled($0.value) }) else {
             return Markup(
                 "figure", [:], [Markup("figcaption", [:], [heading]), Markup("p", text: "No figures were logged.")])
         }
@@ -115,7 +113,7 @@ struct Chart {
     }
 
     private func line(ofReferenceIn area: Area) -> [Markup] {
-        guard let reference, area.y.contains(scaled(reference.value)) else { return [] }
+        guard let reference else { return [] }
         let y = place(y: scaled(reference.value), area)
         return [
             horizontal("reference", y), text(reference.name, "end", width - right - 4, y - 4, "reference"),

@@ -96,13 +96,18 @@ struct RunCharts {
                     [("share", "pairs_ranked")], (0.5, "½")),
             ]
         }
+        let balance = configuration.objective.balancedProbability, isHalf = balance == 0.5
+        func line(_ value: Double, _ name: String) -> (Double, String) {
+            (value, "at equilibrium: " + (isHalf ? name : String(format: "%.4g", value)))
+        }
         return [
             chart(
                 "D's probabilities", "the mean probability that it gives to examples being real",
-                [("real examples, D(x)", "d_real"), ("generated ones, D(G(z))", "d_fake")], (0.5, "½")),
+                [("real examples, D(x)", "d_real"), ("generated ones, D(G(z))", "d_fake")],
+                balance.map { line($0, "½") }),
             chart(
                 "The game's value", "V(D, G) = E log D(x) + E log(1 − D(G(z)))", [("V(D, G)", "value")],
-                (-log(4), "at equilibrium: −log 4")),
+                balance.map { line(log($0) + log(1 - $0), "−log 4") }),
         ]
     }
 
@@ -168,12 +173,11 @@ struct RunCharts {
         if !places.isEmpty {
             // Two targets are no one line.
             let target = targets.count == 1 ? targets.first : nil
-            var slope = chart(
-                "D's slope", "E ‖∇ₓ s(x)‖ where penalties look at it, as last taken",
-                places.map { ($0.name, "grad_x_\($0.place)") },
-                target.map { ($0, "target: " + String(format: "%.4g", $0)) })
-            slope.includesReference = true
-            charts.append(slope)
+            charts.append(
+                chart(
+                    "D's slope", "E ‖∇ₓ s(x)‖ where penalties look at it, as last taken",
+                    places.map { ($0.name, "grad_x_\($0.place)") },
+                    target.map { ($0, "target: " + String(format: "%.4g", $0)) }))
         }
         let leCam = configuration.leCam == nil ? [] : [(name: "LeCam", figure: "lecam")]
         let costs = places.map { (name: $0.name, figure: "penalty_\($0.place)") } + leCam

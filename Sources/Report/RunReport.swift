@@ -8,10 +8,13 @@ import Support
 /// One page that shows a run, or several beside each other.
 public struct RunReport {
     private let runs: [RunHistory]
+    private let live: Bool
 
-    /// Reads the folders of one or more runs. Throws 65 or 66.
-    public init(_ folders: [String]) throws {
+    /// Reads the folders of one or more runs. `live`: examples made for the page are of the last step's parameters,
+    /// where an average was kept. Throws 65 or 66.
+    public init(_ folders: [String], live: Bool = false) throws {
         precondition(!folders.isEmpty, "a report of no run")
+        self.live = live
         runs = try folders.map(RunHistory.init)
     }
 
@@ -133,13 +136,14 @@ public struct RunReport {
     private func addWalks(of run: RunHistory, to page: inout Page, _ warn: (String) -> Void) {
         guard let configuration = run.model.generator else { return }
         do {
-            let model = try GeneratorModel(Checkpoint.read(run.folder.path, warn: warn))
+            let model = try GeneratorModel(Checkpoint.read(run.folder.path, warn: warn), live: live)
             guard model.hasGenerator, case .image = model.sampler.shape else { return }
             let png = try Interpolation(rows: 6, columns: 9, path: .spherical, seed: configuration.seed).picture(
                 model
             ).png()
             page.heading("From one latent to another")
-            page.picture(png, caption: "spherical walks, a pair a row, step \(model.step)")
+            let which = configuration.average == nil ? "" : live ? ", its own parameters" : ", the average"
+            page.picture(png, caption: "spherical walks, a pair a row, step \(model.step)\(which)")
         } catch {
             warn("\(run.folder.path): no walks between latents are shown: \(Failure.of(error).message)")
         }

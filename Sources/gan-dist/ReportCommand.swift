@@ -18,16 +18,19 @@ struct ReportCommand: ParsableCommand {
     @Argument(help: ArgumentHelp("Folders of runs.", valueName: "RUN")) var runs: [String]
     @Option(help: ArgumentHelp("The page to write; default RUN/report.html of a single run.", valueName: "FILE.html"))
     var out: String?
+    @Flag(help: "Walks by the parameters of the last step, where an average of them was kept (training.average).")
+    var live = false
 
     func validate() throws {
         if runs.isEmpty { throw ValidationError("Name the folder of a run.") }
+        if runs.count > 1, live { throw ValidationError("--live is for the page of a single run, which has walks.") }
         if runs.count > 1, out == nil { throw ValidationError("Name the page for several runs with --out FILE.html.") }
     }
 
     func run() throws {
         let console = Console(speaks: true)
         let path = out ?? RunFolder(runs[0]).report
-        try RunReport(runs).write(to: path) { console.warn($0) }
+        try RunReport(runs, live: live).write(to: path) { console.warn($0) }
         console.say("\(runs.count == 1 ? "1 run" : "\(runs.count) runs") in \(path)")
     }
 }

@@ -124,12 +124,22 @@ import Testing
         }
     }
 
-    /// A penalty between a pair is of one class too.
-    @Test func whatLiesBetweenIsOfOneClass() {
-        var game = Self.game(Wasserstein(), Update.alternating(discriminatorSteps: 1))
+    /// A penalty between a pair is of one class too; in G's update, which has no reals, classes are drawn, whoever
+    /// moves first.
+    @Test(arguments: [false, true]) func whatLiesBetweenIsOfOneClass(generatorFirst: Bool) throws {
+        var game = Self.game(
+            Wasserstein(), Update.alternating(discriminatorSteps: 2, generatorFirst: generatorFirst))
         #expect(!game.pairsShareConditions)
         game.penalties = [Penalty(.r1, weight: 1.0), Penalty(.gradientPenalty(target: 1), weight: 1.0)]
         #expect(game.pairsShareConditions)
+        let recorder = LabelRecorder(), trainer = try Self.trainer(game, shards: 3, SoloCommunicator())
+        trainer.trace = recorder
+        _ = try trainer.step()
+        for update in 0 ..< 2 { #expect(recorder.of(update, real: false) == recorder.of(update, real: true)) }
+        let drawn = FloatBuffer(count: 12)
+        Conditioning(classCounts: Self.counts).fill(
+            drawn.values, count: 12, Draws(seed: game.seed, purpose: .generatorNoise, step: 0))
+        #expect(recorder.of(nil, real: false) == drawn.array && recorder.of(nil, real: true) == [])
     }
 
     /// With penalties in all places, pairs and drawn classes: the bits do not depend on the ranks, and other shards are

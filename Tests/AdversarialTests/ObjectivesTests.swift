@@ -79,6 +79,23 @@ import Testing
         let balance = try #require(objective.balance)
         #expect(abs(balance.discriminator - right.d) < 1e-12)
         if let generator = balance.generator { #expect(abs(generator - right.g) < 1e-12) }
+        #expect(objective.balancedProbability == (objective.isLogOdds ? 0.5 : nil))
+    }
+
+    /// With smoothed labels the best D of equal densities is not ½: its cost there is the least that any logit has.
+    @Test func balanceOfSmoothedLabels() throws {
+        let loss = DiscriminatorLoss(reduction: .mean, labelSmoothing: 0.2)
+        let objective = StandardObjective(discriminator: loss)
+        func cost(_ probability: Double) -> Double {
+            -(0.8 * log(probability) + 0.2 * log(1 - probability) + log(1 - probability)) / 2
+        }
+        let least = (1 ..< 10_000).map { cost(Double($0) / 10_000) }.min()!
+        let balance = try #require(objective.balance), probability = try #require(objective.balancedProbability)
+        #expect(abs(probability - 0.4) < 1e-12 && abs(balance.discriminator - least) < 1e-12)
+        #expect(abs(try #require(balance.generator) + log(0.4)) < 1e-12)
+        let schedule = Schedule(.linear(from: 0.2, to: 0, over: 9))
+        let changing = StandardObjective(generator: .minimax, reduction: .sum, labelSmoothing: schedule)
+        #expect(changing.balance == nil && changing.balancedProbability == nil)
     }
 
     /// One network's steps on 1, 2 and 3 ranks end in the same bits, and their figures are equal.

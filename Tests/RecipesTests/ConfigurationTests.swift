@@ -150,6 +150,11 @@ import Testing
         #expect(coupling.game.normalisesMinibatches && coupling.game.normalisesSpectrally)
         let plain = try Configuration(yaml: Self.withLayer("relu"), source: "test")
         #expect(!plain.game.normalisesMinibatches && !plain.game.normalisesSpectrally)
+        // A layer of images only, which has no parameters for a vector.
+        let attentive = try Configuration(
+            yaml: Self.withLayer("{reshape: {shape: [2, 2, 8]}}, {self_attention: {spectral: true}}, flatten")
+                .replacing("units: 6", with: "units: 32"), source: "test")
+        #expect(attentive.game.normalisesSpectrally)
         let penalised = Self.withLayer("relu").replacing(
             "discriminator: [", with: "discriminator: [{residual: {body: [relu, batch_normalisation]}}, ")
         let refused = refusal(penalised + "\nobjective: {penalties: [{kind: r1}]}")

@@ -48,6 +48,15 @@ def test_newer_layers_stopped_midway_go_on_with_the_same_bits_on_other_ranks(con
     assert_same(checkpoint(whole, 12), checkpoint(run, 12))
 
 
+def test_attention_gives_the_same_bits_on_any_ranks(data, tmp_path):
+    """Without a spectral norm before it, in a list that is searched for one."""
+    attention = "discriminator=[{convolution: {channels: 8, kernel: 3}}, self_attention, flatten, {dense: {units: 1}}]"
+    for ranks in (1, 2):
+        train("dense", tmp_path / str(ranks), "--data", data, "--shards", 2, "--steps", 2, "--set", attention,
+              ranks=ranks)
+    assert_same(checkpoint(tmp_path / "1", 2), checkpoint(tmp_path / "2", 2))
+
+
 # Dropout, batch normalisation, Adam for one network and momentum for the other; 8 shards of 20 examples are of unequal
 # size.
 RING = ["--shards", 8, "-k", 2, "--steps", 12]

@@ -188,6 +188,37 @@ def paths(page):
                    for path in re.findall(r'class="line s\d" d="M([^"a]+)"', chart)]
 
 
+EQUILIBRIA = [
+    ("{loss: standard}", ["1.386", "−log 4", "½"]),
+    ("{loss: standard, discriminator: mean}", ["0.6931", "−log 4", "½"]),
+    # With D(x) = 0.45 and all costs of that; none where it changes.
+    ("{loss: standard, label_smoothing: 0.1}", ["1.376", "-1.396", "0.45"]),
+    ("{loss: standard, label_smoothing: {schedule: linear, from: 0.1, to: 0, over: 9}}", []),
+    ("{loss: leastSquares}", ["0.25"]), ("{loss: hinge}", ["2"]), ("{loss: wasserstein}", ["0"]),
+    ("{loss: relativistic}", ["0.6931"]), ("{loss: relativisticAverage}", ["1.386"])]
+
+
+@pytest.mark.parametrize("objective, lines", EQUILIBRIA)
+def test_lines_of_equilibrium(objective, lines, run):
+    finished = gan_dist("train", "--preset", "grid-25", "--run", run, "--set", f"objective={objective}", "--steps", 4,
+                        "--log-every", 2, "--batch", 16, "--set", "data.count=64", "--quiet")
+    assert finished.code == 0, finished
+    report(run)
+    texts = re.findall(r">([^<>]*at equilibrium: [^<>]*)<", read(run / "report.html")[0])
+    assert sorted(text.split(": ")[1] for text in texts) == sorted(lines)
+
+
+def test_walks_of_the_last_steps_parameters(data, run, tmp_path):
+    """Where an average was kept they are another picture; a page of several runs has none."""
+    train("convolution", run, "--data", data, "--steps", 3, "--set", "training.average={half_life: 200}")
+    pictures = []
+    for flags in ((), ("--live",)):
+        report(run, *flags)
+        pictures.append(read(run / "report.html")[2][-1])
+    assert pictures[0] != pictures[1]
+    report(run, run, "--live", "--out", tmp_path / "page.html", code=64)
+
+
 def test_path_of_a_game_of_two_numbers(run):
     """As in the figures of Mescheder et al. 2018: of the log, and in the plane on one scale."""
     assert gan_dist("train", "--preset", "dirac", "--run", run, "--steps", 120).code == 0

@@ -11,11 +11,11 @@ from replay_network import tensor
 RELATIVISTIC = ("relativistic", "relativisticAverage")
 
 
-def discriminator_costs(objective, real, fake):
+def discriminator_costs(objective, real, fake, progress):
     """Mean costs of both halves; of a relativistic objective the whole cost, and 0."""
     match objective.get("loss", "standard"):
         case "standard":
-            smoothing = objective.get("label_smoothing") or 0
+            smoothing = value_at(objective.get("label_smoothing") or 0, progress)
             on_real = (1 - smoothing) * F.softplus(-real) + smoothing * F.softplus(real)
             return on_real.mean(), F.softplus(fake).mean()
         case "leastSquares":
@@ -72,12 +72,12 @@ class LeCam:
     def __init__(self, settings):
         self.settings, self.averages = settings, None
 
-    def __call__(self, real, fake):
+    def __call__(self, real, fake, progress):
         means, decay = torch.stack([real.detach().mean(), fake.detach().mean()]), self.settings["decay"]
         self.averages = means if self.averages is None else decay * self.averages + (1 - decay) * means
         of_real, of_fake = self.averages
         cost = F.relu(real - of_fake).square().mean() + F.relu(of_real - fake).square().mean()
-        return self.settings["weight"] * cost
+        return value_at(self.settings["weight"], progress) * cost
 
 
 # By the kind of a penalty: the name of the rows that it looks at, as the trace has it.

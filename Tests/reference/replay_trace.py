@@ -192,11 +192,12 @@ class Replay:
         logits = {half: torch.cat([logits for _, logits in found]) for half, found in halves.items()}
         if self.augmentation:
             self.augmentation.saw(logits["real"])
-        on_real, on_fake = costs.discriminator_costs(self.objective, logits["real"], logits["fake"])
+        progress = self.progress(self.discriminator)
+        on_real, on_fake = costs.discriminator_costs(self.objective, logits["real"], logits["fake"], progress)
         self.save(path, {"loss_real": on_real, "loss_fake": on_fake})
         cost = costs.discriminator_weight(self.objective) * (on_real + on_fake)
         if self.lecam:
-            lecam = self.lecam(logits["real"], logits["fake"])
+            lecam = self.lecam(logits["real"], logits["fake"], progress)
             self.save(path, {"loss_lecam": lecam})
             if path.endswith(f"/discriminator/{self.training['discriminator_steps'] - 1}"):
                 self.save(path, dict(zip(("lecam_real", "lecam_fake"), self.lecam.averages)))

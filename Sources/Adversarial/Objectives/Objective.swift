@@ -24,6 +24,8 @@ public protocol Objective: Sendable {
     func at(_ progress: Progress) -> (any Objective)?
     /// D's cost and G's where all is in balance, D telling nothing apart; nil where there is no such number.
     var balance: (discriminator: Double, generator: Double?)? { get }
+    /// D(x) and D(G(z)) there; nil where logits are no log-odds, or where there is no such number.
+    var balancedProbability: Double? { get }
     /// D's cost. Row i of `real` stands beside row i of `fake`. What a relativistic cost comes to is returned as the
     /// real half.
     func discriminator(
@@ -39,6 +41,7 @@ extension Objective {
     public var weight: Double { 1 }
     public func at(_ progress: Progress) -> (any Objective)? { nil }
     public var balance: (discriminator: Double, generator: Double?)? { nil }
+    public var balancedProbability: Double? { nil }
 }
 
 /// Of one logit: a cost and its derivative.

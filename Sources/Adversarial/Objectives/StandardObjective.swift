@@ -33,9 +33,18 @@ public struct StandardObjective: LogitObjective {
 
     public var isLogOdds: Bool { true }
     public var weight: Double { discriminatorLoss.weight }
-    /// Of s = 0 everywhere.
+    /// The best D's of equal densities: Salimans et al. 2016 §3.4 has (1 − α) p_data / (p_data + p_g) with labels
+    /// smoothed by α, and ½ without. None while α changes.
+    public var balancedProbability: Double? {
+        labelSmoothing == nil ? (1 - discriminatorLoss.labelSmoothing) / 2 : nil
+    }
+
+    /// Of that probability everywhere.
     public var balance: (discriminator: Double, generator: Double?)? {
-        (2 * log(2) * weight, generatorLoss.value(0))
+        balancedProbability.map { probability in
+            let logit = log(probability / (1 - probability))
+            return (weight * (ofReal(logit).value + ofFake(logit).value), generatorLoss.value(logit))
+        }
     }
 
     public func ofReal(_ logit: Double) -> LogitCost {

@@ -6,17 +6,19 @@ import Nets
 /// limited data", eq. 4: weight · (mean max(0, s_x − ȳ)² + mean max(0, x̄ − s_y)²), where x̄ and ȳ are moving averages
 /// of the mean logits of real and of generated examples, this minibatch's taken in, and constants in backward.
 public struct LeCam: Sendable {
-    public let weight: Double
+    public let weight: Schedule
     /// x̄ ← decay · x̄ + (1 − decay) · (this minibatch's mean); the first minibatch's mean is taken whole.
     public let decay: Double
 
-    public init(weight: Double = 0.3, decay: Double = 0.99) { (self.weight, self.decay) = (weight, decay) }
+    public init(weight: Schedule = 0.3, decay: Double = 0.99) { (self.weight, self.decay) = (weight, decay) }
 }
 
 /// The regulariser with its averages, which are of the *global* minibatches' means.
 final class LeCamPass {
     private let settings: LeCam
     private let rows: Int
+    /// In the update of D at hand.
+    private var weight = 0.0
     private let sums: ShardSums
     /// x̄ and ȳ: state.
     let means = FloatBuffer(count: 2)
@@ -27,7 +29,8 @@ final class LeCamPass {
     }
 
     /// Takes in the logits of an update of D, the first of the run or a later one. Collective.
-    func update(_ logits: Batch, _ group: ShardGroup, isFirst: Bool) throws {
+    func update(_ logits: Batch, _ group: ShardGroup, isFirst: Bool, at progress: Progress) throws {
+        weight = settings.weight.value(at: progress)
         for (part, shard) in group.shards.enumerated() {
             let figures = LogitFigures(group.halves(of: logits.values, part))
             sums[shard: shard, 0] = figures.real
@@ -46,13 +49,13 @@ final class LeCamPass {
         var cost = 0.0
         for row in 0 ..< real.count {
             let excess = max(0, Double(real[row]) - meanFake)
-            cost += settings.weight * excess * excess
-            slopes.real[row] += Float(2 * settings.weight * excess / Double(rows))
+            cost += weight * excess * excess
+            slopes.real[row] += Float(2 * weight * excess / Double(rows))
         }
         for row in 0 ..< fake.count {
             let excess = max(0, meanReal - Double(fake[row]))
-            cost += settings.weight * excess * excess
-            slopes.fake[row] -= Float(2 * settings.weight * excess / Double(rows))
+            cost += weight * excess * excess
+            slopes.fake[row] -= Float(2 * weight * excess / Double(rows))
         }
         return cost
     }
