@@ -239,7 +239,10 @@ private struct Files {
         }
         if let path = request.classifier {
             let classifier = try Classifier(path)
-            guard classifier.shape == shape || StackedClasses(classifier, of: shape) != nil else {
+            let isSuited =
+                classifier.shape == shape || classifier.isFramed(in: shape, configured)
+                || StackedClasses(classifier, of: shape) != nil
+            guard isSuited else {
                 throw Failure(
                     .badConfiguration, "\(path) classifies images of \(classifier.shape), the samples are of \(shape)",
                     remedy: "Train a classifier on images of that size (gan-dist data import … --size makes them).")

@@ -29,6 +29,23 @@ public struct Examples {
         values[rows.lowerBound * shape.count ..< rows.upperBound * shape.count]
     }
 
+    /// Of images the middle ones of their pixels, an image of `shape`: what `data.fit: pad` has put a frame around.
+    func middle(of shape: Shape) -> Examples {
+        guard case .image(let height, let width, let channels) = self.shape,
+            case .image(let innerHeight, let innerWidth, channels) = shape, innerHeight <= height, innerWidth <= width
+        else { preconditionFailure("the middle, \(shape), of \(self.shape)") }
+        let buffer = FloatBuffer(count: count * shape.count), row = innerWidth * channels
+        let top = (height - innerHeight) / 2, left = (width - innerWidth) / 2
+        for example in 0 ..< count {
+            for y in 0 ..< innerHeight {
+                let start = example * self.shape.count + ((top + y) * width + left) * channels
+                buffer.values[example * shape.count + y * row ..< example * shape.count + (y + 1) * row].copy(
+                    from: values[start ..< start + row])
+            }
+        }
+        return Examples(buffer, shape: shape)
+    }
+
     /// The first `count` of them, copied; all where there are no more.
     public func first(_ count: Int) -> Examples {
         guard count < self.count else { return self }

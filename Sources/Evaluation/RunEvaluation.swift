@@ -48,7 +48,7 @@ public final class RunEvaluation: RunEvaluator {
                     remedy: "Hold out more.")
             }
             let inputs = EvaluationInputs(
-                run, request, heldOut: heldOut?.source, try Self.classifier(settings, run.data.shape))
+                run, request, heldOut: heldOut?.source, try Self.classifier(settings, data, run.data.shape))
             guard heldOut != nil && trainer != nil || request.metrics?.isEmpty == false else {
                 throw Failure.configuration(
                     "output.evaluate.metrics", "there is nothing to measure",
@@ -84,14 +84,19 @@ public final class RunEvaluation: RunEvaluator {
         return metrics
     }
 
-    private static func classifier(_ settings: EvaluationSettings, _ shape: Shape) throws(Failure) -> Classifier? {
+    private static func classifier(
+        _ settings: EvaluationSettings, _ data: Configuration.DataSettings, _ shape: Shape
+    ) throws(Failure) -> Classifier? {
         guard let path = settings.classifier else { return nil }
         let classifier: Classifier
         do { classifier = try Classifier(path) } catch {
             let failure = Failure.of(error)
             throw Failure(failure.code, "output.evaluate.classifier: \(failure.message)", remedy: failure.remedy)
         }
-        guard classifier.shape == shape || StackedClasses(classifier, of: shape) != nil else {
+        let isSuited =
+            classifier.shape == shape || classifier.isFramed(in: shape, data)
+            || StackedClasses(classifier, of: shape) != nil
+        guard isSuited else {
             throw .configuration(
                 "output.evaluate.classifier",
                 "\(path) classifies images of \(classifier.shape), the generator makes examples of \(shape)",

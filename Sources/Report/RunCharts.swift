@@ -111,6 +111,11 @@ struct RunCharts {
         ]
     }
 
+    /// A figure of `output.evaluate` as charts name it; the logits are D's.
+    static func evaluationName(_ figure: String) -> String {
+        (figure.hasPrefix("logit_") ? "D's " : "") + figure.replacing("_", with: " ")
+    }
+
     /// A chart a measure; those that belong together are in one.
     private static func ofEvaluation(_ run: RunHistory) -> [Chart] {
         let found = run.evaluationFigures.filter { !$0.hasSuffix("standard_error") }
@@ -122,7 +127,7 @@ struct RunCharts {
             if !groups.contains(pair) { groups.append(pair) }
         }
         return groups.map { group in
-            let names = group.map { $0.replacing("_", with: " ") }
+            let names = group.map(evaluationName)
             return run.chart(
                 "Evaluation: \(names.joined(separator: ", "))", "measured while the run trained",
                 zip(names, group).map { ($0, "evaluation_\($1)") })

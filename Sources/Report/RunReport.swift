@@ -170,7 +170,7 @@ public struct RunReport {
             ("Throughput, samples/s", "samples_per_second", false),
         ]
         let measured = Set(runs.flatMap(\.evaluationFigures)).sorted().map {
-            ("Evaluation: \($0.replacing("_", with: " "))", "evaluation_\($0)", false)
+            ("Evaluation: \(RunCharts.evaluationName($0))", "evaluation_\($0)", false)
         }
         let figures = (ofTraining + measured).filter { figure in
             (showsGap || !Self.ofPairs.contains(figure.1))

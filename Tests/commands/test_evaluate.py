@@ -281,6 +281,38 @@ def test_what_cannot_be_measured_is_refused(ring, images, data, held_out, ranks)
     refused(gan_dist("nearest", ring, "--out", "nearest.png", ranks=ranks), 78, "[2]")
 
 
+def test_of_padded_images_what_is_within_the_frame_is_classified(data, held_out, classifier, tmp_path):
+    config = tmp_path / "padded.yaml"
+    config.write_text("""
+name: padded
+data: {fit: pad}
+latent: {size: 4}
+generator: [dense: {units: 192}, sigmoid, reshape: {shape: [16, 12, 1]}]
+discriminator: [flatten, dense: {units: 1}]
+training: {batch: 20, steps: 1}
+""")
+    run, samples = tmp_path / "run", tmp_path / "samples.h5"
+    finished = gan_dist("train", "--config", config, "--run", run, "--data", data, "--set",
+                        f"output.evaluate={{every: 1, count: 90, classifier: {classifier}, "
+                        "metrics: [frechet-classifier-distance]}")
+    assert finished.code == 0, finished
+    finished = gan_dist("sample", run, "--count", 90, "--out", samples)
+    assert finished.code == 0, finished
+    with h5py.File(samples, "r+") as file:
+        whole = file["images"]
+        height, width = h5py.File(data)["images"].shape[1:3]
+        top, left = (16 - height) // 2, (12 - width) // 2
+        middle = whole[:, top:top + height, left:left + width]
+        attributes = dict(whole.attrs)
+        del file["images"]
+        file["images"] = middle
+        file["images"].attrs.update(attributes)
+    settings = ("--data", data, "--classifier", classifier, "--count", 90, "--metrics", "frechet-classifier-distance")
+    framed, cut = evaluated(run, *settings), evaluated("--samples", samples, *settings)
+    assert framed["frechet-classifier-distance"]["value"] == cut["frechet-classifier-distance"]["value"]
+    assert metrics(run)[-1]["evaluation_frechet_classifier_distance"] > 0
+
+
 def test_a_classifier_that_cannot_be_used_is_refused(images, data, held_out, classifier, tmp_path):
     refused(gan_dist("classifier", "train", "--data", data, "--out", classifier), 73, "exists")
     unlabelled = tmp_path / "unlabelled.h5"

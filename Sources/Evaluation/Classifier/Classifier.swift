@@ -3,6 +3,7 @@ import Collectives
 import Foundation
 import Kernels
 import Nets
+import Recipes
 import Runs
 import Storage
 import Support
@@ -126,9 +127,18 @@ public final class Classifier {
         }
     }
 
-    /// Collective.
-    func answers(_ examples: Examples, _ context: EvaluationContext, _ title: String) throws -> Answers {
-        precondition(examples.shape == shape, "examples of \(examples.shape) for a classifier of \(shape)")
+    /// Whether `shape` is that of the classified images with a frame around them, as `data.fit: pad` makes it of data
+    /// of this size.
+    func isFramed(in shape: Shape, _ data: Configuration.DataSettings?) -> Bool {
+        guard data?.fit == .pad, case .image(let height, let width, let channels) = shape,
+            case .image(let ownHeight, let ownWidth, channels) = self.shape
+        else { return false }
+        return ownHeight <= height && ownWidth <= width
+    }
+
+    /// Of examples of the classifier's shape, or framed: what they have within the frame is judged. Collective.
+    func answers(_ framed: Examples, _ context: EvaluationContext, _ title: String) throws -> Answers {
+        let examples = framed.shape == shape ? framed : framed.middle(of: shape)
         let width = Self.features + classes
         let rows = try context.map(examples.count, block: 256, width: width, title) { rows in
             let features = try body.forward(
