@@ -151,10 +151,13 @@ public protocol StepTrace: AnyObject {
     /// What augmentation has drawn for the examples of a group: U(0, 1), so many each.
     func augmentation(_ draws: Floats, probability: Double, inner: Int?, rows: Range<Int>)
     func losses(inner: Int?, _ losses: KeyValuePairs<String, Double>)
+    /// What the step has left of state that is no player's.
+    func state(_ arrays: [StateArray])
     /// The step is over. Collective.
     func finishStep(_ players: [Player]) throws
 }
 
 extension StepTrace {
     public func conditions(_ values: Floats, of condition: Condition, areReal: Bool, inner: Int?, rows: Range<Int>) {}
+    public func state(_ arrays: [StateArray]) {}
 }

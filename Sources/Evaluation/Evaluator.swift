@@ -31,7 +31,7 @@ public final class Evaluator {
     /// does not fit.
     public func run() throws -> [MetricResult] {
         var metrics: [Metric] = []
-        let fitting = Metric.ofSamples + (inputs.autoencoder == nil ? [] : [.elbo])
+        let fitting = Metric.ofSamples + (inputs.autoencoder?.hasBound == true ? [.elbo] : [])
         for metric in request.metrics ?? fitting {
             guard let obstacle = obstacle(to: metric) else { metrics.append(metric); continue }
             if request.metrics != nil { throw AgreedFailure(obstacle) }
@@ -97,8 +97,13 @@ public final class Evaluator {
         case .memorisation:
             return inputs.heldOut == nil ? noHeldOut : nil
         case .elbo:
-            guard inputs.autoencoder != nil else {
-                return refusal("there is no encoder", "Use it on an autoencoder (model.kind: vae).")
+            guard let autoencoder = inputs.autoencoder else {
+                return refusal("there is no encoder", "Use it on a variational autoencoder (model.kind: vae).")
+            }
+            guard autoencoder.hasBound else {
+                return refusal(
+                    "codes that are points have no distribution, and so no bound of a likelihood",
+                    "Use it on a variational autoencoder (model.kind: vae).")
             }
             return inputs.heldOut == nil ? noHeldOut : nil
         case .intrinsicDimension:

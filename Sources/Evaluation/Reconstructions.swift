@@ -16,7 +16,7 @@ public enum Reconstructions {
             throw AgreedFailure(
                 Failure(
                     .badConfiguration, "\(request.checkpoint ?? ""): it has no encoder, of which this asks",
-                    remedy: "Name a checkpoint of an autoencoder (model.kind: vae)."))
+                    remedy: "Name a checkpoint of an autoencoder (model.kind: vae or autoencoder)."))
         }
         _ = try context.communicator.decidedByRoot {
             let examples = try Examples(

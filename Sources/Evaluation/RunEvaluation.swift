@@ -121,7 +121,7 @@ public final class RunEvaluation: RunEvaluator {
                 "output.evaluate.classifier", "it is missing: \(obstacle.message)",
                 remedy: "Name one (gan-dist classifier train makes it), or leave \(metric.rawValue) out.")
         }
-        if metric == .memorisation || metric == .elbo && inputs.autoencoder != nil {
+        if metric == .memorisation || metric == .elbo && inputs.autoencoder?.hasBound == true {
             return .configuration(
                 "data.held_out", "it is missing: \(obstacle.message)",
                 remedy: "Name such, or leave \(metric.rawValue) out.")

@@ -5,10 +5,11 @@ import Yams
 
 /// What `model.kind` names.
 public enum ModelKind: String, CaseIterable, Sendable {
-    case gan, mixture, vae
+    case gan, mixture, vae, autoencoder
 
     static let meaning =
-        "two players, a mixture of Gaussians by expectation–maximisation, or a variational autoencoder"
+        "two players, a mixture of Gaussians by expectation–maximisation, a variational autoencoder, "
+        + "or an autoencoder"
 
     /// For messages.
     var title: String {
@@ -16,6 +17,7 @@ public enum ModelKind: String, CaseIterable, Sendable {
         case .gan: "a GAN"
         case .mixture: "a mixture"
         case .vae: "a variational autoencoder"
+        case .autoencoder: "an autoencoder"
         }
     }
 }
@@ -29,7 +31,7 @@ public enum ModelConfiguration: Sendable {
     public init(tree: ConfigurationTree) throws(Failure) {
         switch tree.node(at: "model.kind")?.string.flatMap(ModelKind.init) {
         case .mixture: self = .mixture(try MixtureConfiguration(tree: tree))
-        case .vae: self = .autoencoder(try AutoencoderConfiguration(tree: tree))
+        case .vae, .autoencoder: self = .autoencoder(try AutoencoderConfiguration(tree: tree))
         case .gan, nil: self = .gan(try Configuration(tree: tree))
         }
     }

@@ -91,6 +91,9 @@ public struct Preset: Sendable {
             "mixture-em", PackageResources.mixture_em_yaml,
             "no GAN: a mixture of Gaussians by expectation–maximisation, on principal components"),
         Preset("vae", PackageResources.vae_yaml, "no GAN: a variational autoencoder at 28×28"),
+        Preset(
+            "autoencoder", PackageResources.autoencoder_yaml,
+            "no GAN: an autoencoder at 28×28, whose decoder is then a generator"),
     ]
 
     /// Throws 78 with the nearest known name.

@@ -11,22 +11,24 @@ struct RunCharts {
     static func all(_ run: RunHistory) -> [Chart] {
         switch run.model {
         case .gan(let configuration): RunCharts(run: run, configuration: configuration).all
-        case .autoencoder: ofAutoencoder(run)
+        case .autoencoder(let configuration): ofAutoencoder(run, hasBound: configuration.code == .gaussian)
         case .mixture: ofMixture(run)
         }
     }
 
-    private static func ofAutoencoder(_ run: RunHistory) -> [Chart] {
-        [
-            run.chart(
-                "Evidence lower bound", "E ln p(x | z) − KL, in nats an example: at most ln p(x)", [("ELBO", "elbo")]),
-            run.chart(
-                "Its parts", "in nats an example",
-                [
-                    ("reconstruction, −ln p(x | z)", "loss_reconstruction"),
-                    ("divergence of the code", "loss_divergence"),
-                ]),
-        ] + ofEvaluation(run) + [
+    private static func ofAutoencoder(_ run: RunHistory, hasBound: Bool) -> [Chart] {
+        let reconstruction = (name: "reconstruction, −ln p(x | z)", figure: "loss_reconstruction")
+        let ofCosts =
+            hasBound
+            ? [
+                run.chart(
+                    "Evidence lower bound", "E ln p(x | z) − KL, in nats an example: at most ln p(x)",
+                    [("ELBO", "elbo")]),
+                run.chart(
+                    "Its parts", "in nats an example",
+                    [reconstruction, (name: "divergence of the code", figure: "loss_divergence")]),
+            ] : [run.chart("Cost", "in nats an example", [reconstruction])]
+        return ofCosts + ofEvaluation(run) + [
             run.chart(
                 "Gradient norms", "of the whole minibatch, before the update",
                 [("encoder", "grad_norm_encoder"), ("decoder", "grad_norm_decoder")], logarithmic: true)

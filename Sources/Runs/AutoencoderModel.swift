@@ -19,7 +19,7 @@ public final class AutoencoderModel {
         guard let configuration = try checkpoint.generatorConfiguration() as? AutoencoderConfiguration else {
             throw Failure(
                 .badConfiguration, "\(checkpoint.path): it has no encoder, of which this asks",
-                remedy: "Name a checkpoint of an autoencoder (model.kind: vae).")
+                remedy: "Name a checkpoint of an autoencoder (model.kind: vae or autoencoder).")
         }
         self.configuration = configuration
         step = checkpoint.contents.step
@@ -29,7 +29,7 @@ public final class AutoencoderModel {
             .decoder, configuration.decoder, input: .vector(configuration.latent.size),
             capacity: GeneratorModel.capacity)
         autoencoder = TrainedAutoencoder(
-            configuration.reconstruction, encoder: (encoder, encoder.store.values.values),
+            configuration.reconstruction, configuration.code, encoder: (encoder, encoder.store.values.values),
             decoder: (decoder, decoder.store.values.values))
     }
 }
@@ -37,6 +37,19 @@ public final class AutoencoderModel {
 extension Checkpoint {
     func encoder(_ configuration: AutoencoderConfiguration, input: Shape, capacity: Int) throws(Failure) -> Network {
         try network(.encoder, configuration.encoder, input: input, capacity: capacity)
+    }
+}
+
+extension Checkpoint {
+    /// Of an autoencoder whose codes are points: their distribution; nil of another model.
+    func codes(_ configuration: any GeneratorConfiguration) throws(Failure) -> CodeDistribution? {
+        guard let configuration = configuration as? AutoencoderConfiguration, configuration.code == .point else {
+            return nil
+        }
+        let codes = CodeDistribution(size: configuration.latent.size)
+        try copy("code/mean", to: codes.mean.values)
+        try copy("code/covariance", to: codes.covariance.values)
+        return codes
     }
 }
 

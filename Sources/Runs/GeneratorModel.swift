@@ -11,6 +11,8 @@ public final class GeneratorModel {
     public let configuration: any GeneratorConfiguration
     public let network: Network
     public let sampler: Sampler
+    /// Where the network's inputs are codes that stand for latents.
+    public let codes: CodeDistribution?
     /// Alternation steps it was trained for.
     public let step: Int
     /// Of the labels 0, 1, …, where the dataset had names for them.
@@ -31,8 +33,10 @@ public final class GeneratorModel {
                 remedy: "Leave it out.")
         }
         network = try checkpoint.generator(configuration, capacity: Self.capacity, live: live, backward: backward)
+        codes = try checkpoint.codes(configuration)
         sampler = Sampler(
-            network, configuration.latent, try checkpoint.conditioning(configuration), truncation: truncation)
+            network, configuration.latent, try checkpoint.conditioning(configuration), truncation: truncation,
+            codes: codes)
         labelNames = (checkpoint.contents.string("label_names") ?? "").split(separator: "\n").map(String.init)
     }
 

@@ -148,6 +148,13 @@ public final class TraceRecorder: StepTrace {
         for loss in losses { whole.append(TraceArray(path(inner) + "/" + loss.key, Float(loss.value))) }
     }
 
+    public func state(_ arrays: [StateArray]) {
+        guard !isOver, communicator.rank == 0 else { return }
+        for array in arrays {
+            whole.append(TraceArray("\(group)/after/\(array.name)", array.dimensions, array.values))
+        }
+    }
+
     /// Ends a step: gathers the ranks' rows and writes all of it. Collective.
     public func finishStep(_ players: [Player]) throws {
         guard !isOver else { return }

@@ -62,7 +62,8 @@ PRESETS = {"ring": None, "goodfellow-mnist": (28, 28, 1), "goodfellow-cifar10-de
            "hinge-sn": (28, 28, 1), "dragan": (28, 28, 1), "r1": (28, 28, 1), "r3gan-28": (28, 28, 1),
            "r3gan-cifar10": (32, 32, 3), "sngan-32": (32, 32, 3), "sngan-resnet-32": (32, 32, 3),
            "sagan-32": (32, 32, 3), "stacked-fashion": (28, 28, 3),
-           "conditional-28": (28, 28, 1), "mixture-em": (28, 28, 1), "vae": (28, 28, 1)}
+           "conditional-28": (28, 28, 1), "mixture-em": (28, 28, 1), "vae": (28, 28, 1),
+           "autoencoder": (28, 28, 1)}
 
 
 def test_all_presets_are_listed():
@@ -74,7 +75,8 @@ def test_preset_is_a_whole_configuration(name, tmp_path):
     printed = gan_dist("presets", name)
     assert printed.code == 0, printed
     config = yaml.safe_load(printed.out)
-    parts = {"mixture-em": {"model"}, "vae": {"model", "latent", "encoder", "decoder", "optimizer"}}.get(
+    autoencoder = {"model", "latent", "encoder", "decoder", "optimizer"}
+    parts = {"mixture-em": {"model"}, "vae": autoencoder, "autoencoder": autoencoder}.get(
         name, {"latent", "generator", "discriminator", "objective", "optimizer"})
     assert parts | {"training", "output"} <= set(config)
     (tmp_path / "preset.yaml").write_text(printed.out)
