@@ -19,12 +19,15 @@ extension Player.Settings {
 extension Game {
     /// What one of its players is made of.
     func player(_ role: Player.Role, input: Shape) -> Player.Settings {
-        let isGenerator = role == .generator
-        var settings = Player.Settings(
-            role, isGenerator ? generator : discriminator, isGenerator ? generatorOptimiser : discriminatorOptimiser,
-            input: input)
+        let (layers, optimiser) =
+            switch role {
+            case .generator: (generator, generatorOptimiser)
+            case .encoder: (encoder!.layers, encoder!.optimiser)
+            default: (discriminator, discriminatorOptimiser)
+            }
+        var settings = Player.Settings(role, layers, optimiser, input: input)
         settings.isSpectral = spectralPlayers.contains(role)
-        if !isGenerator {
+        if role == .discriminator {
             settings.halves = 2 + penaltyPlaces.parts
             settings.isPenalised = !penalties.isEmpty
         }
@@ -34,13 +37,19 @@ extension Game {
     /// Bytes that the ranks of `group`, those of a node, want to share when they train this game on examples of a
     /// shape: what has to fit beside anything else that they share.
     public func sharedBytes(example: Shape, shards: ShardTable, group: Range<Int>) throws(ShapeError) -> Int {
-        let packed = Packing(size: packing, example: example, capacity: packing).shape
+        let packed = Packing(size: packing, example: judged(example), capacity: packing).shape
         var generator = player(.generator, input: .vector(latent.size))
         var discriminator = player(.discriminator, input: packed)
         // Layers may ask for it themselves.
         (generator.isSpectral, discriminator.isSpectral) = (normalisesSpectrally, normalisesSpectrally)
         let unrolled = updates.contains { $0.unrollingSteps > 0 }
-        return try generator.sharedBytes(average == nil ? 0 : 1, shards: shards, group: group)
+        var ofEncoder = 0
+        if encoder != nil {
+            var encoder = player(.encoder, input: example)
+            encoder.isSpectral = normalisesSpectrally
+            ofEncoder = try encoder.sharedBytes(shards: shards, group: group)
+        }
+        return try ofEncoder + generator.sharedBytes(average == nil ? 0 : 1, shards: shards, group: group)
             + discriminator.sharedBytes(unrolled ? 1 : 0, shards: shards, group: group)
     }
 }
@@ -106,15 +115,25 @@ extension Trainer {
                 input, parameters: player.parameters, mode: .training(draws),
                 conditions: network.condition == nil ? .none : conditions?.values ?? .none)
         }
-        let packs = packing.join(try forward(generator, latents.fill(count: rows.count, draws)))
+        func backward(_ player: Player, _ gradient: Batch) throws -> Batch {
+            try player.network.backward(
+                from: gradient, parameters: player.parameters, into: player.slot, inputGradient: true)!
+        }
+        let made = try forward(generator, latents.fill(count: rows.count, draws))
+        // With an encoder: of what G makes, from D's input through the codes alone.
+        let codes = try encoding.map { try forward($0.player, made) }
+        let packs = packing.join(codes.map { judged(made, by: $0) } ?? made)
         let logits = try forward(discriminator, packs)
         slopes.values[0 ..< logits.count].fill(1 / Float(logits.count))
-        let examples = try discriminator.network.backward(
-            from: Batch(slopes.values[0 ..< logits.count], count: logits.count, shape: .vector(1)),
-            parameters: discriminator.parameters, into: discriminator.slot, inputGradient: true)!
+        var gradient = try backward(
+            discriminator, Batch(slopes.values[0 ..< logits.count], count: logits.count, shape: .vector(1)))
+        gradient = packing.split(gradient)
+        if let encoding {
+            gradient = try backward(
+                encoding.player, encoding.game.isBidirectional ? encoding.codes(gradient) : gradient)
+        }
         _ = try generator.network.backward(
-            from: packing.split(examples), parameters: generator.parameters, into: generator.slot,
-            inputGradient: false)
+            from: gradient, parameters: generator.parameters, into: generator.slot, inputGradient: false)
         return players.reduce(0) { hash, player in
             let ofUpdate = player.hashOfUpdate(at: progress(update: stepsDone + 1))
             return Collectives.fingerprint(of: player.slot, seed: hash &+ ofUpdate)

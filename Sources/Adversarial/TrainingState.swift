@@ -19,7 +19,7 @@ public struct StateArray {
 }
 
 extension Trainer {
-    public var players: [Player] { [generator, discriminator] }
+    public var players: [Player] { [generator, discriminator] + (encoder.map { [$0] } ?? []) }
 
     public var sharedState: [StateArray] {
         var arrays: [StateArray] = []

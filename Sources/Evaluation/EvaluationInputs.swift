@@ -120,7 +120,7 @@ final class EvaluationInputs {
         (data, dataName) = (inUnitRange(run.data.examples), run.configuration.data.file ?? run.configuration.name)
         self.heldOut = heldOut.map(inUnitRange)
         sampler = run.trainer.sampler
-        autoencoder = (run.trainer as? AutoencoderTrainer)?.trained
+        autoencoder = run.trainer.autoencoder
         (labels, condition) = (run.data.labels, run.configuration.condition)
     }
 
@@ -201,9 +201,8 @@ private struct Files {
             let model = try GeneratorModel(
                 checkpoint, live: request.live, backward: request.sampling.needsBackward || request.needsBackward)
             (self.model, shape) = (model, model.network.outputShape)
-            if model.configuration is AutoencoderConfiguration {
-                autoencoder = try AutoencoderModel(checkpoint)
-            } else {
+            autoencoder = try AutoencoderModel(checkpoint, live: request.live)
+            if autoencoder == nil {
                 discriminator = try DiscriminatorModel(checkpoint)
             }
             self.checkpoint = checkpoint

@@ -2,6 +2,7 @@ import Adversarial
 import Collectives
 import Foundation
 import Kernels
+import Recipes
 import Storage
 import Support
 
@@ -144,9 +145,12 @@ public final class Evaluator {
                     "Name a classifier that was trained on these labels.")
         case .game:
             guard let discriminator = inputs.discriminator else {
-                return inputs.autoencoder == nil
-                    ? refusal("a file of samples has no discriminator", "Name a checkpoint.")
-                    : refusal("an autoencoder has no discriminator", "Leave it out.")
+                guard inputs.autoencoder != nil else {
+                    return refusal("a file of samples has no discriminator", "Name a checkpoint.")
+                }
+                return inputs.model?.configuration is AutoencoderConfiguration
+                    ? refusal("an autoencoder has no discriminator", "Leave it out.")
+                    : refusal("this discriminator judges codes, or examples with theirs", "Leave it out.")
             }
             guard !discriminator.isConditional else {
                 return refusal(

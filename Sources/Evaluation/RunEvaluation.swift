@@ -49,7 +49,8 @@ public final class RunEvaluation: RunEvaluator {
             }
             let inputs = EvaluationInputs(
                 run, request, heldOut: heldOut?.source, try Self.classifier(settings, run.data.shape))
-            guard heldOut != nil && trainer != nil || request.metrics?.isEmpty == false else {
+            guard heldOut != nil && trainer?.game.encoder == nil && trainer != nil || request.metrics?.isEmpty == false
+            else {
                 throw Failure.configuration(
                     "output.evaluate.metrics", "there is nothing to measure",
                     remedy: "Name measures, or examples that are not trained on (data.held_out).")
@@ -190,7 +191,7 @@ public final class RunEvaluation: RunEvaluator {
     /// D's mean logits of as many training and held-out examples, each with what stands beside it where D judges both,
     /// in packs where it judges packs, without dropout and with running statistics.
     private func gap(_ context: EvaluationContext) throws -> [Figure] {
-        guard let heldOut, let trainer = run.trainer as? Trainer else { return [] }
+        guard let heldOut, let trainer = run.trainer as? Trainer, trainer.game.encoder == nil else { return [] }
         let packing = trainer.game.packing
         let count = min(request.count!, heldOut.source.count) / packing * packing
         let training = try mean(

@@ -60,15 +60,9 @@ public struct AutoencoderConfiguration: GeneratorConfiguration {
             Latent(
                 size: try section.integer("size", default: 64, 1 ... 1 << 20, meaning: "values of a latent vector z"))
         }
-        let layers = "list of layers"
+        encoder = try root.encoderLayers()
         root.note(
-            "encoder", layers, default: nil,
-            meaning:
-                "of an autoencoder: from an example to its code, `latent.size` values; of a variational one (`vae`) to "
-                + "the means of its code, then what deviations are made of: twice as many", example: "[relu]")
-        encoder = try Layers.list(root, "encoder")
-        root.note(
-            "decoder", layers, default: nil,
+            "decoder", "list of layers", default: nil,
             meaning:
                 "of an autoencoder: from a code to an example; with `bernoulli` to logits, without a sigmoid",
             example: "[relu]")
@@ -113,6 +107,18 @@ public struct AutoencoderConfiguration: GeneratorConfiguration {
     }
 }
 
+extension Section {
+    /// `encoder`, of any model that has one.
+    func encoderLayers() throws(Failure) -> [any Layer] {
+        note(
+            "encoder", "list of layers", default: nil,
+            meaning:
+                "where `model.kind` has one: from an example to its code, `latent.size` values; of a `vae` to the "
+                + "means of its code, then what deviations are made of: twice as many", example: "[relu]")
+        return try Layers.list(self, "encoder")
+    }
+}
+
 extension Reconstruction {
     private enum Kind: String, CaseIterable { case bernoulli, gaussian }
 
@@ -125,10 +131,13 @@ extension Reconstruction {
                 + "images, which are scaled to 0 … 1; or normal about the value that it makes")
         switch kind {
         case .bernoulli: self = .bernoulli
-        case .gaussian:
-            self = .gaussian(
-                deviation: try section.number(
-                    "deviation", default: 1, 1e-6 ... 1e6, meaning: "the standard deviation of each value"))
+        case .gaussian: try self.init(gaussian: section)
         }
+    }
+
+    init(gaussian section: Section) throws(Failure) {
+        self = .gaussian(
+            deviation: try section.number(
+                "deviation", default: 1, 1e-6 ... 1e6, meaning: "the standard deviation of each value"))
     }
 }

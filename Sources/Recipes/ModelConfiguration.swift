@@ -5,11 +5,11 @@ import Yams
 
 /// What `model.kind` names.
 public enum ModelKind: String, CaseIterable, Sendable {
-    case gan, mixture, vae, autoencoder
+    case gan, mixture, vae, autoencoder, adversarialAutoencoder, bigan
 
     static let meaning =
-        "two players, a mixture of Gaussians by expectation–maximisation, a variational autoencoder, "
-        + "or an autoencoder"
+        "two players; a mixture of Gaussians by expectation–maximisation; a variational autoencoder, or a plain one; "
+        + "two players with an encoder as the third, which reconstructs, or which inverts the generator"
 
     /// For messages.
     var title: String {
@@ -18,6 +18,8 @@ public enum ModelKind: String, CaseIterable, Sendable {
         case .mixture: "a mixture"
         case .vae: "a variational autoencoder"
         case .autoencoder: "an autoencoder"
+        case .adversarialAutoencoder: "an adversarial autoencoder"
+        case .bigan: "a BiGAN"
         }
     }
 }
@@ -32,7 +34,7 @@ public enum ModelConfiguration: Sendable {
         switch tree.node(at: "model.kind")?.string.flatMap(ModelKind.init) {
         case .mixture: self = .mixture(try MixtureConfiguration(tree: tree))
         case .vae, .autoencoder: self = .autoencoder(try AutoencoderConfiguration(tree: tree))
-        case .gan, nil: self = .gan(try Configuration(tree: tree))
+        case .gan, .adversarialAutoencoder, .bigan, nil: self = .gan(try Configuration(tree: tree))
         }
     }
 
@@ -41,7 +43,7 @@ public enum ModelConfiguration: Sendable {
         try self.init(tree: ConfigurationTree(yaml: yaml, source: source, .stored))
     }
 
-    /// That of two players; nil of another model.
+    /// That of two players, or of three; nil of another model.
     public var game: Configuration? { if case .gan(let configuration) = self { configuration } else { nil } }
 
     /// That of a network which makes examples; nil of another model.
@@ -157,21 +159,5 @@ extension Section {
             throw .configuration(
                 key, "\(kind.title) (model.kind) has no such part", remedy: "Take it out, or set another model.kind.")
         }
-    }
-
-    /// The group `model` of a GAN: nothing but its kind, which stays out of the whole, as before there were others.
-    func requireGAN() throws(Failure) {
-        guard let given = node("model") else {
-            return allow("model", "a group", meaning: ModelKind.meaning, form: "{kind: mixture}")
-        }
-        let section = try Section(given, path: name("model"), origins)
-        let kind = try section.choice("kind", default: ModelKind.gan, meaning: ModelKind.meaning)
-        guard kind == .gan else {
-            throw .configuration(
-                "model.kind", "\(kind.title) has no players, of which this asks",
-                remedy: "gan-dist sample makes a file of its examples, which other commands take.")
-        }
-        _ = try section.finish()
-        allow("model")
     }
 }

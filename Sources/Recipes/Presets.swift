@@ -94,6 +94,12 @@ public struct Preset: Sendable {
         Preset(
             "autoencoder", PackageResources.autoencoder_yaml,
             "no GAN: an autoencoder at 28×28, whose decoder is then a generator"),
+        Preset(
+            "adversarial-autoencoder", PackageResources.adversarial_autoencoder_yaml,
+            "an autoencoder at 28×28 with a discriminator that holds its codes to the latents' distribution"),
+        Preset(
+            "bigan", PackageResources.bigan_yaml,
+            "a GAN at 28×28 with an encoder that inverts the generator: D judges pairs"),
     ]
 
     /// Throws 78 with the nearest known name.

@@ -48,7 +48,7 @@ struct RunCharts {
     }
 
     private var all: [Chart] {
-        [losses] + ofLogits + Self.ofEvaluation(run) + ofPenalties + ofAugmentation + ofSpectralNorms + [gradientNorms]
+        losses + ofLogits + Self.ofEvaluation(run) + ofPenalties + ofAugmentation + ofSpectralNorms + [gradientNorms]
             + Self.ofTime(run)
     }
 
@@ -59,12 +59,22 @@ struct RunCharts {
         run.chart(title, note, curves, reference, logarithmic: logarithmic)
     }
 
-    private var losses: Chart {
-        let balance = configuration.objective.balance?.discriminator
-        return chart(
-            "Losses", "the costs that each player lowers",
-            [("discriminator", "loss_discriminator"), ("generator", "loss_generator")],
-            balance.map { ($0, "D at equilibrium: " + String(format: "%.4g", $0)) })
+    private var losses: [Chart] {
+        let balance = configuration.objective.balance?.discriminator, encoder = ("encoder", "loss_encoder")
+        func charts(_ others: [(name: String, figure: String)]) -> [Chart] {
+            [
+                chart(
+                    "Losses", "the costs that each player lowers", [("discriminator", "loss_discriminator")] + others,
+                    balance.map { ($0, "D at equilibrium: " + String(format: "%.4g", $0)) })
+            ]
+        }
+        switch configuration.encoder?.game {
+        case nil: return charts([("generator", "loss_generator")])
+        case .bidirectional: return charts([("generator", "loss_generator"), encoder])
+        case .adversarialAutoencoder:
+            return [chart("Reconstruction", "−ln p(x | E(x)), in nats an example", [("G and E", "loss_generator")])]
+                + charts([encoder])
+        }
     }
 
     private var ofLogits: [Chart] {
@@ -153,7 +163,8 @@ struct RunCharts {
     private var gradientNorms: Chart {
         chart(
             "Gradient norms", "of the whole minibatch, before the update",
-            [("discriminator", "grad_norm_discriminator"), ("generator", "grad_norm_generator")], logarithmic: true)
+            [("discriminator", "grad_norm_discriminator"), ("generator", "grad_norm_generator")]
+                + (configuration.encoder == nil ? [] : [("encoder", "grad_norm_encoder")]), logarithmic: true)
     }
 
     private static func ofTime(_ run: RunHistory) -> [Chart] {

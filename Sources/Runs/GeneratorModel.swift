@@ -157,7 +157,7 @@ public final class GeneratorModel {
     }
 }
 
-/// The discriminator of a checkpoint, to be asked about examples.
+/// The discriminator of a checkpoint, to be asked about examples; not one that judges codes too.
 public final class DiscriminatorModel {
     /// Examples that it judges as one.
     public let packing: Int
@@ -274,20 +274,19 @@ extension Checkpoint {
         return network
     }
 
-    /// The parameters and running statistics of both networks, as ``GeneratorModel`` has them, under the names of a
+    /// The parameters and running statistics of all networks, as ``GeneratorModel`` has them, under the names of a
     /// checkpoint; copies, for the networks do not outlive this call.
     public func networkArrays(live: Bool) throws -> [CheckpointArray] {
         let configuration = try generatorConfiguration(), example = try configuration.exampleShape()
-        let other: Network
-        if let autoencoder = configuration as? AutoencoderConfiguration {
-            other = try encoder(autoencoder, input: example, capacity: 1)
-        } else if let game = configuration as? Configuration {
-            let packed = Packing(size: game.training.packing, example: example, capacity: 1)
-            other = try discriminator(game, input: packed.shape, capacity: 1)
-        } else {
-            preconditionFailure("a generator with no other network")
+        var networks = [try generator(configuration, capacity: 1, live: live)]
+        if let game = configuration as? Configuration {
+            let packed = Packing(size: game.training.packing, example: game.game.judged(example), capacity: 1)
+            networks.append(try discriminator(game, input: packed.shape, capacity: 1))
         }
-        return try [generator(configuration, capacity: 1, live: live), other].flatMap { network in
+        if let layers = configuration.encoderLayers {
+            networks.append(try network(.encoder, layers, input: example, capacity: 1))
+        }
+        return networks.flatMap { network in
             let store = network.store, name = network.name
             return store.entries.map {
                 CheckpointArray(

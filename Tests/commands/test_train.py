@@ -63,7 +63,7 @@ PRESETS = {"ring": None, "goodfellow-mnist": (28, 28, 1), "goodfellow-cifar10-de
            "r3gan-cifar10": (32, 32, 3), "sngan-32": (32, 32, 3), "sngan-resnet-32": (32, 32, 3),
            "sagan-32": (32, 32, 3), "stacked-fashion": (28, 28, 3),
            "conditional-28": (28, 28, 1), "mixture-em": (28, 28, 1), "vae": (28, 28, 1),
-           "autoencoder": (28, 28, 1)}
+           "autoencoder": (28, 28, 1), "adversarial-autoencoder": (28, 28, 1), "bigan": (28, 28, 1)}
 
 
 def test_all_presets_are_listed():
