@@ -3,7 +3,7 @@ import Nets
 /// A third player: an encoder E from an example x to a code, a latent z that G makes x of.
 public struct Encoder: Sendable {
     /// What it plays for, and so what the discriminator judges.
-    public enum Game: Sendable {
+    public enum Kind: Sendable {
         /// The adversarial autoencoder (Makhzani et al. 2015, arXiv:1511.05644): E and G lower the cost of the
         /// reconstruction G(E(x)); D tells latents from codes E(x), and E lowers the cost that G has elsewhere, of
         /// D's logits of codes.
@@ -20,13 +20,13 @@ public struct Encoder: Sendable {
 
     public var layers: [any Layer]
     public var optimiser: OptimiserSettings
-    public var game: Game
+    public var kind: Kind
 
     public init(
-        _ layers: [any Layer], _ game: Game,
+        _ layers: [any Layer], _ kind: Kind,
         optimiser: OptimiserSettings = OptimiserSettings(.adam(beta1: 0.5, beta2: 0.999, epsilon: 1e-8))
     ) {
-        (self.layers, self.game, self.optimiser) = (layers, game, optimiser)
+        (self.layers, self.kind, self.optimiser) = (layers, kind, optimiser)
     }
 }
 
@@ -51,7 +51,7 @@ extension Update {
 extension Game {
     /// What the discriminator judges one of, where examples have this shape: an example, a code, or a pair of both.
     public func judged(_ example: Shape) -> Shape {
-        switch encoder?.game {
+        switch encoder?.kind {
         case nil: example
         case .adversarialAutoencoder: .vector(latent.size)
         case .bidirectional: .vector(example.count + latent.size)
@@ -59,10 +59,10 @@ extension Game {
     }
 
     /// Whether the cost of those who play against D needs the logits of both halves of a minibatch.
-    var judgesReals: Bool { objective.isRelativistic || encoder?.game.isBidirectional == true }
+    var judgesReals: Bool { objective.isRelativistic || encoder?.kind.isBidirectional == true }
 
     /// Whether an update makes examples, of latents or of codes.
     func generates(_ update: Update) -> Bool {
-        if case .adversarialAutoencoder = encoder?.game { update.reconstructs } else { true }
+        if case .adversarialAutoencoder = encoder?.kind { update.reconstructs } else { true }
     }
 }

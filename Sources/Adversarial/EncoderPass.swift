@@ -4,15 +4,15 @@ import Nets
 /// The encoder of a game, and room for what passes between it and the other two.
 final class EncoderPass {
     let player: Player
-    let game: Encoder.Game
+    let kind: Encoder.Kind
     private let example: Shape
     private let codeSize: Int
     /// The gradients with respect to a group's examples, as the generator made them, and to its codes.
     private let ofExamples, ofCodes: FloatBuffer
 
     /// For groups of at most `rows` examples.
-    init(_ player: Player, _ game: Encoder.Game, example: Shape, codeSize: Int, rows: Int) {
-        (self.player, self.game, self.example, self.codeSize) = (player, game, example, codeSize)
+    init(_ player: Player, _ kind: Encoder.Kind, example: Shape, codeSize: Int, rows: Int) {
+        (self.player, self.kind, self.example, self.codeSize) = (player, kind, example, codeSize)
         ofExamples = FloatBuffer(count: rows * example.count)
         ofCodes = FloatBuffer(count: rows * codeSize)
     }

@@ -130,7 +130,7 @@ extension Trainer {
         gradient = packing.split(gradient)
         if let encoding {
             gradient = try backward(
-                encoding.player, encoding.game.isBidirectional ? encoding.codes(gradient) : gradient)
+                encoding.player, encoding.kind.isBidirectional ? encoding.codes(gradient) : gradient)
         }
         _ = try generator.network.backward(
             from: gradient, parameters: generator.parameters, into: generator.slot, inputGradient: false)

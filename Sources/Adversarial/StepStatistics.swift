@@ -23,7 +23,7 @@ final class StepStatistics {
     private let objective: any Objective
     private let table: ShardTable
     private let players: (generator: Player, discriminator: Player, encoder: Player?)
-    private let encoderGame: Encoder.Game?
+    private let encoderKind: Encoder.Kind?
     /// Whether the generator's update has logits of both halves.
     private let judgesReals: Bool
     private var generator: Network { players.generator.network }
@@ -63,7 +63,7 @@ final class StepStatistics {
         packs = game.packs
         self.table = table
         players = (generatorPlayer, discriminatorPlayer, encoder)
-        (encoderGame, judgesReals) = (game.encoder?.game, game.judgesReals)
+        (encoderKind, judgesReals) = (game.encoder?.kind, game.judgesReals)
         let (generator, discriminator) = (generatorPlayer.network, discriminatorPlayer.network)
         generatorStatistics = FloatBuffer(count: generator.shards * generator.store.statistics.count)
         discriminatorStatistics = FloatBuffer(
@@ -282,7 +282,7 @@ final class StepStatistics {
 
     /// The mean costs of G and E over the minibatch, each its own.
     var costsOfOthers: (generator: Double, encoder: Double?) {
-        switch encoderGame {
+        switch encoderKind {
         case nil: (mean(.generator(.fake), .cost), nil)
         case .bidirectional: (mean(.generator(.fake), .cost), mean(.generator(.real), .cost))
         case .adversarialAutoencoder:

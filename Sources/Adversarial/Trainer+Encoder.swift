@@ -9,7 +9,7 @@ extension Trainer {
     func halves(_ update: Update, _ examples: Batch?, _ group: ShardGroup) throws -> (real: Batch?, fake: Batch) {
         guard let encoding else { return (examples, try generate(update, group)) }
         let codes = try encode(examples!, update, group)
-        guard encoding.game.isBidirectional else {
+        guard encoding.kind.isBidirectional else {
             return (update.moves(.discriminator) ? drawLatents(update, group) : nil, codes)
         }
         let latents = drawLatents(update, group), made = try generate(latents, update, group)
@@ -22,7 +22,7 @@ extension Trainer {
 
     /// What D would judge of examples and their codes.
     func judged(_ examples: Batch, by codes: Batch) -> Batch {
-        encoding!.game.isBidirectional ? encoding!.join(examples, codes, into: bothHalves.values) : codes
+        encoding!.kind.isBidirectional ? encoding!.join(examples, codes, into: bothHalves.values) : codes
     }
 
     /// E(x) of a group.
@@ -60,7 +60,7 @@ extension Trainer {
     /// Adds the gradients of those who play against D, given that of their costs with respect to what D judged: both
     /// halves of pairs, or codes.
     func backward(_ gradient: Batch, _ encoding: EncoderPass, _ group: ShardGroup) throws {
-        guard encoding.game.isBidirectional else { return try encoding.player.backward(from: gradient) }
+        guard encoding.kind.isBidirectional else { return try encoding.player.backward(from: gradient) }
         try encoding.player.backward(from: encoding.codes(gradient[0 ..< group.packs.count]))
         try generator.backward(from: encoding.examples(gradient[group.fakePacks]))
     }

@@ -9,7 +9,7 @@ extension Trainer {
     /// `real`: those of a relativistic cost, and of pairs. `judged`: the logits of both halves, where the
     /// discriminator's pass has just found them.
     func generatorPass(real: Batch?, fake: Batch, judged: Batch?, _ group: ShardGroup) throws {
-        let hasReals = judged != nil || game.judgesReals, isOfPairs = encoding?.game.isBidirectional == true
+        let hasReals = judged != nil || game.judgesReals, isOfPairs = encoding?.kind.isBidirectional == true
         let logits = try judged ?? judge(real: game.judgesReals ? real : nil, fake, group)
         if objective.isRelativistic { try minibatchSums?.sum(.generator, logits, group) }
         for (part, shard) in group.shards.enumerated() {

@@ -99,7 +99,7 @@ public final class Trainer: NetworkTrainer {
         let encoder = try ofEncoder.map { try Player($0, gradientsOfEncoder!, $1) }
         encoding = encoder.map {
             EncoderPass(
-                $0, game.encoder!.game, example: exampleShape, codeSize: game.latent.size, rows: together * capacity)
+                $0, game.encoder!.kind, example: exampleShape, codeSize: game.latent.size, rows: together * capacity)
         }
         if let average = game.average {
             let mayShare = [generator, discriminator, encoder].allSatisfy { $0?.state.isShared ?? true }
@@ -186,7 +186,7 @@ public final class Trainer: NetworkTrainer {
 
     /// Adds the gradients of a group's shards. `examples`: of data, where the update needs such.
     private func pass(_ update: Update, _ examples: Batch?, _ group: ShardGroup) throws {
-        if case .adversarialAutoencoder(let cost) = encoding?.game, update.reconstructs {
+        if case .adversarialAutoencoder(let cost) = encoding?.kind, update.reconstructs {
             return try reconstruct(examples!, by: cost, update, group)
         }
         let (real, fake) = try halves(update, examples, group)

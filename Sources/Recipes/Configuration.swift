@@ -82,10 +82,10 @@ public struct Configuration: Sendable {
         public let augmentation: Augmentation?
 
         /// What a step is.
-        func updates(_ game: Encoder.Game?) -> [Adversarial.Update] {
+        func updates(_ encoder: Encoder.Kind?) -> [Adversarial.Update] {
             typealias Update = Adversarial.Update
             let k = discriminatorSteps
-            switch (game, update) {
+            switch (encoder, update) {
             case (.adversarialAutoencoder, _): return Update.adversarialAutoencoder(discriminatorSteps: k)
             case (.bidirectional, .alternating): return Update.bidirectional(discriminatorSteps: k)
             case (.bidirectional, .simultaneous): return Update.bidirectionalAtOnce
@@ -123,7 +123,7 @@ public struct Configuration: Sendable {
             conditioning: condition?.conditioning(), objective: objective, penalties: penalties, leCam: leCam,
             augmentation: training.augmentation, spectralPlayers: spectralPlayers, average: training.average,
             generatorOptimiser: generatorOptimiser, discriminatorOptimiser: discriminatorOptimiser,
-            updates: training.updates(encoder?.game), batch: training.batch, packing: training.packing, seed: seed,
+            updates: training.updates(encoder?.kind), batch: training.batch, packing: training.packing, seed: seed,
             exchange: exchange.kind, precision: exchange.precision)
     }
 
@@ -146,7 +146,7 @@ public struct Configuration: Sendable {
         let root = try Section(tree.root, path: "", tree.origins)
         name = try root.runName()
         seed = try root.seed()
-        let encoderGame = try root.encoderGame()
+        let encoderKind = try root.encoderKind()
         data = try root.section("data", DataSettings.init)
         latent = try root.section("latent", Latent.init)
         condition = try root.condition("condition")
@@ -161,9 +161,9 @@ public struct Configuration: Sendable {
             meaning: "from an example (or a pack) to one logit, without a sigmoid at its end", example: "[relu]")
         discriminator = try Layers.list(root, "discriminator")
         var ofEncoder: [any Layer] = []
-        if encoderGame != nil {
+        if encoderKind != nil {
             ofEncoder = try root.encoderLayers()
-            try root.refuse(["decoder"], of: encoderGame!.kind)
+            try root.refuse(["decoder"], of: encoderKind!.model)
         } else {
             try root.refuse(["encoder", "decoder"], of: .gan)
         }
@@ -175,13 +175,13 @@ public struct Configuration: Sendable {
         spectralPlayers = try root.spectralPlayers("spectral")
         var optimisers: [OptimiserSettings] = []
         try root.section("optimizer") { (section) throws(Failure) in
-            for player in ["discriminator", "generator"] + (encoderGame == nil ? [] : ["encoder"]) {
+            for player in ["discriminator", "generator"] + (encoderKind == nil ? [] : ["encoder"]) {
                 optimisers.append(try section.section(player, OptimiserSettings.init))
             }
         }
         discriminatorOptimiser = optimisers[0]
         generatorOptimiser = optimisers[1]
-        encoder = encoderGame.map { Encoder(ofEncoder, $0, optimiser: optimisers[2]) }
+        encoder = encoderKind.map { Encoder(ofEncoder, $0, optimiser: optimisers[2]) }
         training = try root.section("training", Training.init)
         exchange = try root.section("exchange", Exchange.init)
         output = try root.section("output", Output.init)

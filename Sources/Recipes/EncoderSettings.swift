@@ -5,7 +5,7 @@ import Support
 extension Section {
     /// The group `model` of a game: what a third player plays for; nil of a GAN. Its kind stays out of the whole then,
     /// as before there were others.
-    func encoderGame() throws(Failure) -> Encoder.Game? {
+    func encoderKind() throws(Failure) -> Encoder.Kind? {
         guard let given = node("model") else {
             allow("model", "a group", meaning: ModelKind.meaning, form: "{kind: mixture}")
             return nil
@@ -39,7 +39,7 @@ extension Configuration {
     /// A game of three players is of examples one by one, without what has been thought through for two alone.
     func checkEncoder() throws(Failure) {
         guard let encoder else { return }
-        let kind = encoder.game.kind
+        let kind = encoder.kind.model
         let isAlternating = training.update == .alternating || kind == .bigan
         let needs: [(key: String, isMet: Bool, value: String)] = [
             ("condition", condition == nil, "null"), ("training.packing", training.packing == 1, "1"),
@@ -63,8 +63,8 @@ extension Configuration {
     }
 }
 
-extension Encoder.Game {
-    var kind: ModelKind {
+extension Encoder.Kind {
+    var model: ModelKind {
         switch self {
         case .adversarialAutoencoder: .adversarialAutoencoder
         case .bidirectional: .bigan

@@ -68,7 +68,7 @@ struct RunCharts {
                     balance.map { ($0, "D at equilibrium: " + String(format: "%.4g", $0)) })
             ]
         }
-        switch configuration.encoder?.game {
+        switch configuration.encoder?.kind {
         case nil: return charts([("generator", "loss_generator")])
         case .bidirectional: return charts([("generator", "loss_generator"), encoder])
         case .adversarialAutoencoder:

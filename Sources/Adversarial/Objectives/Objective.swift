@@ -31,7 +31,7 @@ public protocol Objective: Sendable {
     ) -> (real: Double, fake: Double)
     /// G's cost; `real`: nil where the objective is not relativistic. Reals do not depend on G: they have no slopes.
     func generator(real: Floats?, fake: Floats, of rows: Int, into slopes: Floats) -> Double
-    /// The cost of an encoder of pairs (``Encoder/Game/bidirectional``) whose half D is to call real.
+    /// The cost of an encoder of pairs (``Encoder/Kind/bidirectional``) whose half D is to call real.
     func encoder(real: Floats, of rows: Int, into slopes: Floats) -> Double
 }
 
