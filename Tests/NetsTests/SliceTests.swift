@@ -13,6 +13,7 @@ import Testing
             Batch(rows.values, count: 2, shape: .vector(6)), parameters: .none, mode: .sampling)
         #expect(output.shape == .image(height: 1, width: 2, channels: 2))
         #expect(output.values.array == [1, 2, 3, 4, 7, 8, 9, 10])
+        network.gradients.values.fill(.nan)
         let gradient = try network.backward(
             from: Batch(slopes.values, count: 2, shape: output.shape), parameters: .none, into: nil, inputGradient: true
         )
