@@ -9,6 +9,8 @@ public struct Game: Sendable {
     public var generator: [any Layer]
     public var discriminator: [any Layer]
     public var latent: Latent
+    /// A third player; nil: there are two.
+    public var encoder: Encoder?
     /// What both networks are told of each example beside it; nil: nothing.
     public var conditioning: Conditioning?
     public var objective: any Objective
@@ -40,7 +42,8 @@ public struct Game: Sendable {
     /// each player in turn, the non-saturating cost.
     public init(
         generator: [any Layer], discriminator: [any Layer], latent: Latent = Latent(size: 100),
-        conditioning: Conditioning? = nil, objective: any Objective = StandardObjective(), penalties: [Penalty] = [],
+        encoder: Encoder? = nil, conditioning: Conditioning? = nil, objective: any Objective = StandardObjective(),
+        penalties: [Penalty] = [],
         leCam: LeCam? = nil, augmentation: Augmentation? = nil, spectralPlayers: Set<Player.Role> = [],
         average: AverageSettings? = nil,
         generatorOptimiser: OptimiserSettings = OptimiserSettings(.adam(beta1: 0.5, beta2: 0.999, epsilon: 1e-8)),
@@ -51,6 +54,7 @@ public struct Game: Sendable {
         self.generator = generator
         self.discriminator = discriminator
         self.latent = latent
+        self.encoder = encoder
         self.conditioning = conditioning
         self.objective = objective
         self.penalties = penalties
@@ -74,10 +78,18 @@ public struct Game: Sendable {
     /// k of Algorithm 1: updates of the discriminator in a step.
     public var discriminatorSteps: Int { updates.count { $0.moves(.discriminator) } }
 
-    /// Minibatches of real examples that a step takes: one for each update whose costs need them.
-    public var minibatchesOfStep: Int { updates.count(where: needsReals) }
+    /// Minibatches of real examples that a step takes: one for each update whose costs need them; with an encoder one
+    /// for each update of the discriminator, which the others share.
+    public var minibatchesOfStep: Int { encoder == nil ? updates.count(where: needsReals) : discriminatorSteps }
 
-    func needsReals(_ update: Update) -> Bool { update.moves(.discriminator) || objective.isRelativistic }
+    func needsReals(_ update: Update) -> Bool {
+        update.moves(.discriminator) || objective.isRelativistic || encoder != nil
+    }
+
+    /// Whether an update before which a step has taken so many minibatches takes the next one, or has the last again.
+    func takesNewReals(_ update: Update, after taken: Int) -> Bool {
+        encoder == nil || taken == 0 || update.moves(.discriminator) && update.inner > 0
+    }
 
     /// Whether generated example i of an update has the condition of the real one beside it, rather than one that is
     /// drawn: where costs are of pairs, and where a penalty looks at what lies between the two.
@@ -88,8 +100,10 @@ public struct Game: Sendable {
     /// Whether a layer needs all shards of a minibatch at once.
     public var normalisesMinibatches: Bool { allLayers.contains { $0 is any MinibatchLayer } }
 
-    /// Of both players, those within residuals too.
-    private var allLayers: [any Layer] { [generator, discriminator].flatMap { NetworkNode.list(of: $0).map(\.layer) } }
+    /// Of all players, those within residuals too.
+    private var allLayers: [any Layer] {
+        [generator, discriminator, encoder?.layers ?? []].flatMap { NetworkNode.list(of: $0).map(\.layer) }
+    }
 
     /// Whether a layer or the objective does.
     var needsWholeMinibatches: Bool {
@@ -128,8 +142,10 @@ extension MinibatchSource {
 }
 
 /// Told of everything random and of every result of a step, so that another program can repeat it.
-/// `inner`: the discriminator's update within the step, or nil for the generator's own.
+/// `inner`: the discriminator's update within the step, or nil for one that it has no part in.
 public protocol StepTrace: AnyObject {
+    /// What is told next of no update of the discriminator is of this one.
+    func begin(_ update: Update)
     /// This rank's `range` of a minibatch of real examples of `shape`; `indices` of all of it.
     func real(_ inner: Int?, _ rows: Floats, range: Range<Int>, indices: [Int], shape: Shape)
     /// The latents of `rows` of the minibatch.
@@ -145,10 +161,14 @@ public protocol StepTrace: AnyObject {
     /// What augmentation has drawn for the examples of a group: U(0, 1), so many each.
     func augmentation(_ draws: Floats, probability: Double, inner: Int?, rows: Range<Int>)
     func losses(inner: Int?, _ losses: KeyValuePairs<String, Double>)
+    /// What the step has left of state that is no player's.
+    func state(_ arrays: [StateArray])
     /// The step is over. Collective.
     func finishStep(_ players: [Player]) throws
 }
 
 extension StepTrace {
     public func conditions(_ values: Floats, of condition: Condition, areReal: Bool, inner: Int?, rows: Range<Int>) {}
+    public func state(_ arrays: [StateArray]) {}
+    public func begin(_ update: Update) {}
 }

@@ -45,7 +45,7 @@ public final class Packing {
         let target = target[0 ..< examples.count * example.count]
         if case .image = example, size > 1 {
             forEachPixel(examples.count) { apart, packed in copy(examples.values, apart, to: target, packed) }
-        } else {
+        } else if target.base != examples.values.base {
             target.copy(from: examples.values)
         }
         return Batch(target, count: examples.count / size, shape: shape)

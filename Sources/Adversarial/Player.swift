@@ -4,8 +4,7 @@ import Nets
 import Support
 
 /// A network that is trained, with what moves it: the sum of its gradients over all shards, its optimiser and its
-/// schedules. A game has two,
-/// and so has an autoencoder.
+/// schedules. A game has two, or three; an autoencoder has two.
 ///
 /// The ranks of a node have its parameters, their moments and their average once, where there is room: each moves a
 /// slice of them (Rajbhandari et al. 2020, arXiv:1910.02054, stage 1, by shared memory in place of messages).
@@ -13,7 +12,7 @@ public final class Player {
     /// The number is part of the key of its first values.
     public enum Role: Int, Sendable {
         case generator, discriminator
-        /// Those of an autoencoder.
+        /// Those of an autoencoder; the first may be a game's too.
         case encoder, decoder
 
         public var name: String { "\(self)" }

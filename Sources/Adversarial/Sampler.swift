@@ -9,14 +9,19 @@ public final class Sampler {
     private let latents: Latents
     /// What the network is conditioned on; nil: nothing.
     public let conditioning: Conditioning?
+    /// Of a network whose inputs are codes: what makes a code of a latent, and room for such and for their gradients.
+    private let codes: (distribution: CodeDistribution, values: FloatBuffer, slopes: FloatBuffer)?
 
     /// `parameters`: those to compute with, in the layout of the network's store; nil: its own. They must outlive this.
-    /// `truncation`: the values of normal latents are within ± so much.
+    /// `truncation`: the values of normal latents are within ± so much. `codes`: the network is given those that stand
+    /// for the latents; nil: the latents.
     public init(
         _ network: Network, _ latent: Latent, _ conditioning: Conditioning? = nil, parameters: Floats? = nil,
-        truncation: Float? = nil
+        truncation: Float? = nil, codes: CodeDistribution? = nil
     ) {
         self.conditioning = conditioning
+        let room = network.capacity * latent.size
+        self.codes = codes.map { ($0, FloatBuffer(count: room), FloatBuffer(count: room)) }
         (self.network, self.latent) = (network, latent)
         self.parameters = parameters ?? network.store.values.values
         latents = Latents(latent, capacity: network.capacity, truncation: truncation)
@@ -43,8 +48,13 @@ public final class Sampler {
             let part = Draws(
                 seed: draws.seed, purpose: draws.purpose, step: draws.step, inner: draws.inner,
                 firstSample: draws.firstSample + start)
-            return latents.fill(count: size, part)
+            return given(latents.fill(count: size, part))
         }
+    }
+
+    /// What the network is given for latents.
+    private func given(_ latents: Batch) -> Batch {
+        codes.map { $0.distribution.codes(of: latents, into: $0.values.values) } ?? latents
     }
 
     /// The conditions that ``samples(count:_:conditions:)`` would draw; nil where there are none.
@@ -62,12 +72,13 @@ public final class Sampler {
 
     /// G of latents, as many as the network takes at once at most; valid until the next call.
     public func answers(_ latents: Batch, _ conditions: Floats = .none) throws -> Batch {
-        try network.forward(latents, parameters: parameters, mode: .sampling, conditions: conditions)
+        try network.forward(given(latents), parameters: parameters, mode: .sampling, conditions: conditions)
     }
 
     /// Jᵀ times a gradient with respect to the last ``answers(_:_:)``, J = ∂G/∂z; valid until the next call.
     public func slopes(_ gradient: Batch) throws -> Batch {
-        try network.backward(from: gradient, parameters: parameters, into: nil, inputGradient: true)!
+        let slopes = try network.backward(from: gradient, parameters: parameters, into: nil, inputGradient: true)!
+        return codes.map { $0.distribution.slopes(slopes, into: $0.slopes.values) } ?? slopes
     }
 
     /// Writes the gradient of G's parameters, given that with respect to the last ``answers(_:_:)``.
@@ -89,7 +100,8 @@ public final class Sampler {
     public func samples(of latents: FloatBuffer, conditions: FloatBuffer? = nil) throws -> FloatBuffer {
         let size = network.inputShape.count
         return try network.answers(count: latents.count / size, parameters, conditions) { start, count in
-            Batch(latents.values[start * size ..< (start + count) * size], count: count, shape: network.inputShape)
+            given(
+                Batch(latents.values[start * size ..< (start + count) * size], count: count, shape: network.inputShape))
         }
     }
 }

@@ -21,6 +21,8 @@ package struct ShardGroup {
     /// Its batch in the generator's update: generated examples alone, or real ones before them where the objective is
     /// relativistic.
     let generatedHalf, generatorHalves: [BatchPart]
+    /// The encoder's batch of examples, and the generator's of their codes.
+    let encoding, reconstruction: [BatchPart]
 
     /// The parts of ``bothHalves`` that are generated, and their rows.
     var fakeParts: Range<Int> { shards.count ..< 2 * shards.count }
@@ -69,6 +71,7 @@ package struct ShardGroup {
                 }
                 return all
             }
+        (encoding, reconstruction) = (parts(.dropoutEncoder), parts(.dropoutDecoder))
         generatedHalf = parts(.dropoutGenerator, size: packing)
         generatorHalves =
             parts(.dropoutReal, size: packing) + parts(.dropoutGenerator, size: packing, half: 1, after: packs.count)

@@ -27,10 +27,15 @@ extension Player.Settings {
 }
 
 extension Game {
-    /// What its players are made of, the generator first, given the shape of an example.
-    private func players(example: Shape) -> (generator: Player.Settings, discriminator: Player.Settings) {
-        let packed = Packing(size: packing, example: example, capacity: packing).shape
-        return (player(.generator, input: .vector(latent.size)), player(.discriminator, input: packed))
+    private typealias Players = (generator: Player.Settings, discriminator: Player.Settings, encoder: Player.Settings?)
+
+    /// What its players are made of, given the shape of an example.
+    private func players(example: Shape) -> Players {
+        let packed = Packing(size: packing, example: judged(example), capacity: packing).shape
+        return (
+            player(.generator, input: .vector(latent.size)), player(.discriminator, input: packed),
+            encoder.map { _ in player(.encoder, input: example) }
+        )
     }
 
     /// Whether a weight is divided by its spectral norm. Of layers that do not fit each other, which are refused when
@@ -41,6 +46,7 @@ extension Game {
                 of: generator, input: .vector(latent.size), name: Player.Role.generator.name)
             let players = players(example: example)
             return try players.generator.normalisesSpectrally || players.discriminator.normalisesSpectrally
+                || players.encoder?.normalisesSpectrally == true
         } catch {
             return false
         }
@@ -48,12 +54,15 @@ extension Game {
 
     /// What one of its players is made of.
     func player(_ role: Player.Role, input: Shape) -> Player.Settings {
-        let isGenerator = role == .generator
-        var settings = Player.Settings(
-            role, isGenerator ? generator : discriminator, isGenerator ? generatorOptimiser : discriminatorOptimiser,
-            input: input)
+        let (layers, optimiser) =
+            switch role {
+            case .generator: (generator, generatorOptimiser)
+            case .encoder: (encoder!.layers, encoder!.optimiser)
+            default: (discriminator, discriminatorOptimiser)
+            }
+        var settings = Player.Settings(role, layers, optimiser, input: input)
         settings.isSpectral = spectralPlayers.contains(role)
-        if !isGenerator {
+        if role == .discriminator {
             settings.halves = 2 + penaltyPlaces.parts
             settings.isPenalised = !penalties.isEmpty
         }
@@ -67,6 +76,7 @@ extension Game {
         let unrolled = updates.contains { $0.unrollingSteps > 0 }
         return try players.generator.sharedBytes(average == nil ? 0 : 1, shards: shards, group: group)
             + players.discriminator.sharedBytes(unrolled ? 1 : 0, shards: shards, group: group)
+            + (players.encoder?.sharedBytes(shards: shards, group: group) ?? 0)
     }
 }
 
@@ -131,15 +141,25 @@ extension Trainer {
                 input, parameters: player.parameters, mode: .training(draws),
                 conditions: network.condition == nil ? .none : conditions?.values ?? .none)
         }
-        let packs = packing.join(try forward(generator, latents.fill(count: rows.count, draws)))
+        func backward(_ player: Player, _ gradient: Batch) throws -> Batch {
+            try player.network.backward(
+                from: gradient, parameters: player.parameters, into: player.slot, inputGradient: true)!
+        }
+        let made = try forward(generator, latents.fill(count: rows.count, draws))
+        // With an encoder: of what G makes, from D's input through the codes alone.
+        let codes = try encoding.map { try forward($0.player, made) }
+        let packs = packing.join(codes.map { judged(made, by: $0) } ?? made)
         let logits = try forward(discriminator, packs)
         slopes.values[0 ..< logits.count].fill(1 / Float(logits.count))
-        let examples = try discriminator.network.backward(
-            from: Batch(slopes.values[0 ..< logits.count], count: logits.count, shape: .vector(1)),
-            parameters: discriminator.parameters, into: discriminator.slot, inputGradient: true)!
+        var gradient = try backward(
+            discriminator, Batch(slopes.values[0 ..< logits.count], count: logits.count, shape: .vector(1)))
+        gradient = packing.split(gradient)
+        if let encoding {
+            gradient = try backward(
+                encoding.player, encoding.kind.isBidirectional ? encoding.codes(gradient) : gradient)
+        }
         _ = try generator.network.backward(
-            from: packing.split(examples), parameters: generator.parameters, into: generator.slot,
-            inputGradient: false)
+            from: gradient, parameters: generator.parameters, into: generator.slot, inputGradient: false)
         return players.reduce(0) { hash, player in
             let ofUpdate = player.hashOfUpdate(at: progress(update: stepsDone + 1))
             return Collectives.fingerprint(of: player.slot, seed: hash &+ ofUpdate)

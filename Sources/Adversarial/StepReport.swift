@@ -9,6 +9,9 @@ public struct StepReport: TrainingReport {
     public var lossReal: Double?
     public var lossFake: Double?
     public var lossGenerator = 0.0
+    /// Of a game with an encoder; in an adversarial autoencoder that of D's logits, the generator's being that of the
+    /// reconstruction, which the encoder has too.
+    public var lossEncoder: Double?
     /// Mean logits of D's last update, E s_x and E s_y, and the share of its pairs with s_x > s_y.
     public var logitReal = 0.0
     public var logitFake = 0.0
@@ -29,11 +32,14 @@ public struct StepReport: TrainingReport {
     public var realSign: Double?
     public var gradientNormDiscriminator = 0.0
     public var gradientNormGenerator = 0.0
+    /// Of its last update in the step.
+    public var gradientNormEncoder: Double?
     /// Of a game in which each player is one number, such as the Dirac-GAN of Mescheder et al. 2018: where the two are
     /// after the step.
     public var parameters: (generator: Double, discriminator: Double)?
     public var rateDiscriminator = 0.0
     public var rateGenerator = 0.0
+    public var rateEncoder: Double?
     /// Of a penalty on g = ∇ₓ s(x) in one place.
     public struct PenaltyFigures: Sendable, Equatable {
         /// The mean cost, without the factor of a penalty that is taken at some updates only.
@@ -64,6 +70,7 @@ public struct StepReport: TrainingReport {
         if let lossFake, !lossFake.isFinite { return ("loss_fake", lossFake) }
         if !lossDiscriminator.isFinite { return ("loss_discriminator", lossDiscriminator) }
         if !lossGenerator.isFinite { return ("loss_generator", lossGenerator) }
+        if let lossEncoder, !lossEncoder.isFinite { return ("loss_encoder", lossEncoder) }
         // Of a logit that is not finite a cost may be: that of the hinge is 0 beyond its edge.
         if !logitReal.isFinite { return ("logit_real", logitReal) }
         if !logitFake.isFinite { return ("logit_fake", logitFake) }
@@ -76,6 +83,9 @@ public struct StepReport: TrainingReport {
         if let leCam, !leCam.isFinite { return ("lecam", leCam) }
         if !gradientNormDiscriminator.isFinite { return ("grad_norm_discriminator", gradientNormDiscriminator) }
         if !gradientNormGenerator.isFinite { return ("grad_norm_generator", gradientNormGenerator) }
+        if let gradientNormEncoder, !gradientNormEncoder.isFinite {
+            return ("grad_norm_encoder", gradientNormEncoder)
+        }
         return nil
     }
 }
@@ -90,6 +100,13 @@ extension StepReport {
         ] + ofPenalties + ofAugmentation + spectralNorms.map { ($0.name, $0.sigma) } + ofParameters + [
             ("grad_norm_discriminator", gradientNormDiscriminator), ("grad_norm_generator", gradientNormGenerator),
             ("lr_discriminator", rateDiscriminator), ("lr_generator", rateGenerator),
+        ] + ofEncoder
+    }
+
+    private var ofEncoder: [(name: String, value: Double?)] {
+        guard let lossEncoder else { return [] }
+        return [
+            ("loss_encoder", lossEncoder), ("grad_norm_encoder", gradientNormEncoder), ("lr_encoder", rateEncoder),
         ]
     }
 
@@ -124,7 +141,8 @@ extension StepReport {
             ?? String(format: "  pair gap %.2f, %.0f %% ranked", pairGap, 100 * pairsRanked)
         let ofParameters = parameters.map { String(format: "  θ %.3g  ψ %.3g", $0.generator, $0.discriminator) }
         let augmented = augmentProbability.map { String(format: "  augment %.2f", $0) } ?? ""
-        return String(format: "D %.3f  G %.3f", lossDiscriminator, lossGenerator) + (ofParameters ?? ofLogits)
-            + augmented
+        let ofEncoder = lossEncoder.map { String(format: "  E %.3f", $0) } ?? ""
+        return String(format: "D %.3f  G %.3f", lossDiscriminator, lossGenerator) + ofEncoder
+            + (ofParameters ?? ofLogits) + augmented
     }
 }

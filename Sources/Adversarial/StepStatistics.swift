@@ -8,7 +8,8 @@ enum Pass {
 
     /// One half of the discriminator's update `inner`.
     case discriminator(inner: Int, Half)
-    /// The generator's update: the generated half, which has its cost, and the real one that a relativistic cost is of.
+    /// The update of who plays against the discriminator: the generated half, which has its cost, and the real one that
+    /// a relativistic cost is of, or an encoder's of pairs.
     case generator(Half)
 }
 
@@ -21,17 +22,22 @@ final class StepStatistics {
     private let k: Int
     private let objective: any Objective
     private let table: ShardTable
-    private let players: (generator: Player, discriminator: Player)
+    private let players: (generator: Player, discriminator: Player, encoder: Player?)
+    private let encoderKind: Encoder.Kind?
+    /// Whether the generator's update has logits of both halves.
+    private let judgesReals: Bool
     private var generator: Network { players.generator.network }
     private var discriminator: Network { players.discriminator.network }
     private let sums: ShardSums
-    /// The forwards of G and the passes of D that a step has, in their order: a simultaneous update has no forward of
-    /// the generator's own.
+    /// The forwards of G and of E and the passes of D that a step has, in their order: a simultaneous update has no
+    /// forward of the generator's own.
     private var generatorForwards: [Int] = []
+    private var encoderForwards: [Int] = []
     private var discriminatorPasses: [Int] = []
     /// For the parts of a batch, one after another.
     private let generatorStatistics: FloatBuffer
     private let discriminatorStatistics: FloatBuffer
+    private let encoderStatistics: FloatBuffer
     private var report = StepReport()
     /// Rows that D judges in a pass over the minibatch.
     private let packs: Int
@@ -49,44 +55,55 @@ final class StepStatistics {
     var bytesOfShard: Int { sums.totals.count * MemoryLayout<Double>.size }
 
     init(
-        _ game: Game, generator generatorPlayer: Player, discriminator discriminatorPlayer: Player, table: ShardTable,
-        _ communicator: any Communicator
+        _ game: Game, generator generatorPlayer: Player, discriminator discriminatorPlayer: Player, encoder: Player?,
+        table: ShardTable, _ communicator: any Communicator
     ) {
         k = game.discriminatorSteps
         objective = game.objective
         packs = game.packs
         self.table = table
-        players = (generatorPlayer, discriminatorPlayer)
+        players = (generatorPlayer, discriminatorPlayer, encoder)
+        (encoderKind, judgesReals) = (game.encoder?.kind, game.judgesReals)
         let (generator, discriminator) = (generatorPlayer.network, discriminatorPlayer.network)
         generatorStatistics = FloatBuffer(count: generator.shards * generator.store.statistics.count)
         discriminatorStatistics = FloatBuffer(
             count: discriminator.shards * discriminator.halves * discriminator.store.statistics.count)
-        passes = 2 * k + (objective.isRelativistic ? 2 : 1)
+        encoderStatistics = FloatBuffer(
+            count: encoder.map { $0.network.shards * $0.network.store.statistics.count } ?? 0)
+        passes = 2 * k + (judgesReals ? 2 : 1)
         leCam = game.leCam != nil
         augments = game.augmentation != nil
         penaltyColumns = (leCam ? 1 : 0) + (game.penalties.isEmpty ? 0 : 3 * PenaltyPlaces.all)
-        let figures = Vote.allCases.count + passes * Figure.allCases.count + k * penaltyColumns
-        let statistics = (k + 1) * generator.store.statistics.count + passes * discriminator.store.statistics.count
+        let figures = Vote.allCases.count + passes * Figure.allCases.count + k * penaltyColumns + 1
+        let ofMakers = generator.store.statistics.count + (encoder?.network.store.statistics.count ?? 0)
+        let statistics = (k + 2) * ofMakers + passes * discriminator.store.statistics.count
         sums = ShardSums(count: figures + statistics, table: table, communicator: communicator)
         placesRan = [PenaltyPlaces](repeating: [], count: k)
         penalties = [StepReport.PenaltyFigures?](repeating: nil, count: PenaltyPlaces.all)
         for update in game.updates {
-            let isDiscriminators = update.moves(.discriminator)
-            generatorForwards.append(isDiscriminators ? update.inner : k)
+            if game.generates(update) { generatorForwards.append(forward(of: update)) }
+            if game.encoder != nil { encoderForwards.append(forward(of: update)) }
+            guard !update.reconstructs else { continue }
             let halves: [Pass] =
-                isDiscriminators
+                update.moves(.discriminator)
                 ? [.discriminator(inner: update.inner, .real), .discriminator(inner: update.inner, .fake)]
-                : objective.isRelativistic ? [.generator(.real), .generator(.fake)] : [.generator(.fake)]
+                : judgesReals ? [.generator(.real), .generator(.fake)] : [.generator(.fake)]
             discriminatorPasses += halves.map(number)
         }
     }
 
-    // MARK: - Columns: the votes, then each pass's figures, then the statistics of G by forward and of D by pass
+    // MARK: - Columns: the votes, each pass's figures, penalties, the reconstruction, then the statistics of G and of E
+    // by forward and of D by pass
+
+    /// The number of the forward of G or E of an update: of each of D's, of their own, of the reconstruction.
+    func forward(of update: Update) -> Int {
+        update.moves(.discriminator) ? update.inner : update.reconstructs ? k + 1 : k
+    }
 
     private func number(_ pass: Pass) -> Int {
         switch pass {
         case .discriminator(let inner, let half): 2 * inner + half.rawValue
-        case .generator(let half): 2 * k + (objective.isRelativistic ? half.rawValue : 0)
+        case .generator(let half): 2 * k + (judgesReals ? half.rawValue : 0)
         }
     }
 
@@ -102,22 +119,27 @@ final class StepStatistics {
         penaltyColumn(inner, penaltyColumns - 3 * (PenaltyPlaces.all - place.rawValue.trailingZeroBitCount))
     }
 
+    private var reconstructionColumn: Int { penaltyColumn(k, 0) }
+
     private func generatorColumn(_ forward: Int) -> Int {
-        penaltyColumn(k, 0) + forward * generator.store.statistics.count
+        reconstructionColumn + 1 + forward * generator.store.statistics.count
+    }
+
+    private func encoderColumn(_ forward: Int) -> Int {
+        generatorColumn(k + 2) + forward * (players.encoder?.network.store.statistics.count ?? 0)
     }
 
     private func discriminatorColumn(_ pass: Int) -> Int {
-        generatorColumn(k + 1) + pass * discriminator.store.statistics.count
+        encoderColumn(k + 2) + pass * discriminator.store.statistics.count
     }
 
     // MARK: - Adding
 
     func begin() { report = StepReport() }
 
-    /// Runs a forward of the generator, the one of inner step `inner` or of its own update (nil), and adds its batch
-    /// statistics.
+    /// Runs a forward of the generator, number `number` (``forward(of:)``), and adds its batch statistics.
     func forward(
-        generator noise: Batch, inner: Int?, _ draws: Draws, _ parts: [BatchPart], _ group: ShardGroup,
+        generator noise: Batch, number: Int, _ draws: Draws, _ parts: [BatchPart], _ group: ShardGroup,
         conditions: Floats
     ) throws -> Batch {
         let statistics = generatorStatistics.values
@@ -128,7 +150,24 @@ final class StepStatistics {
         for index in parts.indices {
             add(
                 statistics, index, of: generator, shard: group.shards.lowerBound + parts[index].shard,
-                column: generatorColumn(inner ?? k))
+                column: generatorColumn(number))
+        }
+        return output
+    }
+
+    /// The same of the encoder.
+    func forward(
+        encoder examples: Batch, number: Int, _ draws: Draws, _ parts: [BatchPart], _ group: ShardGroup
+    ) throws -> Batch {
+        let encoder = players.encoder!, statistics = encoderStatistics.values
+        statistics.fill(0)
+        let output = try encoder.network.forward(
+            examples, parameters: encoder.parameters, mode: .training(draws), parts: parts,
+            batchStatistics: statistics)
+        for index in parts.indices {
+            add(
+                statistics, index, of: encoder.network, shard: group.shards.lowerBound + parts[index].shard,
+                column: encoderColumn(number))
         }
         return output
     }
@@ -162,6 +201,9 @@ final class StepStatistics {
     /// The sum of a shard's costs in a pass.
     func add(cost: Double, _ pass: Pass, shard: Int) { sums[shard: shard, column(pass, .cost)] += cost }
 
+    /// The sum of a shard's costs of reconstructions.
+    func add(reconstruction cost: Double, shard: Int) { sums[shard: shard, reconstructionColumn] += cost }
+
     /// What the logits of both halves of a shard say in the discriminator's update `inner`.
     func add(figuresOf logits: (real: Floats, fake: Floats), inner: Int, shard: Int) {
         let real = Pass.discriminator(inner: inner, .real), fake = Pass.discriminator(inner: inner, .fake)
@@ -194,10 +236,10 @@ final class StepStatistics {
 
     /// What an update of a player saw and used: the same on every rank already.
     func record(_ role: Player.Role, squaredNorm: Double, rate: Double) {
-        if role == .generator {
-            (report.gradientNormGenerator, report.rateGenerator) = (squaredNorm.squareRoot(), rate)
-        } else {
-            (report.gradientNormDiscriminator, report.rateDiscriminator) = (squaredNorm.squareRoot(), rate)
+        switch role {
+        case .generator: (report.gradientNormGenerator, report.rateGenerator) = (squaredNorm.squareRoot(), rate)
+        case .encoder: (report.gradientNormEncoder, report.rateEncoder) = (squaredNorm.squareRoot(), rate)
+        default: (report.gradientNormDiscriminator, report.rateDiscriminator) = (squaredNorm.squareRoot(), rate)
         }
     }
 
@@ -212,6 +254,9 @@ final class StepStatistics {
         for forward in generatorForwards {
             apply(generator, generatorStatistics.values, from: generatorColumn(forward), batch)
         }
+        for forward in encoderForwards {
+            apply(players.encoder!.network, encoderStatistics.values, from: encoderColumn(forward), batch)
+        }
         for pass in discriminatorPasses {
             apply(discriminator, discriminatorStatistics.values, from: discriminatorColumn(pass), packs)
         }
@@ -219,7 +264,7 @@ final class StepStatistics {
         report.step = step
         report.lossDiscriminator = objective.weight * (mean(real, .cost) + mean(fake, .cost))
         if !objective.isRelativistic { (report.lossReal, report.lossFake) = (mean(real, .cost), mean(fake, .cost)) }
-        report.lossGenerator = mean(.generator(.fake), .cost)
+        (report.lossGenerator, report.lossEncoder) = costsOfOthers
         report.logitReal = mean(real, .logit)
         report.logitFake = mean(fake, .logit)
         report.pairsRanked = mean(real, .ranked)
@@ -233,6 +278,16 @@ final class StepStatistics {
         report.stopRequested = sums.totals[Vote.stop.rawValue] > 0
         report.checkpointFinished = sums.totals[Vote.checkpoint.rawValue] > 0
         return report
+    }
+
+    /// The mean costs of G and E over the minibatch, each its own.
+    var costsOfOthers: (generator: Double, encoder: Double?) {
+        switch encoderKind {
+        case nil: (mean(.generator(.fake), .cost), nil)
+        case .bidirectional: (mean(.generator(.fake), .cost), mean(.generator(.real), .cost))
+        case .adversarialAutoencoder:
+            (sums.totals[reconstructionColumn] / Double(packs), mean(.generator(.fake), .cost))
+        }
     }
 
     /// Every rank knows alike where each update of D was penalised.

@@ -23,7 +23,13 @@ extension Trainer {
         if let means = leCam?.means.values {
             trace.losses(inner: k - 1, ["lecam_real": Double(means[0]), "lecam_fake": Double(means[1])])
         }
-        trace.losses(inner: nil, ["loss": statistics.cost(.generator(.fake))])
-        try trace.finishStep([generator, discriminator])
+        let costs = statistics.costsOfOthers
+        for update in game.updates where update.players != [.discriminator] {
+            trace.begin(update)
+            if update.moves(.generator) { trace.losses(inner: nil, ["loss": costs.generator]) }
+            guard let cost = costs.encoder, update.moves(.encoder), !update.reconstructs else { continue }
+            trace.losses(inner: nil, ["loss_encoder": cost])
+        }
+        try trace.finishStep(players)
     }
 }

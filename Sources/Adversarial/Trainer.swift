@@ -3,9 +3,9 @@ import Kernels
 import Nets
 import Support
 
-/// The two players and the step that trains them: Algorithm 1 of Goodfellow et al. 2014, data-parallel over shards.
+/// The players and the step that trains them: Algorithm 1 of Goodfellow et al. 2014, data-parallel over shards.
 ///
-/// Every rank computes with both networks whole and runs its own shards of each global minibatch of B examples. The
+/// Every rank computes with the networks whole and runs its own shards of each global minibatch of B examples. The
 /// gradient that updates a player is that of its mean cost over the *global* minibatch: each shard adds the gradient of
 /// its sum divided by B, and the shards' gradients are summed over all ranks. So every node makes the same update, each
 /// of its ranks a slice of it, and the replicas on all nodes stay equal.
@@ -13,6 +13,8 @@ public final class Trainer: NetworkTrainer {
     public let game: Game
     public let generator: Player
     public let discriminator: Player
+    /// Of a game with a third player.
+    public var encoder: Player? { encoding?.player }
     public let shards: ShardTable
     /// Alternation steps made so far: the number of the next one.
     public internal(set) var stepsDone = 0
@@ -34,6 +36,8 @@ public final class Trainer: NetworkTrainer {
     let k: Int
     /// Minibatches of real examples that the step at hand has taken so far.
     private var minibatchesTaken = 0
+    /// This rank's rows of the last of them.
+    private var lastReal = Floats.none
     public let communicator: any Communicator
     private let reals: any MinibatchSource
     let latents: Latents
@@ -42,15 +46,17 @@ public final class Trainer: NetworkTrainer {
     /// This rank's shards in the groups that run through the networks together.
     let groups: [ShardGroup]
     /// The discriminator's batch in its own update, and the derivatives of a cost with respect to its logits.
-    private let bothHalves: FloatBuffer
+    let bothHalves: FloatBuffer
     let slopes: FloatBuffer
     /// Where the objective needs sums over the whole minibatch.
-    private let minibatchSums: MinibatchSummation?
+    let minibatchSums: MinibatchSummation?
     let leCam: LeCamPass?
     let augmentation: AugmentationPass?
     private let penalties: PenaltyPass
     /// Where the examples have conditions.
-    private let conditions: ConditionPass?
+    let conditions: ConditionPass?
+    /// Where there is a third player.
+    let encoding: EncoderPass?
     /// Where the generator's gradient goes through steps of the discriminator.
     private let unrolling: Unrolling?
 
@@ -75,8 +81,8 @@ public final class Trainer: NetworkTrainer {
         groups = ShardGroup.all(
             of: shards, batch: game.batch, packing: game.packing, together: game.needsWholeMinibatches,
             penalties: game.penaltyPlaces)
-        let together = groups[0].shards.count
-        packing = Packing(size: game.packing, example: exampleShape, capacity: 2 * together * capacity)
+        let together = groups[0].shards.count, judged = game.judged(exampleShape)
+        packing = Packing(size: game.packing, example: judged, capacity: 2 * together * capacity)
         func training(_ capacity: Int) -> Player.Training {
             Player.Training(
                 seed: game.seed, capacity: capacity, shards: together, table: shards, exchange: game.exchange,
@@ -85,20 +91,30 @@ public final class Trainer: NetworkTrainer {
         // Shared memory goes first to the gradients, then to the players' state, last to an average.
         let ofGenerator = (game.player(.generator, input: .vector(game.latent.size)), training(capacity))
         let ofDiscriminator = (game.player(.discriminator, input: packing.shape), training(capacity / game.packing))
+        let ofEncoder = game.encoder.map { _ in (game.player(.encoder, input: exampleShape), training(capacity)) }
         let gradients = try [ofGenerator, ofDiscriminator].map { try Player.gradients($0, $1) }
+        let gradientsOfEncoder = try ofEncoder.map { try Player.gradients($0, $1) }
         generator = try Player(ofGenerator.0, gradients[0], ofGenerator.1)
         discriminator = try Player(ofDiscriminator.0, gradients[1], ofDiscriminator.1)
+        let encoder = try ofEncoder.map { try Player($0, gradientsOfEncoder!, $1) }
+        encoding = encoder.map {
+            EncoderPass(
+                $0, game.encoder!.kind, example: exampleShape, codeSize: game.latent.size, rows: together * capacity)
+        }
         if let average = game.average {
-            let mayShare = generator.state.isShared && discriminator.state.isShared
+            let mayShare = [generator, discriminator, encoder].allSatisfy { $0?.state.isShared ?? true }
             try generator.keepAverage(average, mayShare: mayShare, communicator)
         }
         let fewest = shards.fewestRowsOfAShard(batch: game.batch)
         try Self.check(generator.network, makes: exampleShape, from: fewest, of: game.batch)
         try Self.check(
             discriminator.network, makes: .vector(1), from: fewest / game.packing, of: game.batch / game.packing)
+        if let encoder {
+            try Self.check(encoder.network, codeSize: game.latent.size, from: fewest, of: game.batch)
+        }
         latents = Latents(game.latent, capacity: together * capacity)
         statistics = StepStatistics(
-            game, generator: generator, discriminator: discriminator, table: shards, communicator)
+            game, generator: generator, discriminator: discriminator, encoder: encoder, table: shards, communicator)
         minibatchSums = (game.objective as? any MinibatchObjective).map {
             MinibatchSummation($0, rows: game.packs, shards, communicator)
         }
@@ -106,7 +122,7 @@ public final class Trainer: NetworkTrainer {
         augmentation = game.augmentation.map {
             AugmentationPass($0, game, example: exampleShape, rows: together * capacity)
         }
-        let values = together * capacity * exampleShape.count
+        let values = together * capacity * judged.count
         penalties = PenaltyPass(game, rows: together * capacity / game.packing, values: values)
         conditions = game.conditioning.map {
             ConditionPass($0, game, rows: together * capacity, halves: 2 + game.penaltyPlaces.parts)
@@ -159,19 +175,34 @@ public final class Trainer: NetworkTrainer {
 
     /// One update: the gradients of the players that move, summed over the shards of all ranks, then their moves.
     private func perform(_ update: Update) throws {
-        let real = try game.needsReals(update) ? nextReal(update) : nil
+        trace?.begin(update)
+        let taken = try game.needsReals(update) ? nextReal(update) : nil
         enter(update.moves(.discriminator) ? .discriminator : .generator)
         for group in groups {
-            try timed(.compute) {
-                let fake = try generate(update, group)
-                let reals = real.map { rows(group, of: $0) }
-                let logits =
-                    try update.moves(.discriminator)
-                    ? discriminatorPass(real: reals!, fake: fake, update.inner, group) : nil
-                if update.moves(.generator) { try generatorPass(real: reals, fake: fake, judged: logits, group) }
-            }
+            try timed(.compute) { try pass(update, taken.map { rows(group, of: $0) }, group) }
         }
-        for role in update.players { try move(role == .discriminator ? discriminator : generator, update.inner) }
+        for role in update.players { try move(player(role), update.inner) }
+    }
+
+    /// Adds the gradients of a group's shards. `examples`: of data, where the update needs such.
+    private func pass(_ update: Update, _ examples: Batch?, _ group: ShardGroup) throws {
+        if case .adversarialAutoencoder(let cost) = encoding?.kind, update.reconstructs {
+            return try reconstruct(examples!, by: cost, update, group)
+        }
+        let (real, fake) = try halves(update, examples, group)
+        let logits =
+            try update.moves(.discriminator) ? discriminatorPass(real: real!, fake: fake, update.inner, group) : nil
+        if update.moves(.generator) || update.moves(.encoder) {
+            try generatorPass(real: real, fake: fake, judged: logits, group)
+        }
+    }
+
+    private func player(_ role: Player.Role) -> Player {
+        switch role {
+        case .generator: generator
+        case .encoder: encoder!
+        default: discriminator
+        }
     }
 
     // MARK: - Its parts
@@ -179,15 +210,18 @@ public final class Trainer: NetworkTrainer {
     /// Bytes of one shard's statistics in a step (costs, batch statistics), of which every rank gets every shard's.
     public var bytesOfStatistics: Int { statistics.bytesOfShard }
 
-    /// This rank's rows of the next global minibatch of real examples.
+    /// This rank's rows of the global minibatch of real examples that an update is of.
     func nextReal(_ update: Update) throws -> Floats {
-        let number = minibatchesDone + minibatchesTaken
-        minibatchesTaken += 1
-        enter(.data)
-        let real = try timed(.data) { try reals.minibatch(number) }
+        if game.takesNewReals(update, after: minibatchesTaken) {
+            let number = minibatchesDone + minibatchesTaken
+            minibatchesTaken += 1
+            enter(.data)
+            lastReal = try timed(.data) { try reals.minibatch(number) }
+        }
+        let real = lastReal
         trace?.real(
             update.moves(.discriminator) ? update.inner : nil, real, range: shards.rows(batch: batch),
-            indices: reals.indices(minibatch: number), shape: exampleShape)
+            indices: reals.indices(minibatch: minibatchesDone + minibatchesTaken - 1), shape: exampleShape)
         if let conditions, let condition = game.conditioning?.condition {
             conditions.real = reals.conditions
             trace?.conditions(
@@ -205,23 +239,38 @@ public final class Trainer: NetworkTrainer {
     }
 
     /// The rows of a group among this rank's.
-    private func ownRows(of group: ShardGroup) -> Range<Int> {
+    func ownRows(of group: ShardGroup) -> Range<Int> {
         let first = group.rows.lowerBound - shards.rows(batch: batch).lowerBound
         return first ..< first + group.rows.count
     }
 
     /// G(z) for the rows of a group, with fresh noise.
     func generate(_ update: Update, _ group: ShardGroup) throws -> Batch {
+        try generate(drawLatents(update, group), update, group)
+    }
+
+    /// Fresh latents for the rows of a group; valid until the next.
+    func drawLatents(_ update: Update, _ group: ShardGroup) -> Batch {
+        let noise = latents.fill(count: group.rows.count, noiseDraws(update, group))
+        trace?.noise(noise, inner: update.moves(.discriminator) ? update.inner : nil, rows: group.rows)
+        return noise
+    }
+
+    private func noiseDraws(_ update: Update, _ group: ShardGroup) -> Draws {
+        draws(update.moves(.discriminator) ? .discriminatorNoise : .generatorNoise, update.inner, group.rows)
+    }
+
+    /// G of a group's latents.
+    func generate(_ noise: Batch, _ update: Update, _ group: ShardGroup) throws -> Batch {
         let isDiscriminators = update.moves(.discriminator), inner = isDiscriminators ? update.inner : nil
-        let draws = draws(isDiscriminators ? .discriminatorNoise : .generatorNoise, update.inner, group.rows)
-        let noise = latents.fill(count: group.rows.count, draws)
-        trace?.noise(noise, inner: inner, rows: group.rows)
+        let draws = noiseDraws(update, group)
         let labels = conditions?.generate(ownRows(of: group), draws, hasReals: game.needsReals(update)) ?? .none
         if let condition = game.conditioning?.condition {
             trace?.conditions(labels, of: condition, areReal: false, inner: inner, rows: group.rows)
         }
         return try statistics.forward(
-            generator: noise, inner: inner, draws, isDiscriminators ? group.discriminatorNoise : group.generatorNoise,
+            generator: noise, number: statistics.forward(of: update), draws,
+            isDiscriminators ? group.discriminatorNoise : group.generatorNoise,
             group, conditions: labels)
     }
 
@@ -295,58 +344,6 @@ public final class Trainer: NetworkTrainer {
         return objective.discriminator(real: real, fake: fake, of: game.packs, into: slopes)
     }
 
-    /// Adds the gradient of the generator's cost on a group's generated examples, through the frozen discriminator.
-    ///
-    /// `real`: those of a relativistic cost. `judged`: the logits of both halves, where the discriminator's pass has
-    /// just found them.
-    private func generatorPass(real: Batch?, fake: Batch, judged: Batch?, _ group: ShardGroup) throws {
-        let hasReals = judged != nil || objective.isRelativistic
-        let logits = try judged ?? judge(real: objective.isRelativistic ? real : nil, fake, group)
-        if objective.isRelativistic { try minibatchSums?.sum(.generator, logits, group) }
-        for (part, shard) in group.shards.enumerated() {
-            let cost = generatorCost(logits, part, group, hasReals: hasReals)
-            statistics.add(cost: cost, .generator(.fake), shard: shard)
-        }
-        let examples = try discriminator.backwardFrozen(
-            from: Batch(slopes.values, count: logits.count, shape: .vector(1)),
-            only: hasReals ? group.fakeParts : nil)
-        let generated = hasReals ? group.fakePacks : 0 ..< logits.count
-        augmentation?.apply(.adjoint, to: examples, rows: generated)
-        try generator.backward(from: packing.split(examples[generated]))
-    }
-
-    /// D's logits in the generator's update.
-    private func judge(real: Batch?, _ fake: Batch, _ group: ShardGroup) throws -> Batch {
-        // The dropout of these reals is that of no update of D.
-        let draws = draws(.dropoutGenerator, real == nil ? 0 : k, group.packs)
-        // G's own output, which its backward reads, is not to be augmented.
-        let packs =
-            real.map { bothHalves(real: $0, fake: fake) }
-            ?? (augmentation == nil ? packing.join(fake) : packing.join(fake, into: bothHalves.values))
-        augment(packs, inner: nil, group)
-        let logits = try statistics.forward(
-            discriminator: packs, inner: nil, draws, real == nil ? group.generatedHalf : group.generatorHalves, group,
-            conditions: conditions.map { real == nil ? $0.generated(ownRows(of: group)) : $0.judge(ownRows(of: group)) }
-                ?? .none)
-        trace?.masks(of: discriminator.network, inner: nil)
-        return logits
-    }
-
-    /// G's cost on a shard of the group, whose slopes it writes.
-    private func generatorCost(_ logits: Batch, _ part: Int, _ group: ShardGroup, hasReals: Bool) -> Double {
-        guard hasReals else {
-            let rows = group.generatedHalf[part].rows
-            return objective.generator(
-                real: nil, fake: logits.values[rows], of: game.packs, into: slopes.values[rows])
-        }
-        let (real, fake) = group.halves(of: logits.values, part), slopes = group.halves(of: slopes.values, part).fake
-        if let minibatchSums {
-            return minibatchSums.objective.generator(real: real, fake: fake, minibatchSums.sums, into: slopes)
-        }
-        return objective.generator(
-            real: objective.isRelativistic ? real : nil, fake: fake, of: game.packs, into: slopes)
-    }
-
     /// Sums the shards' gradients over all ranks and moves the player's parameters by them.
     func move(_ player: Player, _ inner: Int) throws {
         let number = number(of: player.role, inner)
@@ -366,7 +363,7 @@ public final class Trainer: NetworkTrainer {
 
     /// The number of a player's update in this step, counted from 1 over the run.
     private func number(of role: Player.Role, _ inner: Int) -> Int {
-        (role == .discriminator ? stepsDone * k + inner : stepsDone) + 1
+        stepsDone * game.updates.count { $0.moves(role) } + inner + 1
     }
 
     /// Where the run stands at update `number` of a player.

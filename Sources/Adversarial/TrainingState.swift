@@ -12,10 +12,14 @@ public struct StateArray {
     public let layout: String
     /// A view of the state itself.
     public let values: Floats
+
+    package init(name: String, dimensions: [Int], layout: String, values: Floats) {
+        (self.name, self.dimensions, self.layout, self.values) = (name, dimensions, layout, values)
+    }
 }
 
 extension Trainer {
-    public var players: [Player] { [generator, discriminator] }
+    public var players: [Player] { [generator, discriminator] + (encoder.map { [$0] } ?? []) }
 
     public var sharedState: [StateArray] {
         var arrays: [StateArray] = []

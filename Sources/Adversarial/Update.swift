@@ -6,11 +6,14 @@
 public struct Update: Equatable, Sendable {
     /// Who moves, in this order.
     public let players: [Player.Role]
-    /// The discriminator's step within the alternation step, 0 ..< k: it numbers its minibatches of noise.
+    /// Which update of its players' in the alternation step it is, from 0. The discriminator's, 0 ..< k, number its
+    /// minibatches of noise.
     public var inner = 0
     /// Steps of the discriminator that the generator's gradient goes through; 0: it is taken at the discriminator as
     /// it is.
     public var unrollingSteps = 0
+    /// Whether the cost is that of reconstructions, in which the discriminator has no say.
+    public var reconstructs = false
 
     public func moves(_ role: Player.Role) -> Bool { players.contains(role) }
 

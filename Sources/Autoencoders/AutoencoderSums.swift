@@ -3,8 +3,9 @@ import Collectives
 import Kernels
 import Nets
 
-/// The sums of one step that shards add to and ranks share once at its end: the costs, and the batch statistics of
-/// both networks, so that running statistics too are those of the whole minibatch.
+/// The sums of one step that shards add to and ranks share once at its end: the costs, the batch statistics of both
+/// networks, so that running statistics too are those of the whole minibatch, and what the distribution of codes
+/// follows.
 final class AutoencoderSums {
     private enum Figure: Int, CaseIterable { case stop, checkpoint, reconstruction, divergence }
 
@@ -12,8 +13,10 @@ final class AutoencoderSums {
     private let sums: ShardSums
     /// Of each network its first column, and room for the statistics of the parts of a batch, one after another.
     private let networks: [(player: Player, column: Int, statistics: FloatBuffer)]
+    /// Where codes are points: with its first column.
+    private let codes: (distribution: CodeDistribution, column: Int)?
 
-    init(_ players: [Player], table: ShardTable, _ communicator: any Communicator) {
+    init(_ players: [Player], _ codes: CodeDistribution?, table: ShardTable, _ communicator: any Communicator) {
         self.table = table
         var columns = Figure.allCases.count
         networks = players.map { player in
@@ -21,6 +24,8 @@ final class AutoencoderSums {
             columns += network.store.statistics.count
             return (player, column, FloatBuffer(count: network.shards * network.store.statistics.count))
         }
+        self.codes = codes.map { ($0, columns) }
+        columns += codes?.sumCount ?? 0
         sums = ShardSums(count: columns, table: table, communicator: communicator)
     }
 
@@ -48,7 +53,14 @@ final class AutoencoderSums {
         sums[shard: shard, Figure.divergence.rawValue] += divergence
     }
 
-    /// Sums over all shards, moves the running statistics, and writes the means over a minibatch of `batch` examples.
+    /// A shard's codes, which their distribution follows.
+    func add(codes batch: Batch, shard: Int) {
+        guard let codes else { return }
+        codes.distribution.sum(batch) { sums[shard: shard, codes.column + $0] += $1 }
+    }
+
+    /// Sums over all shards, moves the running statistics and the distribution of codes, and writes the means over a
+    /// minibatch of `batch` examples.
     func finish(_ report: inout AutoencoderReport, batch: Int, stopVote: Bool, checkpointVote: Bool) throws {
         if stopVote { sums[shard: table.mine.lowerBound, Figure.stop.rawValue] += 1 }
         if checkpointVote { sums[shard: table.mine.lowerBound, Figure.checkpoint.rawValue] += 1 }
@@ -60,7 +72,11 @@ final class AutoencoderSums {
         }
         func total(_ figure: Figure) -> Double { sums.totals[figure.rawValue] }
         report.reconstruction = total(.reconstruction) / Double(batch)
-        report.divergence = total(.divergence) / Double(batch)
+        if let codes {
+            codes.distribution.move(count: batch, step: report.step) { sums.totals[codes.column + $0] }
+        } else {
+            report.divergence = total(.divergence) / Double(batch)
+        }
         report.stopRequested = total(.stop) > 0
         report.checkpointFinished = total(.checkpoint) > 0
     }

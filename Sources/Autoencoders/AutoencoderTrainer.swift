@@ -4,7 +4,7 @@ import Kernels
 import Nets
 import Support
 
-/// A variational autoencoder and the step that trains it, data-parallel over shards as ``Trainer`` is: Kingma &
+/// An autoencoder and the step that trains it, data-parallel over shards as ``Trainer`` is. A variational one: Kingma &
 /// Welling 2014 (arXiv:1312.6114), algorithm 1 with one code an example.
 ///
 /// The gradient that updates both networks is that of their mean cost over the global minibatch: each shard adds the
@@ -27,14 +27,16 @@ public final class AutoencoderTrainer: NetworkTrainer {
     private let groups: [ShardGroup]
     private let encoderParts, decoderParts: [[BatchPart]]
     private let sums: AutoencoderSums
-    private let code: GaussianCode
+    /// Nil where codes are points; then their distribution.
+    private let code: GaussianCode?
+    private let codes: CodeDistribution?
     private let noise: FloatBuffer
     private let slopes: FloatBuffer
     /// The decoder as a generator, on its parameters.
     private let generator: Network
 
     public var players: [Player] { [encoder, decoder] }
-    public var sharedState: [StateArray] { [] }
+    public var sharedState: [StateArray] { codes?.state ?? [] }
     public var batch: Int { settings.batch }
     public var seed: UInt64 { settings.seed }
     public var minibatchesOfStep: Int { 1 }
@@ -69,10 +71,11 @@ public final class AutoencoderTrainer: NetworkTrainer {
         generator = try Network(
             settings.generator, input: .vector(settings.codeSize), capacity: capacity, name: decoder.role.name,
             isTrained: false, store: decoder.network.store)
-        sums = AutoencoderSums([encoder, decoder], table: shards, communicator)
-        let rows = together * capacity
-        code = GaussianCode(size: settings.codeSize, capacity: rows)
-        noise = FloatBuffer(count: rows * settings.codeSize)
+        let rows = together * capacity, size = settings.codeSize, isGaussian = settings.code == .gaussian
+        code = isGaussian ? GaussianCode(size: size, capacity: rows) : nil
+        codes = isGaussian ? nil : CodeDistribution(size: size, capacity: capacity)
+        sums = AutoencoderSums([encoder, decoder], codes, table: shards, communicator)
+        noise = FloatBuffer(count: rows * size)
         slopes = FloatBuffer(count: rows * exampleShape.count)
         for player in players { try player.begin() }
     }
@@ -91,9 +94,9 @@ public final class AutoencoderTrainer: NetworkTrainer {
         try timed(.communication) {
             try sums.finish(&report, batch: batch, stopVote: stopVote, checkpointVote: checkpointVote)
         }
-        trace?.losses(
-            inner: nil,
-            ["loss_reconstruction": report.reconstruction, "loss_divergence": report.divergence])
+        trace?.losses(inner: nil, ["loss_reconstruction": report.reconstruction])
+        if let divergence = report.divergence { trace?.losses(inner: nil, ["loss_divergence": divergence]) }
+        trace?.state(sharedState)
         try trace?.finishStep(players)
         stepsDone += 1
         return report
@@ -112,28 +115,37 @@ public final class AutoencoderTrainer: NetworkTrainer {
     /// Adds the gradients of a group of shards, and its costs:
     ///
     ///     x → (μ, s) → z = μ + σ ε → y;  cost = −ln p(x | y) + KL(N(μ, σ²) ‖ N(0, I))
+    ///
+    /// Where codes are points: x → z → y; cost = −ln p(x | y).
     private func pass(_ number: Int, _ examples: Floats) throws {
-        let group = groups[number], size = settings.codeSize, length = exampleShape.count, rows = group.rows.count
+        let group = groups[number], length = exampleShape.count, rows = group.rows.count
         let first = group.rows.lowerBound - shards.rows(batch: batch).lowerBound
         let input = Batch(examples[first * length ..< (first + rows) * length], count: rows, shape: exampleShape)
         let draws = Draws(seed: seed, purpose: .code, step: stepsDone, firstSample: group.rows.lowerBound)
-        let noise = noise.values[0 ..< rows * size]
-        draws.fillNormal(noise, samples: rows, layer: Self.noiseLayer)
-        trace?.noise(Batch(noise, count: rows, shape: .vector(size)), inner: nil, rows: group.rows)
-
-        let codes = code.codes(try sums.forward(0, input, draws, encoderParts[number], group), noise: noise)
+        let description = try sums.forward(0, input, draws, encoderParts[number], group)
+        let codes = code.map { $0.codes(description, noise: drawNoise(draws, group)) } ?? description
         let output = try sums.forward(1, codes, draws, decoderParts[number], group)
         for part in encoderParts[number] {
             sums.add(
                 reconstruction: settings.reconstruction.cost(of: output[part.rows].values, input[part.rows].values),
-                divergence: part.rows.reduce(0) { $0 + code.divergence(row: $1) },
+                divergence: code.map { code in part.rows.reduce(0) { $0 + code.divergence(row: $1) } } ?? 0,
                 shard: group.shards.lowerBound + part.shard)
+            sums.add(codes: codes[part.rows], shard: group.shards.lowerBound + part.shard)
         }
         let weight = 1 / Float(batch), slopes = slopes.values[0 ..< rows * length]
         settings.reconstruction.slopes(of: output.values, input.values, factor: weight, into: slopes)
         let ofCodes = try decoder.backward(
             from: Batch(slopes, count: rows, shape: output.shape), inputGradient: true)!
-        _ = try encoder.backward(from: code.backward(from: ofCodes, divergence: weight), inputGradient: false)
+        _ = try encoder.backward(
+            from: code?.backward(from: ofCodes, divergence: weight) ?? ofCodes, inputGradient: false)
+    }
+
+    /// ε of the codes of a group.
+    private func drawNoise(_ draws: Draws, _ group: ShardGroup) -> Floats {
+        let rows = group.rows.count, noise = noise.values[0 ..< rows * settings.codeSize]
+        draws.fillNormal(noise, samples: rows, layer: Self.noiseLayer)
+        trace?.noise(Batch(noise, count: rows, shape: .vector(settings.codeSize)), inner: nil, rows: group.rows)
+        return noise
     }
 
     /// Sums the shards' gradients over all ranks and moves the player's parameters; the gradient's norm and the rate.
@@ -155,6 +167,7 @@ public final class AutoencoderTrainer: NetworkTrainer {
 
     public func resume(at step: Int) throws {
         stepsDone = step
+        codes?.changed()
         for player in players { try player.resume() }
     }
 
@@ -177,12 +190,14 @@ public final class AutoencoderTrainer: NetworkTrainer {
         return players.reduce(0) { Collectives.fingerprint(of: $1.slot, seed: $0 &+ $1.hashOfUpdate(at: progress)) }
     }
 
-    public var sampler: Sampler { Sampler(generator, settings.latent, parameters: decoder.sampledParameters) }
+    public var sampler: Sampler {
+        Sampler(generator, settings.latent, parameters: decoder.sampledParameters, codes: codes)
+    }
 
     /// The two networks as they are, outside training.
     public var trained: TrainedAutoencoder {
         TrainedAutoencoder(
-            settings.reconstruction, encoder: (encoder.network, encoder.parameters),
+            settings.reconstruction, settings.code, encoder: (encoder.network, encoder.parameters),
             decoder: (decoder.network, decoder.parameters))
     }
 
@@ -192,6 +207,16 @@ public final class AutoencoderTrainer: NetworkTrainer {
         let start = monotonicSeconds()
         defer { clock.add(monotonicSeconds() - start, to: phase) }
         return try body()
+    }
+}
+
+extension CodeDistribution {
+    /// Its arrays under their names in a checkpoint.
+    var state: [StateArray] {
+        [
+            StateArray(name: "code/mean", dimensions: [size], layout: "C", values: mean.values),
+            StateArray(name: "code/covariance", dimensions: [size, size], layout: "CC", values: covariance.values),
+        ]
     }
 }
 
@@ -215,13 +240,13 @@ extension Autoencoder {
 
     /// That the networks fit each other and the examples.
     func check(encoder: Network, decoder: Network, example: Shape) throws(Failure) {
-        let description = GaussianCode.description(of: codeSize)
         guard encoder.outputShape == description else {
+            let meaning = code == .gaussian ? "means and deviations of the" : "the"
             throw Failure(
                 .badConfiguration,
                 "configuration: encoder: its last layer makes \(encoder.outputShape) where it has to make "
-                    + "\(description): means and deviations of the \(codeSize) values of a code (latent.size)",
-                remedy: "End it in - dense: {units: \(2 * codeSize)}, or change latent.size.")
+                    + "\(description): \(meaning) \(codeSize) values of a code (latent.size)",
+                remedy: "End it in - dense: {units: \(description.count)}, or change latent.size.")
         }
         guard decoder.outputShape == example else {
             throw Failure(

@@ -6,19 +6,25 @@ import Nets
 public final class TrainedAutoencoder {
     private let reconstruction: Reconstruction
     private let encoder, decoder: (network: Network, parameters: Floats)
-    private let code: GaussianCode
+    /// Nil where codes are points.
+    private let code: GaussianCode?
+    private let codeSize: Int
     private let noise: FloatBuffer
 
     /// The parameters are those to compute with, and must outlive this.
     public init(
-        _ reconstruction: Reconstruction, encoder: (network: Network, parameters: Floats),
+        _ reconstruction: Reconstruction, _ kind: Autoencoder.Code, encoder: (network: Network, parameters: Floats),
         decoder: (network: Network, parameters: Floats)
     ) {
         (self.reconstruction, self.encoder, self.decoder) = (reconstruction, encoder, decoder)
         let capacity = min(encoder.network.capacity, decoder.network.capacity)
-        code = GaussianCode(size: decoder.network.inputShape.count, capacity: capacity)
-        noise = FloatBuffer(count: capacity * code.size)
+        codeSize = decoder.network.inputShape.count
+        code = kind == .gaussian ? GaussianCode(size: codeSize, capacity: capacity) : nil
+        noise = FloatBuffer(count: capacity * codeSize)
     }
+
+    /// Whether there is a bound of the data's likelihood: codes that are points have no distribution.
+    public var hasBound: Bool { code != nil }
 
     public var exampleShape: Shape { encoder.network.inputShape }
 
@@ -29,11 +35,12 @@ public final class TrainedAutoencoder {
         public var bound: Double { -(reconstruction + divergence) }
     }
 
-    /// Those of each of `examples`, the first of which is number `draws.firstSample`.
+    /// Those of each of `examples`, the first of which is number `draws.firstSample`. Only where there is a bound.
     public func costs(_ examples: FloatBuffer, _ draws: Draws) throws -> [Costs] {
+        guard let code else { preconditionFailure("the bound of an autoencoder whose codes are points") }
         var costs: [Costs] = []
         try forEachPart(of: examples) { input, first in
-            let noise = noise.values[0 ..< input.count * code.size]
+            let noise = noise.values[0 ..< input.count * codeSize]
             Draws(seed: draws.seed, purpose: draws.purpose, step: draws.step, firstSample: draws.firstSample + first)
                 .fillNormal(noise, samples: input.count, layer: AutoencoderTrainer.noiseLayer)
             let codes = code.codes(try encode(input), noise: noise), output = try decode(codes)
@@ -47,13 +54,14 @@ public final class TrainedAutoencoder {
         return costs
     }
 
-    /// E[x | z = μ] of each of `examples`.
+    /// E[x | z] of each of `examples`, z its code, or the mean μ of that.
     public func reconstructions(_ examples: FloatBuffer) throws -> FloatBuffer {
         let found = FloatBuffer(count: examples.count)
         try forEachPart(of: examples) { input, first in
-            let means = code.means(try encode(input))
+            let description = try encode(input), means = code?.means(description)
+            let codes = means?.values ?? description.values
             let output = try withExtendedLifetime(means) {
-                try decode(Batch(means.values, count: input.count, shape: .vector(code.size)))
+                try decode(Batch(codes, count: input.count, shape: .vector(codeSize)))
             }
             reconstruction.mean(of: output.values)
             found.values[first * exampleShape.count ..< (first + input.count) * exampleShape.count].copy(
@@ -72,7 +80,7 @@ public final class TrainedAutoencoder {
 
     /// As many at once as the networks take.
     private func forEachPart(of examples: FloatBuffer, _ body: (_ input: Batch, _ first: Int) throws -> Void) throws {
-        let length = exampleShape.count, capacity = noise.count / code.size
+        let length = exampleShape.count, capacity = noise.count / codeSize
         for first in stride(from: 0, to: examples.count / length, by: capacity) {
             let count = min(capacity, examples.count / length - first)
             let part = examples.values[first * length ..< (first + count) * length]

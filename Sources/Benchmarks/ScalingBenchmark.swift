@@ -114,6 +114,7 @@ public struct ScalingBenchmark: Encodable {
     private static func check(
         _ configuration: Configuration, isOneNode: Bool, ranksOfNode: Int?, _ communicator: any Communicator
     ) throws(Failure) {
+        try configuration.requireTwoPlayers()
         guard isOneNode || Set(communicator.nodes).count == communicator.size else {
             throw Failure(
                 .usage, "several nodes with several ranks each: their two exchanges cannot be told apart",

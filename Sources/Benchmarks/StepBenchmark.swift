@@ -41,6 +41,7 @@ public struct StepBenchmark: Encodable {
     /// rank calls it.
     public init(_ configuration: Configuration, steps: Int, layers wanted: Bool, communicator: any Communicator) throws
     {
+        try configuration.requireTwoPlayers()
         let batch = configuration.training.batch
         let trainer = try Trainer.onRandomData(
             configuration, shards: configuration.exchange.shards ?? communicator.size, communicator: communicator)
@@ -102,6 +103,16 @@ public struct StepBenchmark: Encodable {
             lines += LayerTime.table(layers)
         }
         return lines.joined(separator: "\n")
+    }
+}
+
+extension Configuration {
+    /// The tables are of a generator and a discriminator.
+    func requireTwoPlayers() throws(Failure) {
+        guard encoder == nil else {
+            throw .configuration(
+                "model.kind", "bench knows games of two players", remedy: "Name a configuration without an encoder.")
+        }
     }
 }
 

@@ -124,7 +124,7 @@ final class EvaluationInputs {
         (data, dataName) = (inUnitRange(run.data.examples), run.configuration.data.file ?? run.configuration.name)
         self.heldOut = heldOut.map(inUnitRange)
         sampler = run.trainer.sampler
-        autoencoder = (run.trainer as? AutoencoderTrainer)?.trained
+        autoencoder = run.trainer.autoencoder
         judge = (run.trainer as? Trainer).flatMap(Judge.init)
         (labels, condition) = (run.data.labels, run.configuration.condition)
     }
@@ -206,9 +206,8 @@ private struct Files {
             let model = try GeneratorModel(
                 checkpoint, live: request.live, backward: request.sampling.needsBackward || request.needsBackward)
             (self.model, shape) = (model, model.network.outputShape)
-            if model.configuration is AutoencoderConfiguration {
-                autoencoder = try AutoencoderModel(checkpoint)
-            } else if model.configuration is Configuration {
+            autoencoder = try AutoencoderModel(checkpoint, live: request.live)
+            if autoencoder == nil, model.configuration is Configuration {
                 discriminator = try DiscriminatorModel(checkpoint, backward: request.needsBackward)
             }
             self.checkpoint = checkpoint

@@ -32,7 +32,7 @@ public final class Evaluator {
     /// does not fit.
     public func run() throws -> [MetricResult] {
         var metrics: [Metric] = []
-        let fitting = Metric.ofSamples + (inputs.autoencoder == nil ? [] : [.elbo])
+        let fitting = Metric.ofSamples + (inputs.autoencoder?.hasBound == true ? [.elbo] : [])
         for metric in request.metrics ?? fitting {
             guard let obstacle = obstacle(to: metric) else { metrics.append(metric); continue }
             if request.metrics != nil { throw AgreedFailure(obstacle) }
@@ -98,8 +98,13 @@ public final class Evaluator {
         case .memorisation:
             return inputs.heldOut == nil ? noHeldOut : nil
         case .elbo:
-            guard inputs.autoencoder != nil else {
-                return refusal("there is no encoder", "Use it on an autoencoder (model.kind: vae).")
+            guard let autoencoder = inputs.autoencoder else {
+                return refusal("there is no encoder", "Use it on a variational autoencoder (model.kind: vae).")
+            }
+            guard autoencoder.hasBound else {
+                return refusal(
+                    "codes that are points have no distribution, and so no bound of a likelihood",
+                    "Use it on a variational autoencoder (model.kind: vae).")
             }
             return inputs.heldOut == nil ? noHeldOut : nil
         case .intrinsicDimension:
@@ -143,9 +148,12 @@ public final class Evaluator {
                 if inputs.model?.configuration is DiscriminatorConfiguration {
                     return refusal("there is no generator, and so no game", "Leave it out.")
                 }
-                return inputs.autoencoder == nil
-                    ? refusal("a file of samples has no discriminator", "Name a checkpoint.")
-                    : refusal("an autoencoder has no discriminator", "Leave it out.")
+                guard inputs.autoencoder != nil else {
+                    return refusal("a file of samples has no discriminator", "Name a checkpoint.")
+                }
+                return inputs.model?.configuration is AutoencoderConfiguration
+                    ? refusal("an autoencoder has no discriminator", "Leave it out.")
+                    : refusal("this discriminator judges codes, or examples with theirs", "Leave it out.")
             }
             guard !discriminator.isConditional else {
                 return refusal(

@@ -7,7 +7,7 @@ import Runs
 import Storage
 import Support
 
-/// Examples beside what an autoencoder makes of the means of their codes, as a picture.
+/// Examples beside what is made of their codes, or of the means of these, as a picture.
 public enum Reconstructions {
     /// Of the first `request.count` examples of `request.data`. Writes `path`. Collective.
     public static func write(_ request: EvaluationRequest, to path: String, _ context: EvaluationContext) throws {
@@ -16,7 +16,10 @@ public enum Reconstructions {
             throw AgreedFailure(
                 Failure(
                     .badConfiguration, "\(request.checkpoint ?? ""): it has no encoder, of which this asks",
-                    remedy: "Name a checkpoint of an autoencoder (model.kind: vae)."))
+                    remedy:
+                        "Name a checkpoint of a model with one: model.kind: vae, autoencoder, "
+                        + "adversarialAutoencoder or bigan."
+                ))
         }
         _ = try context.communicator.decidedByRoot {
             let examples = try Examples(

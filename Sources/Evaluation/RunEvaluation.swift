@@ -49,7 +49,8 @@ public final class RunEvaluation: RunEvaluator {
             }
             let inputs = EvaluationInputs(
                 run, request, heldOut: heldOut?.source, try Self.classifier(settings, data, run.data.shape))
-            guard heldOut != nil && trainer != nil || request.metrics?.isEmpty == false else {
+            guard heldOut != nil && trainer?.game.encoder == nil && trainer != nil || request.metrics?.isEmpty == false
+            else {
                 throw Failure.configuration(
                     "output.evaluate.metrics", "there is nothing to measure",
                     remedy: "Name measures, or examples that are not trained on (data.held_out).")
@@ -127,7 +128,7 @@ public final class RunEvaluation: RunEvaluator {
                 "output.evaluate.classifier", "it is missing: \(obstacle.message)",
                 remedy: "Name one (gan-dist classifier train makes it), or leave \(metric.rawValue) out.")
         }
-        if metric == .memorisation || metric == .elbo && inputs.autoencoder != nil {
+        if metric == .memorisation || metric == .elbo && inputs.autoencoder?.hasBound == true {
             return .configuration(
                 "data.held_out", "it is missing: \(obstacle.message)",
                 remedy: "Name such, or leave \(metric.rawValue) out.")
@@ -196,7 +197,7 @@ public final class RunEvaluation: RunEvaluator {
     /// D's mean logits of as many training and held-out examples, each with what stands beside it where D judges both,
     /// in packs where it judges packs, without dropout and with running statistics.
     private func gap(_ context: EvaluationContext) throws -> [Figure] {
-        guard let heldOut, let trainer = run.trainer as? Trainer else { return [] }
+        guard let heldOut, let trainer = run.trainer as? Trainer, trainer.game.encoder == nil else { return [] }
         let packing = trainer.game.packing
         let count = min(request.count!, heldOut.source.count) / packing * packing
         let training = try mean(

@@ -34,7 +34,7 @@ public final class ONNXExport: OperatorGraph {
         case nil: break
         }
         let export = ONNXExport(network.store, condition: inputs.last!.name)
-        var values = ["latents"]
+        var values = [generator.codes.map(export.codes) ?? "latents"]
         for (number, node) in network.nodes.enumerated() {
             export.layer = number
             let given = node.inputs.map { values[$0] }
@@ -56,6 +56,18 @@ public final class ONNXExport: OperatorGraph {
             documentation: "The generator of \(name) after \(generator.step) steps; examples are channels last."
                 + (settings?.labels.isEmpty == false ? " Classes 0, 1, … have the labels \(settings!.labels)." : ""),
             version: Program.version, inputs: inputs, output: (examples, .float, shape.dimensions))
+    }
+
+    /// z = m + L ε of the latents ε.
+    private func codes(_ distribution: CodeDistribution) -> OperatorValue {
+        let size = distribution.size, factor = distribution.factor.values
+        let transposed = FloatBuffer((0 ..< size * size).map { factor[$0 % size * size + $0 / size] })
+        let weights = withExtendedLifetime(transposed) {
+            graph.constant("code/factor", [size, size], transposed.values)
+        }
+        return node(
+            "Add",
+            [node("MatMul", ["latents", weights]), graph.constant("code/mean", [size], distribution.mean.values)])
     }
 
     public func node(

@@ -63,6 +63,9 @@ public struct LayerKind: Sendable {
         LayerKind("reshape", "the same values under another shape") { settings throws(Failure) in
             try Reshape(settings)
         },
+        LayerKind("slice", "some neighbouring values of a vector, under a shape") { settings throws(Failure) in
+            try Slice(settings)
+        },
         LayerKind("flatten", "an image as a vector") { _ in Flatten() },
         LayerKind("relu", "max(x, 0)") { _ in ReLU() },
         LayerKind("leaky_relu", "x above 0, slope · x below") { settings throws(Failure) in try LeakyReLU(settings) },

@@ -4,7 +4,7 @@ import Nets
 import Support
 import Yams
 
-/// All that a run depends on which trains a variational autoencoder (`model: {kind: vae}`).
+/// All that a run depends on which trains an autoencoder (`model: {kind: autoencoder}`), or a variational one (`vae`).
 public struct AutoencoderConfiguration: GeneratorConfiguration {
     public let name: String
     public let seed: UInt64
@@ -12,6 +12,7 @@ public struct AutoencoderConfiguration: GeneratorConfiguration {
     public let latent: Latent
     public let encoder: [any Layer]
     public let decoder: [any Layer]
+    private let kind: ModelKind
     public let reconstruction: Reconstruction
     public let encoderOptimiser: OptimiserSettings
     public let decoderOptimiser: OptimiserSettings
@@ -28,10 +29,13 @@ public struct AutoencoderConfiguration: GeneratorConfiguration {
     public var condition: ConditionSettings? { nil }
     public var average: AverageSettings? { nil }
 
+    /// What the encoder says of a code.
+    public var code: Autoencoder.Code { kind == .vae ? .gaussian : .point }
+
     /// What is trained.
     public var autoencoder: Autoencoder {
         Autoencoder(
-            encoder: encoder, decoder: decoder, codeSize: latent.size, reconstruction: reconstruction,
+            encoder: encoder, decoder: decoder, codeSize: latent.size, code: code, reconstruction: reconstruction,
             encoderOptimiser: encoderOptimiser, decoderOptimiser: decoderOptimiser, batch: batch, seed: seed,
             exchange: exchange.kind, precision: exchange.precision)
     }
@@ -45,21 +49,20 @@ public struct AutoencoderConfiguration: GeneratorConfiguration {
         let root = try Section(tree.root, path: "", tree.origins)
         name = try root.runName()
         seed = try root.seed()
-        reconstruction = try root.section("model", Reconstruction.init)
+        (kind, reconstruction) = try root.section("model") { (section) throws(Failure) in
+            (
+                try section.choice("kind", default: ModelKind.gan, meaning: ModelKind.meaning),
+                try Reconstruction(section)
+            )
+        }
         data = try root.section("data", Configuration.DataSettings.init)
         latent = try root.section("latent") { (section) throws(Failure) in
             Latent(
                 size: try section.integer("size", default: 64, 1 ... 1 << 20, meaning: "values of a latent vector z"))
         }
-        let layers = "list of layers"
+        encoder = try root.encoderLayers()
         root.note(
-            "encoder", layers, default: nil,
-            meaning:
-                "of an autoencoder: from an example to the means of its code, then what deviations are made of: "
-                + "twice `latent.size` values", example: "[relu]")
-        encoder = try Layers.list(root, "encoder")
-        root.note(
-            "decoder", layers, default: nil,
+            "decoder", "list of layers", default: nil,
             meaning:
                 "of an autoencoder: from a code to an example; with `bernoulli` to logits, without a sigmoid",
             example: "[relu]")
@@ -76,7 +79,7 @@ public struct AutoencoderConfiguration: GeneratorConfiguration {
         }
         exchange = try root.section("exchange", Configuration.Exchange.init)
         output = try root.section("output", Configuration.Output.init)
-        try root.refuse(["generator", "discriminator", "objective", "spectral", "condition"], of: .vae)
+        try root.refuse(["generator", "discriminator", "objective", "spectral", "condition"], of: kind)
         let resolved = try root.finish()
         yaml = ConfigurationTree.text(of: resolved)
         leaves = ConfigurationTree.leaves(of: resolved)
@@ -87,12 +90,12 @@ public struct AutoencoderConfiguration: GeneratorConfiguration {
     private func checkLayers() throws(Failure) {
         if data.labels != nil {
             throw .configuration(
-                "data.labels", "\(ModelKind.vae.title) looks at no labels", remedy: "Leave it out.")
+                "data.labels", "\(kind.title) looks at no labels", remedy: "Leave it out.")
         }
         for (key, list) in [("encoder", encoder), ("decoder", decoder)] {
             if let found = list.conditions.first {
                 throw .configuration(
-                    key, "its layer \(found.layer) looks at a condition, and \(ModelKind.vae.title) has none",
+                    key, "its layer \(found.layer) looks at a condition, and \(kind.title) has none",
                     remedy: "Leave it out.")
             }
         }
@@ -104,12 +107,23 @@ public struct AutoencoderConfiguration: GeneratorConfiguration {
     }
 }
 
+extension Section {
+    /// `encoder`, of any model that has one.
+    func encoderLayers() throws(Failure) -> [any Layer] {
+        note(
+            "encoder", "list of layers", default: nil,
+            meaning:
+                "where `model.kind` has one: from an example to its code, `latent.size` values; of a `vae` to the "
+                + "means of its code, then what deviations are made of: twice as many", example: "[relu]")
+        return try Layers.list(self, "encoder")
+    }
+}
+
 extension Reconstruction {
     private enum Kind: String, CaseIterable { case bernoulli, gaussian }
 
     /// Of the group `model`.
     init(_ section: Section) throws(Failure) {
-        _ = try section.choice("kind", default: ModelKind.gan, meaning: ModelKind.meaning)
         let kind = try section.choice(
             "reconstruction", default: Kind.bernoulli,
             meaning:
@@ -117,10 +131,13 @@ extension Reconstruction {
                 + "images, which are scaled to 0 … 1; or normal about the value that it makes")
         switch kind {
         case .bernoulli: self = .bernoulli
-        case .gaussian:
-            self = .gaussian(
-                deviation: try section.number(
-                    "deviation", default: 1, 1e-6 ... 1e6, meaning: "the standard deviation of each value"))
+        case .gaussian: try self.init(gaussian: section)
         }
+    }
+
+    init(gaussian section: Section) throws(Failure) {
+        self = .gaussian(
+            deviation: try section.number(
+                "deviation", default: 1, 1e-6 ... 1e6, meaning: "the standard deviation of each value"))
     }
 }

@@ -15,6 +15,8 @@ public struct Configuration: Sendable {
     public let condition: ConditionSettings?
     public let generator: [any Layer]
     public let discriminator: [any Layer]
+    /// A third player; nil: there are two.
+    public let encoder: Encoder?
     public let objective: any Objective
     public let penalties: [Penalty]
     public let leCam: LeCam?
@@ -80,12 +82,16 @@ public struct Configuration: Sendable {
         public let augmentation: Augmentation?
 
         /// What a step is.
-        public var updates: [Adversarial.Update] {
-            switch update {
-            case .alternating:
-                Adversarial.Update.alternating(
-                    discriminatorSteps: discriminatorSteps, generatorFirst: order == .generatorFirst)
-            case .simultaneous: Adversarial.Update.simultaneous(unrollingSteps: unrollingSteps)
+        func updates(_ encoder: Encoder.Kind?) -> [Adversarial.Update] {
+            typealias Update = Adversarial.Update
+            let k = discriminatorSteps
+            switch (encoder, update) {
+            case (.adversarialAutoencoder, _): return Update.adversarialAutoencoder(discriminatorSteps: k)
+            case (.bidirectional, .alternating): return Update.bidirectional(discriminatorSteps: k)
+            case (.bidirectional, .simultaneous): return Update.bidirectionalAtOnce
+            case (nil, .alternating):
+                return Update.alternating(discriminatorSteps: k, generatorFirst: order == .generatorFirst)
+            case (nil, .simultaneous): return Update.simultaneous(unrollingSteps: unrollingSteps)
             }
         }
     }
@@ -113,11 +119,11 @@ public struct Configuration: Sendable {
     /// What is trained.
     public var game: Game {
         Game(
-            generator: generator, discriminator: discriminator, latent: latent,
+            generator: generator, discriminator: discriminator, latent: latent, encoder: encoder,
             conditioning: condition?.conditioning(), objective: objective, penalties: penalties, leCam: leCam,
             augmentation: training.augmentation, spectralPlayers: spectralPlayers, average: training.average,
             generatorOptimiser: generatorOptimiser, discriminatorOptimiser: discriminatorOptimiser,
-            updates: training.updates, batch: training.batch, packing: training.packing, seed: seed,
+            updates: training.updates(encoder?.kind), batch: training.batch, packing: training.packing, seed: seed,
             exchange: exchange.kind, precision: exchange.precision)
     }
 
@@ -140,7 +146,7 @@ public struct Configuration: Sendable {
         let root = try Section(tree.root, path: "", tree.origins)
         name = try root.runName()
         seed = try root.seed()
-        try root.requireGAN()
+        let encoderKind = try root.encoderKind()
         data = try root.section("data", DataSettings.init)
         latent = try root.section("latent", Latent.init)
         condition = try root.condition("condition")
@@ -154,6 +160,13 @@ public struct Configuration: Sendable {
             "discriminator", layers, default: nil,
             meaning: "from an example (or a pack) to one logit, without a sigmoid at its end", example: "[relu]")
         discriminator = try Layers.list(root, "discriminator")
+        var ofEncoder: [any Layer] = []
+        if encoderKind != nil {
+            ofEncoder = try root.encoderLayers()
+            try root.refuse(["decoder"], of: encoderKind!.model)
+        } else {
+            try root.refuse(["encoder", "decoder"], of: .gan)
+        }
         let costs = try root.section("objective") { (section) throws(Failure) in
             (objective: try section.objective(), penalties: try section.penalties("penalties"))
         }
@@ -162,12 +175,13 @@ public struct Configuration: Sendable {
         spectralPlayers = try root.spectralPlayers("spectral")
         var optimisers: [OptimiserSettings] = []
         try root.section("optimizer") { (section) throws(Failure) in
-            for player in ["discriminator", "generator"] {
+            for player in ["discriminator", "generator"] + (encoderKind == nil ? [] : ["encoder"]) {
                 optimisers.append(try section.section(player, OptimiserSettings.init))
             }
         }
         discriminatorOptimiser = optimisers[0]
         generatorOptimiser = optimisers[1]
+        encoder = encoderKind.map { Encoder(ofEncoder, $0, optimiser: optimisers[2]) }
         training = try root.section("training", Training.init)
         exchange = try root.section("exchange", Exchange.init)
         output = try root.section("output", Output.init)
@@ -184,6 +198,7 @@ public struct Configuration: Sendable {
                 "training.order", "a simultaneous update has no order",
                 remedy: "Take training.order out, or use update: alternating.")
         }
+        try checkEncoder()
         if training.unrollingSteps > 0 { try checkUnrolling() }
         if !penalties.isEmpty { try checkPenalties() }
         if let augmentation = training.augmentation { try check(augmentation) }

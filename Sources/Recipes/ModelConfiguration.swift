@@ -5,10 +5,11 @@ import Yams
 
 /// What `model.kind` names.
 public enum ModelKind: String, CaseIterable, Sendable {
-    case gan, mixture, vae, discriminator
+    case gan, mixture, vae, autoencoder, adversarialAutoencoder, bigan, discriminator
 
     static let meaning =
-        "two players, a mixture of Gaussians by expectation–maximisation, a variational autoencoder, or a "
+        "two players; a mixture of Gaussians by expectation–maximisation; a variational autoencoder, or a plain one; "
+        + "two players with an encoder as the third, which reconstructs, or which inverts the generator; or a "
         + "discriminator without a generator"
 
     /// For messages.
@@ -17,6 +18,9 @@ public enum ModelKind: String, CaseIterable, Sendable {
         case .gan: "a GAN"
         case .mixture: "a mixture"
         case .vae: "a variational autoencoder"
+        case .autoencoder: "an autoencoder"
+        case .adversarialAutoencoder: "an adversarial autoencoder"
+        case .bigan: "a BiGAN"
         case .discriminator: "a discriminator without a generator"
         }
     }
@@ -32,9 +36,9 @@ public enum ModelConfiguration: Sendable {
     public init(tree: ConfigurationTree) throws(Failure) {
         switch tree.node(at: "model.kind")?.string.flatMap(ModelKind.init) {
         case .mixture: self = .mixture(try MixtureConfiguration(tree: tree))
-        case .vae: self = .autoencoder(try AutoencoderConfiguration(tree: tree))
+        case .vae, .autoencoder: self = .autoencoder(try AutoencoderConfiguration(tree: tree))
         case .discriminator: self = .discriminator(try DiscriminatorConfiguration(tree: tree))
-        case .gan, nil: self = .gan(try Configuration(tree: tree))
+        case .gan, .adversarialAutoencoder, .bigan, nil: self = .gan(try Configuration(tree: tree))
         }
     }
 
@@ -43,7 +47,7 @@ public enum ModelConfiguration: Sendable {
         try self.init(tree: ConfigurationTree(yaml: yaml, source: source, .stored))
     }
 
-    /// That of two players; nil of another model.
+    /// That of two players, or of three; nil of another model.
     public var game: Configuration? { if case .gan(let configuration) = self { configuration } else { nil } }
 
     /// That of a network which makes examples; nil of another model.
@@ -160,21 +164,5 @@ extension Section {
             throw .configuration(
                 key, "\(kind.title) (model.kind) has no such part", remedy: "Take it out, or set another model.kind.")
         }
-    }
-
-    /// The group `model` of a GAN: nothing but its kind, which stays out of the whole, as before there were others.
-    func requireGAN() throws(Failure) {
-        guard let given = node("model") else {
-            return allow("model", "a group", meaning: ModelKind.meaning, form: "{kind: mixture}")
-        }
-        let section = try Section(given, path: name("model"), origins)
-        let kind = try section.choice("kind", default: ModelKind.gan, meaning: ModelKind.meaning)
-        guard kind == .gan else {
-            throw .configuration(
-                "model.kind", "\(kind.title) has no players, of which this asks",
-                remedy: "gan-dist sample makes a file of its examples, which other commands take.")
-        }
-        _ = try section.finish()
-        allow("model")
     }
 }

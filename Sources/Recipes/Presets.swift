@@ -92,6 +92,15 @@ public struct Preset: Sendable {
             "no GAN: a mixture of Gaussians by expectation–maximisation, on principal components"),
         Preset("vae", PackageResources.vae_yaml, "no GAN: a variational autoencoder at 28×28"),
         Preset(
+            "autoencoder", PackageResources.autoencoder_yaml,
+            "no GAN: an autoencoder at 28×28, whose decoder is then a generator"),
+        Preset(
+            "adversarial-autoencoder", PackageResources.adversarial_autoencoder_yaml,
+            "an autoencoder at 28×28 with a discriminator that holds its codes to the latents' distribution"),
+        Preset(
+            "bigan", PackageResources.bigan_yaml,
+            "a GAN at 28×28 with an encoder that inverts the generator: D judges pairs"),
+        Preset(
             "discriminator-only", PackageResources.discriminator_only_yaml,
             "no generator: a discriminator against what ascent on it finds; needs no data"),
     ]

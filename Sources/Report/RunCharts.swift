@@ -11,23 +11,25 @@ struct RunCharts {
     static func all(_ run: RunHistory) -> [Chart] {
         switch run.model {
         case .gan(let configuration): RunCharts(run: run, configuration: configuration).all
-        case .autoencoder: ofAutoencoder(run)
+        case .autoencoder(let configuration): ofAutoencoder(run, hasBound: configuration.code == .gaussian)
         case .discriminator: ofDiscriminator(run)
         case .mixture: ofMixture(run)
         }
     }
 
-    private static func ofAutoencoder(_ run: RunHistory) -> [Chart] {
-        [
-            run.chart(
-                "Evidence lower bound", "E ln p(x | z) − KL, in nats an example: at most ln p(x)", [("ELBO", "elbo")]),
-            run.chart(
-                "Its parts", "in nats an example",
-                [
-                    ("reconstruction, −ln p(x | z)", "loss_reconstruction"),
-                    ("divergence of the code", "loss_divergence"),
-                ]),
-        ] + ofEvaluation(run) + [
+    private static func ofAutoencoder(_ run: RunHistory, hasBound: Bool) -> [Chart] {
+        let reconstruction = (name: "reconstruction, −ln p(x | z)", figure: "loss_reconstruction")
+        let ofCosts =
+            hasBound
+            ? [
+                run.chart(
+                    "Evidence lower bound", "E ln p(x | z) − KL, in nats an example: at most ln p(x)",
+                    [("ELBO", "elbo")]),
+                run.chart(
+                    "Its parts", "in nats an example",
+                    [reconstruction, (name: "divergence of the code", figure: "loss_divergence")]),
+            ] : [run.chart("Cost", "in nats an example", [reconstruction])]
+        return ofCosts + ofEvaluation(run) + [
             run.chart(
                 "Gradient norms", "of the whole minibatch, before the update",
                 [("encoder", "grad_norm_encoder"), ("decoder", "grad_norm_decoder")], logarithmic: true)
@@ -66,7 +68,7 @@ struct RunCharts {
     }
 
     private var all: [Chart] {
-        [losses] + ofLogits + Self.ofEvaluation(run) + ofPenalties + ofAugmentation + ofSpectralNorms + [gradientNorms]
+        losses + ofLogits + Self.ofEvaluation(run) + ofPenalties + ofAugmentation + ofSpectralNorms + [gradientNorms]
             + Self.ofTime(run)
     }
 
@@ -77,12 +79,22 @@ struct RunCharts {
         run.chart(title, note, curves, reference, logarithmic: logarithmic)
     }
 
-    private var losses: Chart {
-        let balance = configuration.objective.balance?.discriminator
-        return chart(
-            "Losses", "the costs that each player lowers",
-            [("discriminator", "loss_discriminator"), ("generator", "loss_generator")],
-            balance.map { ($0, "D at equilibrium: " + String(format: "%.4g", $0)) })
+    private var losses: [Chart] {
+        let balance = configuration.objective.balance?.discriminator, encoder = ("encoder", "loss_encoder")
+        func charts(_ others: [(name: String, figure: String)]) -> [Chart] {
+            [
+                chart(
+                    "Losses", "the costs that each player lowers", [("discriminator", "loss_discriminator")] + others,
+                    balance.map { ($0, "D at equilibrium: " + String(format: "%.4g", $0)) })
+            ]
+        }
+        switch configuration.encoder?.kind {
+        case nil: return charts([("generator", "loss_generator")])
+        case .bidirectional: return charts([("generator", "loss_generator"), encoder])
+        case .adversarialAutoencoder:
+            return [chart("Reconstruction", "−ln p(x | E(x)), in nats an example", [("G and E", "loss_generator")])]
+                + charts([encoder])
+        }
     }
 
     private var ofLogits: [Chart] {
@@ -220,7 +232,8 @@ struct RunCharts {
     private var gradientNorms: Chart {
         chart(
             "Gradient norms", "of the whole minibatch, before the update",
-            [("discriminator", "grad_norm_discriminator"), ("generator", "grad_norm_generator")], logarithmic: true)
+            [("discriminator", "grad_norm_discriminator"), ("generator", "grad_norm_generator")]
+                + (configuration.encoder == nil ? [] : [("encoder", "grad_norm_encoder")]), logarithmic: true)
     }
 
     private static func ofTime(_ run: RunHistory) -> [Chart] {

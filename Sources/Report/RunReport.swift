@@ -123,12 +123,12 @@ public struct RunReport {
         }
     }
 
-    /// The last ones of an autoencoder.
+    /// The last ones, of a model with an encoder.
     private func addReconstructions(of run: RunHistory, to page: inout Page) {
         guard let step = run.folder.sampleSteps.last, case let path = run.folder.reconstructions(step: step),
             FileManager.default.fileExists(atPath: path)
         else { return }
-        page.heading("Examples and what the decoder makes of their codes")
+        page.heading("Examples and what the \(run.model.generator?.maker.name ?? "decoder") makes of their codes")
         page.pictures([(path, "step \(step)")])
     }
 

@@ -6,37 +6,63 @@ import Recipes
 import Storage
 import Support
 
-/// The autoencoder of a checkpoint, to be asked for bounds and reconstructions.
+/// The encoder of a checkpoint with what makes examples of its codes, to be asked for bounds and reconstructions.
 public final class AutoencoderModel {
-    public let configuration: AutoencoderConfiguration
     public let autoencoder: TrainedAutoencoder
-    public let step: Int
     // Whose parameters the autoencoder computes with.
     private let encoder, decoder: Network
 
-    /// Throws 78 where the checkpoint is of another model, 65 where it is not whole.
-    public init(_ checkpoint: Checkpoint) throws(Failure) {
-        guard let configuration = try checkpoint.generatorConfiguration() as? AutoencoderConfiguration else {
-            throw Failure(
-                .badConfiguration, "\(checkpoint.path): it has no encoder, of which this asks",
-                remedy: "Name a checkpoint of an autoencoder (model.kind: vae).")
+    /// Nil where the model has no encoder. `live`: as of ``GeneratorModel``. Throws 65 where the checkpoint is broken.
+    public init?(_ checkpoint: Checkpoint, live: Bool = false) throws(Failure) {
+        let configuration = try checkpoint.generatorConfiguration(), capacity = GeneratorModel.capacity
+        guard let layers = configuration.encoderLayers else { return nil }
+        encoder = try checkpoint.network(
+            .encoder, layers, input: configuration.exampleShape(), capacity: capacity)
+        let kind: (Reconstruction, Autoencoder.Code)
+        if let autoencoder = configuration as? AutoencoderConfiguration {
+            kind = (autoencoder.reconstruction, autoencoder.code)
+            decoder = try checkpoint.network(
+                .decoder, autoencoder.decoder, input: .vector(autoencoder.latent.size), capacity: capacity)
+        } else {
+            // What a game's generator makes is the example itself.
+            kind = (.gaussian(deviation: 1), .point)
+            decoder = try checkpoint.generator(configuration, capacity: capacity, live: live)
         }
-        self.configuration = configuration
-        step = checkpoint.contents.step
-        encoder = try checkpoint.encoder(
-            configuration, input: configuration.exampleShape(), capacity: GeneratorModel.capacity)
-        decoder = try checkpoint.network(
-            .decoder, configuration.decoder, input: .vector(configuration.latent.size),
-            capacity: GeneratorModel.capacity)
         autoencoder = TrainedAutoencoder(
-            configuration.reconstruction, encoder: (encoder, encoder.store.values.values),
+            kind.0, kind.1, encoder: (encoder, encoder.store.values.values),
             decoder: (decoder, decoder.store.values.values))
     }
 }
 
+extension GeneratorConfiguration {
+    /// From an example to its code, or what names it; nil of a model without.
+    var encoderLayers: [any Layer]? {
+        (self as? AutoencoderConfiguration)?.encoder ?? (self as? Configuration)?.encoder?.layers
+    }
+}
+
+extension NetworkTrainer {
+    /// The encoder with what makes examples of its codes, as they are, outside training; nil of a model without.
+    public var autoencoder: TrainedAutoencoder? {
+        if let trainer = self as? AutoencoderTrainer { return trainer.trained }
+        guard let trainer = self as? Trainer, let encoder = trainer.encoder else { return nil }
+        let generator = trainer.generator
+        return TrainedAutoencoder(
+            .gaussian(deviation: 1), .point, encoder: (encoder.network, encoder.parameters),
+            decoder: (generator.network, generator.sampledParameters))
+    }
+}
+
 extension Checkpoint {
-    func encoder(_ configuration: AutoencoderConfiguration, input: Shape, capacity: Int) throws(Failure) -> Network {
-        try network(.encoder, configuration.encoder, input: input, capacity: capacity)
+    /// Of an autoencoder whose codes are points: their distribution; nil of another model.
+    func codes(_ configuration: any GeneratorConfiguration) throws(Failure) -> CodeDistribution? {
+        guard let configuration = configuration as? AutoencoderConfiguration, configuration.code == .point else {
+            return nil
+        }
+        let codes = CodeDistribution(size: configuration.latent.size)
+        try copy("code/mean", to: codes.mean.values)
+        try copy("code/covariance", to: codes.covariance.values)
+        return codes
     }
 }
 

@@ -107,7 +107,7 @@ extension NetworkTrainer {
     /// Takes the parameters and running statistics of a safetensors file; those that it does not have stay as they
     /// are. Returns what was taken.
     ///
-    /// Throws 65 for an array that neither network has, or that has another shape, and 66 where the file cannot be
+    /// Throws 65 for an array that no network has, or that has another shape, and 66 where the file cannot be
     /// read.
     func start(from file: String) throws -> String {
         let networks = players.map { $0.role.name + "/" }
@@ -119,7 +119,7 @@ extension NetworkTrainer {
         for array in given {
             guard let own = known[array.path] else {
                 throw Failure(
-                    .badData, "\(file): neither network has an array '\(array.path)'",
+                    .badData, "\(file): no network has an array '\(array.path)'",
                     remedy: "Its names are those of a checkpoint, such as \(known.keys.sorted().first ?? "").")
             }
             guard own.dimensions == array.dimensions else {

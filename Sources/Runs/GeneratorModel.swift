@@ -11,6 +11,8 @@ public final class GeneratorModel {
     public let configuration: any GeneratorConfiguration
     public let network: Network
     public let sampler: Sampler
+    /// Where the network's inputs are codes that stand for latents.
+    public let codes: CodeDistribution?
     /// Alternation steps it was trained for.
     public let step: Int
     /// Of the labels 0, 1, …, where the dataset had names for them.
@@ -31,8 +33,10 @@ public final class GeneratorModel {
                 remedy: "Leave it out.")
         }
         network = try checkpoint.generator(configuration, capacity: Self.capacity, live: live, backward: backward)
+        codes = try checkpoint.codes(configuration)
         sampler = Sampler(
-            network, configuration.latent, try checkpoint.conditioning(configuration), truncation: truncation)
+            network, configuration.latent, try checkpoint.conditioning(configuration), truncation: truncation,
+            codes: codes)
         labelNames = (checkpoint.contents.string("label_names") ?? "").split(separator: "\n").map(String.init)
     }
 
@@ -170,7 +174,7 @@ public final class GeneratorModel {
     }
 }
 
-/// The discriminator of a checkpoint, to be asked about examples.
+/// The discriminator of a checkpoint, to be asked about examples; not one that judges codes too.
 public final class DiscriminatorModel {
     /// Examples that it judges as one.
     public let packing: Int
@@ -309,22 +313,21 @@ extension Checkpoint {
         return network
     }
 
-    /// The parameters and running statistics of both networks, as ``GeneratorModel`` has them, under the names of a
+    /// The parameters and running statistics of all networks, as ``GeneratorModel`` has them, under the names of a
     /// checkpoint; copies, for the networks do not outlive this call.
     public func networkArrays(live: Bool) throws -> [CheckpointArray] {
         let configuration = try generatorConfiguration(), example = try configuration.exampleShape()
-        let other: Network
-        if let autoencoder = configuration as? AutoencoderConfiguration {
-            other = try encoder(autoencoder, input: example, capacity: 1)
+        var networks = [try generator(configuration, capacity: 1, live: live)]
+        if let game = configuration as? Configuration {
+            let packed = Packing(size: game.training.packing, example: game.game.judged(example), capacity: 1)
+            networks.append(try discriminator(game, input: packed.shape, capacity: 1))
         } else if let alone = configuration as? DiscriminatorConfiguration {
-            other = try discriminator(alone, capacity: 1)
-        } else if let game = configuration as? Configuration {
-            let packed = Packing(size: game.training.packing, example: example, capacity: 1)
-            other = try discriminator(game, input: packed.shape, capacity: 1)
-        } else {
-            preconditionFailure("a generator with no other network")
+            networks.append(try discriminator(alone, capacity: 1))
         }
-        return try [generator(configuration, capacity: 1, live: live), other].flatMap { network in
+        if let layers = configuration.encoderLayers {
+            networks.append(try network(.encoder, layers, input: example, capacity: 1))
+        }
+        return networks.flatMap { network in
             let store = network.store, name = network.name
             return store.entries.map {
                 CheckpointArray(

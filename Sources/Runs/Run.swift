@@ -280,7 +280,7 @@ public final class Run {
     }
 
     private var rangeLine: String? {
-        let judge = configuration.maker == .decoder ? "the encoder" : "D"
+        let judge = configuration.encoderLayers == nil ? "D" : "the encoder"
         return dataset.rangeLine?.replacing("D sees", with: "\(judge) sees")
     }
 

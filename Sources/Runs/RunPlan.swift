@@ -212,8 +212,9 @@ extension GeneratorConfiguration {
         }
         guard let game = self as? Configuration else { return [] }
         let packing = game.training.packing
-        let packs = Packing(size: packing, example: example, capacity: packing).shape
-        return [
+        let packs = Packing(size: packing, example: game.game.judged(example), capacity: packing).shape
+        let encoder = game.encoder.map { [PlannedNetwork(.encoder, $0.layers, example, $0.optimiser) { $0 }] } ?? []
+        return encoder + [
             PlannedNetwork(.generator, game.generator, latent, game.generatorOptimiser) { $0 },
             PlannedNetwork(.discriminator, game.discriminator, packs, game.discriminatorOptimiser) {
                 2 * $0 / packing

@@ -122,6 +122,9 @@ extension Checkpoint {
                 .badConfiguration, "--by \(kind.rawValue) cannot ask the discriminator of \(path): \(why)",
                 remedy: "Leave --by out, or train without that.")
         }
+        guard configuration.encoder == nil else {
+            throw refusal("it judges codes, or pairs of an example and its code (model.kind)")
+        }
         guard configuration.training.packing == 1 else {
             throw refusal("it judges packs of \(configuration.training.packing) examples (training.packing)")
         }

@@ -14,8 +14,8 @@ import Support
 /// of a zeroed array, and the rows are added up over the ranks, which changes no bit of them.
 public final class TraceRecorder: StepTrace {
     private let steps: Int
-    /// The folder of what belongs to no update of the discriminator.
-    private let ownPlace: String
+    /// The folder of what belongs to no update of the discriminator: the name of who else moves.
+    private var ownPlace: String
     private let batch: Int
     private let packsInBatch: Int
     private let communicator: any Communicator
@@ -67,10 +67,15 @@ public final class TraceRecorder: StepTrace {
 
     private var isOver: Bool { step >= steps }
     private var group: String { String(format: "steps/%06d", step) }
-    /// The place of what belongs to the discriminator's inner step, or (nil) to the generator's or the autoencoder's.
+    /// The place of what belongs to the discriminator's inner step, or (nil) to an update of others.
     private func path(_ inner: Int?) -> String { group + (inner.map { "/discriminator/\($0)" } ?? "/\(ownPlace)") }
 
     // MARK: - What the trainer tells
+
+    public func begin(_ update: Update) {
+        guard update.players != [.discriminator] else { return }
+        ownPlace = update.reconstructs ? "reconstruction" : update.moves(.generator) ? "generator" : "encoder"
+    }
 
     public func real(_ inner: Int?, _ rows: Floats, range: Range<Int>, indices: [Int], shape: Shape) {
         guard !isOver else { return }
@@ -135,8 +140,8 @@ public final class TraceRecorder: StepTrace {
         let place =
             switch player.role {
             case .discriminator: path(inner) + "/gradients/"
-            case .generator: path(nil) + "/gradients/"
-            case .encoder, .decoder: path(nil) + "/gradients/\(player.role.name)/"
+            case .generator where ownPlace == "generator": path(nil) + "/gradients/"
+            case .generator, .encoder, .decoder: path(nil) + "/gradients/\(player.role.name)/"
             }
         for array in player.network.store.named(gradient) {
             whole.append(TraceArray(place + array.name, array.dimensions, array.values))
@@ -146,6 +151,13 @@ public final class TraceRecorder: StepTrace {
     public func losses(inner: Int?, _ losses: KeyValuePairs<String, Double>) {
         guard !isOver, communicator.rank == 0 else { return }
         for loss in losses { whole.append(TraceArray(path(inner) + "/" + loss.key, Float(loss.value))) }
+    }
+
+    public func state(_ arrays: [StateArray]) {
+        guard !isOver, communicator.rank == 0 else { return }
+        for array in arrays {
+            whole.append(TraceArray("\(group)/after/\(array.name)", array.dimensions, array.values))
+        }
     }
 
     /// Ends a step: gathers the ranks' rows and writes all of it. Collective.

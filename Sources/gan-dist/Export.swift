@@ -10,17 +10,17 @@ struct Export: ParsableCommand {
     enum Format: String, CaseIterable, ExpressibleByArgument {
         /// The generator as a model that other programs run.
         case onnx
-        /// The parameters and running statistics of both networks.
+        /// The parameters and running statistics of all networks.
         case safetensors
     }
 
     static let configuration = CommandConfiguration(
-        abstract: "Write a checkpoint's generator, or the parameters of both networks, for other programs.",
+        abstract: "Write a checkpoint's generator, or the parameters of all networks, for other programs.",
         discussion: """
             onnx: the generator; its input is `latents` [N, Z], its output examples as `sample` writes them. A \
             conditional one has a second input: `label` [N], the number of the class in the order of the labels, or \
             `condition` [N, numbers].
-            safetensors: the arrays of both networks under their names in the checkpoint, their dimensions named in \
+            safetensors: the arrays of all networks under their names in the checkpoint, their dimensions named in \
             the metadata; train --initial reads them.
             Example:
               gan-dist export runs/clothes --format onnx --out clothes.onnx

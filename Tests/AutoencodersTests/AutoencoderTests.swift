@@ -105,12 +105,14 @@ private final class Ring: MinibatchSource {
 
     /// Normalisation by shard and over the minibatch, residuals, dropout: the bits of six shards do not depend on the
     /// ranks.
-    @Test(arguments: [false, true]) func sameBitsOnAnyRanks(synchronised: Bool) throws {
+    @Test(arguments: [Autoencoder.Code.gaussian, .point], [false, true])
+    func sameBitsOnAnyRanks(code: Autoencoder.Code, synchronised: Bool) throws {
         func state(ranks: Int) throws -> [[UInt32]] {
             try ThreadCommunicator.run(size: ranks) { communicator in
                 var autoencoder = small()
                 let normalisation: any Layer =
                     synchronised ? SynchronisedBatchNormalisation() : BatchNormalisation()
+                (autoencoder.code, autoencoder.codeSize) = (code, code == .gaussian ? 3 : 6)
                 autoencoder.encoder = [
                     Dense(units: 9), normalisation, Tanh(), Dropout(keepProbability: 0.8), Dense(units: 6),
                 ]
@@ -137,13 +139,13 @@ private final class Ring: MinibatchSource {
             let report = try moved.step()
             // The same minibatch with the same noise.
             try moved.resume(at: 0)
-            return (report, -(try moved.step().bound))
+            return (report, -(try moved.step().bound!))
         }
         let rate = 1e-4, (before, after) = try cost(rate: rate)
         let squaredNorm =
             before.gradientNormEncoder * before.gradientNormEncoder
             + before.gradientNormDecoder * before.gradientNormDecoder
-        let slope = (-before.bound - after) / rate
+        let slope = (-before.bound! - after) / rate
         #expect(abs(slope - squaredNorm) < 0.01 * squaredNorm, "\(slope) and \(squaredNorm)")
     }
 
@@ -153,9 +155,9 @@ private final class Ring: MinibatchSource {
             .adam(beta1: 0.5, beta2: 0.999, epsilon: 1e-8), rate: .constant(2e-2))
         autoencoder.decoderOptimiser = autoencoder.encoderOptimiser
         let trainer = try trainer(autoencoder, shards: 2, SoloCommunicator())
-        let first = try trainer.step().bound
+        let first = try trainer.step().bound!
         var last = first
-        for _ in 0 ..< 300 { last = try trainer.step().bound }
+        for _ in 0 ..< 300 { last = try trainer.step().bound! }
         #expect(last > first / 2, "\(first), \(last)")
         // The ring's 8 points, of norm 2, are made of their codes.
         let ring = Ring(rows: 0 ..< 8)
@@ -165,11 +167,13 @@ private final class Ring: MinibatchSource {
         #expect(trainer.sampler.network.store === trainer.decoder.network.store)
     }
 
-    @Test func aSteadyStepAllocatesNothing() throws {
+    @Test(arguments: [Autoencoder.Code.gaussian, .point])
+    func aSteadyStepAllocatesNothing(code: Autoencoder.Code) throws {
         BLAS.useOneThread()
         var autoencoder = Autoencoder(
             encoder: [Dense(units: 256), LeakyReLU(slope: 0.2), Dense(units: 256)],
-            decoder: [Dense(units: 256), LeakyReLU(slope: 0.2), Dense(units: 256)], codeSize: 128)
+            decoder: [Dense(units: 256), LeakyReLU(slope: 0.2), Dense(units: 256)],
+            codeSize: code == .gaussian ? 128 : 256, code: code)
         autoencoder.batch = 64
         let communicator = SoloCommunicator(), table = try ShardTable(shards: 2, communicator: communicator)
         let trainer = try AutoencoderTrainer(
@@ -178,7 +182,7 @@ private final class Ring: MinibatchSource {
         for _ in 0 ..< 4 { _ = try trainer.step() }
         let before = allocationsOfThisThread()
         var bounds = 0.0
-        for _ in 0 ..< 10 { bounds += try trainer.step().bound }
+        for _ in 0 ..< 10 { bounds -= try trainer.step().reconstruction }
         #expect(allocationsOfThisThread() == before, "10 steps made \(allocationsOfThisThread() - before) allocations")
         #expect(bounds < 0)
     }
@@ -202,6 +206,7 @@ private final class Ring: MinibatchSource {
         }
         #expect(refusal { _ in } == "")
         #expect(refusal { $0.codeSize = 4 }.contains("encoder: its last layer makes [6] where it has to make [8]"))
+        #expect(refusal { $0.code = .point }.contains("encoder: its last layer makes [6] where it has to make [3]"))
         #expect(refusal { $0.decoder = [Dense(units: 3)] }.contains("decoder: its last layer makes [3]"))
         #expect(refusal { $0.decoder = [Reshape(to: .vector(7))] }.contains("decoder: layer 0 (reshape)"))
     }

@@ -1,4 +1,4 @@
-"""A variational autoencoder: a run as any other, with an encoder in the place of a discriminator."""
+"""Autoencoders, variational and plain: a run as any other, with an encoder in the place of a discriminator."""
 
 import json
 import os
@@ -17,7 +17,7 @@ from processes import ranks as processes
 REFERENCE = ROOT / "Tests/reference"
 STEPS = 6
 MANY = 1_000_000
-CONFIGS = ["vae", "vae-gaussian"]
+CONFIGS = ["vae", "vae-gaussian", "autoencoder"]
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def trace_of(config, data, folder, ranks):
 def test_agrees_with_pytorch(config, ranks, data, tmp_path):
     """Costs, parameters and running statistics of six steps by Tests/reference/replay_autoencoder.py."""
     ours, theirs = arrays(trace_of(config, data, tmp_path, ranks)), arrays(REFERENCE / f"{config}.h5")
-    assert len([name for name in theirs if "/loss_" in name]) == 2 * STEPS
+    assert len([name for name in theirs if "/loss_" in name]) == STEPS * (1 if config == "autoencoder" else 2)
     for name, expected in theirs.items():
         if "/loss_" in name:
             assert ours[name] == pytest.approx(expected, rel=1e-5), name
@@ -92,7 +92,7 @@ def test_same_bits_on_any_number_of_ranks_and_over_a_resume(config, data, held_o
     resume(tmp_path / "resumed", "--steps", STEPS, ranks=2)
     assert_same(checkpoint(tmp_path / "resumed", STEPS), checkpoint(tmp_path / "one", STEPS))
     for mine, whole in zip(metrics(tmp_path / "resumed"), metrics(tmp_path / "one")):
-        assert mine["step"] == whole["step"] and mine["elbo"] == whole["elbo"]
+        assert mine["step"] == whole["step"] and mine["loss_reconstruction"] == whole["loss_reconstruction"]
     with h5py.File(checkpoint(tmp_path / "one", STEPS)) as file:
         assert {"encoder", "decoder", "optimizer"} <= set(file)
 
@@ -105,6 +105,39 @@ def test_the_log_is_of_the_bound(data, run):
         assert line["loss_divergence"] >= 0 and line["grad_norm_encoder"] > 0 and line["grad_norm_decoder"] > 0
     assert (run / "samples/step-00000004.png").exists() and (run / "samples/reconstructions-00000004.png").exists()
     assert b"reconstructions" in b"".join(path.read_bytes() for path in run.glob("events*"))
+
+
+def test_samples_of_an_autoencoder_are_of_the_distribution_of_its_codes(data, run, tmp_path):
+    """Codes m + L ε by NumPy from the checkpoint's arrays, through the decoder as onnxruntime has it."""
+    onnxruntime = pytest.importorskip("onnxruntime")
+    train("autoencoder", run, "--data", data, "--steps", 30, "--log-every", 10)
+    found = arrays(checkpoint(run, 30))
+    assert gan_dist("sample", run, "--count", 70, "--latents", "--out", tmp_path / "made.h5", ranks=2).code == 0
+    assert gan_dist("export", run, "--format", "onnx", "--out", tmp_path / "decoder.onnx").code == 0
+    made = arrays(tmp_path / "made.h5")
+    assert abs(made["latents"].mean()) < 0.2 and abs(made["latents"].std() - 1) < 0.1
+    session = onnxruntime.InferenceSession(str(tmp_path / "decoder.onnx"))
+    assert numpy.abs(session.run(None, {"latents": made["latents"]})[0] - made["images"]).max() < 1e-5
+
+    covariance = found["code/covariance"].astype(float)
+    factor = numpy.linalg.cholesky(covariance + 1e-6 * covariance.trace() / 5 * numpy.eye(5))
+    codes = found["code/mean"] + made["latents"] @ factor.T
+    x = codes @ found["decoder/0.dense/weight"] + found["decoder/0.dense/bias"]
+    x = numpy.where(x > 0, x, 0.2 * x) @ found["decoder/2.dense/weight"]
+    x = (x - found["decoder/statistics/3.batch_normalisation/mean"]) / numpy.sqrt(
+        found["decoder/statistics/3.batch_normalisation/variance"] + 1e-5)
+    x = x * found["decoder/3.batch_normalisation/scale"] + found["decoder/3.batch_normalisation/shift"]
+    x = numpy.tanh(x) @ found["decoder/5.dense/weight"] + found["decoder/5.dense/bias"]
+    assert numpy.abs(1 / (1 + numpy.exp(-x)) - made["images"].reshape(70, -1)).max() < 1e-4
+
+
+def test_the_log_of_an_autoencoder_has_no_bound(data, held_out, run):
+    train("autoencoder", run, "--data", data, "--steps", 4)
+    assert all(line["loss_reconstruction"] > 0 and "elbo" not in line for line in metrics(run))
+    for options in (["--metrics", "elbo", "--held-out", held_out], ["--metrics", "game"]):
+        refused = gan_dist("evaluate", run, *options)
+        assert refused.code == 78 and ("no bound" in refused.err or "no discriminator" in refused.err), refused
+    assert gan_dist("evaluate", run, "--metrics", "mmd,swd", "--count", 40).code == 0
 
 
 def test_a_killed_rank_is_made_good(start, data, run, tmp_path):
@@ -173,13 +206,14 @@ def test_evaluate_measures_the_bound_of_held_out_examples(data, held_out, run):
     assert one["value"] == pytest.approx(-one["reconstruction"] - one["divergence"])
 
 
-def test_commands_of_generators_take_the_decoder(data, held_out, run, tmp_path):
-    train("vae", run, "--data", data, "--steps", 6)
+@pytest.mark.parametrize("config", ["vae", "autoencoder"])
+def test_commands_of_generators_take_the_decoder(config, data, held_out, run, tmp_path):
+    train(config, run, "--data", data, "--steps", 6)
     for name, ranks in ("one", 1), ("two", 2):
         made = gan_dist("sample", run, "--count", 70, "--latents", "--out", tmp_path / f"{name}.h5", ranks=ranks)
         assert made.code == 0, made
     first, second = arrays(tmp_path / "one.h5"), arrays(tmp_path / "two.h5")
-    assert (first["images"] == second["images"]).all() and first["latents"].shape == (70, 3)
+    assert (first["images"] == second["images"]).all() and first["latents"].shape == (70, 3 if config == "vae" else 5)
     assert 0 <= first["images"].min() and first["images"].max() <= 1
     for command in (["sample", run, "--count", 9, "--out", tmp_path / "samples.png"],
                     ["interpolate", run, "--out", tmp_path / "walks.png"],
@@ -195,8 +229,8 @@ def test_commands_of_generators_take_the_decoder(data, held_out, run, tmp_path):
         finished = gan_dist(*command)
         assert finished.code == 0, finished
     page = (run / "report.html").read_text()
-    assert "Evidence lower bound" in page and "what the decoder makes of their codes" in page
-    again = train("vae", tmp_path / "again", "--data", data, "--steps", 1, "--initial", tmp_path / "vae.safetensors")
+    assert ("Evidence lower bound" in page) == (config == "vae") and "what the decoder makes of their codes" in page
+    again = train(config, tmp_path / "again", "--data", data, "--steps", 1, "--initial", tmp_path / "vae.safetensors")
     assert "arrays of the networks start as in" in again.out, again
 
 
@@ -211,9 +245,10 @@ def test_onnx_is_the_decoder_with_its_sigmoid(data, run, tmp_path):
     assert numpy.abs(images - made["images"]).max() < 1e-5
 
 
-def test_reconstructions_come_near_to_the_examples(data, run, tmp_path):
-    train("vae", run, "--data", data, "--steps", 300, "--log-every", 100)
-    assert metrics(run)[-1]["elbo"] > metrics(run)[0]["elbo"]
+@pytest.mark.parametrize("config", ["vae", "autoencoder"])
+def test_reconstructions_come_near_to_the_examples(config, data, run, tmp_path):
+    train(config, run, "--data", data, "--steps", 300, "--log-every", 100)
+    assert metrics(run)[-1]["loss_reconstruction"] < metrics(run)[0]["loss_reconstruction"]
     drawn = gan_dist("reconstruct", run, "--count", 100, "--out", tmp_path / "rebuilt.png", ranks=2)
     apart = float(drawn.out.rpartition(" ")[2])
     with h5py.File(data) as file:
@@ -278,6 +313,20 @@ def test_what_does_not_fit_is_refused(options, words, data, run):
     finished = train("vae", run, "--data", data, *options, ranks=2, code=78)
     assert all(word in finished.err for word in words), finished
     assert finished.err.count("error:") == 1, finished
+
+
+@pytest.mark.parametrize("options, words", [
+    (["--set", "latent.size=4"], ["encoder: its last layer makes [5]", "[4]", "units: 4", "latent.size"]),
+    (["--set", "model.kind=vae"], ["encoder: its last layer makes [5]", "[10]", "units: 10"]),
+    (["--set", "discriminator=[relu]"], ["discriminator", "an autoencoder (model.kind) has no such part"]),
+    (["--set", "data.labels=/labels"], ["data.labels", "an autoencoder looks at no labels"]),
+    (["--set", "data.held_out=HELD", "--set", "output.evaluate={every: 2, metrics: [elbo]}"],
+     ["output.evaluate.metrics", "no bound"]),
+])
+def test_what_does_not_fit_an_autoencoder_is_refused(options, words, data, held_out, run):
+    options = [option.replace("HELD", str(held_out)) for option in options]
+    finished = train("autoencoder", run, "--data", data, *options, code=78)
+    assert all(word in finished.err for word in words), finished
 
 
 def test_values_that_are_no_probabilities_are_refused(run, tmp_path):

@@ -65,6 +65,7 @@ PRESETS = {"ring": None, "goodfellow-mnist": (28, 28, 1), "goodfellow-cifar10-de
            "r3gan-cifar10": (32, 32, 3), "sngan-32": (32, 32, 3), "sngan-resnet-32": (32, 32, 3),
            "sagan-32": (32, 32, 3), "stacked-fashion": (28, 28, 3),
            "conditional-28": (28, 28, 1), "mixture-em": (28, 28, 1), "vae": (28, 28, 1),
+           "autoencoder": (28, 28, 1), "adversarial-autoencoder": (28, 28, 1), "bigan": (28, 28, 1),
            "discriminator-only": None}
 
 
@@ -77,7 +78,8 @@ def test_preset_is_a_whole_configuration(name, tmp_path):
     printed = gan_dist("presets", name)
     assert printed.code == 0, printed
     config = yaml.safe_load(printed.out)
-    parts = {"mixture-em": {"model"}, "vae": {"model", "latent", "encoder", "decoder", "optimizer"},
+    autoencoder = {"model", "latent", "encoder", "decoder", "optimizer"}
+    parts = {"mixture-em": {"model"}, "vae": autoencoder, "autoencoder": autoencoder,
              "discriminator-only": {"model", "discriminator", "optimizer"}}.get(
         name, {"latent", "generator", "discriminator", "objective", "optimizer"})
     assert parts | {"training", "output"} <= set(config)

@@ -1,5 +1,6 @@
 """The networks of a traced run in PyTorch: see replay_trace.py."""
 
+import math
 import sys
 
 import torch
@@ -178,6 +179,9 @@ class Network:
                         more["divisor_override"] = 1
                     x = pool(x.permute(0, 3, 1, 2), options["size"], options.get("stride", options["size"]),
                              ceil_mode=options.get("edge", "whole") == "partial", **more).permute(0, 2, 3, 1)
+                case "slice":
+                    shape, start = options["shape"], options["start"]
+                    x = x[:, start:start + math.prod(shape)].reshape(-1, *shape)
                 case "zero_padding":
                     x = F.pad(x, (0, 0, *[options["pixels"]] * 4))
                 case "reshape":

@@ -289,8 +289,8 @@ class Replay:
         self.move(player, gradients, f"{path}/discriminator/0")
         self.move(self.generator, mine, f"{path}/generator")
 
-    def move(self, network, gradients, path):
-        self.save(f"{path}/gradients", gradients)
+    def move(self, network, gradients, path, place="gradients"):
+        self.save(f"{path}/{place}", gradients)
         progress = self.progress(network)
         self.optimisers[network].step(gradients, progress)
         network.moved()

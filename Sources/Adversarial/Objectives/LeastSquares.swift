@@ -12,6 +12,7 @@ public struct LeastSquares: LogitObjective {
     public func ofReal(_ logit: Double) -> LogitCost { Self.square(logit - 1) }
     public func ofFake(_ logit: Double) -> LogitCost { Self.square(logit) }
     public func ofGenerator(_ logit: Double) -> LogitCost { Self.square(logit - 1) }
+    public func ofEncoder(_ logit: Double) -> LogitCost { Self.square(logit) }
 
     private static func square(_ difference: Double) -> LogitCost {
         LogitCost(difference * difference / 2, slope: difference)

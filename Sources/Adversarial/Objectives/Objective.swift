@@ -33,9 +33,14 @@ public protocol Objective: Sendable {
     ) -> (real: Double, fake: Double)
     /// G's cost; `real`: nil where the objective is not relativistic. Reals do not depend on G: they have no slopes.
     func generator(real: Floats?, fake: Floats, of rows: Int, into slopes: Floats) -> Double
+    /// The cost of an encoder of pairs (``Encoder/Kind/bidirectional``) whose half D is to call real.
+    func encoder(real: Floats, of rows: Int, into slopes: Floats) -> Double
 }
 
 extension Objective {
+    public func encoder(real: Floats, of rows: Int, into slopes: Floats) -> Double {
+        preconditionFailure("\(self) has no cost of an encoder")
+    }
     public var isRelativistic: Bool { false }
     public var signMeansReal: Bool { isLogOdds }
     public var weight: Double { 1 }
@@ -59,6 +64,8 @@ public protocol LogitObjective: Objective {
     func ofFake(_ logit: Double) -> LogitCost
     /// G's cost of a generated example.
     func ofGenerator(_ logit: Double) -> LogitCost
+    /// That of an encoder on the other half: G's with the sides exchanged, by default that of the opposite logit.
+    func ofEncoder(_ logit: Double) -> LogitCost
 }
 
 extension LogitObjective {
@@ -88,6 +95,21 @@ extension LogitObjective {
             slopes[row] = Float(cost.slope / Double(rows))
         }
         return sum
+    }
+
+    public func encoder(real: Floats, of rows: Int, into slopes: Floats) -> Double {
+        var sum = 0.0
+        for row in 0 ..< real.count {
+            let cost = ofEncoder(Double(real[row]))
+            sum += cost.value
+            slopes[row] = Float(cost.slope / Double(rows))
+        }
+        return sum
+    }
+
+    public func ofEncoder(_ logit: Double) -> LogitCost {
+        let cost = ofGenerator(-logit)
+        return LogitCost(cost.value, slope: -cost.slope)
     }
 }
 

@@ -4,7 +4,7 @@ import Kernels
 import Nets
 import Storage
 
-/// The first examples of the data and what an autoencoder makes of the means of their codes, drawn again and again
+/// The first examples of the data and what is made of their codes, or of the means of these, drawn again and again
 /// through a run: of images each beside its reconstruction, of points the reconstructions.
 final class ReconstructionSheet {
     private let autoencoder: TrainedAutoencoder
@@ -15,10 +15,10 @@ final class ReconstructionSheet {
     private static let images = 32
     private static let points = 2048
 
-    /// Nil of another model, and where the examples cannot be drawn.
+    /// Nil of a model without an encoder, and where the examples cannot be drawn.
     init?(_ trainer: any NetworkTrainer, _ data: TrainingData, _ folder: RunFolder) throws {
-        guard let trainer = trainer as? AutoencoderTrainer, Picture.canDraw(data.shape) else { return nil }
-        (autoencoder, range, self.folder) = (trainer.trained, trainer.sampler.range, folder)
+        guard let autoencoder = trainer.autoencoder, Picture.canDraw(data.shape) else { return nil }
+        (self.autoencoder, range, self.folder) = (autoencoder, trainer.sampler.range, folder)
         examples = FloatBuffer(try data.firstValues(count: data.shape.isImage ? Self.images : Self.points))
     }
 

@@ -82,9 +82,9 @@ extension DiscriminatorTrainer {
 }
 
 extension Trainer {
-    /// What D believes of points; nil where its logits are no log-odds, or are of conditions too.
+    /// What D believes of points; nil where its logits are no log-odds, or are of conditions or codes too.
     fileprivate var probabilities: ((FloatBuffer) throws -> [Double])? {
-        guard game.objective.isLogOdds, game.conditioning == nil else { return nil }
+        guard game.objective.isLogOdds, game.conditioning == nil, game.encoder == nil else { return nil }
         return DiscriminatorProbability(
             discriminator.network, parameters: discriminator.parameters, packing: game.packing
         ).probabilities

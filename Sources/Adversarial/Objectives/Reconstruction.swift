@@ -15,7 +15,7 @@ public enum Reconstruction: Sendable {
     case gaussian(deviation: Double)
 
     /// What makes the mean of x of the decoder's output.
-    var meanLayers: [any Layer] {
+    package var meanLayers: [any Layer] {
         switch self {
         case .bernoulli: [Sigmoid()]
         case .gaussian: []
@@ -43,7 +43,7 @@ public enum Reconstruction: Sendable {
     }
 
     /// `factor` times its derivative with respect to the output: p − x, or (y − x) / σ².
-    func slopes(of output: Floats, _ example: Floats, factor: Float, into slopes: Floats) {
+    package func slopes(of output: Floats, _ example: Floats, factor: Float, into slopes: Floats) {
         switch self {
         case .bernoulli:
             Activations.sigmoid(output, into: slopes)
@@ -55,7 +55,7 @@ public enum Reconstruction: Sendable {
     }
 
     /// E[x | z], in the output's place.
-    func mean(of output: Floats) {
+    package func mean(of output: Floats) {
         if case .bernoulli = self { Activations.sigmoid(output, into: output) }
     }
 }
