@@ -27,7 +27,7 @@ extension Section {
                 _ = try section.choice("kind", default: kind, meaning: ModelKind.meaning)
                 return .adversarialAutoencoder(try Reconstruction(gaussian: section))
             }
-        case .mixture, .vae, .autoencoder:
+        case .mixture, .vae, .autoencoder, .discriminator:
             throw .configuration(
                 "model.kind", "\(kind.title) has no players, of which this asks",
                 remedy: "gan-dist sample makes a file of its examples, which other commands take.")

@@ -43,7 +43,8 @@ struct Chart {
         let picture = Markup(
             "svg",
             ["viewBox": "0 0 \(Int(width)) \(Int(height))", "role": "img", "aria-label": "\(title) over the steps"],
-            grid(area) + line(ofReferenceIn: area) + zip(series, curves).flatMap { lines(of: $0, $1, area) })
+            grid(area) + line(ofReferenceIn: area, beside: curves)
+                + zip(series, curves).flatMap { lines(of: $0, $1, area) })
         return Markup(
             "figure", [:],
             [Markup("figcaption", [:], [heading] + names + [Markup("small", text: note)]), picture])
@@ -112,11 +113,14 @@ struct Chart {
         return [Markup("path", ["class": "band s\(series.colour)", "d": path(edge, area) + "Z"]), line]
     }
 
-    private func line(ofReferenceIn area: Area) -> [Markup] {
+    /// With its name on the side where the curves do not end.
+    private func line(ofReferenceIn area: Area, beside curves: [[Bin]]) -> [Markup] {
         guard let reference else { return [] }
         let y = place(y: scaled(reference.value), area)
+        let isBelow = curves.allSatisfy { $0.last.map { $0.mean >= scaled(reference.value) } ?? true }
         return [
-            horizontal("reference", y), text(reference.name, "end", width - right - 4, y - 4, "reference"),
+            horizontal("reference", y),
+            text(reference.name, "end", width - right - 4, isBelow ? y + 13 : y - 4, "reference"),
         ]
     }
 
