@@ -171,8 +171,8 @@ public struct ScalingBenchmark: Encodable {
         return memory(sums, ranks: communicator.size)
     }
 
-    /// The same from what sums of so many bytes take. Where noise hides that larger ones take longer (a gradient of a few
-    /// KB), all of the time of the largest is its bytes': the memory is then at least as fast as said.
+    /// The same from what sums of so many bytes take. Where noise hides that larger ones take longer (a gradient of a
+    /// few KB), all of the time of the largest is its bytes': the memory is then at least as fast as said.
     static func memory(_ sums: [(count: Double, seconds: Double)], ranks: Int) -> ScalingModel.Link {
         let line = ScalingModel.Line.fit(sums), largest = sums.max { $0.count < $1.count }!
         let each = line.each > 0 ? line.each : largest.seconds / largest.count

@@ -5,8 +5,8 @@ import CKernels
 /// BLAS first copies the matrix with which a batch is multiplied into an order of its own. For a batch of 64 that
 /// costs a sixth of the product. Here the batch is copied, which is small: into ``Panels`` of 16 examples, transposed,
 /// so that the lanes of a vector are examples and each weight is read as a factor for 16 or 32 of them. Where examples
-/// are many, a block of weights at a time is copied too, or, with AVX-512 and few weights, these alone and the lanes are
-/// columns:
+/// are many, a block of weights at a time is copied too, or, with AVX-512 and few weights, these alone, and the lanes
+/// are columns:
 ///
 ///     y[n, j] = Σ_k x[n, k] · W[k, j],    dx[n, k] = Σ_j dy[n, j] · W[k, j],    dW[k, j] (+)= Σ_n x[n, k] · dy[n, j].
 ///

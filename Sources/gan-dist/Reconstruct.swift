@@ -9,7 +9,8 @@ struct Reconstruct: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Draw examples beside what is made of their codes.",
         discussion: """
-            The code of an example is what the encoder makes, of a variational one the mean. Of points the picture has what is made of them.
+            The code of an example is what the encoder makes, of a variational one the mean. Of points the \
+            picture has what is made of them.
             Example:
               gan-dist reconstruct runs/vae --data data/fashion-mnist-test.h5 --count 32 --out rebuilt.png
             """)

@@ -39,8 +39,8 @@ public final class DiscriminatorAscent: ExampleMaker {
         }
     }
 
-    /// Climbs from where `examples` are, in their place; returns by how much the sum of their logits has risen, NaN where
-    /// a value is not finite.
+    /// Climbs from where `examples` are, in their place; returns by how much the sum of their logits has risen, NaN
+    /// where a value is not finite.
     func climb(_ examples: Batch) throws -> Double {
         var rise = 0.0
         for first in stride(from: 0, to: examples.count, by: discriminator.capacity) {

@@ -7,8 +7,8 @@ enum { rowsAtATime = ROWS_AT_A_TIME };
 /// processor waits for each. It is `rowsAtATime`, or 6 of 16 rows where the registers of AVX2 hold no 8.
 enum { mostRowsOfTile = ROWS_OF_A_TILE };
 
-/// Runs the statements for tiles of `rows` rows, a multiple of `rowsAtATime` or at least 32, as high as each other or one
-/// higher, with the first row `row` of each and how many it has as the constant `height`.
+/// Runs the statements for tiles of `rows` rows, a multiple of `rowsAtATime` or at least 32, as high as each other or
+/// one higher, with the first row `row` of each and how many it has as the constant `height`.
 #define EACH_TILE(rows, ...)                                                     \
     do {                                                                         \
         const ptrdiff_t tiles_ = ((rows) + mostRowsOfTile - 1) / mostRowsOfTile; \
@@ -286,8 +286,8 @@ static void multiplyBatchByExamples(const float *x, ptrdiff_t rows, ptrdiff_t co
     }
 }
 
-/// c (+)= Σ_k x[r, k] · b[k] (+ bias) for `height` rows of x and c, over `terms` terms; b and c have `panels` panels of 16
-/// columns, those of b `terms` rows high.
+/// c (+)= Σ_k x[r, k] · b[k] (+ bias) for `height` rows of x and c, over `terms` terms; b and c have `panels` panels of
+/// 16 columns, those of b `terms` rows high.
 INLINE void multiplyRowsByPanels(int height, int panels, const float *x, ptrdiff_t xStep, ptrdiff_t terms,
                                  const float *b, float *c, ptrdiff_t cStep, bool adding, const float *bias,
                                  WantedLines wanted) {
@@ -315,8 +315,8 @@ INLINE void multiplyRowsByPanels(int height, int panels, const float *x, ptrdiff
     }
 }
 
-/// The same for at least 32 examples, where the weights are few enough to be copied for them: the lanes are columns, and
-/// neither x nor c changes its order.
+/// The same for at least 32 examples, where the weights are few enough to be copied for them: the lanes are columns,
+/// and neither x nor c changes its order.
 static void multiplyBatchByColumns(const float *x, ptrdiff_t rows, ptrdiff_t count, const float *a, ptrdiff_t columns,
                                    ptrdiff_t columnStep, ptrdiff_t step, const float *bias, float *c, float *copied) {
     for (ptrdiff_t first = 0; first < columns;) {
