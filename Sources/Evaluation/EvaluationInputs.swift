@@ -239,7 +239,7 @@ private struct Files {
         if let path = request.classifier {
             let classifier = try Classifier(path)
             let isSuited =
-                classifier.shape == shape || classifier.isFramed(in: shape, configured)
+                classifier.shape == shape || classifier.isOfFramed(data, configured)
                 || StackedClasses(classifier, of: shape) != nil
             guard isSuited else {
                 throw Failure(

@@ -170,11 +170,17 @@ public final class Evaluator {
                 ? nil
                 : refusal(
                     "\(wanted) samples are no two packs of \(discriminator.packing)", "Ask for more with --count.")
+        case .mmd:
+            return min(inputs.sampleCount, inputs.data.count) >= 2
+                ? nil : refusal("a single example has no distance to another", "Take more examples.")
         case .optimalDiscriminator, .gradientVariance:
+            guard request.sampling.kind == .generator else {
+                return refusal("it is of G's own samples, in which D has no part", "Leave out --by.")
+            }
             guard let judge = inputs.judge, inputs.sampler != nil else {
                 return refusal(
                     "it needs a generator, and a discriminator that judges single examples by themselves",
-                    "Use it on a checkpoint of a GAN without packing, condition or minibatch_deviation.")
+                    "Use it on a GAN without packing, condition, encoder or minibatch_deviation.")
             }
             guard judge.isLogOdds else {
                 return refusal(
@@ -309,7 +315,7 @@ public final class Evaluator {
         let discriminator = inputs.discriminator!
         let real = try reference(samples.count), heldOut = try local { try inputs.heldOut(samples.count) }
         var result = try Game.measure(discriminator, real: real, heldOut: heldOut, generated: samples, context)
-        guard let mixture = inputs.mixture, mixture.dimension == 1, discriminator.packing == 1,
+        guard let mixture = inputs.mixture, mixture.dimension == 1, mixture.deviation > 0, discriminator.packing == 1,
             let sampler = inputs.sampler
         else { return result }
         let curves = try OptimalDiscriminator(mixture, sampler, seed: request.seed, context) {

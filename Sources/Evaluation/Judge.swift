@@ -12,10 +12,10 @@ struct Judge {
         (self.discriminator, isLogOdds) = (discriminator, model.isLogOdds)
     }
 
-    /// The same of a run under way.
+    /// The same of a run under way; also nil where it judges codes, or examples with theirs.
     init?(_ trainer: Trainer) {
         let player = trainer.discriminator
-        guard trainer.game.packing == 1, trainer.game.conditioning == nil,
+        guard trainer.game.packing == 1, trainer.game.conditioning == nil, trainer.game.encoder == nil,
             !TrainedDiscriminator.couplesExamples(player.network)
         else { return nil }
         discriminator = TrainedDiscriminator(player.network, parameters: player.parameters)

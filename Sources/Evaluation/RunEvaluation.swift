@@ -48,7 +48,8 @@ public final class RunEvaluation: RunEvaluator {
                     remedy: "Hold out more.")
             }
             let inputs = EvaluationInputs(
-                run, request, heldOut: heldOut?.source, try Self.classifier(settings, data, run.data.shape))
+                run, request, heldOut: heldOut?.source,
+                try Self.classifier(settings, data, run.data.examples, run.data.shape))
             guard heldOut != nil && trainer?.game.encoder == nil && trainer != nil || request.metrics?.isEmpty == false
             else {
                 throw Failure.configuration(
@@ -86,7 +87,7 @@ public final class RunEvaluation: RunEvaluator {
     }
 
     private static func classifier(
-        _ settings: EvaluationSettings, _ data: Configuration.DataSettings, _ shape: Shape
+        _ settings: EvaluationSettings, _ data: Configuration.DataSettings, _ examples: SampleSource, _ shape: Shape
     ) throws(Failure) -> Classifier? {
         guard let path = settings.classifier else { return nil }
         let classifier: Classifier
@@ -95,7 +96,7 @@ public final class RunEvaluation: RunEvaluator {
             throw Failure(failure.code, "output.evaluate.classifier: \(failure.message)", remedy: failure.remedy)
         }
         let isSuited =
-            classifier.shape == shape || classifier.isFramed(in: shape, data)
+            classifier.shape == shape || classifier.isOfFramed(examples, data)
             || StackedClasses(classifier, of: shape) != nil
         guard isSuited else {
             throw .configuration(

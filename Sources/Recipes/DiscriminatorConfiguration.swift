@@ -91,7 +91,7 @@ private struct NegativeSettings {
             "bounds", default: DiscriminatorTraining.Bounds.none,
             meaning: "of each value of a negative: none, 0 … 1 (`unit`), or −1 … 1 (`symmetric`), as images are scaled")
         count = try section.integer(
-            "negatives", default: 2048, 1 ... 1 << 24,
+            "negatives", default: 2048, 2 ... 1 << 24,
             meaning: "examples that the discriminator takes for generated ones; they begin as noise")
         round = try section.integer(
             "round", default: 10, 1 ... 1 << 24,

@@ -58,7 +58,8 @@ struct RunPlan {
         if let found {
             configuration = try Self.continued(found, options, given)
         } else {
-            configuration = try Self.fresh(try given ?? .standard(options), ranks: ranks)
+            let begun = try given ?? Self.begun(folder, options)
+            configuration = try Self.fresh(begun ?? .standard(options), ranks: ranks)
         }
     }
 
@@ -66,6 +67,14 @@ struct RunPlan {
         Failure(
             .cannotCreate, "\(folder.path): it already holds a run",
             remedy: "Continue that run with --resume auto, or name another folder with --run.")
+    }
+
+    /// The configuration of a run that stopped before its first checkpoint: what `--resume auto` begins anew.
+    private static func begun(_ folder: RunFolder, _ options: TrainOptions) throws(Failure) -> ConfigurationTree? {
+        guard case .auto = options.resume, FileManager.default.fileExists(atPath: folder.configuration) else {
+            return nil
+        }
+        return try ConfigurationTree(file: folder.configuration, options.settings)
     }
 
     /// A new run's configuration, with its number of shards settled for good.

@@ -20,6 +20,9 @@ public final class SampleSource: @unchecked Sendable {
     /// How a new run best mixes the examples: by whole chunks where reading one example alone means to uncompress many.
     public let shuffle: Shuffle
 
+    /// The shape of an example in the file, height, width and channels of an image.
+    public var storedShape: [Int] { decoder.source }
+
     private enum Values {
         case bytes(UnsafeMutableBufferPointer<UInt8>)
         case floats(UnsafeMutableBufferPointer<Float>)

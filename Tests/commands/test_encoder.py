@@ -12,6 +12,7 @@ import numpy
 import pytest
 import yaml
 
+from conftest import CONFIGS as CONFIGURATIONS
 from conftest import ROOT, arrays, assert_same, checkpoint, gan_dist, metrics, resume, train, wait_until
 from pictures import pictures
 from processes import ranks as processes
@@ -128,7 +129,7 @@ def test_what_is_made_of_a_run(config, data, run, tmp_path):
         finished = gan_dist(*command)
         assert finished.code == 0, finished
     page = (run / "report.html").read_text()
-    assert "what the generator makes of their codes" in page and "encoder" in page
+    assert "what the generator makes of their codes" in page
     again = train(config, tmp_path / "again", "--data", data, "--steps", 1, "--initial", tmp_path / "all.safetensors")
     first = arrays(checkpoint(run, 4))
     parameters = [name for name in first if name.startswith(("encoder/", "generator/", "discriminator/"))]
@@ -211,6 +212,13 @@ def test_what_does_not_fit_is_refused(config, options, words, data, run):
     finished = train(config, run, "--data", data, *options, code=78)
     assert all(word in finished.err for word in words), finished
     assert finished.err.count("error:") == 1, finished
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+def test_a_measure_of_a_d_of_examples_is_refused(config, data, run):
+    refused = gan_dist("train", "--config", CONFIGURATIONS / f"{config}.yaml", "--data", data, "--run", run, "--set",
+                       "output.evaluate={every: 2, metrics: [gradient-variance]}", ranks=2)
+    assert refused.code == 78 and "judges single examples" in refused.err, refused
 
 
 @pytest.mark.parametrize("config", CONFIGS)

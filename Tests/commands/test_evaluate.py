@@ -311,6 +311,12 @@ training: {batch: 20, steps: 1}
     framed, cut = evaluated(run, *settings), evaluated("--samples", samples, *settings)
     assert framed["frechet-classifier-distance"]["value"] == cut["frechet-classifier-distance"]["value"]
     assert metrics(run)[-1]["evaluation_frechet_classifier_distance"] > 0
+    # Of images of another size than those that have the frame it is no classifier.
+    larger = tmp_path / "larger.h5"
+    with h5py.File(larger, "w") as file:
+        file["images"] = pictures(100, 10)
+        file["images"].attrs["range"] = [0.0, 255.0]
+    refused(gan_dist("evaluate", run, "--data", larger, "--classifier", classifier), 78, "classifies images of")
 
 
 def test_a_classifier_that_cannot_be_used_is_refused(images, data, held_out, classifier, tmp_path):

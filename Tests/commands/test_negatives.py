@@ -191,7 +191,7 @@ def test_finds_the_modes_of_a_ring(run):
     (["--set", "model.example=null"], ["model.example"]),
     (["--set", "model.example=[64]"], ["discriminator: layer 0 (convolution): its input is [64]"]),
     (["--set", "model.example=[8, 8]"], ["model.example", "[height, width, channels]"]),
-    (["--set", "model.negatives=0"], ["model.negatives", "1 …"]),
+    (["--set", "model.negatives=1"], ["model.negatives", "2 …"]),
     (["--set", "model.round=0"], ["model.round"]),
     (["--set", "model.step_size=0"], ["model.step_size"]),
     (["--set", "model.bounds=tanh"], ["model.bounds", "none, unit, symmetric"]),

@@ -44,6 +44,15 @@ def test_resume_from_a_named_checkpoint_into_a_new_folder(data, tmp_path):
     assert_same(checkpoint(new, 12), checkpoint(tmp_path / "whole", 12))
 
 
+def test_a_run_that_stopped_before_its_first_checkpoint_begins_as_itself(data, tmp_path):
+    run = tmp_path / "stopped"
+    train("dense", run, "--data", data, "--steps", 0)
+    assert not list((run / "checkpoints").glob("step-*.h5"))
+    resume(run, "--steps", 2)
+    train("dense", tmp_path / "whole", "--data", data, "--steps", 2)
+    assert_same(checkpoint(run, 2), checkpoint(tmp_path / "whole", 2))
+
+
 def test_automatic_resume_starts_where_there_is_nothing(data, run):
     train("dense", run, "--data", data, "--resume", "auto", "--steps", 3)
     train("dense", run, "--data", data, "--resume", "auto", "--steps", 4)

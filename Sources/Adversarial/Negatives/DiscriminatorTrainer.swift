@@ -176,12 +176,14 @@ public final class DiscriminatorTrainer: NetworkTrainer {
 
     /// This rank's negatives climb on D as it is now, then every rank has all. Collective.
     private func replaceNegatives() throws {
-        enter(.discriminator)
         let count = settings.negatives
         try timed(.compute) {
             for shard in shards.mine {
                 let rows = shards.rows(of: shard, batch: count)
-                if !rows.isEmpty { sums.add(rise: try ascent.climb(negatives[rows]), shard: shard) }
+                guard !rows.isEmpty else { continue }
+                // A climb may last; each of its steps is a sign of life.
+                let rise = try ascent.climb(negatives[rows]) { enter(.discriminator) }
+                sums.add(rise: rise, shard: shard)
             }
         }
         enter(.exchange)

@@ -40,13 +40,16 @@ public final class DiscriminatorAscent: ExampleMaker {
     }
 
     /// Climbs from where `examples` are, in their place; returns by how much the sum of their logits has risen, NaN
-    /// where a value is not finite.
-    func climb(_ examples: Batch) throws -> Double {
+    /// where a value is not finite. `beginStep` is called before each step.
+    func climb(_ examples: Batch, beginStep: () -> Void) throws -> Double {
         var rise = 0.0
         for first in stride(from: 0, to: examples.count, by: discriminator.capacity) {
             let part = examples[first ..< min(first + discriminator.capacity, examples.count)]
             let before = try discriminator.sumOfLogits(part)
-            for _ in 0 ..< steps { try climb(part, .none) }
+            for _ in 0 ..< steps {
+                beginStep()
+                try climb(part, .none)
+            }
             rise += part.values.isFinite ? try discriminator.sumOfLogits(part) - before : .nan
         }
         return rise

@@ -127,13 +127,9 @@ public final class Classifier {
         }
     }
 
-    /// Whether `shape` is that of the classified images with a frame around them, as `data.fit: pad` makes it of data
-    /// of this size.
-    func isFramed(in shape: Shape, _ data: Configuration.DataSettings?) -> Bool {
-        guard data?.fit == .pad, case .image(let height, let width, let channels) = shape,
-            case .image(let ownHeight, let ownWidth, channels) = self.shape
-        else { return false }
-        return ownHeight <= height && ownWidth <= width
+    /// Whether the classified images are those of `data`, around which `data.fit: pad` has put a frame.
+    func isOfFramed(_ data: SampleSource, _ settings: Configuration.DataSettings?) -> Bool {
+        settings?.fit == .pad && shape.dimensions == data.storedShape
     }
 
     /// Of examples of the classifier's shape, or framed: what they have within the frame is judged. Collective.
