@@ -2,11 +2,25 @@
 
 #include <stdlib.h>
 #include <strings.h>
+#if defined(__x86_64__)
+#include <xmmintrin.h>
+#endif
 
 const KernelTable *chosenKernels = &plainKernels;
 static int inUse = plainInstructions;
 
 int kernels_in_use(void) { return inUse; }
+
+void kernels_flush_subnormals(void) {
+#if defined(__x86_64__)
+    // Flush to zero (bit 15) of results, and subnormals are zeros (bit 6) of operands.
+    _mm_setcsr(_mm_getcsr() | 1u << 15 | 1u << 6);
+#elif defined(__aarch64__)
+    uint64_t control;
+    __asm__ volatile("mrs %0, fpcr" : "=r"(control));
+    __asm__ volatile("msr fpcr, %0" : : "r"(control | 1u << 24));
+#endif
+}
 
 #if defined(__x86_64__)
 

@@ -31,6 +31,7 @@ struct GanDist: ParsableCommand {
     /// Parses and runs; of the ranks of a job only the first says what is wrong with the command line.
     static func main() {
         Policies.install()
+        InstructionSet.flushSubnormals()
         let isFirst =
             (ProcessInfo.processInfo.environment["OMPI_COMM_WORLD_RANK"] ?? ProcessInfo.processInfo.environment[
                 "PMIX_RANK"] ?? "0") == "0"

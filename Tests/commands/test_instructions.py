@@ -6,6 +6,7 @@ import os
 import pathlib
 import subprocess
 
+import h5py
 import pytest
 
 from conftest import CONFIGS, LIMIT, PROGRAM, ROOT, assert_same, checkpoint, gan_dist, resume, train
@@ -28,6 +29,24 @@ def mixed(options, *arguments):
         command += [":"] * (len(command) > 1) + ["-n", "1", "env", f"GAN_DIST_INSTRUCTIONS={option}", PROGRAM, "train"]
         command += map(str, arguments)
     return subprocess.run(command, capture_output=True, text=True, timeout=LIMIT)
+
+
+def test_numbers_below_the_normal_ones_are_zeros(run, tmp_path):
+    """G is not moved: a D of zeros has no gradient."""
+    config = tmp_path / "tiny.yaml"
+    config.write_text("""
+name: tiny
+data: {synthetic: gaussian1d, count: 100}
+latent: {size: 1}
+generator: [dense: {units: 1, weights: {constant: 1.0e-39}, bias: none}]
+discriminator: [dense: {units: 1, weights: {constant: 0}, bias: none}]
+optimizer: {generator: {kind: sgd, rate: 0.1}, discriminator: {kind: sgd, rate: 0.1}}
+training: {batch: 8, steps: 1, order: generatorFirst}
+""")
+    finished = gan_dist("train", "--config", config, "--run", run)
+    assert finished.code == 0, finished
+    with h5py.File(checkpoint(run, 1)) as file:
+        assert file["generator/0.dense/weight"][0, 0] == 0
 
 
 def test_the_best_are_used_and_named(run):

@@ -326,6 +326,8 @@ void kernels_use(int set);
 
 /// Has OpenBLAS take the kernels of such processors, unless OPENBLAS_CORETYPE says which: not while it computes.
 void kernels_use_blas(int set);
+/// See InstructionSet.flushSubnormals.
+void kernels_flush_subnormals(void);
 
 extern const KernelTable *chosenKernels;
 static inline const KernelTable *kernels(void) { return chosenKernels; }
