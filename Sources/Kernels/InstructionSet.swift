@@ -38,8 +38,8 @@ public struct InstructionSet: Hashable, Comparable, Sendable {
     }
 
     /// Has this thread, and those that it starts from now on, take numbers of magnitudes below ``Float``'s
-    /// `leastNormalMagnitude` (1.2·10⁻³⁸) for zero. Where a discriminator is sure of everything gradients get there, and
-    /// a processor may take a hundred times as long for each: a whole step took five times as long.
+    /// `leastNormalMagnitude` (1.2·10⁻³⁸) for zero. Where a discriminator is sure of everything gradients get there,
+    /// and a processor takes many times as long for each: a whole step took five times as long.
     public static func flushSubnormals() { kernels_flush_subnormals() }
 
     public static func < (left: InstructionSet, right: InstructionSet) -> Bool { left.number < right.number }

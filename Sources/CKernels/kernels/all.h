@@ -11,6 +11,7 @@
 #include "normalisations.h"
 #include "optimisers.h"
 #include "products.h"
+#include "denseProducts.h"
 #include "winogradMaps.h"
 #include "winograd.h"
 #include "convolutions.h"
