@@ -13,6 +13,7 @@ import h5py
 import pytest
 
 from pictures import labelled_pictures
+from processes import ranks as processes_of_ranks
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CONFIGS = ROOT / "Tests/commands/configs"
@@ -144,6 +145,20 @@ def resume(run, *arguments, ranks=1, code=0):
     finished = gan_dist("train", "--run", run, "--resume", "auto", *arguments, ranks=ranks)
     assert finished.code == code, finished
     return finished
+
+
+def killed_rank_is_made_good(config, start, data, run, folder):
+    """A rank of three is killed in training; two go on, to the bits of one rank that nothing happened to."""
+    running = start("train", "--config", CONFIGS / f"{config}.yaml", "--data", data, "--run", run, "--steps", 1_000_000,
+                    "--shards", 4, ranks=3)
+    log = run / "metrics.jsonl"
+    wait_until(lambda: log.exists() and log.read_bytes().count(b"\n") >= 10, "ten steps in the log", running)
+    os.kill(processes_of_ranks(running.process.pid)[1], signal.SIGKILL)
+    assert running.wait().code != 0
+    steps = max(line["step"] for line in metrics(run)) + 4
+    resume(run, "--steps", steps, ranks=2)
+    train(config, folder / "whole", "--data", data, "--shards", 4, "--steps", steps)
+    assert_same(checkpoint(run, steps), checkpoint(folder / "whole", steps))
 
 
 def metrics(run):

@@ -2,8 +2,6 @@
 BiGAN."""
 
 import json
-import os
-import signal
 import subprocess
 import sys
 
@@ -13,13 +11,11 @@ import pytest
 import yaml
 
 from conftest import CONFIGS as CONFIGURATIONS
-from conftest import ROOT, arrays, assert_same, checkpoint, gan_dist, metrics, resume, train, wait_until
+from conftest import ROOT, arrays, assert_same, checkpoint, gan_dist, killed_rank_is_made_good, metrics, resume, train
 from pictures import pictures
-from processes import ranks as processes
 
 REFERENCE = ROOT / "Tests/reference"
 STEPS = 6
-MANY = 1_000_000
 CONFIGS = ["adversarial-autoencoder", "bigan"]
 AT_ONCE = ["--set", "training.update=simultaneous"]
 
@@ -96,16 +92,7 @@ def test_same_bits_on_any_number_of_ranks_and_over_a_resume(config, options, dat
 
 @pytest.mark.parametrize("config", CONFIGS)
 def test_a_killed_rank_is_made_good(config, start, data, run, tmp_path):
-    running = start("train", "--config", ROOT / f"Tests/commands/configs/{config}.yaml", "--data", data, "--run", run,
-                    "--steps", MANY, "--shards", 4, ranks=3)
-    log = run / "metrics.jsonl"
-    wait_until(lambda: log.exists() and log.read_bytes().count(b"\n") >= 10, "ten steps in the log", running)
-    os.kill(processes(running.process.pid)[1], signal.SIGKILL)
-    assert running.wait().code != 0
-    steps = max(line["step"] for line in metrics(run)) + 4
-    resume(run, "--steps", steps, ranks=2)
-    train(config, tmp_path / "whole", "--data", data, "--shards", 4, "--steps", steps)
-    assert_same(checkpoint(run, steps), checkpoint(tmp_path / "whole", steps))
+    killed_rank_is_made_good(config, start, data, run, tmp_path)
 
 
 @pytest.mark.parametrize("config", CONFIGS)

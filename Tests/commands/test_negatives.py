@@ -1,8 +1,6 @@
 """A discriminator without a generator: a run as any other, whose samples are the negatives that it climbs to."""
 
 import json
-import os
-import signal
 import subprocess
 import sys
 
@@ -10,12 +8,10 @@ import h5py
 import numpy
 import pytest
 
-from conftest import ROOT, arrays, assert_same, checkpoint, gan_dist, metrics, resume, train, wait_until
-from processes import ranks as processes
+from conftest import ROOT, arrays, assert_same, checkpoint, gan_dist, killed_rank_is_made_good, metrics, resume, train
 
 REFERENCE = ROOT / "Tests/reference"
 STEPS = 6
-MANY = 1_000_000
 TRACED = ["negatives", "negatives-plane"]
 
 
@@ -115,16 +111,7 @@ def test_the_log_is_of_rounds(data, run):
 
 
 def test_a_killed_rank_is_made_good(start, data, run, tmp_path):
-    running = start("train", "--config", ROOT / "Tests/commands/configs/negatives.yaml", "--data", data, "--run", run,
-                    "--steps", MANY, "--shards", 4, ranks=3)
-    log = run / "metrics.jsonl"
-    wait_until(lambda: log.exists() and log.read_bytes().count(b"\n") >= 10, "ten steps in the log", running)
-    os.kill(processes(running.process.pid)[1], signal.SIGKILL)
-    assert running.wait().code != 0
-    steps = max(line["step"] for line in metrics(run)) + 4
-    resume(run, "--steps", steps, ranks=2)
-    train("negatives", tmp_path / "whole", "--data", data, "--shards", 4, "--steps", steps)
-    assert_same(checkpoint(run, steps), checkpoint(tmp_path / "whole", steps))
+    killed_rank_is_made_good("negatives", start, data, run, tmp_path)
 
 
 def test_an_asked_for_stop_saves_and_the_run_goes_on(data, run, tmp_path):
