@@ -3,11 +3,14 @@ import Collectives
 import Kernels
 import Nets
 
-/// A layer as a network of its own, with random values to compute on.
+/// A layer, or two that are computed as one, as a network of its own, with random values to compute on.
 final class LayerAlone {
     /// Multiplications of the direct form for the whole batch; 0 for layers without weights to multiply by.
     let multiplications: Int
+    /// As it is computed.
     let layer: any Layer
+    /// Its number in the network.
+    private let place: Int
     private let network: Network
     /// x and, of the penalties' passes, t at the input; e at the output.
     private let inputMemory, tangentMemory, gradientMemory: FloatBuffer
@@ -18,14 +21,16 @@ final class LayerAlone {
     private let draws = Draws(seed: 1, purpose: .sample, step: 0)
     private let batch: Int
 
-    init(_ layer: any Layer, input: Shape, batch: Int, name: String) throws {
+    init(_ layers: [any Layer], input: Shape, batch: Int, name: String) throws {
         self.batch = batch
-        self.layer = layer
         let communicator = SoloCommunicator()
         let table = try ShardTable(shards: 1, communicator: communicator)
-        network = try Network([layer], input: input, capacity: batch, name: name) {
+        let network = try Network(layers, input: input, capacity: batch, name: name) {
             LayerSums(count: $0, table: table, communicator)
         }
+        self.network = network
+        place = layers.indices.first { !network.nodesComputed(at: $0).isEmpty }!
+        layer = network.computed[place]
         network.store.initialise(seed: 1, role: 0)
         let output = network.outputShape
         inputMemory = FloatBuffer(count: batch * input.count)
@@ -36,7 +41,12 @@ final class LayerAlone {
         target = FloatBuffer(count: network.store.count)
         // Of zeros: the first class of all.
         conditions = FloatBuffer(count: batch * (network.condition?.width ?? 0))
-        multiplications = batch * Self.multiplications(layer, input: input, output: output)
+        let shapes = zip(network.inputShapes, network.outputShapes)
+        multiplications =
+            batch
+            * zip(layers, shapes).reduce(0) {
+                $0 + Self.multiplications($1.0, input: $1.1.0, output: $1.1.1)
+            }
         for memory in [inputMemory, tangentMemory, gradientMemory, rowWeights] {
             draws.fillNormal(memory.values, samples: batch)
         }
@@ -66,7 +76,7 @@ final class LayerAlone {
 
     private func runOfPenalty(_ pass: LayerPass, _ layer: any TangentLayer) {
         let (input, output, memory) = network.lastCall(
-            of: 0, parameters: parameters, gradients: target.values, rowWeights: rowWeights.values)
+            of: place, parameters: parameters, gradients: target.values, rowWeights: rowWeights.values)
         let tangent = Batch(tangentMemory.values, count: batch, shape: input.shape)
         func result(_ shape: Shape) -> Batch {
             Batch(resultMemory.values[0 ..< batch * shape.count], count: batch, shape: shape)

@@ -91,7 +91,7 @@ public struct LayerGrid: Encodable {
     }
 
     private static func passes(of layer: any Layer, input: Shape, batch: Int, name: String) throws -> [Pass] {
-        let alone = try LayerAlone(layer, input: input, batch: batch, name: "grid")
+        let alone = try LayerAlone([layer], input: input, batch: batch, name: "grid")
         guard alone.multiplications / batch <= most else { return [] }
         let weights = layer.parameters(for: input)[0].count
         let bytes = 4 * (batch * (input.count + alone.outputShape.count) + weights)

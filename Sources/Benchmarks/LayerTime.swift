@@ -56,8 +56,14 @@ extension LayerTime {
         var times: [LayerTime] = []
         // The sums of residuals are no layers that could run alone.
         for (number, node) in network.nodes.enumerated() where !node.isSum {
+            let together = network.nodesComputed(at: number)
+            guard let first = together.first else { continue }
             let alone = try LayerAlone(
-                node.layer, input: network.inputShapes[number], batch: batch, name: network.name)
+                together.map { network.layers[$0] }, input: network.inputShapes[first], batch: batch,
+                name: network.name)
+            let name = together.dropFirst().reduce(network.nodes[first].path) {
+                $0 + " + " + network.nodes[$1].path.split(separator: "/").last!
+            }
             let counts = PassCounts(number, of: network, player.role, in: game)
             for pass in passes(of: alone, isPenalised: isPenalised) {
                 let spread = try Spread(
@@ -69,7 +75,7 @@ extension LayerTime {
                 let runs = counts.map { $0[pass] * shards }
                 times.append(
                     LayerTime(
-                        network: network.name, layer: node.path, pass: pass.rawValue,
+                        network: network.name, layer: name, pass: pass.rawValue,
                         seconds: spread.median, secondsQuartiles: spread.quartiles,
                         gflops: Double(2 * alone.multiplications) / spread.median / 1e9, runs: runs,
                         share: runs.map { Double($0) * spread.median / step }))

@@ -157,8 +157,9 @@ public protocol Layer: Sendable {
     var outputMemory: OutputMemory { get }
     /// Backward reads the output, so the next layer may not write over it.
     var backwardReadsOutput: Bool { get }
-    /// This layer followed by `next`, where it can be computed in the same passes through memory.
-    func applying(_ next: any Layer) -> (any Layer)?
+    /// This layer followed by `next`, as one layer of `input`, where that takes less; of the two only one has
+    /// parameters, which are those of both.
+    func applying(_ next: any Layer, to input: Shape) -> (any Layer)?
     /// Throws where `input` does not fit or the layer's own settings are impossible, saying what it wants.
     func outputShape(for input: Shape) throws(ShapeError) -> Shape
     func parameters(for input: Shape) -> [ParameterSpec]
@@ -192,7 +193,7 @@ public protocol MinibatchLayer: Layer {
 extension Layer {
     public var outputMemory: OutputMemory { .own }
     public var backwardReadsOutput: Bool { false }
-    public func applying(_ next: any Layer) -> (any Layer)? { nil }
+    public func applying(_ next: any Layer, to input: Shape) -> (any Layer)? { nil }
     public func parameters(for input: Shape) -> [ParameterSpec] { [] }
     public func statistics(for input: Shape) -> [StatisticSpec] { [] }
     public func savedCount(for input: Shape, batch: Int) -> Int { 0 }

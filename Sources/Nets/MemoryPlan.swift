@@ -72,7 +72,7 @@ extension Network {
         for (number, plan) in plans.enumerated() {
             lines.append(
                 row([
-                    names[number], "\(plan.output)",
+                    names[number], "\(outputShapes[number])",
                     "\(plan.parameterRanges.reduce(0) { $0 + $1.count })",
                     megabytes((plan.outputValues?.count ?? 0) + plan.saved.count),
                 ]))

@@ -29,8 +29,7 @@ public final class Network {
     /// What its layers are conditioned on; nil where none is.
     public let condition: Condition?
 
-    /// The nodes' layers as they are computed: one that the layer before can apply is part of that one.
-    let computed: [any Layer]
+    private let joined: JoinedLayers
     let plans: [LayerPlan]
     let outputPlan: OutputPlan
     let activations: FloatBuffer
@@ -53,11 +52,17 @@ public final class Network {
     /// The layers of the nodes.
     public var layers: [any Layer] { nodes.map(\.layer) }
 
+    /// The nodes' layers as they are computed: neighbours may be one.
+    public var computed: [any Layer] { joined.layers }
+
+    /// The nodes that are computed in the place of node `number`, in their order: itself, a neighbour with it, or none.
+    public func nodesComputed(at number: Int) -> [Int] { joined.nodesComputed(at: number) }
+
     /// The shape of each node's input, of a sum's both.
-    public var inputShapes: [Shape] { plans.map(\.input) }
+    public let inputShapes: [Shape]
 
     /// The shape of each node's output.
-    public var outputShapes: [Shape] { plans.map(\.output) }
+    public let outputShapes: [Shape]
 
     /// Throws where a layer cannot take the output of the one before: `generator: layer 3 (dense): its input is …`;
     /// within a residual it is layer `3.residual.body.0`.
@@ -88,20 +93,23 @@ public final class Network {
 
         let shapes = try Self.shapes(of: nodes, input: input, name: name), rows = capacity * shards * halves
         outputShape = shapes[nodes.count]
+        inputShapes = nodes.map { shapes[$0.inputs[0]] }
+        outputShapes = Array(shapes.dropFirst())
         store = shared ?? ParameterStore(nodes, shapes: shapes, in: memory)
         condition = layers.conditions.first?.condition
-        computed = Self.joined(nodes)
-        outputPlan = OutputPlan(nodes, computed: computed, shapes: shapes, rows: rows, isTrained: isTrained)
+        joined = try JoinedLayers(nodes, shapes: shapes)
+        let computed = joined.layers, shapesOfValues = joined.shapes
+        outputPlan = OutputPlan(nodes, computed: computed, shapes: shapesOfValues, rows: rows, isTrained: isTrained)
         activations = FloatBuffer(count: outputPlan.layout.count)
         plans = Self.plan(
-            nodes, computed, shapes: shapes, outputPlan, in: activations.values, capacity: capacity,
+            nodes, computed, shapes: shapesOfValues, outputPlan, in: activations.values, capacity: capacity,
             parts: shards * halves, halves: halves, store: store, sums: sums)
         let hasParameters = plans.map { $0.parameterStart != nil }
         leadsToParameters = nodes.indices.reduce(into: [false]) { leads, number in
             leads.append(hasParameters[number] || nodes[number].inputs.contains { leads[$0] })
         }
         let planner = GradientPlanner(
-            nodes, computed: computed, shapes: shapes, rows: rows, leadsToParameters: leadsToParameters)
+            nodes, computed: computed, shapes: shapesOfValues, rows: rows, leadsToParameters: leadsToParameters)
         gradientPlan = GradientPlan(planner)
         penaltyPlan =
             penalised

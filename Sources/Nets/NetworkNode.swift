@@ -84,12 +84,13 @@ extension Network {
         of layers: [any Layer], input: Shape, name: String, rows: Int, copies: Int
     ) throws(ShapeError) -> Double {
         let nodes = NetworkNode.list(of: layers), shapes = try shapes(of: nodes, input: input, name: name)
+        let joined = try JoinedLayers(nodes, shapes: shapes)
         return nodes.indices.reduce(0) { sum, number in
-            let layer = nodes[number].layer
-            let parameters = layer.parameters(for: shapes[nodes[number].inputs[0]]).reduce(0) {
+            let parameters = nodes[number].layer.parameters(for: shapes[nodes[number].inputs[0]]).reduce(0) {
                 $0 + $1.dimensions.reduce(1) { $0 * Double($1) }
             }
-            let outputs = layer.outputMemory == .own ? Double(rows) * Double(shapes[number + 1].count) : 0
+            let isOwn = joined.layers[number].outputMemory == .own
+            let outputs = isOwn ? Double(rows) * Double(joined.shapes[number + 1].count) : 0
             return sum + Double(copies) * parameters + outputs
         }
     }
@@ -110,17 +111,4 @@ extension Network {
         return nodes.contains { $0.layer.parameters(for: shapes[$0.inputs[0]]).contains(where: \.isSpectral) }
     }
 
-    /// The layers with each that the one before applies put into that one; in its own place nothing remains to be done.
-    static func joined(_ nodes: [NetworkNode]) -> [any Layer] {
-        var computed = nodes.map(\.layer)
-        for number in nodes.indices {
-            let readers = nodes.indices.filter { nodes[$0].inputs.contains(number + 1) }
-            guard let next = readers.first, readers.count == 1, !nodes[next].isSum,
-                let both = nodes[number].layer.applying(nodes[next].layer)
-            else { continue }
-            computed[number] = both
-            computed[next] = AppliedBefore(name: nodes[next].layer.name)
-        }
-        return computed
-    }
 }

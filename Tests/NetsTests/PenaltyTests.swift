@@ -311,7 +311,7 @@ import Testing
 private struct Joining: Layer {
     let dense = Dense(units: 7)
     var name: String { "dense" }
-    func applying(_ next: any Layer) -> (any Layer)? {
+    func applying(_ next: any Layer, to input: Shape) -> (any Layer)? {
         (next as? LeakyReLU).map { Joined(dense: dense, activation: $0) }
     }
     func outputShape(for input: Shape) throws(ShapeError) -> Shape { try dense.outputShape(for: input) }

@@ -100,7 +100,7 @@ import Testing
                 Dense(units: 4), BatchNormalisation(),
                 Residual(body: [ReLU(), BatchNormalisation(), LeakyReLU(slope: 0.2)]),
             ], input: .vector(4), capacity: 2, name: "n")
-        #expect(network.computed.map { $0 is AppliedBefore } == [false, false, false, false, true, false])
+        #expect(network.computed.map { $0 is AppliedBeside } == [false, false, false, false, true, false])
         // The ReLU may not write over what the sum reads; the sum writes over the body's output.
         #expect(network.outputPlan.valuesUnderOutputs == [nil, nil, nil, nil, 4, 5])
     }

@@ -30,7 +30,7 @@ import Testing
         Case(ZeroPadding(pixels: 2), image),
         Case(Reshape(to: .vector(210)), image), Case(Flatten(), image), Case(Dropout(keepProbability: 0.6), image),
         Case(LayerNormalisation(), image), Case(LayerNormalisation(epsilon: 0.1), .vector(13)),
-        Case(Constant(shape: .vector(3)), image), Case(AppliedBefore(name: "relu"), image),
+        Case(Constant(shape: .vector(3)), image), Case(AppliedBeside(name: "relu"), image),
         Case(Convolution2D(channels: 9, kernel: 3, groups: 3), image),
         Case(Convolution2D(channels: 32, kernel: 3, groups: 2), .image(height: 6, width: 9, channels: 32)),
         Case(Convolution2D(channels: 4, kernel: 4, stride: 2, groups: 2), image),
@@ -43,6 +43,17 @@ import Testing
         Case(SiLU(), image), Case(SelfAttention(), .image(height: 5, width: 6, channels: 16)),
         Case(Basis(height: 3, width: 2, channels: 9), .vector(7)), Case(ScaleShift(), image),
         Case(ScaleShift(shift: nil), .vector(9)), Case(ScaleShift(scale: nil), image),
+        Case(
+            WidenedConvolution2D(convolution: Convolution2D(channels: 4, kernel: 3), resampling: Resample2D(.nearest)),
+            image),
+        Case(
+            PointwiseResampling(
+                convolution: Convolution2D(channels: 4, kernel: 1), resampling: Resample2D(.binomialUp)),
+            image),
+        Case(
+            PointwiseResampling(convolution: Convolution2D(channels: 4, kernel: 1), resampling: Resample2D(.mean)),
+            image
+        ),
     ]
 
     /// ⟨e, J t⟩ = ⟨Jᵀ e, t⟩: the tangent belongs to the layer's own backward.

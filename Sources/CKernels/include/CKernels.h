@@ -296,6 +296,9 @@ typedef struct {
     void (*poolSumGradient)(const float *dy, const PoolingShape *shape, ptrdiff_t batch, bool isMean, float *dx);
     void (*resample)(const float *x, const ResamplingShape *shape, ptrdiff_t batch, float *y);
     void (*resampleGradient)(const float *dy, const ResamplingShape *shape, ptrdiff_t batch, float *dx);
+    void (*widenKernel)(const float *narrow, ptrdiff_t inputs, ptrdiff_t outputs, bool isTransposed, float *wide);
+    void (*widenKernelGradient)(const float *wide, ptrdiff_t inputs, ptrdiff_t outputs, bool isTransposed, bool adding,
+                                float *narrow);
 
     // draws.h
     /// The 32 words of eight blocks: word w of block i is words[8 w + i].

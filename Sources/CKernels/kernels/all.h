@@ -57,6 +57,7 @@ const KernelTable TABLE = {
     .depthwiseInputGradient = depthwiseInputGradient, .addDepthwiseWeightGradient = addDepthwiseWeightGradient,
     .addWindows = addWindows, .expandFew = expandFew, .reduceToFew = reduceToFew,
     .addProductsOfFew = addProductsOfFew, .maxout = maxout, .poolMaximum = poolMaximum, .poolSum = poolSum,
-    .poolSumGradient = poolSumGradient, .resample = resample, .resampleGradient = resampleGradient, .philox = philox,
+    .poolSumGradient = poolSumGradient, .resample = resample, .resampleGradient = resampleGradient,
+    .widenKernel = widenKernel, .widenKernelGradient = widenKernelGradient, .philox = philox,
     .drawUniform = drawUniform, .drawNormal = drawNormal, .drawMask = drawMask,
 };

@@ -10,6 +10,14 @@ INLINE float8 gather(const float *start, ptrdiff_t distance, ptrdiff_t n) {
     return vector;
 }
 
+INLINE void scatter(float *start, ptrdiff_t distance, float8 vector, ptrdiff_t n) {
+    if (n == 8) {
+        UNROLL for (int lane = 0; lane < 8; lane++) start[lane * distance] = vector[lane];
+    } else {
+        for (ptrdiff_t lane = 0; lane < n; lane++) start[lane * distance] = vector[lane];
+    }
+}
+
 static void maxout(const float *maps, ptrdiff_t pieces, float *y, float *winners, ptrdiff_t count) {
     EACH_EIGHT(count, {
         const float *first = maps + i * pieces;
@@ -171,4 +179,47 @@ static void resampleGradient(const float *gradient, const ResamplingShape *shape
         float *target = dx + input;
         EACH_EIGHT(s.channels, { store(target + i, load(target + i, n) + load(source + i, n) * weight, n); });
     })
+}
+
+// MARK: 3 × 3 convolutions beside a resampling by two
+
+/// The first of the two taps of 3 whose sum is tap k of 4: see WidenedConvolution.
+INLINE ptrdiff_t firstTap(ptrdiff_t k, bool isTransposed) { return isTransposed ? 2 - k : k - 1; }
+
+static void widenKernel(const float *narrow, ptrdiff_t inputs, ptrdiff_t outputs, bool isTransposed, float *wide) {
+    const ptrdiff_t count = inputs * outputs;
+    for (ptrdiff_t k = 0; k < 4; k++) {
+        const ptrdiff_t row = most(firstTap(k, isTransposed), 0), lastRow = least(firstTap(k, isTransposed) + 1, 2);
+        for (ptrdiff_t l = 0; l < 4; l++, wide += count) {
+            const ptrdiff_t column = most(firstTap(l, isTransposed), 0);
+            const ptrdiff_t lastColumn = least(firstTap(l, isTransposed) + 1, 2);
+            EACH_EIGHT_OF_ROWS(inputs, outputs, {
+                float8 sum = 0;
+                for (ptrdiff_t a = row; a <= lastRow; a++) {
+                    for (ptrdiff_t b = column; b <= lastColumn; b++) sum += load(narrow + (3 * a + b) * count + i, n);
+                }
+                if (isTransposed) scatter(wide + c * inputs + row_, inputs, sum, n);
+                else store(wide + i, sum * 0.25f, n);
+            })
+        }
+    }
+}
+
+static void widenKernelGradient(
+    const float *wide, ptrdiff_t inputs, ptrdiff_t outputs, bool isTransposed, bool adding, float *narrow) {
+    const ptrdiff_t count = inputs * outputs;
+    for (ptrdiff_t a = 0; a < 3; a++) {
+        for (ptrdiff_t b = 0; b < 3; b++, narrow += count) {
+            const float *first = wide + (isTransposed ? 4 * (2 - a) + 2 - b : 4 * a + b) * count;
+            EACH_EIGHT_OF_ROWS(inputs, outputs, {
+                float8 sum = 0;
+                for (ptrdiff_t tap = 0; tap < 4; tap++) {
+                    const float *values = first + (tap / 2 * 4 + tap % 2) * count;
+                    sum += isTransposed ? gather(values + c * inputs + row_, inputs, n) : load(values + i, n);
+                }
+                if (!isTransposed) sum *= 0.25f;
+                store(narrow + i, adding ? load(narrow + i, n) + sum : sum, n);
+            })
+        }
+    }
 }

@@ -25,7 +25,7 @@ public struct BatchNormalisation: Layer {
         self.slope = slope
     }
 
-    public func applying(_ next: any Layer) -> (any Layer)? {
+    public func applying(_ next: any Layer, to input: Shape) -> (any Layer)? {
         switch next {
         case is ReLU: Self(epsilon: epsilon, momentum: momentum, slope: 0)
         case let next as LeakyReLU: Self(epsilon: epsilon, momentum: momentum, slope: next.slope)

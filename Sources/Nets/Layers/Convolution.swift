@@ -85,6 +85,14 @@ public struct Convolution2D: TangentLayer {
             hasBias: hasBias, weights: weights, biases: biases, isSpectral: isSpectral)
     }
 
+    public func applying(_ next: any Layer, to input: Shape) -> (any Layer)? {
+        switch next {
+        case let next as Resample2D where !next.isLarger: joined(with: next, of: input)
+        case let next as Pooling2D: next.asResampling.flatMap { joined(with: $0, of: input) }
+        default: nil
+        }
+    }
+
     public func algorithm(for input: Shape, batch: Int) -> String? {
         convolution(for: input).algorithmName(batch: batch)
     }
@@ -124,7 +132,7 @@ public struct Convolution2D: TangentLayer {
             scratch: memory.scratch)
     }
 
-    private func convolution(for input: Shape) -> Convolution {
+    func convolution(for input: Shape) -> Convolution {
         convolutionOfImage(
             input, outputChannels: channels, kernel: kernel, stride: stride, padding: padding, groups: groups)
     }

@@ -60,6 +60,11 @@ public struct Pooling2D: TangentLayer {
         return .image(height: geometry.outputHeight, width: geometry.outputWidth, channels: channels)
     }
 
+    /// The same by another name, where windows do not overlap and none is cut.
+    var asResampling: Resample2D? {
+        reduction == .mean && size == stride && edge == .whole ? Resample2D(.mean, factor: size) : nil
+    }
+
     /// Which pixel of its window each maximum came from.
     public func savedCount(for input: Shape, batch: Int) -> Int {
         let geometry = geometry(for: input)

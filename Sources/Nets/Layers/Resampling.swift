@@ -54,7 +54,7 @@ public struct Resample2D: TangentLayer {
             }
     }
 
-    private var isLarger: Bool {
+    var isLarger: Bool {
         switch filter {
         case .nearest, .linear, .binomialUp: true
         case .mean, .binomialDown: false
@@ -76,6 +76,10 @@ public struct Resample2D: TangentLayer {
         return .image(height: resampling.outputHeight, width: resampling.outputWidth, channels: channels)
     }
 
+    public func applying(_ next: any Layer, to input: Shape) -> (any Layer)? {
+        isLarger ? (next as? Convolution2D)?.joined(with: self, of: input) : nil
+    }
+
     public func forward(_ input: Batch, into output: Batch, _ memory: LayerMemory, mode: Mode) {
         resampling(of: input.shape).forward(input.values, into: output.values, batch: input.count)
     }
@@ -94,7 +98,7 @@ public struct Resample2D: TangentLayer {
         resampling(of: input.shape).forward(inputTangent.values, into: outputTangent.values, batch: input.count)
     }
 
-    private func resampling(of input: Shape) -> Resampling {
+    func resampling(of input: Shape) -> Resampling {
         guard case .image(let height, let width, let channels) = input else {
             preconditionFailure("resampling of \(input)")
         }

@@ -65,8 +65,8 @@ public struct Flatten: DiagonalLayer {
     }
 }
 
-/// What is left of a layer that the one before has applied already.
-struct AppliedBefore: DiagonalLayer {
+/// What is left of a layer that its neighbour applies.
+struct AppliedBeside: DiagonalLayer {
     let name: String
     var outputMemory: OutputMemory { .input }
     func outputShape(for input: Shape) throws(ShapeError) -> Shape { input }
