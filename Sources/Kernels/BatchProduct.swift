@@ -23,7 +23,7 @@ public struct BatchProduct: Sendable {
         self.init(
             rows: rows, inputs: inputs, outputs: outputs,
             suits: kernels().pointee.hasFusedProducts && min(inputs, outputs) >= 16
-                && 8 ... Self.mostRows(max(inputs, outputs)) ~= rows)
+                && 2 ... Self.mostRows(max(inputs, outputs)) ~= rows)
     }
 
     /// Up to how many rows this form is no slower than OpenBLAS, by measurement (`gan-dist bench layers --only dense`):
