@@ -23,15 +23,35 @@ public final class MPICommunicator: Communicator {
 
     /// `allowsThreads`: whether the library lets several threads call it at a time.
     init(_ source: MPI_Comm, allowsThreads: Bool) throws {
-        collective = try MPICommunicator.duplicate(source)
+        let copy = try MPICommunicator.duplicate(source)
+        let asStarted = try MPICommunicator.place(in: copy)
+        let nodes = try MPICommunicator.nodes(of: copy, rank: asStarted.rank, size: asStarted.size)
+        collective = try MPICommunicator.neighbouring(copy, nodes: nodes, rank: asStarted.rank)
+        (rank, size) = try MPICommunicator.place(in: collective)
+        self.nodes = nodes.sorted()
         self.allowsThreads = allowsThreads
-        var number: Int32 = 0
-        try mpi("MPI_Comm_rank", MPI_Comm_rank(collective, &number), "starting MPI")
-        rank = Int(number)
-        try mpi("MPI_Comm_size", MPI_Comm_size(collective, &number), "starting MPI")
-        size = Int(number)
         host = try MPICommunicator.processorName()
-        nodes = try MPICommunicator.nodes(of: collective, rank: rank, size: size)
+    }
+
+    private static func place(in communicator: MPI_Comm) throws -> (rank: Int, size: Int) {
+        var rank: Int32 = 0, size: Int32 = 0
+        try mpi("MPI_Comm_rank", MPI_Comm_rank(communicator, &rank), "starting MPI")
+        try mpi("MPI_Comm_size", MPI_Comm_size(communicator, &size), "starting MPI")
+        return (Int(rank), Int(size))
+    }
+
+    /// The same ranks, numbered anew where a launcher has dealt them out (`mpirun --map-by node`, Slurm's
+    /// `--distribution=cyclic`): those of a node follow each other, so that they can share memory. Rank 0 stays.
+    private static func neighbouring(_ communicator: MPI_Comm, nodes: [Int], rank: Int) throws -> MPI_Comm {
+        if nodes == nodes.sorted() { return communicator }
+        // A node's number is the lowest of its ranks: MPI_Comm_split orders by the key, and by the rank where keys are
+        // equal (MPI 3.1 §6.4.2).
+        var ordered: MPI_Comm?, old: MPI_Comm? = communicator
+        let activity = "putting the ranks of a node side by side"
+        try mpi("MPI_Comm_split", MPI_Comm_split(communicator, 0, Int32(nodes[rank]), &ordered), activity)
+        try mpi("MPI_Comm_set_errhandler", MPI_Comm_set_errhandler(ordered, MPI_ERRORS_RETURN), activity)
+        try mpi("MPI_Comm_free", MPI_Comm_free(&old), activity)
+        return ordered!
     }
 
     private static func duplicate(_ source: MPI_Comm) throws -> MPI_Comm {
@@ -49,7 +69,7 @@ public final class MPICommunicator: Communicator {
     }
 
     /// The ranks that can share memory, by MPI_COMM_TYPE_SHARED (MPI 3.1 §6.4.2): two nodes of a test may have one
-    /// host name.
+    /// host name. Each node has the number of its lowest rank.
     private static func nodes(of communicator: MPI_Comm, rank: Int, size: Int) throws -> [Int] {
         var node: MPI_Comm?
         try mpi(
