@@ -189,9 +189,9 @@ def test_pytorch_loads_r3gan(run, tmp_path):
                          nn.Conv2d(2 * channels, channels, 1, bias=False)])
 
     layers = [Basis(), block(64), block(64)]
-    for before, after in ((64, 48), (48, 32)):
+    for before, after in ((64, 32), (32, 16)):
         layers += [nn.Conv2d(before, after, 1, bias=False), Upsample(), block(after), block(after)]
-    generator = nn.Sequential(*layers, nn.Conv2d(32, 1, 1, bias=False))
+    generator = nn.Sequential(*layers, nn.Conv2d(16, 1, 1, bias=False))
     train_preset("r3gan-28", run, 3)
     exported(run, "safetensors", tmp_path / "all.safetensors")
     generator.load_state_dict(state(tmp_path / "all.safetensors", "generator"))
