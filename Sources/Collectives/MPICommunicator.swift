@@ -28,7 +28,7 @@ public final class MPICommunicator: Communicator {
         let nodes = try MPICommunicator.nodes(of: copy, rank: asStarted.rank, size: asStarted.size)
         collective = try MPICommunicator.neighbouring(copy, nodes: nodes, rank: asStarted.rank)
         (rank, size) = try MPICommunicator.place(in: collective)
-        self.nodes = nodes.sorted()
+        self.nodes = try MPICommunicator.nodes(of: collective, rank: rank, size: size)
         self.allowsThreads = allowsThreads
         host = try MPICommunicator.processorName()
     }

@@ -157,7 +157,7 @@ public protocol Layer: Sendable {
     var outputMemory: OutputMemory { get }
     /// Backward reads the output, so the next layer may not write over it.
     var backwardReadsOutput: Bool { get }
-    /// This layer followed by `next`, as one layer of `input`, where that takes less; of the two only one has
+    /// This layer followed by `next`, as one layer of `input`, where that usually takes less; of the two only one has
     /// parameters, which are those of both.
     func applying(_ next: any Layer, to input: Shape) -> (any Layer)?
     /// Throws where `input` does not fit or the layer's own settings are impossible, saying what it wants.

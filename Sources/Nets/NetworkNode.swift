@@ -110,5 +110,4 @@ extension Network {
         let nodes = NetworkNode.list(of: layers), shapes = try shapes(of: nodes, input: input, name: name)
         return nodes.contains { $0.layer.parameters(for: shapes[$0.inputs[0]]).contains(where: \.isSpectral) }
     }
-
 }

@@ -26,6 +26,16 @@ import Testing
         ])
     }
 
+    @Test func aSteadyStepOfJoinedLayersAllocatesNothing() throws {
+        try expectNoAllocations([
+            Basis(height: 4, width: 4, channels: 32), Resample2D(.linear), Convolution2D(channels: 48, kernel: 1),
+            Resample2D(.nearest), Convolution2D(channels: 32, kernel: 3), ReLU(),
+            Convolution2D(channels: 32, kernel: 3),
+            Pooling2D(.mean, size: 2, stride: 2), Convolution2D(channels: 48, kernel: 1), Resample2D(.mean), Flatten(),
+            Dense(units: 1),
+        ])
+    }
+
     /// With products of at least 10⁶ multiplications, of one example.
     @Test func aSteadyStepOfAttentionAllocatesNothing() throws {
         try expectNoAllocations(

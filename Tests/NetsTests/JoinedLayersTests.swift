@@ -31,7 +31,7 @@ import Testing
     private static let pairs: [Pair] = [
         Pair(Resample2D(.nearest), convolution(7, 3), image, at: 1),
         Pair(Resample2D(.nearest), convolution(1, 3, bias: nil), odd, at: 1),
-        Pair(Resample2D(.nearest), convolution(9, 3), .image(height: 1, width: 2, channels: 3), at: 1),
+        Pair(Resample2D(.nearest), convolution(9, 3), .image(height: 3, width: 4, channels: 3), at: 1),
         // Of Winograd's form.
         Pair(Resample2D(.nearest), convolution(32, 3), .image(height: 8, width: 8, channels: 24), at: 1),
         Pair(convolution(7, 3), Resample2D(.mean), image, at: 0),
@@ -104,6 +104,10 @@ import Testing
         arguments: [
             [convolution(7, 3), Resample2D(.mean)],  // Odd sizes: a row is left out after the convolution.
             [convolution(7, 1), Resample2D(.binomialDown)],  // The bias would fade at the edge.
+            [convolution(7, 3), Resample2D(.mean, factor: 3)],
+            [convolution(7, 1), Pooling2D(.mean, size: 2, stride: 2, edge: .partial)],
+            [Resample2D(.nearest), Convolution2D(channels: 7, kernel: Extent(height: 1, width: 3))],
+            [Resample2D(.nearest), Convolution2D(channels: 7, kernel: 3, padding: .valid)],
             [Resample2D(.linear), convolution(7, 3)], [Resample2D(.nearest, factor: 3), convolution(7, 3)],
             [Resample2D(.nearest), convolution(6, 3, groups: 2)], [Resample2D(.nearest), convolution(7, 3, stride: 2)],
             [Resample2D(.mean), convolution(7, 1)], [convolution(7, 1), Resample2D(.nearest)],

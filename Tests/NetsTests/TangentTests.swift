@@ -44,14 +44,14 @@ import Testing
         Case(Basis(height: 3, width: 2, channels: 9), .vector(7)), Case(ScaleShift(), image),
         Case(ScaleShift(shift: nil), .vector(9)), Case(ScaleShift(scale: nil), image),
         Case(
-            WidenedConvolution2D(convolution: Convolution2D(channels: 4, kernel: 3), resampling: Resample2D(.nearest)),
+            WidenedConvolution2D(convolution: Convolution2D(channels: 4, kernel: 3), resample: Resample2D(.nearest)),
             image),
         Case(
             PointwiseResampling(
-                convolution: Convolution2D(channels: 4, kernel: 1), resampling: Resample2D(.binomialUp)),
+                convolution: Convolution2D(channels: 4, kernel: 1), resample: Resample2D(.binomialUp)),
             image),
         Case(
-            PointwiseResampling(convolution: Convolution2D(channels: 4, kernel: 1), resampling: Resample2D(.mean)),
+            PointwiseResampling(convolution: Convolution2D(channels: 4, kernel: 1), resample: Resample2D(.mean)),
             image
         ),
     ]

@@ -6,6 +6,10 @@ import Support
 func collectives(_ communicator: MPICommunicator) throws {
     let rank = communicator.rank, size = communicator.size
     try communicator.barrier()
+    // However the launcher dealt them out (launch/trials/hosts-trial).
+    let nodes = communicator.nodes
+    try require(communicator.nodeGroups.count == Set(nodes).count, "the ranks of a node are apart: \(nodes)")
+    try require(communicator.nodeGroups.allSatisfy { nodes[$0.lowerBound] == $0.lowerBound }, "nodes \(nodes)")
 
     try require(try communicator.gather(rank * 7) == (0 ..< size).map { $0 * 7 }, "gather of Int")
     try require(try communicator.gather(Double(rank) / 3) == (0 ..< size).map { Double($0) / 3 }, "gather of Double")

@@ -186,21 +186,41 @@ static void resampleGradient(const float *gradient, const ResamplingShape *shape
 /// The first of the two taps of 3 whose sum is tap k of 4: see WidenedConvolution.
 INLINE ptrdiff_t firstTap(ptrdiff_t k, bool isTransposed) { return isTransposed ? 2 - k : k - 1; }
 
+/// Runs the statements for each eight inputs of an output, with the first `c`, their number `n`, and where their weights
+/// begin in either layout: `i` in [O, I], and in [I, O], `outputs` apart, `j`.
+#define EACH_EIGHT_INPUTS(inputs, outputs, ...)                    \
+    EACH_EIGHT_OF_ROWS(outputs, inputs, {                          \
+        const ptrdiff_t j = c * (outputs) + row_;                  \
+        __VA_ARGS__                                                \
+    })
+
 static void widenKernel(const float *narrow, ptrdiff_t inputs, ptrdiff_t outputs, bool isTransposed, float *wide) {
     const ptrdiff_t count = inputs * outputs;
     for (ptrdiff_t k = 0; k < 4; k++) {
         const ptrdiff_t row = most(firstTap(k, isTransposed), 0), lastRow = least(firstTap(k, isTransposed) + 1, 2);
         for (ptrdiff_t l = 0; l < 4; l++, wide += count) {
             const ptrdiff_t column = most(firstTap(l, isTransposed), 0);
-            const ptrdiff_t lastColumn = least(firstTap(l, isTransposed) + 1, 2);
-            EACH_EIGHT_OF_ROWS(inputs, outputs, {
-                float8 sum = 0;
-                for (ptrdiff_t a = row; a <= lastRow; a++) {
-                    for (ptrdiff_t b = column; b <= lastColumn; b++) sum += load(narrow + (3 * a + b) * count + i, n);
-                }
-                if (isTransposed) scatter(wide + c * inputs + row_, inputs, sum, n);
-                else store(wide + i, sum * 0.25f, n);
-            })
+            // From the first of the taps to the one beside it and below it, or itself.
+            const ptrdiff_t beside = (least(firstTap(l, isTransposed) + 1, 2) - column) * count;
+            const ptrdiff_t below = (lastRow - row) * 3 * count;
+            const float *first = narrow + (3 * row + column) * count;
+            if (isTransposed) {
+                EACH_EIGHT_INPUTS(inputs, outputs, {
+                    float8 sum = gather(first + j, outputs, n);
+                    if (beside) sum += gather(first + beside + j, outputs, n);
+                    if (below) sum += gather(first + below + j, outputs, n);
+                    if (beside && below) sum += gather(first + below + beside + j, outputs, n);
+                    store(wide + i, sum, n);
+                })
+            } else {
+                EACH_EIGHT(count, {
+                    float8 sum = load(first + i, n);
+                    if (beside) sum += load(first + beside + i, n);
+                    if (below) sum += load(first + below + i, n);
+                    if (beside && below) sum += load(first + below + beside + i, n);
+                    store(wide + i, sum * 0.25f, n);
+                });
+            }
         }
     }
 }
@@ -211,15 +231,21 @@ static void widenKernelGradient(
     for (ptrdiff_t a = 0; a < 3; a++) {
         for (ptrdiff_t b = 0; b < 3; b++, narrow += count) {
             const float *first = wide + (isTransposed ? 4 * (2 - a) + 2 - b : 4 * a + b) * count;
-            EACH_EIGHT_OF_ROWS(inputs, outputs, {
-                float8 sum = 0;
-                for (ptrdiff_t tap = 0; tap < 4; tap++) {
-                    const float *values = first + (tap / 2 * 4 + tap % 2) * count;
-                    sum += isTransposed ? gather(values + c * inputs + row_, inputs, n) : load(values + i, n);
-                }
-                if (!isTransposed) sum *= 0.25f;
-                store(narrow + i, adding ? load(narrow + i, n) + sum : sum, n);
-            })
+            if (isTransposed) {
+                EACH_EIGHT_INPUTS(inputs, outputs, {
+                    float8 sum = load(first + i, n) + load(first + count + i, n);
+                    sum += load(first + 4 * count + i, n) + load(first + 5 * count + i, n);
+                    if (adding) sum += gather(narrow + j, outputs, n);
+                    scatter(narrow + j, outputs, sum, n);
+                })
+            } else {
+                EACH_EIGHT(count, {
+                    float8 sum = load(first + i, n) + load(first + count + i, n);
+                    sum += load(first + 4 * count + i, n) + load(first + 5 * count + i, n);
+                    sum *= 0.25f;
+                    store(narrow + i, adding ? load(narrow + i, n) + sum : sum, n);
+                });
+            }
         }
     }
 }

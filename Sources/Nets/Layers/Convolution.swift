@@ -75,7 +75,7 @@ public struct Convolution2D: TangentLayer {
                 "its \(groups) groups want multiples of \(groups) channels, both of its input and "
                     + "of its output, which has \(channels)")
         }
-        let geometry = convolution(for: input).geometry
+        let geometry = product(of: input).geometry
         return .image(height: geometry.outputHeight, width: geometry.outputWidth, channels: channels)
     }
 
@@ -94,13 +94,13 @@ public struct Convolution2D: TangentLayer {
     }
 
     public func algorithm(for input: Shape, batch: Int) -> String? {
-        convolution(for: input).algorithmName(batch: batch)
+        product(of: input).algorithmName(batch: batch)
     }
 
-    public func scratchCount(for input: Shape, batch: Int) -> Int { convolution(for: input).scratchCount(batch: batch) }
+    public func scratchCount(for input: Shape, batch: Int) -> Int { product(of: input).scratchCount(batch: batch) }
 
     public func forward(_ input: Batch, into output: Batch, _ memory: LayerMemory, mode: Mode) {
-        convolution(for: input.shape).forward(
+        product(of: input.shape).forward(
             input.values, weight: memory.parameters[0], into: output.values, batch: input.count, scratch: memory.scratch
         )
         if hasBias { Reductions.add(memory.parameters[1], toRowsOf: output.values) }
@@ -110,7 +110,7 @@ public struct Convolution2D: TangentLayer {
         _ outputGradient: Batch, input: Batch, output: Batch,
         into inputGradient: Batch?, _ memory: LayerMemory, parameterGradients: Bool
     ) {
-        let convolution = convolution(for: input.shape)
+        let convolution = product(of: input.shape)
         if parameterGradients {
             convolution.weightGradient(
                 input: input.values, outputGradient: outputGradient.values,
@@ -127,12 +127,13 @@ public struct Convolution2D: TangentLayer {
     public func tangent(
         _ inputTangent: Batch, input: Batch, output: Batch, into outputTangent: Batch, _ memory: LayerMemory
     ) {
-        convolution(for: input.shape).forward(
+        product(of: input.shape).forward(
             inputTangent.values, weight: memory.parameters[0], into: outputTangent.values, batch: input.count,
             scratch: memory.scratch)
     }
 
-    func convolution(for input: Shape) -> Convolution {
+    /// What computes it.
+    func product(of input: Shape) -> Convolution {
         convolutionOfImage(
             input, outputChannels: channels, kernel: kernel, stride: stride, padding: padding, groups: groups)
     }

@@ -10,53 +10,60 @@ import Kernels
 /// [O], as ``Convolution2D`` has them.
 struct PointwiseResampling: TangentLayer {
     let convolution: Convolution2D
-    let resampling: Resample2D
+    let resample: Resample2D
 
     var name: String { convolution.name }
 
     func outputShape(for input: Shape) throws(ShapeError) -> Shape {
-        try convolution.outputShape(for: try resampling.outputShape(for: input))
+        try convolution.outputShape(for: try resample.outputShape(for: input))
     }
 
     func parameters(for input: Shape) -> [ParameterSpec] { convolution.parameters(for: input) }
 
     /// What lies between the two: W x or R x.
     private func between(for input: Shape) -> Shape {
-        let (layer, image): (any Layer, Shape) =
-            resampling.isLarger ? (convolution, input) : (resampling, input)
-        guard let shape = try? layer.outputShape(for: image) else { preconditionFailure("\(name) of \(input)") }
-        return shape
+        if !resample.isLarger {
+            let resampled = resample.resampling(of: input)
+            return .image(height: resampled.outputHeight, width: resampled.outputWidth, channels: input.channels)
+        }
+        guard case .image(let height, let width, _) = input else { preconditionFailure("\(name) of \(input)") }
+        return .image(height: height, width: width, channels: convolution.channels)
     }
 
-    private func convolution(for input: Shape) -> Convolution {
-        convolution.convolution(for: resampling.isLarger ? input : between(for: input))
-    }
-
-    private func resampling(for input: Shape) -> Resampling {
-        resampling.resampling(of: resampling.isLarger ? between(for: input) : input)
+    /// W of the smaller image, and R.
+    private func maps(of input: Shape) -> (product: Convolution, resampling: Resampling) {
+        let between = between(for: input)
+        return resample.isLarger
+            ? (convolution.product(of: input), resample.resampling(of: between))
+            : (convolution.product(of: between), resample.resampling(of: input))
     }
 
     func scratchCount(for input: Shape, batch: Int) -> Int {
-        batch * between(for: input).count + convolution(for: input).scratchCount(batch: batch)
+        betweenCount(for: input, batch: batch) + maps(of: input).product.scratchCount(batch: batch)
+    }
+
+    /// What the product takes begins on a cache line.
+    private func betweenCount(for input: Shape, batch: Int) -> Int {
+        (batch * between(for: input).count + 15) / 16 * 16
     }
 
     private func parts(of scratch: Floats, for input: Batch) -> (between: Floats, rest: Floats) {
         let count = input.count * between(for: input.shape).count
-        return (scratch[0 ..< count], scratch[count ..< scratch.count])
+        return (
+            scratch[0 ..< count], scratch[betweenCount(for: input.shape, batch: input.count) ..< scratch.count]
+        )
     }
 
     /// J x.
     private func apply(to input: Batch, into output: Batch, _ memory: LayerMemory) {
-        let (between, rest) = parts(of: memory.scratch, for: input)
-        let convolution = convolution(for: input.shape), resampling = resampling(for: input.shape)
-        if self.resampling.isLarger {
-            convolution.forward(
-                input.values, weight: memory.parameters[0], into: between, batch: input.count, scratch: rest)
+        let (between, rest) = parts(of: memory.scratch, for: input), weight = memory.parameters[0]
+        let (product, resampling) = maps(of: input.shape)
+        if resample.isLarger {
+            product.forward(input.values, weight: weight, into: between, batch: input.count, scratch: rest)
             resampling.forward(between, into: output.values, batch: input.count)
         } else {
             resampling.forward(input.values, into: between, batch: input.count)
-            convolution.forward(
-                between, weight: memory.parameters[0], into: output.values, batch: input.count, scratch: rest)
+            product.forward(between, weight: weight, into: output.values, batch: input.count, scratch: rest)
         }
     }
 
@@ -76,18 +83,18 @@ struct PointwiseResampling: TangentLayer {
         into inputGradient: Batch?, _ memory: LayerMemory, parameterGradients: Bool
     ) {
         let (between, rest) = parts(of: memory.scratch, for: input)
-        let convolution = convolution(for: input.shape), resampling = resampling(for: input.shape)
-        let isLarger = self.resampling.isLarger, batch = input.count
+        let (product, resampling) = maps(of: input.shape)
+        let isLarger = resample.isLarger, batch = input.count
         if isLarger { resampling.backward(outputGradient.values, into: between, batch: batch) }
         if parameterGradients {
             if !isLarger { resampling.forward(input.values, into: between, batch: batch) }
-            convolution.weightGradient(
+            product.weightGradient(
                 input: isLarger ? input.values : between, outputGradient: isLarger ? between : outputGradient.values,
                 into: memory.gradients[0], adding: memory.addsGradients, batch: batch, scratch: rest)
-            if self.convolution.hasBias { memory.addBiasGradient(outputGradient.values, 1) }
+            if convolution.hasBias { memory.addBiasGradient(outputGradient.values, 1) }
         }
         guard let inputGradient else { return }
-        convolution.inputGradient(
+        product.inputGradient(
             isLarger ? between : outputGradient.values, weight: memory.parameters[0],
             into: isLarger ? inputGradient.values : between, batch: batch, scratch: rest)
         if !isLarger { resampling.backward(between, into: inputGradient.values, batch: batch) }
@@ -98,22 +105,24 @@ struct PointwiseResampling: TangentLayer {
 /// computes it. W `weight` [3, 3, I, O], b `bias` [O], as ``Convolution2D`` has them.
 struct WidenedConvolution2D: TangentLayer {
     let convolution: Convolution2D
-    let resampling: Resample2D
+    let resample: Resample2D
 
     var name: String { convolution.name }
 
     func outputShape(for input: Shape) throws(ShapeError) -> Shape {
-        try convolution.outputShape(for: try resampling.outputShape(for: input))
+        try convolution.outputShape(for: try resample.outputShape(for: input))
     }
 
     func parameters(for input: Shape) -> [ParameterSpec] { convolution.parameters(for: input) }
 
     private func product(for input: Shape) -> WidenedConvolution {
-        guard let image = resampling.isLarger ? try? resampling.outputShape(for: input) : input else {
-            preconditionFailure("\(name) of \(input)")
+        var larger = input
+        if resample.isLarger {
+            let resampled = resample.resampling(of: input)
+            larger = .image(height: resampled.outputHeight, width: resampled.outputWidth, channels: input.channels)
         }
         return WidenedConvolution(
-            larger: convolution.convolution(for: image).geometry, resamplesFirst: resampling.isLarger)
+            larger: convolution.product(of: larger).geometry, resamplesFirst: resample.isLarger)
     }
 
     func algorithm(for input: Shape, batch: Int) -> String? { product(for: input).algorithmName(batch: batch) }
@@ -155,18 +164,20 @@ struct WidenedConvolution2D: TangentLayer {
 extension Convolution2D {
     /// This convolution and a resampling after it, or before it, as one layer of `input`, which is that of the first of
     /// them; nil where they are better apart.
-    func joined(with resampling: Resample2D, of input: Shape) -> (any Layer)? {
+    func joined(with resample: Resample2D, of input: Shape) -> (any Layer)? {
         guard case .image(let height, let width, _) = input, stride == 1 else { return nil }
         if kernel == 1 {
             // A mean has the bias that its pixels have; at an edge with zeros outside it would be a part of that.
-            let biasStays = resampling.isLarger || resampling.filter == .mean || !hasBias
-            return biasStays ? PointwiseResampling(convolution: self, resampling: resampling) : nil
+            let biasStays = resample.isLarger || resample.filter == .mean || !hasBias
+            return biasStays ? PointwiseResampling(convolution: self, resample: resample) : nil
         }
-        guard kernel == 3, padding == .same, groups == 1, resampling.factor == 2 else { return nil }
-        switch resampling.filter {
-        case .nearest: return WidenedConvolution2D(convolution: self, resampling: resampling)
-        case .mean where height % 2 == 0 && width % 2 == 0:
-            return WidenedConvolution2D(convolution: self, resampling: resampling)
+        guard kernel == 3, padding == .same, groups == 1, resample.factor == 2 else { return nil }
+        // Of the smaller image; below three pixels Winograd's form of the 3 × 3 kernel has no counterpart of 4 × 4.
+        switch resample.filter {
+        case .nearest where min(height, width) >= 3:
+            return WidenedConvolution2D(convolution: self, resample: resample)
+        case .mean where height % 2 == 0 && width % 2 == 0 && min(height, width) >= 6:
+            return WidenedConvolution2D(convolution: self, resample: resample)
         default: return nil
         }
     }
