@@ -48,7 +48,7 @@ public struct BatchProduct: Sendable {
         guard suits else { return 0 }
         let panels = (rows + 15) / 16, most = max(inputs, outputs)
         return max(
-            16 * panels * (most + 16) + 256 + 16 * Int(termsAtATime), Self.panelled(inputs + 16 + outputs) * rows + 512)
+            16 * panels * (most + 64) + 256 + 64 * Int(termsAtATime), Self.panelled(inputs + 16 + outputs) * rows + 512)
     }
 
     private static func panelled(_ columns: Int) -> Int { (columns + 15) / 16 * 16 }

@@ -88,38 +88,56 @@ static void writeRows(const float *sums, ptrdiff_t panel, ptrdiff_t rows, ptrdif
     }
 }
 
+/// Groups of sixteen columns that are copied at a time.
+enum { groupsAtATime = 4 };
+
+/// The last columns of all begin early enough to be sixteen.
+INLINE ptrdiff_t lastSixteen(ptrdiff_t column, ptrdiff_t columns) { return least(column, columns - 16); }
+
 /// The same for few examples, or weights of which the terms lie together: the lanes are examples.
 static void multiplyBatchByExamples(const float *x, ptrdiff_t rows, ptrdiff_t count, const float *a, ptrdiff_t columns,
                                     ptrdiff_t columnStep, ptrdiff_t step, const float *bias, float *c,
                                     float *scratch) {
     const ptrdiff_t panels = (rows + 15) / 16;
-    float *sums = scratch, *work = sums + panels * 256, *copied = work + 256;
-    float *transposed = copied + 16 * termsAtATime;
+    float *sums = scratch, *work = sums + groupsAtATime * panels * 256, *copied = work + 256;
+    float *transposed = copied + groupsAtATime * 16 * termsAtATime;
     transposeRows(x, rows, count, transposed);
     // Weights that several panels are multiplied by are worth copying to where they lie close: rows of some kilobytes
     // apart lie in pages of their own and, if the distance is a power of two, in few places of the cache.
     const bool areCopied = rows >= 32 && (step > 1 || PANELS_IN_REGISTERS == 2);
-    for (ptrdiff_t first = 0; first < columns; first += 16) {
-        // The last columns of all begin early enough to be sixteen.
-        const ptrdiff_t column = least(first, columns - 16);
+    // Of rows that lie in pages of their own, several cache lines at a time: finding a page costs more than they do.
+    const ptrdiff_t most = areCopied && step > 1 ? groupsAtATime : 1;
+    for (ptrdiff_t first = 0; first < columns; first += 16 * most) {
+        const ptrdiff_t groups = least(most, (columns - first + 15) / 16);
         for (ptrdiff_t term = 0; term < count; term += termsAtATime) {
             const ptrdiff_t terms = least(termsAtATime, count - term);
-            const float *block = a + column * columnStep + term * step;
-            const float *next = term + terms < count ? block + terms * step : a + (column + 16) * columnStep;
-            const WantedLines wanted = {next, step == 1 ? columnStep : step, step == 1 ? logLinesOfTerms : 0};
-            if (areCopied) {
-                copyWeights(block, columnStep, step, terms, copied);
-                multiplyCopied(copied, terms, transposed, rows, count, term, sums, wanted);
-            } else {
+            for (ptrdiff_t group = 0; group < groups && areCopied; group++) {
+                const float *block = a + lastSixteen(first + 16 * group, columns) * columnStep + term * step;
+                copyWeights(block, columnStep, step, terms, copied + group * 16 * termsAtATime);
+            }
+            for (ptrdiff_t group = 0; group < groups; group++) {
+                const ptrdiff_t column = lastSixteen(first + 16 * group, columns);
+                const float *block = a + column * columnStep + term * step;
+                const float *next = term + terms < count ? block + terms * step : a + (column + 16 * most) * columnStep;
+                const WantedLines wanted = {next, step == 1 ? columnStep : step, step == 1 ? logLinesOfTerms : 0};
+                float *sumsOfGroup = sums + group * panels * 256;
+                if (areCopied) {
+                    multiplyCopied(copied + group * 16 * termsAtATime, terms, transposed, rows, count, term,
+                                   sumsOfGroup, wanted);
+                    continue;
+                }
                 for (ptrdiff_t panel = 0; panel < panels; panel++) {
                     const ptrdiff_t width = widthOf(panel, rows);
                     multiplyGroup(block, columnStep, step, terms, transposed + panel * 16 * count + term * width,
-                                  width, sums + panel * 256, term > 0, panel == 0 ? wanted : noLines);
+                                  width, sumsOfGroup + panel * 256, term > 0, panel == 0 ? wanted : noLines);
                 }
             }
         }
-        for (ptrdiff_t panel = 0; panel < panels; panel++) {
-            writeRows(sums + panel * 256, panel, rows, column, columns, bias, c, work);
+        for (ptrdiff_t group = 0; group < groups; group++) {
+            for (ptrdiff_t panel = 0; panel < panels; panel++) {
+                writeRows(sums + (group * panels + panel) * 256, panel, rows, lastSixteen(first + 16 * group, columns),
+                          columns, bias, c, work);
+            }
         }
     }
 }
@@ -159,8 +177,7 @@ static void multiplyBatchByColumns(const float *x, ptrdiff_t rows, ptrdiff_t cou
                                    ptrdiff_t columnStep, ptrdiff_t step, const float *bias, float *c, float *copied) {
     for (ptrdiff_t first = 0; first < columns;) {
         const int panels = PANELS_IN_REGISTERS == 2 && columns - first >= 32 ? 2 : 1;
-        // The last columns of all begin early enough to be sixteen.
-        const ptrdiff_t column = least(first, columns - 16);
+        const ptrdiff_t column = lastSixteen(first, columns);
         for (ptrdiff_t term = 0; term < count; term += termsAtATime) {
             const ptrdiff_t terms = least(termsAtATime, count - term);
             const float *block = a + column * columnStep + term * step;
