@@ -7,6 +7,8 @@ import Support
 public struct LayerTime: Encodable {
     public let network: String
     public let layer: String
+    /// The neighbour that is computed with it; nil for most.
+    public let joined: String?
     public let pass: String
     /// Median of one pass.
     public let seconds: Double
@@ -21,10 +23,12 @@ public struct LayerTime: Encodable {
     public let share: Double?
 
     enum CodingKeys: String, CodingKey {
-        case network, layer, pass, seconds, gflops, runs, share, secondsQuartiles = "seconds_quartiles"
+        case network, layer, joined, pass, seconds, gflops, runs, share, secondsQuartiles = "seconds_quartiles"
     }
 
-    private var name: String { "\(network) \(layer) \(pass)" }
+    private var name: String {
+        "\(network) \(layer) \(joined.map { "with \($0.split(separator: "/").last!) " } ?? "")\(pass)"
+    }
 
     /// The lines of a table.
     static func table(_ times: [LayerTime]) -> [String] {
@@ -56,14 +60,11 @@ extension LayerTime {
         var times: [LayerTime] = []
         // The sums of residuals are no layers that could run alone.
         for (number, node) in network.nodes.enumerated() where !node.isSum {
-            let together = network.nodesComputed(at: number)
-            guard let first = together.first else { continue }
+            // A layer that a neighbour applies is measured alone all the same; a step does not run it.
+            let computed = network.nodesComputed(at: number), together = computed.isEmpty ? [number] : computed
             let alone = try LayerAlone(
-                together.map { network.layers[$0] }, input: network.inputShapes[first], batch: batch,
+                together.map { network.layers[$0] }, input: network.inputShapes[together[0]], batch: batch,
                 name: network.name)
-            let name = together.dropFirst().reduce(network.nodes[first].path) {
-                $0 + " + " + network.nodes[$1].path.split(separator: "/").last!
-            }
             let counts = PassCounts(number, of: network, player.role, in: game)
             for pass in passes(of: alone, isPenalised: isPenalised) {
                 let spread = try Spread(
@@ -72,10 +73,11 @@ extension LayerTime {
                         try alone.run(pass)
                         return monotonicSeconds() - start
                     })
-                let runs = counts.map { $0[pass] * shards }
+                let runs = computed.isEmpty ? 0 : counts.map { $0[pass] * shards }
                 times.append(
                     LayerTime(
-                        network: network.name, layer: name, pass: pass.rawValue,
+                        network: network.name, layer: node.path,
+                        joined: together.first { $0 != number }.map { network.nodes[$0].path }, pass: pass.rawValue,
                         seconds: spread.median, secondsQuartiles: spread.quartiles,
                         gflops: Double(2 * alone.multiplications) / spread.median / 1e9, runs: runs,
                         share: runs.map { Double($0) * spread.median / step }))

@@ -76,6 +76,16 @@ def test_step_of_residuals():
     assert ("generator", "2.residual") not in layers
 
 
+def test_neighbours_that_are_computed_as_one():
+    rows = figures("step", "--config", CONFIGS / "resampled.yaml", "--steps", 2, "--batch", 8, ranks=1)["layers"]
+    together = {row["layer"]: row["joined"] for row in rows if row["network"] == "generator" and "joined" in row}
+    assert together
+    for layer, neighbour in together.items():
+        runs = [row["runs"] for row in rows if row["network"] == "generator" and row["layer"] == neighbour]
+        assert runs and not any(runs), (layer, neighbour)
+    assert together["2.residual/body/3.convolution"] == "2.residual/body/2.upsample"
+
+
 def test_layers():
     grid = figures("layers", "--only", "→ 64 channels, 4×4", ranks=1)
     assert grid["gflops_of_peak"] > 0 and grid["bytes_per_second"] > 0

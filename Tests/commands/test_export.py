@@ -27,7 +27,7 @@ def sampled(run, folder, count=70):
 
 
 @pytest.mark.parametrize("config", ["dense", "convolution", "packing", "ring", "constant", "every-layer",
-                                    "grouped", "progressive", "residual"])
+                                    "grouped", "progressive", "residual", "resampled"])
 def test_onnxruntime_makes_the_same_examples(config, data, run, tmp_path):
     train(config, run, *([] if config in ("ring", "constant") else ["--data", data]), "--steps", 6)
     exported(run, "onnx", tmp_path / "generator.onnx")

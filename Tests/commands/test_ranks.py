@@ -29,7 +29,7 @@ def test_fifty_steps_agree_to_rounding(config, data, tmp_path):
         assert largest_difference(alone, checkpoint(tmp_path / str(ranks), 50)) < 1e-4
 
 
-@pytest.mark.parametrize("config", ["dropout", "convolution", "grouped", "progressive", "winograd"])
+@pytest.mark.parametrize("config", ["dropout", "convolution", "grouped", "progressive", "winograd", "resampled"])
 def test_eight_shards_give_the_same_bits_on_any_ranks(config, data, tmp_path):
     for ranks in (1, 2, 3, 4, 8):
         train(config, tmp_path / str(ranks), "--data", data, "--shards", 8, "--set", "exchange.kind=ordered",

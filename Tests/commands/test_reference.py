@@ -22,7 +22,7 @@ sys.path.append(str(REFERENCE))
 from sketch import distance, limit, sketch, vectors  # noqa: E402
 CONFIGS = ["goodfellow", "dropout", "convolution", "together", "synchronised", "packing", "packing-plane", "unrolled",
            "relativistic", "relativistic-average", "wasserstein-penalty", "wasserstein-clip", "hinge-spectral",
-           "least-squares", "reverse-kl", "grouped", "progressive", "winograd", "residual", "augmented",
+           "least-squares", "reverse-kl", "grouped", "progressive", "winograd", "residual", "resampled", "augmented",
            "augmented-pairs", "conditional", "conditional-plane", "conditional-vectors", "conditional-residual",
            "conditional-synchronised"]
 COLOURED = ["augmented", "augmented-pairs"]
