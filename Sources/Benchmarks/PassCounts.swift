@@ -2,7 +2,7 @@ import Adversarial
 import Nets
 
 /// A pass of one layer, by its name in the table and in JSON.
-enum LayerPass: String {
+enum LayerPass: String, CaseIterable {
     case forward
     case inputGradient = "input gradient"
     case weightGradient = "weight gradient"

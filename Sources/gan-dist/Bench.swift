@@ -13,7 +13,7 @@ struct Bench: ParsableCommand {
         abstract:
             "Measure this machine: training steps, layers, the exchange of gradients, the reader; predict larger ones.",
         discussion: "Example:\n  mpirun -n 2 gan-dist bench step --preset dcgan-32 --batch 64 --json",
-        subcommands: [Step.self, Layers.self, AllReduce.self, Data.self, Scaling.self])
+        subcommands: [Step.self, Layers.self, AllReduce.self, Data.self, Scaling.self, Traffic.self])
 
     /// What the steps are of.
     struct Work: ParsableArguments {
@@ -189,6 +189,45 @@ struct Bench: ParsableCommand {
                 let benchmark = try ScalingBenchmark(
                     configuration, steps: count, ranksOfNode: cores, network: network, communicator: communicator)
                 if communicator.rank == 0 { print(asJSON ? try jsonText(benchmark) : benchmark.table) }
+                return 0
+            }
+        }
+    }
+}
+
+extension Bench {
+    struct Traffic: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "The bytes that a step moves through the memory of a node of many ranks, counted.",
+            discussion: """
+                On one rank, which also says how long a rank's samples take to compute; --batch is that of one rank.
+                Example:
+                  gan-dist bench traffic --preset dcgan-32 --batch 1 --ranks 64 --memory-bandwidth 200
+                """)
+        @OptionGroup var work: Work
+        @Option(help: "Ranks of the node.") var ranks = 64
+        @Option(help: "GB/s of the node's memory.") var memoryBandwidth = 200.0
+        @Option(help: "Steps that are timed, after two that are not.") var steps = 5
+        @Flag(help: "As JSON.") var json = false
+
+        func validate() throws {
+            try check("--ranks", ranks, 1 ... 1_000_000)
+            try check("--steps", steps, 1 ... 1_000_000_000)
+            guard memoryBandwidth > 0 && memoryBandwidth.isFinite else {
+                throw ValidationError("--memory-bandwidth must be above 0.")
+            }
+        }
+
+        func run() throws {
+            let (work, ranks, bandwidth, count, asJSON) = (work, ranks, memoryBandwidth * 1e9, steps, json)
+            Job.run { communicator in
+                let configuration = try work.configuration(communicator)
+                _ = try communicator.decidedByRoot {
+                    let traffic = try MemoryTraffic(
+                        configuration, ranks: ranks, bytesPerSecond: bandwidth, steps: count)
+                    print(asJSON ? try jsonText(traffic) : traffic.table)
+                    return ""
+                }
                 return 0
             }
         }

@@ -62,6 +62,28 @@ import Testing
     }
 }
 
+@Suite struct MemoryTrafficTests {
+    /// Six examples of a small game, counted by hand.
+    @Test func bytesAreThoseOfTheFormulas() throws {
+        let game = Game(
+            generator: [Dense(units: 4), Dense(units: 2)],
+            discriminator: [Dense(units: 5), ReLU(), Dense(units: 1)], latent: Latent(size: 3), batch: 6)
+        let communicator = SoloCommunicator(), table = try ShardTable(shards: 1, communicator: communicator)
+        let trainer = try Trainer(
+            game, exampleShape: .vector(2), reals: Ones(count: 12), shards: table, communicator: communicator)
+        let bytes = try MemoryTraffic.count(trainer, rows: 6, ranks: 4, packing: 1)
+        // G's layers: 3 passes over 18 and 24 values, 4 over 24 and 12. D's: 6 over 12 and 30, 6 over 30 and 30, 8 over
+        // 30 and 6: forward of both halves and for G, back to the input from G and, above the first layer, from both.
+        #expect(bytes.activations == 4 * (3 * 42 + 4 * 36 + 6 * 42 + 6 * 60 + 8 * 36))
+        #expect(bytes.weights == 4 * (2 * 16 + 3 * 10 + 4 * 15 + 6 * 6))
+        #expect(bytes.gradients == 4 * (16 + 10 + 2 * 15 + 2 * 6))
+        let players = [trainer.generator, trainer.discriminator]
+        let vectors = players.map { (3 + 2 * $0.optimiser.moments.count) * $0.network.store.count }
+        #expect(bytes.optimizer == 4 * vectors.reduce(0, +))
+        #expect(bytes.exchange == 4 * players.reduce(0) { $0 + 5 * $1.network.store.count })
+    }
+}
+
 private final class Ones: MinibatchSource {
     private let values: FloatBuffer
     init(count: Int) { values = FloatBuffer(Array(repeating: 1, count: count)) }

@@ -86,6 +86,15 @@ def test_neighbours_that_are_computed_as_one():
     assert together["2.residual/body/3.convolution"] == "2.residual/body/2.upsample"
 
 
+def test_traffic():
+    traffic = figures("traffic", "--preset", "grid-25", "--batch", 8, "--ranks", 16, "--steps", 2, ranks=1)
+    assert traffic["samples_of_rank"] == 8 and traffic["bytes"]["weights"] > 0 and traffic["seconds_compute"] > 0
+    table = gan_dist("bench", "traffic", "--preset", "grid-25", "--batch", 8, "--ranks", 16, "--steps", 2).out
+    assert "a node of 16 ranks, 8 samples each" in table and "last-level cache" in table
+    refused = gan_dist("bench", "traffic", "--preset", "unrolled-ring")
+    assert refused.code == 78 and "no number of passes" in refused.errors[0], refused
+
+
 def test_layers():
     grid = figures("layers", "--only", "→ 64 channels, 4×4", ranks=1)
     assert grid["gflops_of_peak"] > 0 and grid["bytes_per_second"] > 0

@@ -186,8 +186,8 @@ static void resampleGradient(const float *gradient, const ResamplingShape *shape
 /// The first of the two taps of 3 whose sum is tap k of 4: see WidenedConvolution.
 INLINE ptrdiff_t firstTap(ptrdiff_t k, bool isTransposed) { return isTransposed ? 2 - k : k - 1; }
 
-/// Runs the statements for each eight inputs of an output, with the first `c`, their number `n`, and where their weights
-/// begin in either layout: `i` in [O, I], and in [I, O], `outputs` apart, `j`.
+/// Runs the statements for each eight inputs of an output, with the first `c`, their number `n`, and where their
+/// weights begin in either layout: `i` in [O, I], and in [I, O], `outputs` apart, `j`.
 #define EACH_EIGHT_INPUTS(inputs, outputs, ...)                    \
     EACH_EIGHT_OF_ROWS(outputs, inputs, {                          \
         const ptrdiff_t j = c * (outputs) + row_;                  \
