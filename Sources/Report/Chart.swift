@@ -37,13 +37,13 @@ struct Chart {
             return Markup(
                 "figure", [:], [Markup("figcaption", [:], [heading]), Markup("p", text: "No figures were logged.")])
         }
-        let names = series.flatMap {
-            [Markup(text: " "), Markup("span", ["class": "key s\($0.colour)"], text: $0.name)]
-        }
+        let keys =
+            series.map { ("key s\($0.colour)", $0.name) } + (reference.map { [("key reference", $0.name)] } ?? [])
+        let names = keys.flatMap { [Markup(text: " "), Markup("span", ["class": $0.0], text: $0.1)] }
         let picture = Markup(
             "svg",
             ["viewBox": "0 0 \(Int(width)) \(Int(height))", "role": "img", "aria-label": "\(title) over the steps"],
-            grid(area) + line(ofReferenceIn: area, beside: curves)
+            grid(area) + (reference.map { [horizontal("reference", place(y: scaled($0.value), area))] } ?? [])
                 + zip(series, curves).flatMap { lines(of: $0, $1, area) })
         return Markup(
             "figure", [:],
@@ -113,17 +113,6 @@ struct Chart {
         return [Markup("path", ["class": "band s\(series.colour)", "d": path(edge, area) + "Z"]), line]
     }
 
-    /// With its name on the side where the curves do not end.
-    private func line(ofReferenceIn area: Area, beside curves: [[Bin]]) -> [Markup] {
-        guard let reference else { return [] }
-        let y = place(y: scaled(reference.value), area)
-        let isBelow = curves.allSatisfy { $0.last.map { $0.mean >= scaled(reference.value) } ?? true }
-        return [
-            horizontal("reference", y),
-            text(reference.name, "end", width - right - 4, isBelow ? y + 13 : y - 4, "reference"),
-        ]
-    }
-
     private func horizontal(_ kind: String, _ y: Double) -> Markup {
         Markup(
             "line",
@@ -133,9 +122,9 @@ struct Chart {
             ])
     }
 
-    private func text(_ text: String, _ anchor: String, _ x: Double, _ y: Double, _ kind: String = "tick") -> Markup {
+    private func text(_ text: String, _ anchor: String, _ x: Double, _ y: Double) -> Markup {
         Markup(
-            "text", ["class": kind, "x": Markup.place(x), "y": Markup.place(y), "text-anchor": anchor], text: text)
+            "text", ["class": "tick", "x": Markup.place(x), "y": Markup.place(y), "text-anchor": anchor], text: text)
     }
 
     private func grid(_ area: Area) -> [Markup] {
