@@ -16,36 +16,53 @@ public struct BatchProduct: Sendable {
     let rows: Int
     let inputs: Int
     let outputs: Int
-    /// Whether this form pays; otherwise the products are BLAS's.
-    private let suits: Bool
+    /// In which of the products this form pays; otherwise they are BLAS's.
+    private let suits: Passes
+
+    private struct Passes: OptionSet {
+        let rawValue: Int
+        static let forward = Passes(rawValue: 1), inputGradient = Passes(rawValue: 2)
+        static let weightGradient = Passes(rawValue: 4), all: Passes = [.forward, .inputGradient, .weightGradient]
+    }
 
     public init(rows: Int, inputs: Int, outputs: Int) {
-        self.init(
-            rows: rows, inputs: inputs, outputs: outputs,
-            suits: kernels().pointee.hasFusedProducts && min(inputs, outputs) >= 16
-                && 2 ... Self.mostRows(max(inputs, outputs)) ~= rows)
+        self.init(rows: rows, inputs: inputs, outputs: outputs, Self.passes(rows, inputs, outputs))
     }
 
-    /// Up to how many rows this form is no slower than OpenBLAS, by measurement (`gan-dist bench layers --only dense`):
-    /// where there are more, a copy of the weights in an order of its own costs BLAS little.
-    private static func mostRows(_ longerSide: Int) -> Int {
-        kernels().pointee.panelsInRegisters == 2 && longerSide <= 512 ? 256 : 128
-    }
-
+    /// For tests: this form of all products, or none.
     init(rows: Int, inputs: Int, outputs: Int, suits: Bool) {
+        self.init(rows: rows, inputs: inputs, outputs: outputs, suits ? .all : [])
+    }
+
+    private init(rows: Int, inputs: Int, outputs: Int, _ suits: Passes) {
         precondition(
             rows >= 0 && inputs > 0 && outputs > 0, "a product of \(rows) × \(inputs) and \(inputs) × \(outputs)")
         precondition(
-            !suits || min(inputs, outputs) >= 16,
+            suits.isEmpty || min(inputs, outputs) >= 16,
             "\(inputs) inputs and \(outputs) outputs: there are to be sixteen of both")
         (self.rows, self.inputs, self.outputs, self.suits) = (rows, inputs, outputs, suits)
     }
 
+    /// Where this form is no slower than OpenBLAS, by measurement (`gan-dist bench layers --only dense`). Of many rows,
+    /// a copy of the weights in an order of its own costs BLAS little; of few, and of weights that a cache holds, it
+    /// copies nothing.
+    private static func passes(_ rows: Int, _ inputs: Int, _ outputs: Int) -> Passes {
+        let weights = inputs * outputs, isWide = kernels().pointee.panelsInRegisters == 2
+        let most = isWide && max(inputs, outputs) <= 512 ? 256 : 128
+        guard kernels().pointee.hasFusedProducts, min(inputs, outputs) >= 16, 2 ... most ~= rows,
+            rows >= 16 || weights >= 1 << 18
+        else { return [] }
+        var passes: Passes = .inputGradient
+        if (isWide ? 16 ... most : 8 ... 64) ~= rows { passes.insert(.forward) }
+        if !isWide || rows < 64 || weights < 1 << 22 { passes.insert(.weightGradient) }
+        return passes
+    }
+
     /// What computes it, as benchmarks name it.
-    public var algorithmName: String { suits ? "panels" : "BLAS" }
+    public var algorithmName: String { suits == .all ? "panels" : suits.isEmpty ? "BLAS" : "panels and BLAS" }
 
     public var scratchCount: Int {
-        guard suits else { return 0 }
+        guard !suits.isEmpty else { return 0 }
         let panels = (rows + 15) / 16, most = max(inputs, outputs)
         return max(
             16 * panels * (most + 64) + 256 + 64 * Int(termsAtATime), Self.panelled(inputs + 16 + outputs) * rows + 512)
@@ -56,7 +73,7 @@ public struct BatchProduct: Sendable {
     /// y = x W + b; without a bias y = x W.
     public func forward(_ x: Floats, weight: Floats, bias: Floats?, into y: Floats, scratch: Floats) {
         check(x, weight, y, scratch)
-        if suits {
+        if suits.contains(.forward) {
             kernels().pointee.multiplyBatch(
                 x.base, rows, inputs, weight.base, outputs, 1, outputs, bias?.base, y.base, scratch.base)
         } else {
@@ -68,7 +85,7 @@ public struct BatchProduct: Sendable {
     /// dx = dy Wᵀ.
     public func inputGradient(_ dy: Floats, weight: Floats, into dx: Floats, scratch: Floats) {
         check(dx, weight, dy, scratch)
-        if suits {
+        if suits.contains(.inputGradient) {
             kernels().pointee.multiplyBatch(
                 dy.base, rows, outputs, weight.base, inputs, outputs, 1, nil, dx.base, scratch.base)
         } else {
@@ -80,7 +97,7 @@ public struct BatchProduct: Sendable {
     /// dW = xᵀ dy, or dW += xᵀ dy if `adding`.
     public func weightGradient(_ x: Floats, _ dy: Floats, into weightGradient: Floats, adding: Bool, scratch: Floats) {
         check(x, weightGradient, dy, scratch)
-        if suits {
+        if suits.contains(.weightGradient) {
             kernels().pointee.multiplyBatchTransposed(
                 x.base, dy.base, rows, inputs, outputs, weightGradient.base, adding, scratch.base)
         } else {
