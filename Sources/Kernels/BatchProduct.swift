@@ -53,8 +53,10 @@ public struct BatchProduct: Sendable {
             rows >= 16 || weights >= 1 << 18
         else { return [] }
         var passes: Passes = .inputGradient
-        if (isWide ? 16 ... most : 8 ... 64) ~= rows { passes.insert(.forward) }
-        if !isWide || rows < 64 || weights < 1 << 22 { passes.insert(.weightGradient) }
+        // Of 64 rows the largest weights pay for BLAS's copy: forward with AVX2, their gradient with AVX-512.
+        let isLarge = rows >= 64 && weights >= 1 << 22
+        if 16 ... (isWide ? most : 64) ~= rows, isWide || !isLarge { passes.insert(.forward) }
+        if !(isWide && isLarge) { passes.insert(.weightGradient) }
         return passes
     }
 
