@@ -42,34 +42,30 @@ public struct WidenedConvolution: Sendable {
         (scratch[0 ..< 16 * inputs * outputs], scratch[kernelCount ..< scratch.count])
     }
 
-    /// The 4 × 4 kernel and the scratch that is left.
-    private func widened(_ weight: Floats, _ scratch: Floats) -> (kernel: Floats, rest: Floats) {
+    /// The convolution of stride 2, or its adjoint.
+    private func multiply(
+        _ values: Floats, _ weight: Floats, into result: Floats, isAdjoint: Bool, _ batch: Int, _ scratch: Floats
+    ) {
         precondition(weight.count >= 9 * inputs * outputs, "\(weight.count) weights for \(wide.geometry)")
-        let parts = parts(of: scratch)
-        kernels().pointee.widenKernel(weight.base, inputs, outputs, isTransposed, parts.kernel.base)
-        return parts
+        let (kernel, rest) = parts(of: scratch)
+        kernels().pointee.widenKernel(weight.base, inputs, outputs, isTransposed, kernel.base)
+        if isAdjoint {
+            wide.inputGradient(values, weight: kernel, into: result, batch: batch, scratch: rest)
+        } else {
+            wide.forward(values, weight: kernel, into: result, batch: batch, scratch: rest)
+        }
     }
 
     /// Overwrites `output`. `weight`: [3, 3, input channels, output channels].
     public func forward(_ input: Floats, weight: Floats, into output: Floats, batch: Int, scratch: Floats) {
-        let (kernel, rest) = widened(weight, scratch)
-        if isTransposed {
-            wide.inputGradient(input, weight: kernel, into: output, batch: batch, scratch: rest)
-        } else {
-            wide.forward(input, weight: kernel, into: output, batch: batch, scratch: rest)
-        }
+        multiply(input, weight, into: output, isAdjoint: isTransposed, batch, scratch)
     }
 
     /// Overwrites `inputGradient` with the gradient of the loss with respect to the input.
     public func inputGradient(
         _ outputGradient: Floats, weight: Floats, into inputGradient: Floats, batch: Int, scratch: Floats
     ) {
-        let (kernel, rest) = widened(weight, scratch)
-        if isTransposed {
-            wide.forward(outputGradient, weight: kernel, into: inputGradient, batch: batch, scratch: rest)
-        } else {
-            wide.inputGradient(outputGradient, weight: kernel, into: inputGradient, batch: batch, scratch: rest)
-        }
+        multiply(outputGradient, weight, into: inputGradient, isAdjoint: !isTransposed, batch, scratch)
     }
 
     /// Overwrites `weightGradient` with the gradient with respect to the 3 × 3 weights, or adds to it if `adding`.

@@ -38,7 +38,7 @@ def test_eight_shards_give_the_same_bits_on_any_ranks(config, data, tmp_path):
         assert_same(checkpoint(tmp_path / "1", 12), checkpoint(tmp_path / str(ranks), 12))
 
 
-@pytest.mark.parametrize("config", ["grouped", "progressive"])
+@pytest.mark.parametrize("config", ["grouped", "progressive", "resampled"])
 def test_newer_layers_stopped_midway_go_on_with_the_same_bits_on_other_ranks(config, data, tmp_path):
     whole, run = tmp_path / "whole", tmp_path / "stopped"
     train(config, whole, "--data", data, "--shards", 8)

@@ -3,15 +3,13 @@ import Kernels
 // A convolution and the resampling beside it, computed together: see `Layer.applying(_:to:)`. Both are linear maps of
 // an image, and much of what one makes of a larger image the other makes of a smaller one.
 
-/// A 1 × 1 convolution W beside a resampling R, which commute: W R x = R W x. What is left to be done is done to the
-/// smaller image.
-///
-/// Where R makes images larger, y = R (W x) + b, otherwise y = W (R x) + b. W `weight` [1, 1, I / groups, O], b `bias`
-/// [O], as ``Convolution2D`` has them.
-struct PointwiseResampling: TangentLayer {
-    let convolution: Convolution2D
-    let resample: Resample2D
+/// What the two forms share: the shapes and parameters of the convolution, and its bias b after a linear map.
+private protocol ResampledConvolution: TangentLayer {
+    var convolution: Convolution2D { get }
+    var resample: Resample2D { get }
+}
 
+extension ResampledConvolution {
     var name: String { convolution.name }
 
     func outputShape(for input: Shape) throws(ShapeError) -> Shape {
@@ -19,6 +17,21 @@ struct PointwiseResampling: TangentLayer {
     }
 
     func parameters(for input: Shape) -> [ParameterSpec] { convolution.parameters(for: input) }
+
+    func forward(_ input: Batch, into output: Batch, _ memory: LayerMemory, mode: Mode) {
+        tangent(input, input: input, output: output, into: output, memory)
+        if convolution.hasBias { Reductions.add(memory.parameters[1], toRowsOf: output.values) }
+    }
+}
+
+/// A 1 × 1 convolution W beside a resampling R, which commute: W R x = R W x. What is left to be done is done to the
+/// smaller image.
+///
+/// Where R makes images larger, y = R (W x) + b, otherwise y = W (R x) + b. W `weight` [1, 1, I / groups, O], b `bias`
+/// [O], as ``Convolution2D`` has them.
+struct PointwiseResampling: ResampledConvolution {
+    let convolution: Convolution2D
+    let resample: Resample2D
 
     /// What lies between the two: W x or R x.
     private func between(for input: Shape) -> Shape {
@@ -54,28 +67,18 @@ struct PointwiseResampling: TangentLayer {
         )
     }
 
-    /// J x.
-    private func apply(to input: Batch, into output: Batch, _ memory: LayerMemory) {
-        let (between, rest) = parts(of: memory.scratch, for: input), weight = memory.parameters[0]
-        let (product, resampling) = maps(of: input.shape)
-        if resample.isLarger {
-            product.forward(input.values, weight: weight, into: between, batch: input.count, scratch: rest)
-            resampling.forward(between, into: output.values, batch: input.count)
-        } else {
-            resampling.forward(input.values, into: between, batch: input.count)
-            product.forward(between, weight: weight, into: output.values, batch: input.count, scratch: rest)
-        }
-    }
-
-    func forward(_ input: Batch, into output: Batch, _ memory: LayerMemory, mode: Mode) {
-        apply(to: input, into: output, memory)
-        if convolution.hasBias { Reductions.add(memory.parameters[1], toRowsOf: output.values) }
-    }
-
     func tangent(
         _ inputTangent: Batch, input: Batch, output: Batch, into outputTangent: Batch, _ memory: LayerMemory
     ) {
-        apply(to: inputTangent, into: outputTangent, memory)
+        let (between, rest) = parts(of: memory.scratch, for: input), weight = memory.parameters[0]
+        let (product, resampling) = maps(of: input.shape), batch = input.count
+        if resample.isLarger {
+            product.forward(inputTangent.values, weight: weight, into: between, batch: batch, scratch: rest)
+            resampling.forward(between, into: outputTangent.values, batch: batch)
+        } else {
+            resampling.forward(inputTangent.values, into: between, batch: batch)
+            product.forward(between, weight: weight, into: outputTangent.values, batch: batch, scratch: rest)
+        }
     }
 
     func backward(
@@ -103,17 +106,9 @@ struct PointwiseResampling: TangentLayer {
 
 /// A 3 × 3 convolution after each pixel was made 2 × 2, or before 2 × 2 become their mean, as ``WidenedConvolution``
 /// computes it. W `weight` [3, 3, I, O], b `bias` [O], as ``Convolution2D`` has them.
-struct WidenedConvolution2D: TangentLayer {
+struct WidenedConvolution2D: ResampledConvolution {
     let convolution: Convolution2D
     let resample: Resample2D
-
-    var name: String { convolution.name }
-
-    func outputShape(for input: Shape) throws(ShapeError) -> Shape {
-        try convolution.outputShape(for: try resample.outputShape(for: input))
-    }
-
-    func parameters(for input: Shape) -> [ParameterSpec] { convolution.parameters(for: input) }
 
     private func product(for input: Shape) -> WidenedConvolution {
         var larger = input
@@ -128,11 +123,6 @@ struct WidenedConvolution2D: TangentLayer {
     func algorithm(for input: Shape, batch: Int) -> String? { product(for: input).algorithmName(batch: batch) }
 
     func scratchCount(for input: Shape, batch: Int) -> Int { product(for: input).scratchCount(batch: batch) }
-
-    func forward(_ input: Batch, into output: Batch, _ memory: LayerMemory, mode: Mode) {
-        tangent(input, input: input, output: output, into: output, memory)
-        if convolution.hasBias { Reductions.add(memory.parameters[1], toRowsOf: output.values) }
-    }
 
     func tangent(
         _ inputTangent: Batch, input: Batch, output: Batch, into outputTangent: Batch, _ memory: LayerMemory
