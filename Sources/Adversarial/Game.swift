@@ -106,7 +106,7 @@ public struct Game: Sendable {
     }
 
     /// Whether a layer or the objective does.
-    var needsWholeMinibatches: Bool {
+    package var needsWholeMinibatches: Bool {
         normalisesMinibatches || objective is any MinibatchObjective || leCam != nil
     }
 }

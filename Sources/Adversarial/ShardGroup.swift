@@ -36,7 +36,11 @@ package struct ShardGroup {
         (values[bothHalves[part].rows], values[bothHalves[shards.count + part].rows])
     }
 
-    private init(_ shards: Range<Int>, of table: ShardTable, batch: Int, packing: Int, penalties: PenaltyPlaces) {
+    /// `together`: whether all shards of a rank are one group. Then a shard's halves do not lie beside each other, or
+    /// only on some numbers of ranks, and run through every layer apart.
+    private init(
+        _ shards: Range<Int>, of table: ShardTable, batch: Int, packing: Int, together: Bool, penalties: PenaltyPlaces
+    ) {
         let each = shards.map { table.rows(of: $0, batch: batch) }
         let rows = each[0].lowerBound ..< each.last!.upperBound
         let packs = rows.lowerBound / packing ..< rows.upperBound / packing
@@ -48,7 +52,8 @@ package struct ShardGroup {
                 let first = start - each[0].lowerBound / size
                 return BatchPart(
                     rows: first + mine.lowerBound ..< first + mine.upperBound, firstSample: mine.lowerBound,
-                    purpose: purpose, shard: shard, half: half, isPenalised: isPenalised)
+                    purpose: purpose, shard: shard, half: half, isPenalised: isPenalised,
+                    joinsPrevious: half > 0 && !together)
             }
         }
         (self.shards, self.rows, self.packs) = (shards, rows, packs)
@@ -94,7 +99,8 @@ package struct ShardGroup {
         of table: ShardTable, batch: Int, packing: Int, together: Bool, penalties: PenaltyPlaces
     ) -> [ShardGroup] {
         (together ? [table.mine] : table.mine.map { $0 ..< $0 + 1 }).map {
-            ShardGroup($0, of: table, batch: batch, packing: packing, penalties: penalties)
+            ShardGroup(
+                $0, of: table, batch: batch, packing: packing, together: together, penalties: penalties)
         }
     }
 }

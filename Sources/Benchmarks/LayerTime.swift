@@ -19,7 +19,7 @@ public struct LayerTime: Encodable {
     /// and where a penalty is taken at some updates only.
     public let runs: Int?
     /// `runs` times the median, of the median step. All shares together are near 1, not 1: within a step the caches
-    /// hold other things, and both gradients are computed in one pass.
+    /// hold other things, both gradients are computed in one pass, and both halves of D's batch in one product.
     public let share: Double?
 
     enum CodingKeys: String, CodingKey {

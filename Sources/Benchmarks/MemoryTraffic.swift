@@ -9,7 +9,8 @@ import Support
 /// what `gan-dist bench traffic` prints.
 ///
 /// A pass of a layer reads its input (or its output's gradient, or both) and its weights, and writes what it makes;
-/// each counts once, as if no cache held it from one pass to the next, and as often as a step runs it. An optimiser's
+/// each counts once, as if no cache held it from one pass to the next, and as often as a step runs it: where the halves
+/// of D's batch run as one, their weights count once. An optimiser's
 /// update reads the gradient and reads and writes the parameters, their moments and, of a generator with one, the
 /// average. The sum of the gradients reads those of all ranks and writes one.
 ///
@@ -140,10 +141,10 @@ extension MemoryTraffic.Bytes {
             }
         }
         for pass in LayerPass.allCases {
-            let moved = values(pass), times = counts[pass] * MemoryTraffic.bytesOfValue
-            activations += times * moved.activations
-            weights += times * moved.weights
-            gradients += times * moved.gradients
+            let moved = values(pass), calls = counts.calls(pass) * MemoryTraffic.bytesOfValue
+            activations += counts[pass] * MemoryTraffic.bytesOfValue * moved.activations
+            weights += calls * moved.weights
+            gradients += calls * moved.gradients
         }
     }
 }

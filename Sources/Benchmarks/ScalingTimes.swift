@@ -127,7 +127,9 @@ struct GradientTimes {
         init(_ network: Network, rows: Int) {
             self.network = network
             parts = (0 ..< network.halves).map {
-                BatchPart(rows: $0 * rows ..< ($0 + 1) * rows, firstSample: 0, purpose: .sample, half: $0)
+                BatchPart(
+                    rows: $0 * rows ..< ($0 + 1) * rows, firstSample: 0, purpose: .sample, half: $0,
+                    joinsPrevious: $0 > 0)
             }
             let count = network.halves * rows
             input = FloatBuffer(count: count * network.inputShape.count)

@@ -2,7 +2,7 @@ import Kernels
 
 /// Consecutive rows of a batch that run through each layer on their own: a shard of a minibatch, or the real or the
 /// generated half of a shard. It gives the bits that it gives alone; only a ``MinibatchLayer`` makes it depend on
-/// other parts.
+/// other parts, and where ``joinsPrevious`` says so the bits of a product are those of more rows.
 public struct BatchPart: Sendable {
     /// In the batch.
     public let rows: Range<Int>
@@ -18,9 +18,13 @@ public struct BatchPart: Sendable {
     /// Whether a penalty is taken on the gradients of its logits:
     /// ``Network/backward(from:parameters:into:adding:penalties:ready:)``.
     public let isPenalised: Bool
+    /// Whether it comes after a part of the same shard with which it runs as one through layers that allow it:
+    /// ``Layer/joinsParts``. Then it does on every rank.
+    public let joinsPrevious: Bool
 
     public init(
-        rows: Range<Int>, firstSample: Int, purpose: Purpose, shard: Int = 0, half: Int = 0, isPenalised: Bool = false
+        rows: Range<Int>, firstSample: Int, purpose: Purpose, shard: Int = 0, half: Int = 0, isPenalised: Bool = false,
+        joinsPrevious: Bool = false
     ) {
         self.rows = rows
         self.firstSample = firstSample
@@ -28,6 +32,7 @@ public struct BatchPart: Sendable {
         self.shard = shard
         self.half = half
         self.isPenalised = isPenalised
+        self.joinsPrevious = joinsPrevious
     }
 
     /// The mode of a pass over this part, of a pass over the batch.

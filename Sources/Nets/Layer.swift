@@ -93,6 +93,8 @@ public struct LayerMemory {
     /// What the part at hand shares with the others of its minibatch; nil in sampling and for layers that treat each
     /// part alone.
     public let shared: SharedPart?
+    /// What runs as one.
+    let parts: ArraySlice<BatchPart>
 
     /// Gradient of parameter `index` for a backward that only adds (`+=`) to it: filled with zeros first where
     /// ``addsGradients`` says that it is to be overwritten. For parameters so few that a further pass over them costs
@@ -103,13 +105,19 @@ public struct LayerMemory {
     }
 
     /// Makes the gradient of parameter `index`, which is added to every row of the output: db (+)= Σ_n dy_n, or
-    /// Σ_n w_n dy_n with ``rowWeights``.
+    /// Σ_n w_n dy_n with ``rowWeights``. Part by part: a bias that real and generated examples pull alike, as the last
+    /// one of a Wasserstein critic, then has no gradient at all, where Adam would make whole steps of rounding errors.
     func addBiasGradient(_ outputGradient: Floats, _ index: Int) {
-        let gradient = gradientToAdd(index)
-        if rowWeights.count == 0 {
-            Reductions.addColumnSums(of: outputGradient, columns: gradient.count, to: gradient)
-        } else {
-            Reductions.addColumnSums(of: outputGradient, times: rowWeights, to: gradient)
+        let gradient = gradientToAdd(index), first = parts.first!.rows.lowerBound
+        let ofRow = outputGradient.count / (parts.last!.rows.upperBound - first)
+        for part in parts {
+            let rows = part.rows.lowerBound - first ..< part.rows.upperBound - first
+            let slopes = outputGradient[rows.lowerBound * ofRow ..< rows.upperBound * ofRow]
+            if rowWeights.count == 0 {
+                Reductions.addColumnSums(of: slopes, columns: gradient.count, to: gradient)
+            } else {
+                Reductions.addColumnSums(of: slopes, times: rowWeights[rows], to: gradient)
+            }
         }
     }
 }
@@ -157,6 +165,9 @@ public protocol Layer: Sendable {
     var outputMemory: OutputMemory { get }
     /// Backward reads the output, so the next layer may not write over it.
     var backwardReadsOutput: Bool { get }
+    /// Whether the halves of a shard run through it as one: nothing is drawn or shared among rows, what is saved lies
+    /// row by row, and one product of more rows costs less than two.
+    var joinsParts: Bool { get }
     /// This layer followed by `next`, as one layer of `input`, where that usually takes less; of the two only one has
     /// parameters, which are those of both.
     func applying(_ next: any Layer, to input: Shape) -> (any Layer)?
@@ -193,6 +204,7 @@ public protocol MinibatchLayer: Layer {
 extension Layer {
     public var outputMemory: OutputMemory { .own }
     public var backwardReadsOutput: Bool { false }
+    public var joinsParts: Bool { false }
     public func applying(_ next: any Layer, to input: Shape) -> (any Layer)? { nil }
     public func parameters(for input: Shape) -> [ParameterSpec] { [] }
     public func statistics(for input: Shape) -> [StatisticSpec] { [] }

@@ -41,7 +41,7 @@ extension Network {
         of number: Int, parameters: Floats, gradients: Floats, rowWeights: Floats
     ) -> (input: Batch, output: Batch, memory: LayerMemory) {
         let (input, output) = ends(number)
-        return (input, output, memory(number, 0, parameters, gradients: gradients, rowWeights: rowWeights))
+        return (input, output, memory(number, 0 ..< 1, parameters, gradients: gradients, rowWeights: rowWeights))
     }
 
     private var hasPenalisedPart: Bool {
@@ -60,10 +60,10 @@ extension Network {
             last[lastParts[index].rows].values.fill(1)
         }
         for number in nodes.indices.reversed() {
-            for index in lastParts.indices {
+            forEachSpan(of: lastParts.indices, number) { span, rows in
                 takeBack(
-                    plan.adjoints[number], memory, through: number, index, parameters,
-                    toInput: lastParts[index].isPenalised)
+                    plan.adjoints[number], memory, through: number, span, rows, parameters,
+                    toInput: lastParts[span.lowerBound].isPenalised)
             }
         }
     }
@@ -76,12 +76,12 @@ extension Network {
             let (input, output) = ends(number), shape = output.shape
             let tangent = memory.batch(source, lastCount, input.shape)
             let target = memory.batch(flow.target, lastCount, shape)
-            for index in lastParts.indices where lastParts[index].isPenalised {
-                let rows = lastParts[index].rows
+            forEachSpan(of: lastParts.indices, number) { span, rows in
+                guard lastParts[span.lowerBound].isPenalised else { return }
                 if !nodes[number].isSum {
                     plan.layers[number].tangent(
                         tangent[rows], input: input[rows], output: output[rows], into: target[rows],
-                        self.memory(number, index, parameters))
+                        self.memory(number, span, parameters))
                 }
                 memory.finish(flow, rows, of: lastCount, shape)
             }
@@ -100,10 +100,10 @@ extension Network {
             let isCurved = plan.layers[number].hasCurvature
             if isCurved { takeBackCurvature(plan, memory, through: number, parameters) }
             if let start = plans[number].parameterStart {
-                for index in lastParts.indices {
+                forEachSpan(of: lastParts.indices, number) { span, rows in
                     makeGradient(
-                        plan, memory, number, index, slopes, parameters, target,
-                        adding: adding || isAdded(index, lastParts.indices))
+                        plan, memory, number, span, rows, slopes, parameters, target,
+                        adding: adding || isAdded(span.lowerBound, lastParts.indices))
                 }
                 try ready(start ..< final)
                 final = start
@@ -112,17 +112,17 @@ extension Network {
         }
     }
 
-    /// One part's gradient of the parameters of layer `number`.
+    /// The gradient of the parameters of layer `number`, of the parts of a span.
     private func makeGradient(
-        _ plan: PenaltyPlan, _ memory: GradientMemory, _ number: Int, _ index: Int, _ slopes: Batch,
-        _ parameters: Floats, _ target: Floats, adding: Bool
+        _ plan: PenaltyPlan, _ memory: GradientMemory, _ number: Int, _ span: Range<Int>, _ rows: Range<Int>,
+        _ slopes: Batch, _ parameters: Floats, _ target: Floats, adding: Bool
     ) {
-        let rows = lastParts[index].rows, (input, output) = ends(number)
+        let (input, output) = ends(number)
         let adjoint = memory.batch(plan.adjoints[number].source!, lastCount, output.shape)
-        guard lastParts[index].isPenalised else {
+        guard lastParts[span.lowerBound].isPenalised else {
             return computed[number].backward(
                 adjoint[rows], input: input[rows], output: output[rows], into: nil,
-                self.memory(number, index, parameters, gradients: target, adding: adding), parameterGradients: true)
+                self.memory(number, span, parameters, gradients: target, adding: adding), parameterGradients: true)
         }
         var tangent = memory.batch(plan.tangents[number].sources[0]!, lastCount, input.shape)[rows]
         if let copy = plan.tangents[number].copy {
@@ -133,11 +133,11 @@ extension Network {
         plan.layers[number].tangentGradients(
             adjoint[rows], tangent: tangent, input: input[rows], output: output[rows],
             self.memory(
-                number, index, parameters, gradients: target, adding: adding, rowWeights: slopes[rows].values))
+                number, span, parameters, gradients: target, adding: adding, rowWeights: slopes[rows].values))
         if let source = plan.curvatures[number].source {
             computed[number].backward(
                 memory.batch(source, lastCount, output.shape)[rows], input: input[rows], output: output[rows],
-                into: nil, self.memory(number, index, parameters, gradients: target, adding: true),
+                into: nil, self.memory(number, span, parameters, gradients: target, adding: true),
                 parameterGradients: true)
         }
     }
@@ -148,39 +148,39 @@ extension Network {
         _ plan: PenaltyPlan, _ memory: GradientMemory, through number: Int, _ parameters: Floats
     ) {
         let node = plan.curvatures[number], layer = plan.layers[number], (input, output) = ends(number)
-        for index in lastParts.indices where lastParts[index].isPenalised {
+        forEachSpan(of: lastParts.indices, number) { span, rows in
+            guard lastParts[span.lowerBound].isPenalised else { return }
             guard layer.hasCurvature, let flow = node.flows[0] else {
-                takeBack(node, memory, through: number, index, parameters, toInput: false)
-                continue
+                return takeBack(node, memory, through: number, span, rows, parameters, toInput: false)
             }
-            let rows = lastParts[index].rows, target = memory.batch(flow.target, lastCount, input.shape)
+            let target = memory.batch(flow.target, lastCount, input.shape)
             if let source = node.source {
                 computed[number].backward(
                     memory.batch(source, lastCount, output.shape)[rows], input: input[rows], output: output[rows],
-                    into: target[rows], self.memory(number, index, parameters), parameterGradients: false)
+                    into: target[rows], self.memory(number, span, parameters), parameterGradients: false)
             }
             layer.curvature(
                 memory.batch(plan.adjoints[number].source!, lastCount, output.shape)[rows],
                 tangent: memory.batch(plan.tangents[number].sources[0]!, lastCount, input.shape)[rows],
                 input: input[rows], output: output[rows], into: target[rows], adding: node.source != nil,
-                self.memory(number, index, parameters))
+                self.memory(number, span, parameters))
             memory.finish(flow, rows, of: lastCount, input.shape)
         }
     }
 
-    /// Jᵀ times a gradient, for one part; `toInput`: also where there are no parameters before.
+    /// Jᵀ times a gradient, for the parts of a span; `toInput`: also where there are no parameters before.
     private func takeBack(
-        _ node: NodeGradient, _ memory: GradientMemory, through number: Int, _ index: Int, _ parameters: Floats,
-        toInput: Bool
+        _ node: NodeGradient, _ memory: GradientMemory, through number: Int, _ span: Range<Int>, _ rows: Range<Int>,
+        _ parameters: Floats, toInput: Bool
     ) {
-        let (input, output) = ends(number), rows = lastParts[index].rows
+        let (input, output) = ends(number)
         for place in node.flows.indices where toInput || leadsToParameters[nodes[number].inputs[place]] {
             guard let flow = node.flows[place] else { continue }
             if !nodes[number].isSum, let source = node.source {
                 computed[number].backward(
                     memory.batch(source, lastCount, output.shape)[rows], input: input[rows], output: output[rows],
                     into: memory.batch(flow.target, lastCount, input.shape)[rows],
-                    self.memory(number, index, parameters), parameterGradients: false)
+                    self.memory(number, span, parameters), parameterGradients: false)
             }
             memory.finish(flow, rows, of: lastCount, input.shape)
         }

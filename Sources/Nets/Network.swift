@@ -122,7 +122,9 @@ public final class Network {
         lastParts.reserveCapacity(shards * halves)
         // A smaller batch may need more: it is computed in another form, or in fewer blocks.
         let counts = zip(computed, plans).flatMap { layer, plan in
-            (1 ... capacity).map { layer.scratchCount(for: plan.input, batch: $0) }
+            (1 ... (layer.joinsParts ? capacity * halves : capacity)).map {
+                layer.scratchCount(for: plan.input, batch: $0)
+            }
         }
         scratch = FloatBuffer(count: counts.max()!)
     }
@@ -166,15 +168,16 @@ public final class Network {
             }
             if lastWasTraining, let shared = plan.shared {
                 for index in lastParts.indices {
-                    shared.layer.prepareForward(current[lastParts[index].rows], memory(number, index, parameters))
+                    shared.layer.prepareForward(
+                        current[lastParts[index].rows], memory(number, index ..< index + 1, parameters))
                 }
                 try sum(shared.sums, of: lastParts.indices)
             }
-            for index in lastParts.indices {
-                let part = lastParts[index]
+            forEachSpan(of: lastParts.indices, number) { span, rows in
                 computed[number].forward(
-                    current[part.rows], into: output[part.rows],
-                    memory(number, index, parameters, batchStatistics: batchStatistics), mode: part.mode(mode))
+                    current[rows], into: output[rows],
+                    memory(number, span, parameters, batchStatistics: batchStatistics),
+                    mode: lastParts[span.lowerBound].mode(mode))
             }
         }
         return Batch(values[nodes.count], count: input.count, shape: outputShape)
@@ -254,7 +257,7 @@ public final class Network {
         )
     }
 
-    /// One layer of ``backward(from:parameters:into:adding:only:inputGradient:ready:)``, part by part.
+    /// One layer of ``backward(from:parameters:into:adding:only:inputGradient:ready:)``.
     private func backward(
         _ number: Int, _ parts: Range<Int>, from gradient: Batch, into inputGradient: Batch?, _ parameters: Floats,
         _ target: Floats?, adding: Bool
@@ -266,17 +269,36 @@ public final class Network {
                 let rows = lastParts[index].rows
                 shared.layer.prepareBackward(
                     gradient[rows], input: input[rows],
-                    memory(number, index, parameters, gradients: target, adding: adding || isAdded(index, parts)),
+                    memory(
+                        number, index ..< index + 1, parameters, gradients: target,
+                        adding: adding || isAdded(index, parts)),
                     parameterGradients: target != nil)
             }
             try sum(shared.sums, of: parts)
         }
-        for index in parts {
-            let rows = lastParts[index].rows
+        forEachSpan(of: parts, number) { span, rows in
             computed[number].backward(
                 gradient[rows], input: input[rows], output: output[rows], into: inputGradient?[rows],
-                memory(number, index, parameters, gradients: target, adding: adding || isAdded(index, parts)),
+                memory(
+                    number, span, parameters, gradients: target, adding: adding || isAdded(span.lowerBound, parts)),
                 parameterGradients: target != nil)
+        }
+    }
+
+    /// Calls `body` for the parts that run through layer `number` as one, and their rows: the halves of a shard where
+    /// both the layer and the parts allow it, else each part alone. Penalised ones stay apart from others.
+    func forEachSpan(of parts: Range<Int>, _ number: Int, _ body: (_ span: Range<Int>, _ rows: Range<Int>) -> Void) {
+        let joins = computed[number].joinsParts
+        var first = parts.lowerBound
+        while first < parts.upperBound {
+            var end = first + 1
+            while joins, end < parts.upperBound, lastParts[end].joinsPrevious,
+                lastParts[end].isPenalised == lastParts[first].isPenalised
+            {
+                end += 1
+            }
+            body(first ..< end, lastParts[first].rows.lowerBound ..< lastParts[end - 1].rows.upperBound)
+            first = end
         }
     }
 
@@ -302,7 +324,8 @@ public final class Network {
     public var dropoutMasks: [(name: String, part: BatchPart, mask: Floats)] {
         nodes.indices.filter { nodes[$0].layer is Dropout }.flatMap { number in
             lastParts.indices.map { index in
-                let mask = savedValues(number, index)[0 ..< lastParts[index].rows.count * plans[number].input.count]
+                let mask = savedValues(number, index ..< index + 1)[
+                    0 ..< lastParts[index].rows.count * plans[number].input.count]
                 return (nodes[number].path, lastParts[index], mask)
             }
         }
@@ -336,6 +359,9 @@ public final class Network {
             precondition(
                 part.shard < shards && part.half < halves,
                 "\(name): half \(part.half) of shard \(part.shard) was not planned")
+            precondition(
+                !part.joinsPrevious || index > 0 && lastParts[index - 1].shard == part.shard,
+                "\(name): rows \(part.rows) join those of another shard")
             end = part.rows.upperBound
         }
         precondition(end == count, "\(name): parts of \(end) examples for a batch of \(count)")
@@ -344,16 +370,23 @@ public final class Network {
             "\(name): a batch in \(lastParts.count) parts where at most \(shards * halves) were planned")
     }
 
-    private func savedValues(_ number: Int, _ index: Int) -> Floats {
-        let count = plans[number].savedCount
-        return plans[number].saved.values[index * count ..< (index + 1) * count]
+    /// Of parts that run as one: row by row, so that each has its own whichever run with it.
+    private func savedValues(_ number: Int, _ span: Range<Int>) -> Floats {
+        let count = plans[number].savedCount, saved = plans[number].saved.values
+        guard computed[number].joinsParts else { return saved[span.lowerBound * count ..< span.upperBound * count] }
+        let ofRow = count / capacity
+        return saved[
+            lastParts[span.lowerBound].rows.lowerBound * ofRow
+                ..< lastParts[span.upperBound - 1].rows.upperBound * ofRow]
     }
 
+    /// What layer `number` is lent for the parts of a span.
     func memory(
-        _ number: Int, _ index: Int, _ parameters: Floats, gradients: Floats? = nil, adding: Bool = false,
+        _ number: Int, _ span: Range<Int>, _ parameters: Floats, gradients: Floats? = nil, adding: Bool = false,
         rowWeights: Floats = .none, batchStatistics: Floats? = nil
     ) -> LayerMemory {
-        let plan = plans[number], part = lastParts[index], width = conditions.count / lastCount
+        let plan = plans[number], part = lastParts[span.lowerBound], width = conditions.count / lastCount
+        let rows = part.rows.lowerBound ..< lastParts[span.upperBound - 1].rows.upperBound
         func slice(_ all: Floats?, _ number: Int, _ count: Int) -> Floats {
             all?[number * count ..< (number + 1) * count] ?? .none
         }
@@ -363,10 +396,10 @@ public final class Network {
             addsGradients: adding,
             statistics: Parts(buffer: store.statistics.values, ranges: plan.statisticRanges),
             batchStatistics: Parts(
-                buffer: slice(batchStatistics, index, store.statistics.count), ranges: plan.statisticRanges),
-            saved: savedValues(number, index), scratch: scratch.values, layer: number, rowWeights: rowWeights,
-            condition: conditions[part.rows.lowerBound * width ..< part.rows.upperBound * width],
+                buffer: slice(batchStatistics, span.lowerBound, store.statistics.count), ranges: plan.statisticRanges),
+            saved: savedValues(number, span), scratch: scratch.values, layer: number, rowWeights: rowWeights,
+            condition: conditions[rows.lowerBound * width ..< rows.upperBound * width],
             isSampling: !lastWasTraining,
-            shared: plan.shared.map { SharedPart(sums: $0.sums[part.half], part: part.shard) })
+            shared: plan.shared.map { SharedPart(sums: $0.sums[part.half], part: part.shard) }, parts: lastParts[span])
     }
 }

@@ -57,7 +57,8 @@ import Testing
         }
     }
 
-    /// At once, G's gradient goes back through the pass that the penalties have been through: it is the one without.
+    /// At once, G's gradient goes back through the pass that the penalties have been through: it is the one without,
+    /// but for the order of sums: penalised halves do not run as one with others.
     @Test func penaltiesLeaveTheGeneratorsGradientAlone() throws {
         func generator(penalised: Bool) throws -> [Float] {
             var game = Self.game(Update.simultaneous(), Relativistic(), leCam: nil)
@@ -68,7 +69,7 @@ import Testing
                 return trainer.generator.network.store.values.values.array
             }[0]
         }
-        #expect(try generator(penalised: true) == generator(penalised: false))
+        #expect(try relativeDistance(generator(penalised: true).map(Double.init), generator(penalised: false).map(Double.init)) < 1e-6)
     }
 
     /// A penalty that is taken at some updates only is reported as it was at the last of them, whichever update of the

@@ -129,7 +129,7 @@ import Testing
         _ = try network.forward(
             Batch(normal(3 * shape.count, step: 0), count: 3, shape: shape), parameters: parameters,
             mode: training(), conditions: conditions)
-        let (input, output) = network.ends(0), memory = network.memory(0, 0, parameters)
+        let (input, output) = network.ends(0), memory = network.memory(0, 0 ..< 1, parameters)
         let t = normal(input.values.count, step: 1), e = normal(output.values.count, step: 2)
         let tangent = lasting(Array(repeating: .nan, count: output.values.count))
         layer.tangent(

@@ -207,7 +207,7 @@ private struct OneLayer {
         (input, output) = network.ends(0)
     }
 
-    private var memory: LayerMemory { network.memory(0, 0, network.store.values.values) }
+    private var memory: LayerMemory { network.memory(0, 0 ..< 1, network.store.values.values) }
 
     func tangent(_ t: Floats) -> Floats {
         let result = lasting(Array(repeating: .nan, count: output.values.count))

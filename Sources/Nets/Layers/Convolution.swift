@@ -93,6 +93,8 @@ public struct Convolution2D: TangentLayer {
         }
     }
 
+    public var joinsParts: Bool { true }
+
     public func algorithm(for input: Shape, batch: Int) -> String? {
         product(of: input).algorithmName(batch: batch)
     }

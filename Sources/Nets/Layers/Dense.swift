@@ -45,6 +45,8 @@ public struct Dense: TangentLayer {
             isSpectral: isSpectral)
     }
 
+    public var joinsParts: Bool { true }
+
     public func algorithm(for input: Shape, batch: Int) -> String? {
         BatchProduct(rows: batch, inputs: input.count, outputs: units).algorithmName
     }

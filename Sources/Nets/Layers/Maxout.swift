@@ -48,6 +48,8 @@ public struct Maxout: TangentLayer {
             isSpectral: isSpectral)
     }
 
+    public var joinsParts: Bool { true }
+
     /// The number of the piece that won, for each unit.
     public func savedCount(for input: Shape, batch: Int) -> Int { batch * units }
 

@@ -11,6 +11,7 @@ private protocol ResampledConvolution: TangentLayer {
 
 extension ResampledConvolution {
     var name: String { convolution.name }
+    var joinsParts: Bool { true }
 
     func outputShape(for input: Shape) throws(ShapeError) -> Shape {
         try convolution.outputShape(for: try resample.outputShape(for: input))

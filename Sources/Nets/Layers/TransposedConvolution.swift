@@ -61,6 +61,8 @@ public struct TransposedConvolution2D: TangentLayer {
             hasBias: hasBias, weights: weights, biases: biases, isSpectral: isSpectral)
     }
 
+    public var joinsParts: Bool { true }
+
     public func algorithm(for input: Shape, batch: Int) -> String? { adjoint(for: input).algorithmName(batch: batch) }
 
     public func scratchCount(for input: Shape, batch: Int) -> Int { adjoint(for: input).scratchCount(batch: batch) }
