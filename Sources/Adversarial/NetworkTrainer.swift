@@ -1,6 +1,7 @@
 import Collectives
 import Kernels
 import Nets
+import Support
 
 /// What trains networks step by step, as a run, its checkpoints and its traces see it.
 ///
@@ -21,7 +22,7 @@ public protocol NetworkTrainer: AnyObject {
     var batch: Int { get }
     var minibatchesOfStep: Int { get }
     /// Where the time of the last step went.
-    var clock: PhaseClock { get }
+    var clock: PhaseClock { get set }
     var trace: (any StepTrace)? { get set }
     var watchdog: Watchdog? { get set }
     /// What a generator makes samples with, the parameters as they are, and says of them what they are like.
@@ -47,6 +48,24 @@ public protocol NetworkTrainer: AnyObject {
 
 extension NetworkTrainer {
     public var maker: any ExampleMaker { sampler }
+
+    /// Every rank enters the same phases in the same order, however many shards it has.
+    package func enter(_ phase: Phase) { watchdog?.enter(phase, step: stepsDone + 1) }
+
+    package func timed<Value>(_ phase: PhaseClock.Phase, _ body: () throws -> Value) rethrows -> Value {
+        let start = monotonicSeconds()
+        defer { clock.add(monotonicSeconds() - start, to: phase) }
+        return try body()
+    }
+
+    /// Sums the shards' gradients over all ranks and moves the player's parameters; the gradient's squared norm.
+    /// `inner`: the number of the player's update within the step.
+    package func move(_ player: Player, inner: Int, at progress: Progress) throws -> Double {
+        enter(.exchange)
+        let gradient = try timed(.communication) { try player.sumGradients() }
+        trace?.gradient(gradient, of: player, inner: inner)
+        return try timed(.optimiser) { try player.move(by: gradient, at: progress, batch: batch) }
+    }
 }
 
 /// What a step came to, the same on every rank.

@@ -19,7 +19,7 @@ public final class Trainer: NetworkTrainer {
     /// Alternation steps made so far: the number of the next one.
     public internal(set) var stepsDone = 0
     /// Where the time of the last step went.
-    public private(set) var clock = PhaseClock()
+    public var clock = PhaseClock()
     /// Told of everything random and every result of a step, where a trace is wanted.
     public var trace: (any StepTrace)?
     /// Told of each phase, where somebody watches for a stall.
@@ -346,13 +346,9 @@ public final class Trainer: NetworkTrainer {
 
     /// Sums the shards' gradients over all ranks and moves the player's parameters by them.
     func move(_ player: Player, _ inner: Int) throws {
-        let number = number(of: player.role, inner)
-        enter(.exchange)
-        let gradient = try timed(.communication) { try player.sumGradients() }
-        trace?.gradient(gradient, of: player, inner: inner)
-        let squaredNorm = try move(player, by: gradient, number: number)
-        statistics.record(
-            player.role, squaredNorm: squaredNorm, rate: player.optimiser.rate(at: progress(update: number)))
+        let progress = progress(update: number(of: player.role, inner))
+        let squaredNorm = try move(player, inner: inner, at: progress)
+        statistics.record(player.role, squaredNorm: squaredNorm, rate: player.optimiser.rate(at: progress))
     }
 
     /// Moves the player's parameters; returns the squared norm of the gradient.
@@ -371,14 +367,5 @@ public final class Trainer: NetworkTrainer {
         Progress(
             steps: stepsDone, epochs: reals.epoch(minibatch: minibatchesDone),
             examples: Double(minibatchesDone) * Double(batch), update: number)
-    }
-
-    /// Every rank enters the same phases in the same order, however many shards it has.
-    func enter(_ phase: Phase) { watchdog?.enter(phase, step: stepsDone + 1) }
-
-    func timed<Value>(_ phase: PhaseClock.Phase, _ body: () throws -> Value) rethrows -> Value {
-        let start = monotonicSeconds()
-        defer { clock.add(monotonicSeconds() - start, to: phase) }
-        return try body()
     }
 }

@@ -16,7 +16,7 @@ public final class AutoencoderTrainer: NetworkTrainer {
     public let shards: ShardTable
     public let communicator: any Communicator
     public private(set) var stepsDone = 0
-    public private(set) var clock = PhaseClock()
+    public var clock = PhaseClock()
     /// Told of the examples, the noise of their codes and every result of a step, where a trace is wanted; not of
     /// dropout's masks.
     public var trace: (any StepTrace)?
@@ -89,8 +89,12 @@ public final class AutoencoderTrainer: NetworkTrainer {
         let examples = try nextExamples()
         enter(.encoder)
         for number in groups.indices { try timed(.compute) { try pass(number, examples) } }
-        (report.gradientNormDecoder, report.rateDecoder) = try move(decoder)
-        (report.gradientNormEncoder, report.rateEncoder) = try move(encoder)
+        let progress = progress
+        report.gradientNormDecoder = try move(decoder, inner: 0, at: progress).squareRoot()
+        report.gradientNormEncoder = try move(encoder, inner: 0, at: progress).squareRoot()
+        (report.rateDecoder, report.rateEncoder) = (
+            decoder.optimiser.rate(at: progress), encoder.optimiser.rate(at: progress)
+        )
         try timed(.communication) {
             try sums.finish(&report, batch: batch, stopVote: stopVote, checkpointVote: checkpointVote)
         }
@@ -148,15 +152,6 @@ public final class AutoencoderTrainer: NetworkTrainer {
         return noise
     }
 
-    /// Sums the shards' gradients over all ranks and moves the player's parameters; the gradient's norm and the rate.
-    private func move(_ player: Player) throws -> (norm: Double, rate: Double) {
-        enter(.exchange)
-        let gradient = try timed(.communication) { try player.sumGradients() }
-        trace?.gradient(gradient, of: player, inner: 0)
-        let squaredNorm = try timed(.optimiser) { try player.move(by: gradient, at: progress, batch: batch) }
-        return (squaredNorm.squareRoot(), player.optimiser.rate(at: progress))
-    }
-
     private var progress: Progress {
         Progress(
             steps: stepsDone, epochs: reals.epoch(minibatch: stepsDone),
@@ -199,14 +194,6 @@ public final class AutoencoderTrainer: NetworkTrainer {
         TrainedAutoencoder(
             settings.reconstruction, settings.code, encoder: (encoder.network, encoder.parameters),
             decoder: (decoder.network, decoder.parameters))
-    }
-
-    private func enter(_ phase: Phase) { watchdog?.enter(phase, step: stepsDone + 1) }
-
-    private func timed<Value>(_ phase: PhaseClock.Phase, _ body: () throws -> Value) rethrows -> Value {
-        let start = monotonicSeconds()
-        defer { clock.add(monotonicSeconds() - start, to: phase) }
-        return try body()
     }
 }
 

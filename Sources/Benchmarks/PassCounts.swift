@@ -62,7 +62,8 @@ struct PassCounts: Equatable {
 
     /// An update of D: real and generated examples, and those that penalties alone look at, are parts of one batch.
     private mutating func addDiscriminators(_ game: Game, _ layer: NetworkPosition) {
-        let parts = DiscriminatorParts(game, join: layer.joinsParts), (usual, penalised) = (parts.usual, parts.penalised)
+        let parts = DiscriminatorParts(game, join: layer.joinsParts),
+            (usual, penalised) = (parts.usual, parts.penalised)
         add(usual, .forward)
         add(penalised, .forward)
         guard penalised.count > 0 else {

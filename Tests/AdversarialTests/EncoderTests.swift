@@ -15,7 +15,7 @@ import Testing
         let normalisation: [any Layer] =
             switch synchronised {
             case nil: []
-            case true: [SynchronisedBatchNormalisation(), Dropout(keepProbability: 0.8)]
+            case true: [Synchronised(BatchNormalisation()), Dropout(keepProbability: 0.8)]
             case false: [BatchNormalisation(), Dropout(keepProbability: 0.8)]
             }
         var game = smallGame()

@@ -69,7 +69,9 @@ import Testing
                 return trainer.generator.network.store.values.values.array
             }[0]
         }
-        #expect(try relativeDistance(generator(penalised: true).map(Double.init), generator(penalised: false).map(Double.init)) < 1e-6)
+        #expect(
+            try relativeDistance(
+                generator(penalised: true).map(Double.init), generator(penalised: false).map(Double.init)) < 1e-6)
     }
 
     /// A penalty that is taken at some updates only is reported as it was at the last of them, whichever update of the

@@ -16,8 +16,9 @@ import Testing
                     Dense(units: 7),
                     Residual(
                         body: [
-                            SynchronisedBatchNormalisation(), ReLU(),
-                            Residual(body: [Dense(units: 7), SynchronisedBatchNormalisation(), LeakyReLU(slope: 0.2)]),
+                            Synchronised(BatchNormalisation()), ReLU(),
+                            Residual(body: [Dense(units: 7), Synchronised(BatchNormalisation()), LeakyReLU(slope: 0.2)]
+                            ),
                         ]),
                     Residual(body: [Tanh(), Dense(units: 2)], skip: [Dense(units: 2)]),
                 ]

@@ -97,9 +97,9 @@ import Testing
 
     /// Both kinds, over the whole minibatch and of a single batch.
     private static let kinds: [(synchronised: any Layer, single: any Layer)] = [
-        (SynchronisedBatchNormalisation(), BatchNormalisation()),
+        (Synchronised(BatchNormalisation()), BatchNormalisation()),
         (
-            SynchronisedConditionalBatchNormalisation(of: .classes(3)), ConditionalBatchNormalisation(of: .classes(3))
+            Synchronised(ConditionalBatchNormalisation(of: .classes(3))), ConditionalBatchNormalisation(of: .classes(3))
         ),
     ]
 
@@ -129,7 +129,7 @@ import Testing
     @Test func largeMeansKeepTheVariance() throws {
         let whole = try Self.pass([BatchNormalisation()], shards: 1, ranks: 1, offset: 1000)
         #expect(
-            apart(try Self.pass([SynchronisedBatchNormalisation()], shards: 4, ranks: 2, offset: 1000), whole) < 5e-4)
+            apart(try Self.pass([Synchronised(BatchNormalisation())], shards: 4, ranks: 2, offset: 1000), whole) < 5e-4)
     }
 
     /// Shards that go through the networks together give the bits that each gives alone, unless they are normalised
@@ -149,8 +149,8 @@ import Testing
         let group = ShardGroup.all(of: table, batch: Self.batch, together: true)[0]
         let network = try Network(
             [
-                SynchronisedBatchNormalisation(), Tanh(), Dropout(keepProbability: 0.5),
-                SynchronisedConditionalBatchNormalisation(of: .classes(2)),
+                Synchronised(BatchNormalisation()), Tanh(), Dropout(keepProbability: 0.5),
+                Synchronised(ConditionalBatchNormalisation(of: .classes(2))),
             ],
             input: .vector(6), capacity: 4, shards: 3, name: "n"
         ) { LayerSums(count: $0, table: table, SoloCommunicator()) }

@@ -111,7 +111,7 @@ private final class Ring: MinibatchSource {
             try ThreadCommunicator.run(size: ranks) { communicator in
                 var autoencoder = small()
                 let normalisation: any Layer =
-                    synchronised ? SynchronisedBatchNormalisation() : BatchNormalisation()
+                    synchronised ? Synchronised(BatchNormalisation()) : BatchNormalisation()
                 (autoencoder.code, autoencoder.codeSize) = (code, code == .gaussian ? 3 : 6)
                 autoencoder.encoder = [
                     Dense(units: 9), normalisation, Tanh(), Dropout(keepProbability: 0.8), Dense(units: 6),

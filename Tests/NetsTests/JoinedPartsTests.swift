@@ -60,7 +60,8 @@ import Testing
             let first = logits.values.array
             _ = try network.backward(from: slopes, parameters: parameters, into: target, inputGradient: false)
             let ofFake = try #require(
-                try network.backward(from: slopes, parameters: parameters, into: nil, only: 1 ..< 2, inputGradient: true))
+                try network.backward(
+                    from: slopes, parameters: parameters, into: nil, only: 1 ..< 2, inputGradient: true))
             return [first, target.array, ofFake[2 ..< 5].values.array]
         }
         for (found, right) in zip(try results(joined: true), try results(joined: false)) {

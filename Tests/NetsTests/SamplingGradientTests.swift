@@ -9,7 +9,7 @@ import Testing
 
     private static let layers: [[any Layer]] = [
         [Dense(units: 6), BatchNormalisation(), Tanh(), Dropout(keepProbability: 0.5), Dense(units: 2)],
-        [Dense(units: 6), SynchronisedBatchNormalisation(), Tanh(), Dense(units: 2)],
+        [Dense(units: 6), Synchronised(BatchNormalisation()), Tanh(), Dense(units: 2)],
         [Dense(units: 6), BatchNormalisation(), LeakyReLU(slope: 0.2), Dense(units: 2), Tanh()],
         [Dense(units: 6), ConditionalBatchNormalisation(of: classes), Tanh(), Dense(units: 2)],
     ]

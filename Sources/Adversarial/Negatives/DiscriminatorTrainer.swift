@@ -15,7 +15,7 @@ public final class DiscriminatorTrainer: NetworkTrainer {
     public let shards: ShardTable
     public let communicator: any Communicator
     public private(set) var stepsDone = 0
-    public private(set) var clock = PhaseClock()
+    public var clock = PhaseClock()
     /// Told of the examples, of the negatives in the place of noise, and of every result of a step.
     public var trace: (any StepTrace)?
     public var watchdog: Watchdog?
@@ -105,7 +105,8 @@ public final class DiscriminatorTrainer: NetworkTrainer {
         let examples = try nextExamples()
         enter(.discriminator)
         for group in groups { try timed(.compute) { try pass(group, examples) } }
-        (report.gradientNorm, report.rate) = try move()
+        report.gradientNorm = try move(discriminator, inner: 0, at: progress).squareRoot()
+        report.rate = discriminator.optimiser.rate(at: progress)
         let roundEnds = report.step % settings.updatesOfRound == 0
         if roundEnds { try replaceNegatives() }
         try timed(.communication) {
@@ -155,15 +156,6 @@ public final class DiscriminatorTrainer: NetworkTrainer {
         }
         trace?.noise(rows[count ..< 2 * count], inner: 0, rows: group.rows)
         return rows
-    }
-
-    /// Sums the shards' gradients over all ranks and moves the parameters; the gradient's norm and the rate.
-    private func move() throws -> (norm: Double, rate: Double) {
-        enter(.exchange)
-        let gradient = try timed(.communication) { try discriminator.sumGradients() }
-        trace?.gradient(gradient, of: discriminator, inner: 0)
-        let squaredNorm = try timed(.optimiser) { try discriminator.move(by: gradient, at: progress, batch: batch) }
-        return (squaredNorm.squareRoot(), discriminator.optimiser.rate(at: progress))
     }
 
     private var progress: Progress {
@@ -217,13 +209,5 @@ public final class DiscriminatorTrainer: NetworkTrainer {
             from: Batch(slopes.values, count: count, shape: .vector(1)), parameters: discriminator.parameters,
             into: discriminator.slot, inputGradient: false)
         return Collectives.fingerprint(of: discriminator.slot, seed: discriminator.hashOfUpdate(at: progress))
-    }
-
-    private func enter(_ phase: Phase) { watchdog?.enter(phase, step: stepsDone + 1) }
-
-    private func timed<Value>(_ phase: PhaseClock.Phase, _ body: () throws -> Value) rethrows -> Value {
-        let start = monotonicSeconds()
-        defer { clock.add(monotonicSeconds() - start, to: phase) }
-        return try body()
     }
 }

@@ -7,7 +7,7 @@ import Support
 /// the running ones. The running variance follows the unbiased estimate (1/(R − 1)), as in PyTorch. For C channels:
 /// `scale` [C], `shift` [C], statistics `mean` [C], `variance` [C]. A batch of a single row has no variance: its
 /// output is the shift.
-public struct BatchNormalisation: Layer {
+public struct BatchNormalisation: BatchStatisticsLayer {
     public let epsilon: Float
     /// The share of a step's statistics in the running ones.
     public let momentum: Float
@@ -56,54 +56,20 @@ public struct BatchNormalisation: Layer {
         ]
     }
 
-    /// The batch's mean and 1/√(variance + ε).
-    public func savedCount(for input: Shape, batch: Int) -> Int { 2 * input.channels }
-
     /// Two sums a channel in backward, and what they are made of in forward.
     public func scratchCount(for input: Shape, batch: Int) -> Int { 3 * input.channels }
 
-    public func forward(_ input: Batch, into output: Batch, _ memory: LayerMemory, mode: Mode) {
-        let channels = input.shape.channels
-        let mean = memory.saved[0 ..< channels], inverse = memory.saved[channels ..< 2 * channels]
-        let sums = memory.scratch[0 ..< channels]
-        switch mode {
-        case .training:
-            let rows = input.values.count / channels
-            Normalisation.moments(
-                of: input.values, mean: mean, squares: sums, partial: memory.scratch[channels ..< 3 * channels])
-            Self.addStatistics(mean: mean, squares: sums, rows: rows, examples: input.count, to: memory.batchStatistics)
-            for channel in 0 ..< channels { sums[channel] /= Float(rows) }
-            Normalisation.inverseDeviation(variance: sums, epsilon: epsilon, into: inverse)
-        case .sampling:
-            mean.copy(from: memory.statistics[0])
-            Normalisation.inverseDeviation(variance: memory.statistics[1], epsilon: epsilon, into: inverse)
-        }
+    public func normalise(_ input: Batch, into output: Batch, _ memory: LayerMemory) {
+        let (mean, inverse) = memory.moments(input.shape.channels)
         Normalisation.normalise(
             input.values, mean: mean, inverse: inverse,
             scale: memory.parameters[0], shift: memory.parameters[1], slope: slope, into: output.values)
     }
 
-    public func backward(
-        _ outputGradient: Batch, input: Batch, output: Batch,
-        into inputGradient: Batch?, _ memory: LayerMemory, parameterGradients: Bool
-    ) {
-        let (shiftSums, scaleSums) = sumGradients(
-            outputGradient, input: input, memory, parameterGradients: parameterGradients)
-        guard let inputGradient else { return }
-        if memory.isSampling {
-            shiftSums.fill(0)
-            scaleSums.fill(0)
-        }
-        self.inputGradient(
-            outputGradient, input: input, memory, shiftSums: shiftSums, scaleSums: scaleSums,
-            rows: input.values.count / input.shape.channels, into: inputGradient)
-    }
-
     /// Σ dy and Σ dy · x̂ of each channel, in scratch memory; added to the parameters' gradients where those are
     /// wanted.
-    func sumGradients(
-        _ outputGradient: Batch, input: Batch, _ memory: LayerMemory,
-        parameterGradients: Bool
+    public func sumGradients(
+        _ outputGradient: Batch, input: Batch, _ memory: LayerMemory, parameterGradients: Bool
     ) -> (shiftSums: Floats, scaleSums: Floats) {
         let channels = input.shape.channels
         let shiftSums = memory.scratch[0 ..< channels], scaleSums = memory.scratch[channels ..< 2 * channels]
@@ -118,8 +84,7 @@ public struct BatchNormalisation: Layer {
         return (shiftSums, scaleSums)
     }
 
-    /// The input gradient, given the sums over the `rows` rows that mean and variance were taken over.
-    func inputGradient(
+    public func inputGradient(
         _ outputGradient: Batch, input: Batch, _ memory: LayerMemory, shiftSums: Floats, scaleSums: Floats,
         rows: Int, into inputGradient: Batch
     ) {
@@ -129,16 +94,6 @@ public struct BatchNormalisation: Layer {
             inverse: memory.saved[channels ..< 2 * channels], scale: memory.parameters[0],
             shift: memory.parameters[1], slope: slope, shiftSums: shiftSums, scaleSums: scaleSums, rows: rows,
             into: inputGradient.values)
-    }
-
-    /// sums += examples · (mean, unbiased variance), given Σ (x − mean)² over `rows` rows.
-    static func addStatistics(mean: Floats, squares: Floats, rows: Int, examples: Int, to sums: Parts) {
-        guard !sums.isEmpty else { return }
-        let means = sums[0], variances = sums[1]
-        for channel in 0 ..< mean.count {
-            means[channel] += Float(examples) * mean[channel]
-            variances[channel] += Float(examples) * (squares[channel] / Float(max(rows - 1, 1)))
-        }
     }
 
     public func operators(
@@ -156,7 +111,7 @@ func batchNormalisation(_ settings: any LayerSettings) throws(Failure) -> any La
     let (epsilon, momentum, scope) = try normalisationSettings(settings)
     return switch scope {
     case .shard: BatchNormalisation(epsilon: epsilon, momentum: momentum)
-    case .minibatch: SynchronisedBatchNormalisation(epsilon: epsilon, momentum: momentum)
+    case .minibatch: Synchronised(BatchNormalisation(epsilon: epsilon, momentum: momentum))
     }
 }
 
@@ -185,7 +140,7 @@ extension Network {
             let pixels = input.count / input.channels
             return switch node.layer {
             case is BatchNormalisation, is ConditionalBatchNormalisation: fewest * pixels < 2
-            case is SynchronisedBatchNormalisation, is SynchronisedConditionalBatchNormalisation: batch * pixels < 2
+            case is Synchronised<BatchNormalisation>, is Synchronised<ConditionalBatchNormalisation>: batch * pixels < 2
             default: false
             }
         }?.0

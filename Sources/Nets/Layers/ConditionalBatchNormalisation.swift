@@ -6,7 +6,7 @@ import Support
 ///
 /// N examples, C channels: x and y [N, …, C], c the class of the example, `scale` and `shift` [classes, C]. Mean and
 /// variance are those of all rows of a shard, whatever their classes; statistics as in ``BatchNormalisation``.
-public struct ConditionalBatchNormalisation: ConditionalLayer {
+public struct ConditionalBatchNormalisation: BatchStatisticsLayer, ConditionalLayer {
     public let condition: Condition
     public let epsilon: Float
     /// The share of a step's statistics in the running ones.
@@ -30,35 +30,12 @@ public struct ConditionalBatchNormalisation: ConditionalLayer {
 
     public func statistics(for input: Shape) -> [StatisticSpec] { single.statistics(for: input) }
 
-    /// The batch's mean and 1/√(variance + ε).
-    public func savedCount(for input: Shape, batch: Int) -> Int { 2 * input.channels }
-
     /// Two sums of the batch a channel, two of an example, and ones.
     public func scratchCount(for input: Shape, batch: Int) -> Int { 5 * input.channels }
 
-    public func forward(_ input: Batch, into output: Batch, _ memory: LayerMemory, mode: Mode) {
+    public func normalise(_ input: Batch, into output: Batch, _ memory: LayerMemory) {
         let channels = input.shape.channels
-        let (mean, inverse) = moments(memory, channels)
-        switch mode {
-        case .training:
-            let rows = input.values.count / channels, sums = memory.scratch[0 ..< channels]
-            Normalisation.moments(
-                of: input.values, mean: mean, squares: sums, partial: memory.scratch[channels ..< 3 * channels])
-            BatchNormalisation.addStatistics(
-                mean: mean, squares: sums, rows: rows, examples: input.count, to: memory.batchStatistics)
-            for channel in 0 ..< channels { sums[channel] /= Float(rows) }
-            Normalisation.inverseDeviation(variance: sums, epsilon: epsilon, into: inverse)
-        case .sampling:
-            mean.copy(from: memory.statistics[0])
-            Normalisation.inverseDeviation(variance: memory.statistics[1], epsilon: epsilon, into: inverse)
-        }
-        normalise(input, into: output, memory)
-    }
-
-    /// y, given the moments.
-    func normalise(_ input: Batch, into output: Batch, _ memory: LayerMemory) {
-        let channels = input.shape.channels
-        let (mean, inverse) = moments(memory, channels)
+        let (mean, inverse) = memory.moments(channels)
         for number in 0 ..< input.count {
             let range = parameters(of: number, memory, channels)
             Normalisation.normalise(
@@ -67,29 +44,13 @@ public struct ConditionalBatchNormalisation: ConditionalLayer {
         }
     }
 
-    public func backward(
-        _ outputGradient: Batch, input: Batch, output: Batch,
-        into inputGradient: Batch?, _ memory: LayerMemory, parameterGradients: Bool
-    ) {
-        let (shiftSums, scaleSums) = sumGradients(
-            outputGradient, input: input, memory, parameterGradients: parameterGradients)
-        guard let inputGradient else { return }
-        if memory.isSampling {
-            shiftSums.fill(0)
-            scaleSums.fill(0)
-        }
-        self.inputGradient(
-            outputGradient, input: input, memory, shiftSums: shiftSums, scaleSums: scaleSums,
-            rows: input.values.count / input.shape.channels, into: inputGradient)
-    }
-
     /// Σ g and Σ g · x̂ of each channel, g = scale[c] · dy, in scratch memory. Σ dy and Σ dy · x̂ of each example are
     /// added to the gradients of the tables' rows where those are wanted.
-    func sumGradients(
+    public func sumGradients(
         _ outputGradient: Batch, input: Batch, _ memory: LayerMemory, parameterGradients: Bool
     ) -> (shiftSums: Floats, scaleSums: Floats) {
         let channels = input.shape.channels
-        let (mean, inverse) = moments(memory, channels)
+        let (mean, inverse) = memory.moments(channels)
         let shiftSums = scratch(0, memory, channels), scaleSums = scratch(1, memory, channels)
         let ofShift = scratch(2, memory, channels), ofScale = scratch(3, memory, channels)
         let targets = parameterGradients ? (scale: memory.gradientToAdd(0), shift: memory.gradientToAdd(1)) : nil
@@ -115,12 +76,12 @@ public struct ConditionalBatchNormalisation: ConditionalLayer {
 
     /// dx = (g − mean g − x̂ · mean (g x̂)) / √(variance + ε), given the sums over the `rows` rows that mean and
     /// variance were taken over.
-    func inputGradient(
+    public func inputGradient(
         _ outputGradient: Batch, input: Batch, _ memory: LayerMemory, shiftSums: Floats, scaleSums: Floats, rows: Int,
         into inputGradient: Batch
     ) {
         let channels = input.shape.channels
-        let (mean, inverse) = moments(memory, channels)
+        let (mean, inverse) = memory.moments(channels)
         for number in 0 ..< input.count {
             let scale = memory.parameters[0][parameters(of: number, memory, channels)]
             let gradient = outputGradient[number], target = inputGradient[number]
@@ -137,10 +98,6 @@ public struct ConditionalBatchNormalisation: ConditionalLayer {
 
     private func scratch(_ number: Int, _ memory: LayerMemory, _ channels: Int) -> Floats {
         memory.scratch[number * channels ..< (number + 1) * channels]
-    }
-
-    private func moments(_ memory: LayerMemory, _ channels: Int) -> (mean: Floats, inverse: Floats) {
-        (memory.saved[0 ..< channels], memory.saved[channels ..< 2 * channels])
     }
 
     /// Where the scale and the shift of an example lie in their tables.
@@ -175,6 +132,7 @@ func conditionalBatchNormalisation(_ settings: any LayerSettings) throws(Failure
     let condition = try settings.condition(classesOnly: true)
     return switch scope {
     case .shard: ConditionalBatchNormalisation(of: condition, epsilon: epsilon, momentum: momentum)
-    case .minibatch: SynchronisedConditionalBatchNormalisation(of: condition, epsilon: epsilon, momentum: momentum)
+    case .minibatch:
+        Synchronised(ConditionalBatchNormalisation(of: condition, epsilon: epsilon, momentum: momentum))
     }
 }

@@ -1,16 +1,14 @@
 import Kernels
 
-/// Batch normalisation over all parts of a minibatch, on all ranks, as one batch: ``BatchNormalisation`` with mean
-/// and variance those of the R rows of the whole minibatch, forward and backward, and running statistics of the same.
+/// A batch normalisation over all parts of a minibatch, on all ranks, as one batch: with mean and variance those of the
+/// R rows of the whole minibatch, forward and backward, and running statistics of the same.
 ///
 /// Forward shares Σ x and Σ x² of each channel and R, backward Σ dy and Σ dy · x̂ and R: see ``SharedMoments``.
-public struct SynchronisedBatchNormalisation: MinibatchLayer {
+public struct Synchronised<Single: BatchStatisticsLayer>: MinibatchLayer {
     /// The same of a single batch.
-    public let single: BatchNormalisation
+    public let single: Single
 
-    public init(epsilon: Float = 1e-5, momentum: Float = 0.1) {
-        single = BatchNormalisation(epsilon: epsilon, momentum: momentum)
-    }
+    public init(_ single: Single) { self.single = single }
 
     public var name: String { single.name }
     public func outputShape(for input: Shape) throws(ShapeError) -> Shape { try single.outputShape(for: input) }
@@ -24,65 +22,7 @@ public struct SynchronisedBatchNormalisation: MinibatchLayer {
 
     public func forward(_ input: Batch, into output: Batch, _ memory: LayerMemory, mode: Mode) {
         guard case .training = mode else { return single.forward(input, into: output, memory, mode: mode) }
-        let (mean, inverse) = SharedMoments.take(for: input, epsilon: single.epsilon, memory)
-        Normalisation.normalise(
-            input.values, mean: mean, inverse: inverse,
-            scale: memory.parameters[0], shift: memory.parameters[1], slope: single.slope, into: output.values)
-    }
-
-    public func prepareBackward(_ outputGradient: Batch, input: Batch, _ memory: LayerMemory, parameterGradients: Bool)
-    {
-        let (shiftSums, scaleSums) = single.sumGradients(
-            outputGradient, input: input, memory, parameterGradients: parameterGradients)
-        SharedMoments.putGradients(shiftSums: shiftSums, scaleSums: scaleSums, of: input, memory)
-    }
-
-    public func backward(
-        _ outputGradient: Batch, input: Batch, output: Batch,
-        into inputGradient: Batch?, _ memory: LayerMemory, parameterGradients: Bool
-    ) {
-        if memory.isSampling {
-            return single.backward(
-                outputGradient, input: input, output: output, into: inputGradient, memory,
-                parameterGradients: parameterGradients)
-        }
-        guard let inputGradient else { return }
-        let (shiftSums, scaleSums, rows) = SharedMoments.takeGradients(for: input, memory)
-        single.inputGradient(
-            outputGradient, input: input, memory, shiftSums: shiftSums, scaleSums: scaleSums, rows: rows,
-            into: inputGradient)
-    }
-
-    public func operators(
-        _ x: OperatorValue, from input: Shape, in graph: any OperatorGraph
-    ) -> OperatorValue? {
-        single.operators(x, from: input, in: graph)
-    }
-}
-
-/// The same with a scale and a shift a class: ``ConditionalBatchNormalisation`` of the whole minibatch.
-public struct SynchronisedConditionalBatchNormalisation: MinibatchLayer, ConditionalLayer {
-    /// The same of a single batch.
-    public let single: ConditionalBatchNormalisation
-
-    public init(of condition: Condition, epsilon: Float = 1e-5, momentum: Float = 0.1) {
-        single = ConditionalBatchNormalisation(of: condition, epsilon: epsilon, momentum: momentum)
-    }
-
-    public var condition: Condition { single.condition }
-    public var name: String { single.name }
-    public func outputShape(for input: Shape) throws(ShapeError) -> Shape { try single.outputShape(for: input) }
-    public func parameters(for input: Shape) -> [ParameterSpec] { single.parameters(for: input) }
-    public func statistics(for input: Shape) -> [StatisticSpec] { single.statistics(for: input) }
-    public func savedCount(for input: Shape, batch: Int) -> Int { single.savedCount(for: input, batch: batch) }
-    public func scratchCount(for input: Shape, batch: Int) -> Int { single.scratchCount(for: input, batch: batch) }
-    public func sharedCount(for input: Shape) -> Int { SharedMoments.count(for: input) }
-
-    public func prepareForward(_ input: Batch, _ memory: LayerMemory) { SharedMoments.put(of: input, memory) }
-
-    public func forward(_ input: Batch, into output: Batch, _ memory: LayerMemory, mode: Mode) {
-        guard case .training = mode else { return single.forward(input, into: output, memory, mode: mode) }
-        _ = SharedMoments.take(for: input, epsilon: single.epsilon, memory)
+        SharedMoments.take(for: input, epsilon: single.epsilon, memory)
         single.normalise(input, into: output, memory)
     }
 
@@ -116,6 +56,10 @@ public struct SynchronisedConditionalBatchNormalisation: MinibatchLayer, Conditi
     }
 }
 
+extension Synchronised: ConditionalLayer where Single: ConditionalLayer {
+    public var condition: Condition { single.condition }
+}
+
 /// What the parts of a minibatch that is normalised as one put down and take up: two sums a channel, then the number
 /// of rows.
 ///
@@ -139,10 +83,10 @@ private enum SharedMoments {
         shared.put(Double(rows), at: 2 * channels)
     }
 
-    /// Mean and 1/√(variance + ε) of all parts, in saved memory; adds to the batch's statistics.
-    static func take(for input: Batch, epsilon: Float, _ memory: LayerMemory) -> (mean: Floats, inverse: Floats) {
+    /// Puts mean and 1/√(variance + ε) of all parts in saved memory; adds to the batch's statistics.
+    static func take(for input: Batch, epsilon: Float, _ memory: LayerMemory) {
         let totals = memory.sharedPart.totals, channels = input.shape.channels, rows = totals[2 * channels]
-        let mean = memory.saved[0 ..< channels], inverse = memory.saved[channels ..< 2 * channels]
+        let (mean, inverse) = memory.moments(channels)
         let squares = memory.scratch[0 ..< channels], variance = memory.scratch[channels ..< 2 * channels]
         for channel in 0 ..< channels {
             let exact = totals[channel] / rows
@@ -152,10 +96,8 @@ private enum SharedMoments {
             squares[channel] = Float(sum)
             variance[channel] = Float(sum / rows)
         }
-        BatchNormalisation.addStatistics(
-            mean: mean, squares: squares, rows: Int(rows), examples: input.count, to: memory.batchStatistics)
+        memory.addStatistics(mean: mean, squares: squares, rows: Int(rows), examples: input.count)
         Normalisation.inverseDeviation(variance: variance, epsilon: epsilon, into: inverse)
-        return (mean, inverse)
     }
 
     /// The sums of a part's gradients, and its rows.
