@@ -8,7 +8,7 @@ import Runs
 import Storage
 import Support
 
-/// Times alternation steps of a configuration on random data in memory: what `gan-dist bench step` prints.
+/// Times steps of a configuration on random data in memory: what `gan-dist bench step` prints.
 public struct StepBenchmark: Encodable {
     public struct Phases: Encodable {
         public let data: Double
@@ -27,7 +27,7 @@ public struct StepBenchmark: Encodable {
     public let phases: Phases
     /// Of each update of a step: what the ranks have to sum.
     public let bytesOfGradients: [Int]
-    /// Rank 0 alone measures them; none where nobody wants them.
+    /// Rank 0 alone measures them; none where nobody wants them, and of other models than games of two players.
     public let layers: [LayerTime]
 
     enum CodingKeys: String, CodingKey {
@@ -39,43 +39,61 @@ public struct StepBenchmark: Encodable {
 
     /// `steps` counted steps after three that are not, and, if wanted, the passes of the layers one by one. Every
     /// rank calls it.
-    public init(_ configuration: Configuration, steps: Int, layers wanted: Bool, communicator: any Communicator) throws
-    {
-        try configuration.requireTwoPlayers()
-        let batch = configuration.training.batch
-        let trainer = try Trainer.onRandomData(
-            configuration, shards: configuration.exchange.shards ?? communicator.size, communicator: communicator)
-        let shards = trainer.shards
-        for _ in 0 ..< 3 { _ = try trainer.step() }
-        var times: [Double] = []
-        var clocks: [PhaseClock] = []
-        for _ in 0 ..< steps {
-            try communicator.barrier()
-            let start = monotonicSeconds()
-            _ = try trainer.step()
-            times.append(monotonicSeconds() - start)
-            clocks.append(trainer.clock)
+    public init(_ model: ModelConfiguration, steps: Int, layers wanted: Bool, communicator: any Communicator) throws {
+        guard let configuration = model.generator else {
+            throw Failure.configuration(
+                "model.kind", "a mixture has no steps of minibatches: each goes over all examples",
+                remedy: "Name another model; the log of a mixture's run says what its steps take.")
         }
+        let random = try configuration.randomData(
+            shards: configuration.exchange.shards ?? communicator.size, communicator)
+        let trainer = try configuration.trained(onAny: random.data)
+            .trainer(random.data, reals: random.reals, shards: random.shards, communicator)
+        let (times, clocks) = try Self.time(trainer, steps: steps, communicator)
         preset = configuration.name
         ranks = communicator.size
-        self.batch = batch
+        batch = configuration.batch
         let spread = Spread(times)
         (secondsStepMedian, secondsStepMin, secondsStepQuartiles) = (spread.median, spread.minimum, spread.quartiles)
-        samplesPerSecond = Double(batch * configuration.training.discriminatorSteps) / secondsStepMedian
-        bytesOfGradients = trainer.bytesOfGradients
+        samplesPerSecond = Double(batch * trainer.minibatchesOfStep) / secondsStepMedian
+        let game = trainer as? Trainer
+        bytesOfGradients = game?.bytesOfGradients ?? trainer.players.map(\.bytesOfGradient)
         func phase(_ phase: PhaseClock.Phase) -> Double { median(clocks.map { $0[phase] }) }
         phases = Phases(
             data: phase(.data), compute: phase(.compute), communication: phase(.communication),
             optimizer: phase(.optimiser))
         layers =
-            wanted && communicator.rank == 0
-            ? try [trainer.generator, trainer.discriminator].flatMap { player in
-                let rows =
-                    shards.mostRowsOfAShard(batch: batch)
-                    / (player.role == .discriminator ? configuration.training.packing : 1)
-                return try LayerTime.all(
-                    of: player, in: trainer.game, batch: rows, shards: shards.mine.count, step: spread.median)
-            } : []
+            if wanted, communicator.rank == 0, let game, game.encoder == nil {
+                try Self.layers(of: game, step: spread.median)
+            } else {
+                []
+            }
+    }
+
+    private static func time(
+        _ trainer: some NetworkTrainer, steps: Int, _ communicator: any Communicator
+    ) throws -> (seconds: [Double], clocks: [PhaseClock]) {
+        func step() throws { _ = try trainer.step(stopVote: false, checkpointVote: false) }
+        for _ in 0 ..< 3 { try step() }
+        var times: [Double] = [], clocks: [PhaseClock] = []
+        for _ in 0 ..< steps {
+            try communicator.barrier()
+            let start = monotonicSeconds()
+            try step()
+            times.append(monotonicSeconds() - start)
+            clocks.append(trainer.clock)
+        }
+        return (times, clocks)
+    }
+
+    private static func layers(of trainer: Trainer, step: Double) throws -> [LayerTime] {
+        let shards = trainer.shards, rows = shards.mostRowsOfAShard(batch: trainer.batch)
+        return try [trainer.generator, trainer.discriminator].flatMap { player in
+            try LayerTime.all(
+                of: player, in: trainer.game,
+                batch: player.role == .discriminator ? rows / trainer.game.packing : rows,
+                shards: shards.mine.count, step: step)
+        }
     }
 
     /// The figures as a person reads them.
@@ -119,24 +137,35 @@ extension Configuration {
 extension Trainer {
     /// Of the discriminator's k updates and the generator's.
     var bytesOfGradients: [Int] {
-        let bytes = { (player: Player) in MemoryLayout<Float>.size * player.network.store.count }
-        return Array(repeating: bytes(discriminator), count: game.discriminatorSteps) + [bytes(generator)]
+        Array(repeating: discriminator.bytesOfGradient, count: game.discriminatorSteps)
+            + [generator.bytesOfGradient] + (encoder.map { [$0.bytesOfGradient] } ?? [])
     }
 
     /// A trainer of a configuration whose dataset is random values in memory.
     static func onRandomData(
         _ configuration: Configuration, shards: Int, communicator: any Communicator
     ) throws -> Trainer {
-        let batch = configuration.training.batch
+        let random = try configuration.randomData(shards: shards, communicator)
+        return try Trainer(
+            configuration.game(for: random.data), exampleShape: random.data.shape, reals: random.reals,
+            shards: random.shards, communicator: communicator)
+    }
+}
+
+extension Player {
+    fileprivate var bytesOfGradient: Int { MemoryLayout<Float>.size * network.store.count }
+}
+
+extension GeneratorConfiguration {
+    /// Random values in memory in the place of its dataset, and this rank's rows of their minibatches.
+    fileprivate func randomData(
+        shards: Int, _ communicator: any Communicator
+    ) throws -> (data: TrainingData, reals: MinibatchReader, shards: ShardTable) {
         let table = try ShardTable(shards: shards, communicator: communicator)
         try table.check(batch: batch)
-        let shape = try configuration.exampleShape()
         let data = TrainingData(
-            random: 4096, shape: shape, seed: configuration.seed,
-            condition: configuration.condition.flatMap { $0.isSettled ? $0.condition : nil })
-        let images = try data.reader(batch: batch, rows: table.rows(batch: batch), seed: configuration.seed)
-        return try Trainer(
-            configuration.game(for: data), exampleShape: shape, reals: images, shards: table, communicator: communicator
-        )
+            random: 4096, shape: try exampleShape(), seed: seed,
+            condition: condition.flatMap { $0.isSettled ? $0.condition : nil })
+        return (data, try data.reader(batch: batch, rows: table.rows(batch: batch), seed: seed), table)
     }
 }

@@ -28,29 +28,36 @@ struct Bench: ParsableCommand {
             if preset != nil, config != nil { throw ValidationError("--preset and --config exclude each other.") }
         }
 
-        /// What rank 0 reads: the other nodes need no file. Collective.
+        /// That of a game of players. Collective.
         func configuration(_ communicator: any Communicator) throws -> Configuration {
+            let model = try model(communicator)
+            // What refuses another model says so.
+            return try model.game ?? Configuration(stored: model.yaml, source: model.source)
+        }
+
+        /// What rank 0 reads: the other nodes need no file. Collective.
+        func model(_ communicator: any Communicator) throws -> ModelConfiguration {
             let parts = try communicator.decidedByRoot {
                 var settings = try set.map { try Setting($0) }
                 if let batch { settings.append(Setting("--batch", "training.batch", batch)) }
                 let tree =
                     try config.map { try ConfigurationTree(file: $0, settings) }
                     ?? ConfigurationTree(preset: preset ?? "dcgan-32", settings)
-                let configuration = try Configuration(tree: tree)
+                let configuration = try ModelConfiguration(tree: tree)
                 return [configuration.yaml, configuration.source].joined(separator: "\u{1F}")
             }.components(separatedBy: "\u{1F}")
-            return try Configuration(stored: parts[0], source: parts[1])
+            return try ModelConfiguration(stored: parts[0], source: parts[1])
         }
     }
 
     struct Step: ParsableCommand {
         static let configuration = CommandConfiguration(
             abstract:
-                "Alternation steps of a preset, or of your own configuration, on random data, by phase and by layer.",
+                "Training steps of a preset, or of your own configuration, on random data, by phase and by layer.",
             discussion: "Example:\n  mpirun -n 2 gan-dist bench step --config mine.yaml --batch 64 --steps 10")
         @OptionGroup var work: Work
         @Option(help: "Steps that are counted, after three that are not.") var steps = 10
-        @Flag(inversion: .prefixedNo, help: "Also each layer's passes alone.") var layers = true
+        @Flag(inversion: .prefixedNo, help: "Also each layer's passes alone, of two players.") var layers = true
         @Flag(help: "As JSON.") var json = false
 
         func validate() throws {
@@ -60,9 +67,9 @@ struct Bench: ParsableCommand {
         func run() throws {
             let (work, count, withLayers, asJSON) = (work, steps, layers, json)
             Job.run { communicator in
-                let configuration = try work.configuration(communicator)
+                let model = try work.model(communicator)
                 let benchmark = try StepBenchmark(
-                    configuration, steps: count, layers: withLayers, communicator: communicator)
+                    model, steps: count, layers: withLayers, communicator: communicator)
                 if communicator.rank == 0 { print(asJSON ? try jsonText(benchmark) : benchmark.table) }
                 return 0
             }

@@ -37,6 +37,20 @@ def test_step(ranks):
     assert runs["generator", "2.dense", "forward"] == 1 and runs["discriminator", "4.maxout", "input gradient"] == 3
 
 
+@pytest.mark.parametrize("preset", ["vae", "autoencoder", "adversarial-autoencoder", "bigan", "discriminator-only"])
+def test_step_of_other_models(preset):
+    """By phase alone: the table of layers is of two players."""
+    step = figures("step", "--preset", preset, "--batch", 8, "--steps", 2, ranks=2)
+    assert step["layers"] == [] and 0 < step["seconds_step_median"] and step["phases"]["compute"] > 0
+    assert len(step["bytes_of_gradients"]) == {"adversarial-autoencoder": 3, "bigan": 3, "discriminator-only": 1}.get(
+        preset, 2)
+
+
+def test_a_mixture_has_no_steps_to_time():
+    finished = gan_dist("bench", "step", "--preset", "mixture-em", limit=60)
+    assert finished.code == 78 and "model.kind" in finished.err, finished
+
+
 def test_step_of_several_shards_without_layers():
     arguments = ("step", "--preset", "ring", "--batch", 8, "--steps", 2, "--set", "exchange.shards=4")
     assert figures(*arguments, "--no-layers", ranks=2)["layers"] == []
