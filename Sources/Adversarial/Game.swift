@@ -152,7 +152,7 @@ public protocol StepTrace: AnyObject {
     func noise(_ noise: Batch, inner: Int?, rows: Range<Int>)
     /// The conditions of `rows` of the real examples, or of the generated ones.
     func conditions(_ values: Floats, of condition: Condition, areReal: Bool, inner: Int?, rows: Range<Int>)
-    /// The dropout masks of the last forward of the discriminator.
+    /// The dropout masks of the last forward of the discriminator, or of the generator.
     func masks(of network: Network, inner: Int?)
     /// What the penalties of a group's packs have drawn, of `dimensions` a pack: one number, or one a value of it.
     func penaltyDraws(_ name: String, _ values: Floats, dimensions: [Int], inner: Int, packs: Range<Int>)

@@ -25,6 +25,13 @@ extension Trainer {
                 "conditions of packs, or of an unrolled step")
             return
         }
+        guard wrong.condition.inputs > 0 else {
+            throw Failure(
+                .badConfiguration,
+                "configuration: condition: \(wrong.layer) looks at a condition, and nothing says how many classes "
+                    + "there are",
+                remedy: "Give condition.classes, or data that have labels.")
+        }
         let given = game.conditioning.map { "the examples have \($0.condition)" } ?? "the examples have none"
         throw Failure(
             .badConfiguration,

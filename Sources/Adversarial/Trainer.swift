@@ -268,10 +268,12 @@ public final class Trainer: NetworkTrainer {
         if let condition = game.conditioning?.condition {
             trace?.conditions(labels, of: condition, areReal: false, inner: inner, rows: group.rows)
         }
-        return try statistics.forward(
+        let images = try statistics.forward(
             generator: noise, number: statistics.forward(of: update), draws,
             isDiscriminators ? group.discriminatorNoise : group.generatorNoise,
             group, conditions: labels)
+        trace?.masks(of: generator.network, inner: inner)
+        return images
     }
 
     func draws(_ purpose: Purpose, _ inner: Int, _ rows: Range<Int>) -> Draws {

@@ -87,8 +87,9 @@ struct GradientTimes {
     /// of `all` compute at once.
     init(_ update: Update, of trainer: Trainer, overlap: Bool, all: any Communicator) throws {
         let rows = trainer.shards.rows(batch: trainer.game.batch).count
-        let discriminator = Passes(trainer.discriminator.network, rows: rows / trainer.game.packing)
-        let generator = Passes(trainer.generator.network, rows: rows)
+        let joins = !trainer.game.needsWholeMinibatches
+        let discriminator = Passes(trainer.discriminator.network, rows: rows / trainer.game.packing, joins: joins)
+        let generator = Passes(trainer.generator.network, rows: rows, joins: joins)
         let players = update.players.map { $0 == .discriminator ? discriminator : generator }
         var starts = players.map { _ in [Int]() }
         var leads: [[[Double]]] = []
@@ -124,12 +125,12 @@ struct GradientTimes {
         private let input: FloatBuffer, slopes: FloatBuffer, gradient: FloatBuffer, conditions: FloatBuffer
         private let draws = Draws(seed: 1, purpose: .sample, step: 0)
 
-        init(_ network: Network, rows: Int) {
+        init(_ network: Network, rows: Int, joins: Bool) {
             self.network = network
             parts = (0 ..< network.halves).map {
                 BatchPart(
                     rows: $0 * rows ..< ($0 + 1) * rows, firstSample: 0, purpose: .sample, half: $0,
-                    joinsPrevious: $0 > 0)
+                    joinsPrevious: joins && $0 > 0)
             }
             let count = network.halves * rows
             input = FloatBuffer(count: count * network.inputShape.count)

@@ -135,7 +135,7 @@ final class EvaluationInputs {
         let wanted = sampleCount
         if let sampleFile {
             return try context.communicator.agreed {
-                try Examples(sampleFile, Array(0 ..< wanted), shape: shape)
+                try Examples(sampleFile, drawn(wanted, of: sampleFile, number: 5), shape: shape)
             }
         }
         let sampler = sampler!
@@ -161,10 +161,7 @@ final class EvaluationInputs {
     func reference(_ count: Int) throws -> Examples { try Examples(data, drawn(count), shape: shape) }
 
     /// Which examples of the data are drawn.
-    func drawn(_ count: Int) -> [Int] {
-        let order = Draws(seed: request.seed, purpose: .evaluation, step: 1).permutation(count: data.count)
-        return order.prefix(count).map(Int.init)
-    }
+    func drawn(_ count: Int) -> [Int] { drawn(count, of: data, number: 1) }
 
     /// Examples in the range that the generator makes, of those that measures have within 0 … 1.
     func asMade(_ examples: Examples, _ rows: Range<Int>) -> FloatBuffer {
@@ -175,7 +172,17 @@ final class EvaluationInputs {
 
     /// Held-out examples, at most as many.
     func heldOut(_ count: Int) throws -> Examples? {
-        try heldOut.map { try Examples($0, Array(0 ..< min(count, $0.count)), shape: shape) }
+        try heldOut.map { try Examples($0, drawn(count, ofHeldOut: $0), shape: shape) }
+    }
+
+    /// Which examples of a file of held-out ones are taken.
+    func drawn(_ count: Int, ofHeldOut source: SampleSource) -> [Int] { drawn(count, of: source, number: 4) }
+
+    /// At most `count` examples of a file, drawn without repetition: it may be sorted by class, and some measures look
+    /// at blocks of neighbours.
+    private func drawn(_ count: Int, of source: SampleSource, number: Int) -> [Int] {
+        let order = Draws(seed: request.seed, purpose: .evaluation, step: number).permutation(count: source.count)
+        return order.prefix(count).map(Int.init)
     }
 }
 

@@ -45,7 +45,15 @@ public struct FeatureComparison: Sendable {
                     remedy: "Compute both by the same network."))
         }
         let chosen = try fitting(min(reference.count, samples.count), context)
-        return try chosen.flatMap { try measure($0, samples, reference, context) }
+        let results = try chosen.flatMap { try measure($0, samples, reference, context) }
+        if let wrong = results.first(where: { !$0.isFinite }) {
+            throw AgreedFailure(
+                .badData(
+                    "the \(wrong.name) of \(generated) from \(real) is no number: some features are too large, or the "
+                        + "files are of different networks",
+                    remedy: "Look at the features' range."))
+        }
+        return results
     }
 
     /// The rows of a file in an order that the seed decides: blocks of neighbours shall not be of one class.

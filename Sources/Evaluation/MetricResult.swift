@@ -43,6 +43,12 @@ public struct MetricResult: Sendable {
         )
     }
 
+    /// Of the value and its error, and of the numbers besides.
+    var isFinite: Bool {
+        value.isFinite && standardError?.isFinite != false
+            && more.allSatisfy { if case .number(let number) = $0.quantity { number.isFinite } else { true } }
+    }
+
     /// Of ``more`` by name.
     public func quantity(_ name: String) -> Quantity? { more.first { $0.name == name }?.quantity }
 

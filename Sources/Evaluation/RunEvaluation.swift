@@ -15,12 +15,15 @@ import Support
 /// examples: their gap grows as D learns the training data by heart.
 public final class RunEvaluation: RunEvaluator {
     public let best: (figure: String, isLowest: Bool)?
+    public let settings: UInt32
 
     private let run: MeasuredRun
     private let request: EvaluationRequest
     private let inputs: EvaluationInputs
     /// As D is shown them.
     private let heldOut: HeldOutExamples?
+    /// What the answers of the real data follow from.
+    private let key: [(name: String, value: AttributeValue)]
     private var reference: Classifier.Answers?
 
     /// Throws 65, 66 or 78, with the key, for what cannot be measured. Collective.
@@ -37,7 +40,7 @@ public final class RunEvaluation: RunEvaluator {
         }
         var request = EvaluationRequest()
         (request.count, request.classifier) = (min(settings.count, run.data.examples.count), settings.classifier)
-        (request, inputs, heldOut, best) = try communicator.agreed {
+        (request, inputs, heldOut, best, key) = try communicator.agreed {
             request.metrics = try Self.metrics(settings.metrics)
             let trainer = run.trainer as? Trainer, packing = trainer?.game.packing ?? 1
             let judgesConditions = trainer?.discriminator.network.condition != nil
@@ -56,8 +59,11 @@ public final class RunEvaluation: RunEvaluator {
                     "output.evaluate.metrics", "there is nothing to measure",
                     remedy: "Name measures, or examples that are not trained on (data.held_out).")
             }
-            return (request, inputs, heldOut, try Self.best(settings, request.metrics ?? []))
+            let key = try Self.key(run, inputs, seed: request.seed)
+            return (request, inputs, heldOut, try Self.best(settings, request.metrics ?? []), key)
         }
+        self.settings = SHA256.number(
+            of: key.map { "\($0.name)=\($0.value.description)" }.joined(separator: "\n") + "\n\(data.heldOut ?? "")")
         self.request = request
         if let warning = heldOut?.warning { run.console.warn(warning) }
         let evaluator = Evaluator(inputs, request, silent())
@@ -66,6 +72,18 @@ public final class RunEvaluation: RunEvaluator {
                 throw AgreedFailure(explained(obstacle, metric))
             }
         }
+    }
+
+    private static func key(
+        _ run: MeasuredRun, _ inputs: EvaluationInputs, seed: UInt64
+    ) throws -> [(name: String, value: AttributeValue)] {
+        [
+            ("kind", .string("real-features")), ("dataset", .string(run.data.fingerprint)),
+            ("fit", .string(run.configuration.data.fit.rawValue)),
+            ("range", .string(inputs.data.valueRange.map { ValueRange.text($0.bounds) } ?? "none")),
+            ("classifier", .string(try inputs.classifier.map { try CheckpointFile.verify($0.name).sha256 } ?? "none")),
+            ("count", .integer(min(inputs.sampleCount, inputs.data.count))), ("seed", .integer(Int(seed))),
+        ]
     }
 
     // MARK: - What is asked for
@@ -145,16 +163,9 @@ public final class RunEvaluation: RunEvaluator {
             request.metrics?.contains(where: { $0.needsClassifier || $0 == .modes }) == true
         else { return }
         let count = min(inputs.sampleCount, inputs.data.count), communicator = run.communicator
-        let hash = try communicator.agreed { try CheckpointFile.verify(classifier.name).sha256 }
         let kept = RealFeatures(
-            path: run.folder.realFeatures,
-            key: [
-                ("kind", .string("real-features")), ("dataset", .string(run.data.fingerprint)),
-                ("fit", .string(run.configuration.data.fit.rawValue)),
-                ("range", .string(inputs.data.valueRange.map { ValueRange.text($0.bounds) } ?? "none")),
-                ("classifier", .string(hash)), ("count", .integer(count)), ("seed", .integer(Int(request.seed))),
-                ("program_version", .string(Program.version)),
-            ], count: count, classes: classifier.classes)
+            path: run.folder.realFeatures, key: key + [("program_version", .string(Program.version))], count: count,
+            classes: classifier.classes)
         reference = try kept.answers(EvaluationContext(communicator, run.console)) {
             try classifier.answers(
                 communicator.agreed { try inputs.reference(count) }, EvaluationContext(communicator, run.console),
@@ -203,7 +214,8 @@ public final class RunEvaluation: RunEvaluator {
         let count = min(request.count!, heldOut.source.count) / packing * packing
         let training = try mean(
             trainer, of: inputs.drawn(count), in: run.data.examples, run.data.conditionTable, context)
-        let others = try mean(trainer, of: Array(0 ..< count), in: heldOut.source, heldOut.conditions, context)
+        let chosen = inputs.drawn(count, ofHeldOut: heldOut.source)
+        let others = try mean(trainer, of: chosen, in: heldOut.source, heldOut.conditions, context)
         return [
             ("evaluation_logit_training", training), ("evaluation_logit_held_out", others),
             ("evaluation_logit_gap", training - others),

@@ -9,10 +9,25 @@ public enum Reductions {
         precondition(columns > 0 && matrix.count % columns == 0, "\(matrix.count) values are no rows of \(columns)")
         precondition(sums.count == columns, "\(columns) columns into \(sums.count) sums")
         let rows = matrix.count / columns
-        if columns < 8 && rows >= 64 {
-            addNarrowColumnSums(of: matrix, columns: columns, to: sums)
-        } else {
-            kernels().pointee.addColumnSums(matrix.base, rows, columns, sums.base)
+        addingApart(to: sums) { sums in
+            if columns < 8 && rows >= 64 {
+                addNarrowColumnSums(of: matrix, columns: columns, to: sums)
+            } else {
+                kernels().pointee.addColumnSums(matrix.base, rows, columns, sums.base)
+            }
+        }
+    }
+
+    /// Sums of few columns are made from zero and then added, so that those of opposite matrices cancel to the bit:
+    /// the last bias of a critic has no gradient then, of whose rounding errors Adam would make whole steps.
+    private static func addingApart(to sums: Floats, _ add: (Floats) -> Void) {
+        // What is larger would not fit on the stack.
+        guard sums.count <= 256 else { return add(sums) }
+        withUnsafeTemporaryAllocation(of: Float.self, capacity: sums.count) { memory in
+            let own = Floats(memory.baseAddress!, count: sums.count)
+            own.fill(0)
+            add(own)
+            Reductions.add(own, to: sums)
         }
     }
 
@@ -34,9 +49,11 @@ public enum Reductions {
         precondition(
             matrix.count == weights.count * count && count % columns == 0,
             "\(matrix.count) values are no rows of \(columns) for \(weights.count) examples")
-        for example in 0 ..< weights.count {
-            kernels().pointee.addWeightedColumnSums(
-                matrix.base + example * count, weights[example], count / columns, columns, sums.base)
+        addingApart(to: sums) { sums in
+            for example in 0 ..< weights.count {
+                kernels().pointee.addWeightedColumnSums(
+                    matrix.base + example * count, weights[example], count / columns, columns, sums.base)
+            }
         }
     }
 

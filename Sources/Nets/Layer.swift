@@ -105,8 +105,8 @@ public struct LayerMemory {
     }
 
     /// Makes the gradient of parameter `index`, which is added to every row of the output: db (+)= Σ_n dy_n, or
-    /// Σ_n w_n dy_n with ``rowWeights``. Part by part: a bias that real and generated examples pull alike, as the last
-    /// one of a Wasserstein critic, then has no gradient at all, where Adam would make whole steps of rounding errors.
+    /// Σ_n w_n dy_n with ``rowWeights``. Part by part, for the slopes of real and of generated examples may be
+    /// opposite, and few sums then cancel to the bit: ``Reductions/addColumnSums(of:columns:to:)``.
     func addBiasGradient(_ outputGradient: Floats, _ index: Int) {
         let gradient = gradientToAdd(index), first = parts.first!.rows.lowerBound
         let ofRow = outputGradient.count / (parts.last!.rows.upperBound - first)

@@ -7,7 +7,7 @@ struct LayerPlan {
     /// Nil where the output lies in the memory of an earlier value.
     let outputValues: Floats?
     let valueUnderOutput: Int?
-    /// One after another for the parts of a batch, `savedCount` each.
+    /// One after another for the parts of a batch, `savedCount` each; row by row where ``Layer/joinsParts``.
     let saved: FloatBuffer
     let savedCount: Int
     let parameterRanges: [Range<Int>]

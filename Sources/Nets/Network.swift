@@ -4,7 +4,7 @@ import Kernels
 ///
 /// A list of layers is computed as a list of nodes (``NetworkNode``), each a layer with the numbers of the values that
 /// it reads. A batch is run whole, or in parts (``BatchPart``) of at most ``capacity`` examples each: then every node
-/// is run part by part before the next one.
+/// is run part by part before the next one, or the halves of a shard as one where ``Layer/joinsParts``.
 ///
 /// The network does not own the values that it computes with: forward and backward take the vector of parameters, of
 /// the layout of ``store``. Everything is planned when the network is built;

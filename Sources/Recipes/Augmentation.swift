@@ -43,8 +43,13 @@ extension Section {
             key, "a list of " + names.map { "`\($0)`" }.joined(separator: ", "), default: list(policy),
             meaning: "what is made of images, always in this order")
         if let node = node(key) {
-            guard case .sequence(let items) = node, !items.isEmpty else {
+            guard case .sequence(let items) = node else {
                 throw wrong(key, node, "a list of some of: \(names.joined(separator: ", "))")
+            }
+            guard !items.isEmpty else {
+                throw .configuration(
+                    name(key), "the list is empty: nothing would be augmented",
+                    remedy: "Name some of \(names.joined(separator: ", ")), or take training.augment out.")
             }
             policy = []
             for item in items {

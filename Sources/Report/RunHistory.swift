@@ -63,7 +63,8 @@ struct RunHistory {
 
     /// What was measured while the run trained: the names in the log without `evaluation_`.
     var evaluationFigures: [String] {
-        Set(lines.flatMap(\.keys)).filter { $0.hasPrefix("evaluation_") }.map { String($0.dropFirst(11)) }.sorted()
+        Set(lines.flatMap(\.keys)).filter { $0.hasPrefix("evaluation_") && $0 != "evaluation_settings" }
+            .map { String($0.dropFirst(11)) }.sorted()
     }
 
     /// The mean of a figure over the last tenth of the logged steps; nil where there is none.

@@ -7,8 +7,13 @@ import Support
 /// What one evaluation found.
 struct EvaluationOutcome {
     let figures: [Figure]
+    /// ``RunEvaluator/settings``.
+    let settings: UInt32
     let isBest: Bool
     let seconds: Double
+
+    /// What metrics.jsonl says of it.
+    var logged: [Figure] { figures + [(Evaluations.settingsName, Double(settings))] }
 
     /// For people.
     var summary: String {
@@ -20,6 +25,9 @@ struct EvaluationOutcome {
 /// When a run is measured, what was found so far, and whether a better state is still waited for. The same on every
 /// rank.
 final class Evaluations {
+    /// Of the number of what it was measured with, in metrics.jsonl.
+    static let settingsName = "evaluation_settings"
+
     private let settings: EvaluationSettings
     private let evaluator: any RunEvaluator
     /// The last step that was measured.
@@ -31,27 +39,36 @@ final class Evaluations {
     }
 
     /// Takes up what a job before has logged, of which rank 0 knows: the figures by their steps, in order. `kept`: the
-    /// steps of the checkpoints that are there. Returns the step of the best one. Collective.
+    /// steps of the checkpoints that are there. Returns the step of the best one, and whether others were measured with
+    /// other settings, with which none is compared. Collective.
     func resume(
         _ logged: [(step: Int, figures: [String: Double])], kept: [Int], _ communicator: any Communicator
-    ) throws -> Int? {
+    ) throws -> (best: Int?, othersDiffer: Bool) {
+        var othersDiffer = false
         for (step, figures) in logged {
             last = step
             // A checkpoint that is gone is none to compare with.
-            if let figure = evaluator.best?.figure, let value = figures[figure], kept.contains(step) {
+            guard let figure = evaluator.best?.figure, let value = figures[figure], kept.contains(step) else {
+                continue
+            }
+            // Before 0.5 nothing was said of the settings.
+            if let settings = figures[Self.settingsName], settings != Double(evaluator.settings) {
+                othersDiffer = true
+            } else {
                 _ = take(value, step)
             }
         }
         let known = try communicator.broadcast(
-            coded: Known(last: last, best: best?.step, value: best?.value ?? 0))
+            coded: Known(last: last, best: best?.step, value: best?.value ?? 0, othersDiffer: othersDiffer))
         last = known.last
         best = known.best.map { ($0, known.value) }
-        return best?.step
+        return (best?.step, known.othersDiffer)
     }
 
     private struct Known: Codable {
         let last, best: Int?
         let value: Double
+        let othersDiffer: Bool
     }
 
     /// Collective.
@@ -75,7 +92,7 @@ final class Evaluations {
         let value = evaluator.best.flatMap { best in figures.first { $0.name == best.figure }?.value }
         let isBest = value.map { take($0, step) } ?? false
         return EvaluationOutcome(
-            figures: figures, isBest: isBest, seconds: monotonicSeconds() - start)
+            figures: figures, settings: evaluator.settings, isBest: isBest, seconds: monotonicSeconds() - start)
     }
 
     /// Whether `value` is the best so far, which it is from now on.

@@ -10,7 +10,19 @@ import Support
 /// and measures it again. One that is to stop leaves it to the next job.
 extension Run {
     func prepareEvaluations(_ makeEvaluator: RunEvaluatorMaker?) throws {
-        guard let settings = configuration.output.evaluate else { return }
+        guard let settings = configuration.output.evaluate else {
+            // `gan-dist evaluate` will look at it: that it is not there is better known now.
+            let data = configuration.data
+            if let file = data.heldOut {
+                try communicator.agreed {
+                    do { _ = try Dataset(file, dataset: data.dataset, options: .configuration) } catch {
+                        let failure = Failure.of(error)
+                        throw Failure(failure.code, "data.held_out: \(failure.message)", remedy: failure.remedy)
+                    }
+                }
+            }
+            return
+        }
         guard let makeEvaluator else {
             throw AgreedFailure(
                 .configuration("output.evaluate", "this program measures no runs", remedy: "Take it out."))
@@ -25,10 +37,15 @@ extension Run {
     func resumeEvaluations() throws {
         guard let evaluations else { return }
         let steps = try communicator.agreed { communicator.rank == 0 ? try checkpoints.steps() : [] }
-        let best = try evaluations.resume(
+        let found = try evaluations.resume(
             communicator.rank == 0 ? MetricsLog.evaluations(path: folder.metrics, through: trainer.stepsDone) : [],
             kept: steps, communicator)
-        if let best, communicator.rank == 0 { checkpoints.keepBest(step: best) }
+        if let best = found.best, communicator.rank == 0 { checkpoints.keepBest(step: best) }
+        if found.othersDiffer {
+            console.say(
+                "checkpoints that were measured otherwise before (count, classifier or data) are not compared with "
+                    + "those to come: the best is looked for anew")
+        }
         watchdog?.enter(.evaluation, step: trainer.stepsDone)
         try evaluations.prepare()
         watchdog?.enter(.exchange, step: trainer.stepsDone)
@@ -56,7 +73,7 @@ extension Run {
         guard let evaluation = try evaluate() else { return false }
         try lifecycle.writing {
             guard communicator.rank == 0 else { return }
-            try metrics?.amend(step: step, evaluation.figures)
+            try metrics?.amend(step: step, evaluation.logged)
             try events?.append(step: step, scalars: evaluation.figures)
             console.say("evaluation of step \(step): \(evaluation.summary)")
         }

@@ -326,10 +326,13 @@ public final class Run {
             let line = MetricsLine(
                 report: report, epoch: images.epochs(minibatch: trainer.minibatchesDone),
                 samplesSeen: trainer.stepsDone * samplesPerStep, throughput: throughput,
-                spectralNorms: trainer.spectralNorms, evaluation: evaluation?.figures ?? [])
+                spectralNorms: trainer.spectralNorms, evaluation: evaluation?.logged ?? [])
             try metrics?.append(line)
             try events?.append(
-                step: report.step, scalars: line.figures.compactMap { name, value in value.map { (name, $0) } })
+                step: report.step,
+                scalars: line.figures.compactMap { name, value in
+                    name == Evaluations.settingsName ? nil : value.map { (name, $0) }
+                })
             if !console.drawsBar { console.say("step \(report.step)/\(steps)  " + summary(report, throughput)) }
             if let evaluation { console.say("evaluation of step \(report.step): \(evaluation.summary)") }
             throughput.restart()

@@ -7,6 +7,8 @@ import Support
 public protocol RunEvaluator: AnyObject {
     /// The figure that the best checkpoint is known by, where one is asked for, and whether the lowest is the best.
     var best: (figure: String, isLowest: Bool)? { get }
+    /// A number of what it measures with: figures of the same are comparable.
+    var settings: UInt32 { get }
 
     /// Finds what all evaluations share, before the first step. Collective.
     func prepare() throws

@@ -130,7 +130,10 @@ struct RunPlan {
                         "configuration: the networks and a batch of \(configuration.batch) take at least %.0f "
                         + "GB a rank, and this machine has %.0f GB",
                     gigabytes, there),
-                remedy: "Check the layers' units and channels, and training.batch.")
+                remedy: rows > 1
+                    ? "Take more exchange.shards: a rank computes \(rows) examples at a time. Or check the layers' "
+                        + "units and channels, and training.batch."
+                    : "Check the layers' units and channels.")
         }
     }
 

@@ -98,13 +98,19 @@ public final class TraceRecorder: StepTrace {
         }
     }
 
-    /// The dropout masks of the last forward of D, of its inner step or (nil) of the generator's update.
+    /// The dropout masks of the last forward of D, of its inner step or (nil) of the generator's update; or those of
+    /// the generator in either.
     public func masks(of network: Network, inner: Int?) {
         guard !isOver else { return }
         let masks = network.dropoutMasks
         // Of generated examples alone, where the generator's cost is of no others.
         let isAlone = masks.allSatisfy { $0.part.purpose == .dropoutGenerator }
         for (name, part, mask) in masks {
+            let rows = part.firstSample ..< part.firstSample + part.rows.count, size = mask.count / part.rows.count
+            if [.discriminatorNoise, .generatorNoise].contains(part.purpose) {
+                fill(path(inner) + "/generator_dropout/\(name)", [size], mask, rows)
+                continue
+            }
             let half =
                 switch part.purpose {
                 case .dropoutReal: "real"
@@ -113,9 +119,7 @@ public final class TraceRecorder: StepTrace {
                 default: "fake"
                 }
             let place = path(inner) + "/dropout/\(name)" + (isAlone ? "" : "/\(half)")
-            fill(
-                place, [mask.count / part.rows.count], mask, part.firstSample ..< part.firstSample + part.rows.count,
-                of: packsInBatch)
+            fill(place, [size], mask, rows, of: packsInBatch)
         }
     }
 

@@ -23,6 +23,18 @@ public final class CheckpointFolder: @unchecked Sendable {
     init(_ path: String, keep: Int, calls: SystemCalls) {
         precondition(keep >= 1, "\(keep) checkpoints to keep")
         (self.path, self.keep, self.calls) = (path, keep, calls)
+        // What a job before has kept stays, whether this one measures anything or not.
+        var name = [UInt8](repeating: 0, count: 256)
+        let length = name.withUnsafeMutableBytes { readlink(path + "/best", $0.baseAddress!, $0.count) }
+        if length > 0 { best = Self.step(named: String(decoding: name.prefix(length), as: UTF8.self)) }
+    }
+
+    /// The step of a checkpoint by its file's name; nil of other files.
+    private static func step(named name: String) -> Int? {
+        guard name.hasPrefix("step-"), name.hasSuffix(".h5"), let step = Int(name.dropFirst(5).dropLast(3)),
+            step >= 0, name == Self.name(step: step)
+        else { return nil }
+        return step
     }
 
     public static func name(step: Int) -> String {
@@ -48,13 +60,7 @@ public final class CheckpointFolder: @unchecked Sendable {
 
     /// The steps of all files named as checkpoints, newest first; none where there is no folder.
     public func steps() throws(Failure) -> [Int] {
-        try entries().compactMap { name in
-            guard name.hasPrefix("step-"), name.hasSuffix(".h5"), let step = Int(name.dropFirst(5).dropLast(3)),
-                step >= 0,
-                name == Self.name(step: step)
-            else { return nil }
-            return step
-        }.sorted(by: >)
+        try entries().compactMap(Self.step).sorted(by: >)
     }
 
     private func entries() throws(Failure) -> [String] {

@@ -192,8 +192,9 @@ public final class Dataset: Sendable {
         case .integer:
             throw .badData(
                 "\(stored.label) is of type \(stored.type), which float32 does not hold exactly.",
-                remedy: "Convert it: " + importing(stored)
-                    + " --range=A,B --out FILE.h5; A and B are the values of black and white.")
+                remedy: "Of images convert it: " + importing(stored)
+                    + " --range=A,B --out FILE.h5; A and B are the values of black and white. Of vectors store it as "
+                    + "float32.")
         case .text, .other:
             throw .badData(
                 "\(stored.label) is of type \(stored.type); images and samples are numbers.",

@@ -71,7 +71,7 @@ struct LabelReader {
 
     private func wrong(_ value: String, _ row: Int) -> Failure {
         .badData(
-            "Row \(row) of \(label) is \(value); a label is a whole number from 0 to 2^63 − 1.",
+            "Row \(row) of \(label) is \(value); a label is a whole number from −2^63 to 2^63 − 1.",
             remedy: "Number the classes 0, 1, 2, … anew.")
     }
 }

@@ -100,6 +100,41 @@ import Testing
         }
     }
 
+    /// Both halves of a shard in products of both give what each gives alone, but for the order of sums.
+    @Test func joinedHalvesGiveWhatTheyGiveApart() throws {
+        var joined = 0
+        for graph in Self.graphs {
+            let network = try graph.network(capacity: 3, halves: 2), parameters = network.store.values.values
+            if network.computed.contains(where: \.joinsParts) { joined += 1 }
+            let input = graph.input(examples: 5), slopes = graph.slopes(of: network, 5)
+            func results(joins: Bool) throws -> [[Float]] {
+                let parts = [
+                    BatchPart(rows: 0 ..< 2, firstSample: 0, purpose: .dropoutReal, isPenalised: graph.penalised),
+                    BatchPart(
+                        rows: 2 ..< 5, firstSample: 0, purpose: .dropoutFake, half: 1, isPenalised: graph.penalised,
+                        joinsPrevious: joins),
+                ]
+                let target = lasting(Array(repeating: .nan, count: network.store.count))
+                network.activations.values.fill(.nan)
+                network.gradients.values.fill(.nan)
+                let output = try network.forward(input, parameters: parameters, mode: training(), parts: parts)
+                let outputs = output.values.array
+                try network.backward(
+                    from: slopes, parameters: parameters, into: target, penalties: PenaltyTests.scaled(0.3))
+                let gradient = network.store.entries.flatMap { target[$0.range].array }
+                let frozen = try network.backward(
+                    from: slopes, parameters: parameters, into: nil, only: 1 ..< 2, inputGradient: true)!
+                return [outputs, gradient, frozen[2 ..< 5].values.array]
+            }
+            for (found, right) in zip(try results(joins: true), try results(joins: false)) {
+                let differences = zip(found, right).reduce(0.0) { $0 + Double($1.0 - $1.1) * Double($1.0 - $1.1) }
+                let squares = right.reduce(0.0) { $0 + Double($1) * Double($1) }
+                #expect(differences <= 1e-10 * squares, "\(graph): \((differences / squares).squareRoot())")
+            }
+        }
+        #expect(joined > 200)
+    }
+
     /// Where there is no backward more memory is shared, and the outputs are the same.
     @Test func samplingWithoutMemoryForBackwardGivesTheSameBits() throws {
         var saved = 0

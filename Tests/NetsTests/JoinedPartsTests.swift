@@ -87,6 +87,30 @@ import Testing
         #expect(try Self.distance(gradient(joined: true), gradient(joined: false)) < 2e-6)
     }
 
+    /// Of a cost whose slopes are opposite on both halves the last bias has no gradient at all.
+    @Test(arguments: [false, true], [3, 70])
+    func oppositeSlopesLeaveNoGradientOfTheLastBias(penalised: Bool, rows: Int) throws {
+        let network = lasting(
+            try Network(
+                Self.penalisable, input: Self.input, capacity: rows, halves: 2, name: "discriminator", penalised: true))
+        network.store.initialise(seed: 7, role: 1)
+        let parameters = network.store.values.values, count = 2 * rows
+        let input = Batch(normal(count * Self.input.count, step: 1), count: count, shape: Self.input)
+        let real = normal(rows, step: 2).array, slopes = lasting(real + real.map { -$0 })
+        let target = lasting(Array(repeating: Float(1), count: network.store.count))
+        let parts = [0, 1].map {
+            BatchPart(
+                rows: rows * $0 ..< rows * $0 + rows, firstSample: 0, purpose: .dropoutReal, half: $0,
+                isPenalised: penalised, joinsPrevious: $0 > 0)
+        }
+        _ = try network.forward(input, parameters: parameters, mode: training(), parts: parts)
+        try network.backward(
+            from: Batch(slopes, count: count, shape: .vector(1)), parameters: parameters, into: target,
+            penalties: PenaltyTests.scaled(0.6))
+        let bias = try #require(network.store.entries.last)
+        #expect(bias.name.hasSuffix("bias") && target[bias.range].array == [0])
+    }
+
     /// Both halves in one call of a layer that allows it; those of which one alone is penalised in two.
     @Test func neighboursOfOneKindAreOneSpan() throws {
         let network = try Self.network(Self.penalisable)

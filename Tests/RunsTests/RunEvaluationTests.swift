@@ -14,13 +14,16 @@ extension StartTests {
         /// Has a figure for each step; at some it is interrupted.
         private final class GivenFigures: RunEvaluator {
             let best: (figure: String, isLowest: Bool)?
+            let settings: UInt32
             private let run: MeasuredRun
             private let figures: [Int: Double]
             private let interrupted: Set<Int>
             var measured: [Int] = []
 
-            init(_ run: MeasuredRun, _ figures: [Int: Double], isLowest: Bool, interrupted: Set<Int>) {
-                (self.run, self.figures, self.interrupted) = (run, figures, interrupted)
+            init(
+                _ run: MeasuredRun, _ figures: [Int: Double], isLowest: Bool, interrupted: Set<Int>, settings: UInt32
+            ) {
+                (self.run, self.figures, self.interrupted, self.settings) = (run, figures, interrupted, settings)
                 best = run.configuration.output.evaluate?.best == nil ? nil : ("evaluation_figure", isLowest)
             }
 
@@ -50,8 +53,10 @@ extension StartTests {
             /// Trains on to `steps`; returns the exit code.
             func train(
                 to steps: Int, _ figures: [Int: Double], patience: Int? = nil, isLowest: Bool = true,
-                interrupted: Set<Int> = [], from: TrainOptions.Resume = .auto, checkpointEvery: Int = 5
+                interrupted: Set<Int> = [], from: TrainOptions.Resume = .auto, checkpointEvery: Int = 5,
+                settings: UInt32? = 1
             ) throws -> Int32 {
+                let waits = patience.map(String.init) ?? "null"
                 let yaml = """
                     name: measured
                     data: {synthetic: ring, count: 100}
@@ -61,7 +66,7 @@ extension StartTests {
                     training: {batch: 4, steps: \(steps)}
                     output:
                       {log_every: 3, sample_every: 100, checkpoint_every: \(checkpointEvery), keep: 1,
-                       evaluate: {every: 2, best: figure, patience: \(patience.map(String.init) ?? "null")}}
+                       evaluate: \(settings == nil ? "null" : "{every: 2, best: figure, patience: \(waits)}")}
                     """
                 let file = path + "/configuration.yaml"
                 try yaml.write(toFile: file, atomically: true, encoding: .utf8)
@@ -73,7 +78,8 @@ extension StartTests {
                 var made: GivenFigures?
                 defer { measured = made?.measured ?? [] }
                 return try Run.train(options, SoloCommunicator()) { run in
-                    let evaluator = GivenFigures(run, figures, isLowest: isLowest, interrupted: interrupted)
+                    let evaluator = GivenFigures(
+                        run, figures, isLowest: isLowest, interrupted: interrupted, settings: settings ?? 0)
                     made = evaluator
                     return evaluator
                 }
@@ -121,6 +127,30 @@ extension StartTests {
             #expect(try run.checkpoints == ["best", "latest", Self.name(4), Self.name(13)])
             #expect(try run.train(to: 14, [14: 2.5]) == 0)
             #expect(try run.checkpoints == ["best", "latest", Self.name(14)])
+        }
+
+        /// A job that measures nothing leaves what the one before has kept.
+        @Test func theBestStaysWithoutEvaluations() throws {
+            let run = try TemporaryRun()
+            #expect(try run.train(to: 6, [2: 5, 4: 3, 6: 4]) == 0)
+            #expect(try run.train(to: 12, [:], settings: nil) == 0)
+            #expect(try run.checkpoints == ["best", "latest", Self.name(4), Self.name(12)])
+            #expect(try run.train(to: 14, [14: 3.5]) == 0)
+            #expect(run.link("best") == Self.name(4))
+            #expect(try run.checkpoints == ["best", "latest", Self.name(4), Self.name(14)])
+        }
+
+        /// Figures of other settings are none to compare with; the checkpoint stays until there is one by these.
+        @Test func theBestOfOtherSettingsIsNotCompared() throws {
+            let run = try TemporaryRun()
+            #expect(try run.train(to: 6, [2: 5, 4: 3, 6: 4]) == 0)
+            #expect(try run.train(to: 7, [7: .nan], patience: 2, settings: 2) == 0)
+            #expect(try run.checkpoints == ["best", "latest", Self.name(4), Self.name(7)])
+            #expect(try run.train(to: 14, [8: 50, 10: 40, 12: 60, 14: 70], patience: 3, settings: 2) == 0)
+            #expect(run.measured == [8, 10, 12, 14] && run.link("best") == Self.name(10))
+            #expect(try run.checkpoints == ["best", "latest", Self.name(10), Self.name(14)])
+            let log = try String(contentsOfFile: run.folder.log, encoding: .utf8)
+            #expect(log.contains("the best is looked for anew") && log.contains("no better figure than 40"))
         }
 
         @Test func theBestMayBeTheHighest() throws {

@@ -221,3 +221,17 @@ def pytest_terminal_summary(terminalreporter):
     terminalreporter.write_line("")
     failed = counts["failed"] + counts["error"]
     terminalreporter.write_line(f"{counts['passed']} passed, {failed} failed, {counts['skipped']} skipped")
+
+
+def evaluated(*arguments, ranks=1):
+    """The measures of `gan-dist evaluate`, by their names."""
+    finished = gan_dist("evaluate", *arguments, "--json", ranks=ranks)
+    assert finished.code == 0, finished
+    return json.loads(finished.out)
+
+
+def refused(finished, code, *words):
+    """That a command ended so, with one line of error that has these words."""
+    assert finished.code == code and len(finished.errors) == 1, finished
+    for word in words:
+        assert word in finished.err, finished

@@ -21,7 +21,8 @@ def evaluate(**keys):
 
 def evaluations(run):
     """The figures by their steps."""
-    return {line["step"]: {name: value for name, value in line.items() if name.startswith("evaluation_")}
+    return {line["step"]: {name: value for name, value in line.items()
+                           if name.startswith("evaluation_") and name != "evaluation_settings"}
             for line in metrics(run) if any(name.startswith("evaluation_") for name in line)}
 
 
@@ -142,6 +143,26 @@ def test_the_best_is_kept_logged_and_shown(run, tmp_path):
     assert list(evaluations(run))[-2:] == [42, 44] and "evaluation_swd" not in metrics(run)[-1]
     resume(run, "--steps", 46, "--set", "output.evaluate=null")
     assert list(evaluations(run))[-1] == 44
+
+
+def test_other_settings_are_not_compared(run):
+    """A number in the log says which figures were measured alike."""
+    keys = dict(every=4, metrics=["swd"], count=200, best="swd")
+    train("ring", run, "--keep", 1, "--steps", 8, *evaluate(**keys))
+    before = os.readlink(run / "checkpoints/best")
+    finished = resume(run, "--steps", 12, *evaluate(**keys | dict(count=20)))
+    assert "the best is looked for anew" in finished.out and "; the best so far" in finished.out
+    settings = [line["evaluation_settings"] for line in metrics(run) if "evaluation_settings" in line]
+    assert settings[0] == settings[1] != settings[2]
+    assert os.readlink(run / "checkpoints/best") == "step-00000012.h5" != before
+    events = EventAccumulator(str(run))
+    events.Reload()
+    assert "evaluation_settings" not in events.Tags()["scalars"]
+
+
+def test_held_out_examples_are_looked_for_without_evaluations_too(data, run, tmp_path):
+    finished = train("dense", run, "--data", data, "--set", f"data.held_out={tmp_path}/none.h5", code=66)
+    assert "none.h5" in finished.err
 
 
 def test_what_evaluations_share_is_made_once(data, classifier, run):

@@ -137,9 +137,12 @@ class Replay:
         for name, value in values.items():
             self.results[f"{path}/{name}"] = value.detach().clone().numpy()
 
-    def fake(self, noise, label, rows, passes, conditions):
-        seen = {}
-        images = self.generator.forward(noise[rows], seen=seen, conditions=conditions)
+    def fake(self, path, noise, label, rows, passes):
+        seen, masks = {}, {}
+        if f"{path}/generator_dropout" in self.trace:
+            masks = {name: torch.tensor(mask[rows]).to(torch.get_default_dtype())
+                     for name, mask in self.arrays(f"{path}/generator_dropout").items()}
+        images = self.generator.forward(noise[rows], masks, seen, self.conditions(path, rows))
         passes.append((label, self.generator, rows, seen))
         return images
 
@@ -181,7 +184,7 @@ class Replay:
         real, noise = self.read(f"{path}/real"), self.read(f"{path}/noise")
         halves = {"real": [], "fake": []}
         for rows in self.rows:
-            images = self.fake(noise, path, rows, passes, self.conditions(path, rows))
+            images = self.fake(path, noise, path, rows, passes)
             for half, examples in (("real", real[rows]), ("fake", images if keep_images else images.detach())):
                 packs = self.pack(examples)
                 packs = packs if packs.requires_grad else packs.requires_grad_()
@@ -237,7 +240,7 @@ class Replay:
         noise, logits = self.read(f"{path}/noise"), {"real": [], "fake": []}
         real = self.read(f"{path}/real") if self.is_relativistic else None
         for rows in self.rows:
-            images = self.fake(noise, "generator", rows, passes, self.conditions(path, rows))
+            images = self.fake(path, noise, "generator", rows, passes)
             if self.is_relativistic:
                 masks = self.masks(f"{path}/dropout", rows, "real")
                 judged = self.augmented(self.pack(real[rows]), path, rows)
