@@ -241,7 +241,7 @@ def test_what_does_not_fit_one_of_them_is_refused(config, options, words, data, 
     (["sample", "RUN", "--count", "4", "--by", "discriminator", "--out", "samples.h5"], "it judges codes, or pairs"),
     (["evaluate", "RUN", "--metrics", "game"], "judges codes, or examples with theirs"),
     (["evaluate", "RUN", "--metrics", "elbo"], "no bound"),
-    (["bench", "step", "--config", "CONFIG"], "games of two players"),
+    (["bench", "scaling", "--config", "CONFIG"], "games of two players"),
 ])
 def test_commands_refuse_what_the_game_has_not(config, command, words, data, run, tmp_path):
     train(config, run, "--data", data, "--steps", 1)
