@@ -13,8 +13,7 @@ public final class Evaluator {
     private let inputs: EvaluationInputs
     private var samples: Examples?
     private var answers: (samples: Classifier.Answers, reference: Classifier.Answers)?
-    /// What the classifier says of the data, where that is known.
-    private let known: Classifier.Answers?
+    private let real: RealStatistics
 
     /// Collective, as everything here.
     public convenience init(_ request: EvaluationRequest, _ context: EvaluationContext) throws {
@@ -23,9 +22,9 @@ public final class Evaluator {
 
     init(
         _ inputs: EvaluationInputs, _ request: EvaluationRequest, _ context: EvaluationContext,
-        samples: Examples? = nil, reference: Classifier.Answers? = nil
+        samples: Examples? = nil, _ real: RealStatistics = RealStatistics()
     ) {
-        (self.inputs, self.request, self.context, self.samples, known) = (inputs, request, context, samples, reference)
+        (self.inputs, self.request, self.context, self.samples, self.real) = (inputs, request, context, samples, real)
     }
 
     /// The measures that were asked for, or all that fit; the same on every rank. Throws 78 where one that was named
@@ -209,21 +208,26 @@ public final class Evaluator {
             }
             return [Modes.measure(request.count == nil ? samples.first(Modes.points) : samples, mixture)]
         case .swd:
-            return [try SlicedWasserstein.measure(samples, reference(samples.count), seed: request.seed, context)]
-        case .mmd: return [try KernelDiscrepancy.measure(samples, reference(samples.count), context)]
+            return [
+                try SlicedWasserstein.measure(samples, reference(samples.count), seed: request.seed, context, real)
+            ]
+        case .mmd: return [try KernelDiscrepancy.measure(samples, reference(samples.count), context, real)]
         case .classifierScore: return [ClassifierScore.measure(try judged(samples).samples, classifierSettings)]
         case .frechetClassifierDistance: return [try frechetDistance(samples)]
         case .kernelDistance:
             let (mine, theirs) = try judged(samples)
             return [
-                try KernelDiscrepancy.measure(features: mine.features, theirs.features, classifierSettings, context)
+                try KernelDiscrepancy.measure(
+                    features: mine.features, theirs.features, classifierSettings, context, real)
             ]
         case .precisionRecall:
             let (mine, theirs) = try judged(samples)
-            return try Manifolds.precisionAndRecall(mine.features, theirs.features, classifierSettings, context)
+            return try Manifolds.precisionAndRecall(
+                mine.features, theirs.features, classifierSettings, context, real)
         case .densityCoverage:
             let (mine, theirs) = try judged(samples)
-            return try Manifolds.densityAndCoverage(mine.features, theirs.features, classifierSettings, context)
+            return try Manifolds.densityAndCoverage(
+                mine.features, theirs.features, classifierSettings, context, real)
         case .labels:
             let (mine, theirs) = try judged(samples)
             return [LabelHistogram.measure(mine, theirs, classifierSettings)]
@@ -237,14 +241,14 @@ public final class Evaluator {
             ]
         case .memorisation:
             let heldOut = try local { try inputs.heldOut(samples.count)! }
-            return [try Memorisation.measure(samples: samples, heldOut: heldOut, training: inputs.data, context)]
+            return [try Memorisation.measure(samples: samples, heldOut: heldOut, training: inputs.data, context, real)]
         case .intrinsicDimension:
-            return [try IntrinsicDimension.measure(samples, reference(samples.count), context)]
+            return [try IntrinsicDimension.measure(samples, reference(samples.count), context, real)]
         case .pixelCorrelation:
-            let result = try PixelCorrelation.measure(samples, reference(samples.count), context)
+            let result = try PixelCorrelation.measure(samples, reference(samples.count), context, real)
             try draw(PixelCorrelation.svg(result))
             return [result]
-        case .sharpness: return [Sharpness.measure(samples, try reference(samples.count))]
+        case .sharpness: return [Sharpness.measure(samples, try reference(samples.count), real)]
         case .game: return [try game(samples)]
         case .optimalDiscriminator: return [try optimalDiscriminator()]
         case .gradientVariance:
@@ -268,7 +272,9 @@ public final class Evaluator {
         let classifier = inputs.classifier!
         let answers = (
             samples: try classifier.answers(samples, context, "classifier: samples"),
-            reference: try known ?? classifier.answers(reference(samples.count), context, "classifier: data")
+            reference: try real.answers(classifier) {
+                try classifier.answers(reference(samples.count), context, "classifier: data")
+            }
         )
         self.answers = answers
         return answers
@@ -294,9 +300,9 @@ public final class Evaluator {
 
     private func frechetDistance(_ samples: Examples) throws -> MetricResult {
         let (mine, theirs) = try judged(samples)
-        FrechetDistance.warn(of: mine.features, theirs.features, context.console)
+        FrechetDistance.warn(Classifier.features, of: min(mine.count, theirs.count), context.console)
         return FrechetDistance.measure(
-            Metric.frechetClassifierDistance.rawValue, mine.features, theirs.features, classifierSettings)
+            Metric.frechetClassifierDistance.rawValue, mine.features, theirs.features, classifierSettings, real)
     }
 
     private func parzen(_ samples: Examples) throws -> MetricResult {

@@ -99,7 +99,7 @@ public struct FeatureComparison: Sendable {
         let settings: [MetricResult.Entry] = [("real", .text(real)), ("generated", .text(generated))]
         switch metric {
         case .frechetDistance:
-            FrechetDistance.warn(of: samples, reference, context.console)
+            FrechetDistance.warn(samples.shape.count, of: min(samples.count, reference.count), context.console)
             return [FrechetDistance.measure(metric.rawValue, samples, reference, settings)]
         case .kernelDistance:
             return [try KernelDiscrepancy.measure(features: samples, reference, settings, context)]

@@ -26,9 +26,15 @@ public enum IntrinsicDimension {
 
     /// Collective.
     static func measure(
-        _ samples: Examples, _ reference: Examples, _ context: EvaluationContext
+        _ samples: Examples, _ reference: Examples, _ context: EvaluationContext,
+        _ real: RealStatistics = RealStatistics()
     ) throws -> MetricResult {
-        let mine = try estimate(samples, context), theirs = try estimate(reference, context)
+        let mine = try estimate(samples, context)
+        let kept = try real.numbers("intrinsic_dimension") {
+            let found = try estimate(reference, context)
+            return [found.dimension, found.standardError, Double(found.used)]
+        }
+        let theirs = Estimate(dimension: kept[0], standardError: kept[1], used: Int(kept[2]))
         return MetricResult(
             "intrinsic-dimension", mine.dimension, standardError: mine.standardError,
             more: [

@@ -19,21 +19,25 @@ public enum KernelDiscrepancy {
 
     static let largestBlock = 1000
 
-    /// The blocks' estimates. Collective.
+    /// The blocks' estimates; `y` are the real ones. Collective.
     static func estimates(
         _ x: Examples, _ y: Examples, _ kernel: Kernel, block: Int = largestBlock, _ context: EvaluationContext,
-        _ title: String
+        _ title: String, _ real: RealStatistics = RealStatistics()
     ) throws -> [Double] {
-        let count = min(x.count, y.count)
+        let count = min(x.count, y.count), length = x.shape.count
         let size = min(block, max(count / 2, 2)), blocks = count / size
         let room = FloatBuffer(count: size * size)
+        func rows(_ block: Range<Int>) -> Range<Int> { block.lowerBound * size ..< block.upperBound * size }
+        func within(_ examples: Examples, _ block: Range<Int>) -> Double {
+            let part = examples[rows(block)]
+            return sum(kernel, part, part, length, leavingOutPairs: true, room.values)
+        }
+        let ofReal = try real.numbers("\(title)_within") {
+            try context.map(blocks, block: 1, title) { [within(y, $0)] }
+        }
         return try context.map(blocks, block: 1, title) { block in
-            let rows = block.lowerBound * size ..< block.upperBound * size
-            let length = x.shape.count
-            let within = [x, y].reduce(0.0) {
-                $0 + sum(kernel, $1[rows], $1[rows], length, leavingOutPairs: true, room.values)
-            }
-            let between = sum(kernel, x[rows], y[rows], length, leavingOutPairs: false, room.values)
+            let within = within(x, block) + ofReal[block.lowerBound]
+            let between = sum(kernel, x[rows(block)], y[rows(block)], length, leavingOutPairs: false, room.values)
             let m = Double(size)
             return [within / (m * (m - 1)) - 2 * between / (m * m)]
         }
@@ -77,11 +81,13 @@ public enum KernelDiscrepancy {
     }
 
     /// With a Gaussian kernel on the values themselves. Collective.
-    static func measure(_ samples: Examples, _ reference: Examples, _ context: EvaluationContext) throws -> MetricResult
-    {
-        let deviation = medianDistance(reference)
+    static func measure(
+        _ samples: Examples, _ reference: Examples, _ context: EvaluationContext,
+        _ real: RealStatistics = RealStatistics()
+    ) throws -> MetricResult {
+        let deviation = real.numbers("median_distance") { [medianDistance(reference)] }[0]
         return result(
-            "mmd", try estimates(samples, reference, .gaussian(deviation: deviation), context, "mmd"), samples,
+            "mmd", try estimates(samples, reference, .gaussian(deviation: deviation), context, "mmd", real), samples,
             reference,
             [("kernel", .text("Gaussian")), ("sigma", .number(deviation))])
     }
@@ -89,10 +95,10 @@ public enum KernelDiscrepancy {
     /// With a cubic kernel on features. Collective.
     static func measure(
         features samples: Examples, _ reference: Examples, _ settings: [MetricResult.Entry],
-        _ context: EvaluationContext
+        _ context: EvaluationContext, _ real: RealStatistics = RealStatistics()
     ) throws -> MetricResult {
         result(
-            "kernel-distance", try estimates(samples, reference, .cubic, context, "kernel-distance"), samples,
+            "kernel-distance", try estimates(samples, reference, .cubic, context, "kernel-distance", real), samples,
             reference,
             [("kernel", .text("(x·y/D + 1)^3"))] + settings)
     }

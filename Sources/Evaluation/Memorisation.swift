@@ -13,14 +13,16 @@ public enum Memorisation {
     static let quantiles = [0.0, 0.05, 0.25, 0.5, 0.75, 0.95]
 
     static func measure(
-        samples: Examples, heldOut: Examples, training: SampleSource, _ context: EvaluationContext
+        samples: Examples, heldOut: Examples, training: SampleSource, _ context: EvaluationContext,
+        _ real: RealStatistics = RealStatistics()
     ) throws -> MetricResult {
         let ofSamples = try NearestExamples.find(samples, in: training, context, "memorisation: samples").map(
             \.distance
         ).sorted()
-        let ofHeldOut = try NearestExamples.find(heldOut, in: training, context, "memorisation: held-out").map(
-            \.distance
-        ).sorted()
+        let ofHeldOut = try real.numbers("held_out_distances") {
+            try NearestExamples.find(heldOut, in: training, context, "memorisation: held-out").map(\.distance)
+                .sorted()
+        }
         let test = RankSumTest(ofSamples, ofHeldOut)
         return MetricResult(
             "memorisation", test.probability,

@@ -14,7 +14,8 @@ public enum PixelCorrelation {
 
     /// Collective.
     static func measure(
-        _ samples: Examples, _ reference: Examples, _ context: EvaluationContext
+        _ samples: Examples, _ reference: Examples, _ context: EvaluationContext,
+        _ real: RealStatistics = RealStatistics()
     ) throws -> MetricResult {
         guard case .image(let height, let width, let channels) = samples.shape else {
             preconditionFailure("pixels of \(samples.shape)")
@@ -22,13 +23,19 @@ public enum PixelCorrelation {
         let pixels = height * width, bins = Int(distance(0, pixels - 1, width).rounded()) + 1
         var sums = [Double](repeating: 0, count: 3 * bins)
         for channel in 0 ..< channels {
-            let mine = standardised(samples, channel), theirs = standardised(reference, channel)
+            let theirs = try real.values("pixel_correlations_\(channel)") {
+                let images = standardised(reference, channel)
+                return try context.map(pixels, block: block, width: pixels, "pixel correlation") {
+                    correlations(images, $0, pixels).array
+                }
+            }
+            let mine = standardised(samples, channel)
             let rows = try context.map(pixels, block: block, width: 3 * bins, "pixel correlation") { rows in
-                let first = correlations(mine, rows, pixels), second = correlations(theirs, rows, pixels)
+                let found = correlations(mine, rows, pixels)
                 return rows.enumerated().flatMap { place, pixel in
                     binned(
-                        first.values[place * pixels ..< (place + 1) * pixels],
-                        second.values[place * pixels ..< (place + 1) * pixels], pixel, width: width, bins: bins)
+                        found.values[place * pixels ..< (place + 1) * pixels],
+                        theirs.values[pixel * pixels ..< (pixel + 1) * pixels], pixel, width: width, bins: bins)
                 }
             }
             for (index, value) in rows.enumerated() { sums[index % sums.count] += value }

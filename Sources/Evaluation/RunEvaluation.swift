@@ -22,9 +22,9 @@ public final class RunEvaluation: RunEvaluator {
     private let inputs: EvaluationInputs
     /// As D is shown them.
     private let heldOut: HeldOutExamples?
-    /// What the answers of the real data follow from.
+    /// What is made of the real data, and what that follows from.
+    private let real = RealStatistics()
     private let key: [(name: String, value: AttributeValue)]
-    private var reference: Classifier.Answers?
 
     /// Throws 65, 66 or 78, with the key, for what cannot be measured. Collective.
     public init(_ run: MeasuredRun) throws {
@@ -40,7 +40,8 @@ public final class RunEvaluation: RunEvaluator {
         }
         var request = EvaluationRequest()
         (request.count, request.classifier) = (min(settings.count, run.data.examples.count), settings.classifier)
-        (request, inputs, heldOut, best, key) = try communicator.agreed {
+        let measured: [(name: String, value: AttributeValue)]
+        (request, inputs, heldOut, best, measured) = try communicator.agreed {
             request.metrics = try Self.metrics(settings.metrics)
             let trainer = run.trainer as? Trainer, packing = trainer?.game.packing ?? 1
             let judgesConditions = trainer?.discriminator.network.condition != nil
@@ -63,7 +64,13 @@ public final class RunEvaluation: RunEvaluator {
             return (request, inputs, heldOut, try Self.best(settings, request.metrics ?? []), key)
         }
         self.settings = SHA256.number(
-            of: key.map { "\($0.name)=\($0.value.description)" }.joined(separator: "\n") + "\n\(data.heldOut ?? "")")
+            of: measured.map { "\($0.name)=\($0.value.description)" }.joined(separator: "\n") + "\n\(data.heldOut ?? "")")
+        let environment = try communicator.decidedByRoot { NumericEnvironment().description }
+        key =
+            measured + [
+                ("held_out", .string(heldOut?.fingerprint ?? "none")), ("program_version", .string(Program.version)),
+                ("environment", .string(environment)),
+            ]
         self.request = request
         if let warning = heldOut?.warning { run.console.warn(warning) }
         let evaluator = Evaluator(inputs, request, silent())
@@ -159,20 +166,11 @@ public final class RunEvaluation: RunEvaluator {
     // MARK: - Measuring
 
     public func prepare() throws {
-        guard let classifier = inputs.classifier, inputs.stacked == nil,
-            request.metrics?.contains(where: { $0.needsClassifier || $0 == .modes }) == true
-        else { return }
-        let count = min(inputs.sampleCount, inputs.data.count), communicator = run.communicator
-        let kept = RealFeatures(
-            path: run.folder.realFeatures, key: key + [("program_version", .string(Program.version))], count: count,
-            classes: classifier.classes)
-        reference = try kept.answers(EvaluationContext(communicator, run.console)) {
-            try classifier.answers(
-                communicator.agreed { try inputs.reference(count) }, EvaluationContext(communicator, run.console),
-                "classifier: data")
-        }
-        if request.metrics?.contains(.frechetClassifierDistance) == true, let reference {
-            FrechetDistance.warn(of: reference.features, reference.features, run.console)
+        let isKnown = real.read(run.folder.realFeatures, key: key)
+        // What one rank does not find all of them make.
+        if try run.communicator.any(!isKnown) { real.clear() }
+        if request.metrics?.contains(.frechetClassifierDistance) == true {
+            FrechetDistance.warn(Classifier.features, of: min(inputs.sampleCount, inputs.data.count), run.console)
         }
     }
 
@@ -193,7 +191,14 @@ public final class RunEvaluation: RunEvaluator {
         let samples = try inputs.samples(context)
         // Of a generator that has just diverged, as the next step will say, nothing is measured.
         guard Reductions.squaredNorm(of: samples.values).isFinite else { return [] }
-        return try Evaluator(inputs, request, context, samples: samples, reference: reference).run()
+        let results = try Evaluator(inputs, request, context, samples: samples, real).run()
+        if real.isNew, run.communicator.rank == 0 {
+            do { try real.write(to: run.folder.realFeatures, key: key) } catch {
+                // The run can do without: it costs the next job some time.
+                run.console.warn("what evaluations share is not kept: \(error.message)")
+            }
+        }
+        return results
     }
 
     /// What a figure is called in metrics.jsonl.

@@ -8,8 +8,10 @@ import Nets
 ///
 /// of the pixels that have all four neighbours. The figure alone says little: it belongs beside that of the data.
 public enum Sharpness {
-    static func measure(_ samples: Examples, _ reference: Examples) -> MetricResult {
-        let mine = variances(samples), theirs = variances(reference)
+    static func measure(
+        _ samples: Examples, _ reference: Examples, _ real: RealStatistics = RealStatistics()
+    ) -> MetricResult {
+        let mine = variances(samples), theirs = real.numbers("sharpness") { variances(reference) }
         return MetricResult(
             "sharpness", mine.mean, standardError: mine.standardError,
             more: [

@@ -23,21 +23,32 @@ public enum SlicedWasserstein {
         let write: (Range<Int>, Floats) -> Void
     }
 
-    /// The mean distance over `directions` [directions, length], of unit length. Collective.
+    /// The mean distance over `directions` [directions, length], of unit length. Collective. `real`: where what is made
+    /// of `b` alone is kept; of an image's patches it is too much, 128 · 512 numbers an image.
     static func distance(
-        _ a: Descriptors, _ b: Descriptors, directions: Floats, _ context: EvaluationContext, _ title: String
+        _ a: Descriptors, _ b: Descriptors, directions: Floats, _ context: EvaluationContext, _ title: String,
+        _ real: RealStatistics? = nil
     ) throws -> Double {
         precondition(
             a.count == b.count && a.length == b.length,
             "\(a.count) × \(a.length) descriptors against \(b.count) × \(b.length)")
         let length = a.length, scratch = FloatBuffer(count: a.count)
-        let distances = try context.map(directions.count / length, block: slice, title) { rows in
-            let mine = directions[rows.lowerBound * length ..< rows.upperBound * length]
-            let first = sortedProjections(a, mine, rows.count, scratch.values),
-                second = sortedProjections(b, mine, rows.count, scratch.values)
+        func projections(_ descriptors: Descriptors, _ rows: Range<Int>) -> FloatBuffer {
+            sortedProjections(
+                descriptors, directions[rows.lowerBound * length ..< rows.upperBound * length], rows.count,
+                scratch.values)
+        }
+        let count = directions.count / length
+        let kept = try real?.values("sorted_projections") {
+            try context.map(count, block: slice, width: b.count, title) { projections(b, $0).array }
+        }
+        let distances = try context.map(count, block: slice, title) { rows in
+            let first = projections(a, rows), second = kept ?? projections(b, rows)
+            let start = kept == nil ? 0 : rows.lowerBound * b.count
             return (0 ..< rows.count).map { row in
                 let range = row * a.count ..< (row + 1) * a.count
-                return range.reduce(0.0) { $0 + Double(abs(first.values[$1] - second.values[$1])) } / Double(a.count)
+                let sum = range.reduce(0.0) { $0 + Double(abs(first.values[$1] - second.values[start + $1])) }
+                return sum / Double(a.count)
             }
         }
         return distances.mean
@@ -144,13 +155,13 @@ public enum SlicedWasserstein {
     /// Collective.
     static func measure(
         _ samples: Examples, _ reference: Examples, directions: Int = directions, patches: Int = patchesOfAnImage,
-        seed: UInt64, _ context: EvaluationContext
+        seed: UInt64, _ context: EvaluationContext, _ real: RealStatistics? = nil
     ) throws -> MetricResult {
         let count = min(samples.count, reference.count)
         let (samples, reference) = (samples.first(count), reference.first(count))
         let whole = randomDirections(directions, length: samples.shape.count, seed: seed)
         let raw = try distance(
-            descriptors(of: samples), descriptors(of: reference), directions: whole.values, context, "swd: raw")
+            descriptors(of: samples), descriptors(of: reference), directions: whole.values, context, "swd: raw", real)
         var settings: [MetricResult.Entry] = [("samples", .count(count)), ("directions", .count(directions))]
         guard case .image(let height, let width, _) = samples.shape, min(height, width) >= patchSide else {
             return MetricResult("swd", raw, settings: settings + [("of", .text("vectors"))])

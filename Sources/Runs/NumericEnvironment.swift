@@ -7,12 +7,12 @@ import Support
 /// What the bits of a result depend on beside the program and its input: the matrix library and the kernels it chose,
 /// the processor (by which the C library chooses its functions), and the vector instructions that the program's own
 /// kernels use.
-struct NumericEnvironment {
+public struct NumericEnvironment {
     /// By the names of the checkpoint's attributes.
     let parts: [(name: String, value: String)]
 
     /// This process's.
-    init() {
+    public init() {
         parts = [
             ("blas", BLAS.description), ("processor", Self.processor),
             ("instructions", InstructionSet.current.name),
@@ -20,7 +20,7 @@ struct NumericEnvironment {
         ]
     }
 
-    var description: String { parts.map { "\($0.name) \($0.value)" }.joined(separator: "; ") }
+    public var description: String { parts.map { "\($0.name) \($0.value)" }.joined(separator: "; ") }
 
     /// What differs from that of the checkpoint, with both values; nothing for what it does not store. A version of the
     /// program is raised where its bits change.

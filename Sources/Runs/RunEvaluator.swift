@@ -10,7 +10,7 @@ public protocol RunEvaluator: AnyObject {
     /// A number of what it measures with: figures of the same are comparable.
     var settings: UInt32 { get }
 
-    /// Finds what all evaluations share, before the first step. Collective.
+    /// Takes up what the jobs before have made of the real data alone. Collective.
     func prepare() throws
 
     /// Measures the state at hand, none of which it changes; the same figures on every rank. Throws an

@@ -156,6 +156,7 @@ public final class TrainingData: Sendable {
         guard let file = settings.heldOut else { return nil }
         do {
             let dataset = try Dataset(file, dataset: settings.dataset, options: .configuration)
+            let fingerprint = try Self.fingerprint(of: dataset)
             // The run's range is that of files of its kind that do not say theirs.
             let isOfItsKind = !dataset.statesRange && (!dataset.isBytes || storedType == dataset.storedType)
             let source = try SampleSource(
@@ -163,10 +164,12 @@ public final class TrainingData: Sendable {
                 range: configuration.targetRange(of: dataset, asBefore: asBefore),
                 given: isOfItsKind ? settings.range : nil, asBefore: asBefore, memoryLimit: settings.memoryLimit)
             guard conditioned, let conditions, let condition = configuration.condition else {
-                return HeldOutExamples(source: source, conditions: nil, warning: nil)
+                return HeldOutExamples(source: source, conditions: nil, warning: nil, fingerprint: fingerprint)
             }
             let (rows, warning) = try conditions.rows(beside: dataset, condition, labels: settings.labels)
-            return HeldOutExamples(source: source, conditions: rows, warning: warning.map { "data.held_out: \($0)" })
+            return HeldOutExamples(
+                source: source, conditions: rows, warning: warning.map { "data.held_out: \($0)" },
+                fingerprint: fingerprint)
         } catch {
             throw Failure(error.code, "data.held_out: \(error.message)", remedy: error.remedy)
         }
@@ -251,4 +254,6 @@ public struct HeldOutExamples: Sendable {
     public let conditions: ConditionTable?
     /// What is to be said of them at the start.
     public let warning: String?
+    /// As ``TrainingData/fingerprint(of:)``.
+    public let fingerprint: String
 }

@@ -165,10 +165,19 @@ def test_held_out_examples_are_looked_for_without_evaluations_too(data, run, tmp
     assert "none.h5" in finished.err
 
 
-def test_what_evaluations_share_is_made_once(data, classifier, run):
-    keys = dict(every=3, metrics=["frechet-classifier-distance", "labels"], count=90, classifier=str(classifier))
-    train("dense", run, "--data", data, "--shards", 3, "--steps", 3, *evaluate(**keys), ranks=2)
+def test_what_evaluations_share_is_made_once(data, held_out, classifier, run):
+    metrics = ["frechet-classifier-distance", "labels", "kernel-distance", "precision-recall", "density-coverage", "swd",
+               "mmd", "sharpness", "pixel-correlation", "intrinsic-dimension", "memorisation"]
+    keys = dict(every=3, metrics=metrics, count=90, classifier=str(classifier))
+    train("dense", run, "--data", data, "--shards", 3, "--steps", 3, "--set", f"data.held_out={held_out}",
+          *evaluate(**keys), ranks=2)
     shared = run / "real-features.h5"
+    with h5py.File(shared) as file:
+        assert {name: file[name].size for name in file} == {
+            "features": 90 * 128, "log_probabilities": 90 * 3, "moments": 128 + 128 * 128, "kernel-distance_within": 2,
+            "squared_radii_3": 90, "squared_radii_5": 90, "sorted_projections": 512 * 90, "mmd_within": 2,
+            "median_distance": 1, "sharpness": 90, "pixel_correlations_0": 64 * 64, "intrinsic_dimension": 3,
+            "held_out_distances": 60}
     before, first = shared.stat().st_ino, evaluations(run)
     resume(run, "--steps", 6)
     assert shared.stat().st_ino == before

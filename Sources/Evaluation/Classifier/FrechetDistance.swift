@@ -20,6 +20,10 @@ public enum FrechetDistance {
         /// Rows whose differences from the mean are held in double at a time.
         private static let block = 1024
 
+        init(count: Int, mean: [Double], covariance: [Double]) {
+            (self.count, self.mean, self.covariance) = (count, mean, covariance)
+        }
+
         init(_ features: Examples) {
             let (count, size) = (features.count, features.shape.count), values = features.values
             precondition(count > 1, "the covariance of \(count) examples")
@@ -37,7 +41,7 @@ public enum FrechetDistance {
                     centred, transposed: true, by: centred, into: &sums, rows: size, columns: size, inner: rows.count,
                     adding: true)
             }
-            (self.count, self.mean, covariance) = (count, mean, sums.map { $0 / Double(count - 1) })
+            self.init(count: count, mean: mean, covariance: sums.map { $0 / Double(count - 1) })
         }
     }
 
@@ -72,19 +76,25 @@ public enum FrechetDistance {
     }
 
     /// Warns where there are fewer examples than features.
-    static func warn(of samples: Examples, _ reference: Examples, _ console: Console) {
-        let fewer = min(samples.count, reference.count), features = samples.shape.count
-        guard fewer < features else { return }
+    static func warn(_ features: Int, of examples: Int, _ console: Console) {
+        guard examples < features else { return }
         console.warn(
-            "the Fréchet distance of \(features) features is taken from \(fewer) examples only: their covariance is "
+            "the Fréchet distance of \(features) features is taken from \(examples) examples only: their covariance is "
                 + "not of full rank, and the figure far too large")
     }
 
     static func measure(
-        _ name: String, _ samples: Examples, _ reference: Examples, _ settings: [MetricResult.Entry]
+        _ name: String, _ samples: Examples, _ reference: Examples, _ settings: [MetricResult.Entry],
+        _ real: RealStatistics = RealStatistics()
     ) -> MetricResult {
-        MetricResult(
-            name, squared(Moments(samples), Moments(reference)),
+        let size = reference.shape.count
+        let kept = real.numbers("moments") {
+            let moments = Moments(reference)
+            return moments.mean + moments.covariance
+        }
+        let theirs = Moments(count: reference.count, mean: Array(kept[..<size]), covariance: Array(kept[size...]))
+        return MetricResult(
+            name, squared(Moments(samples), theirs),
             settings: [
                 ("samples", .count(samples.count)), ("reference", .count(reference.count)),
                 ("features", .count(samples.shape.count)),

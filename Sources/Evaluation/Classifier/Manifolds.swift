@@ -56,31 +56,44 @@ public enum Manifolds {
         }
     }
 
+    /// Those of the real ones.
+    private static func radii(
+        of reference: Examples, neighbours k: Int, _ real: RealStatistics, _ context: EvaluationContext, _ title: String
+    ) throws -> [Float] {
+        try real.values("squared_radii_\(k)") { try squaredRadii(reference, neighbours: k, context, title) }.array
+    }
+
     /// Collective.
     static func precisionAndRecall(
-        _ samples: Examples, _ reference: Examples, _ settings: [MetricResult.Entry], _ context: EvaluationContext
+        _ samples: Examples, _ reference: Examples, _ settings: [MetricResult.Entry], _ context: EvaluationContext,
+        _ real: RealStatistics = RealStatistics()
     ) throws -> [MetricResult] {
         let k = neighboursOfPrecision
         let settings =
             [("k", .count(k)), ("samples", .count(samples.count)), ("reference", .count(reference.count))] + settings
-        func share(_ name: String, of queries: Examples, within centres: Examples) throws -> MetricResult {
-            let radii = try squaredRadii(centres, neighbours: k, context, name)
+        func share(
+            _ name: String, of queries: Examples, within centres: Examples, _ radii: [Float]
+        ) throws -> MetricResult {
             let within = try ballsHolding(queries, centres, squaredRadii: radii, context, name).count { $0 > 0 }
             return MetricResult(name, Double(within) / Double(queries.count), settings: settings)
         }
+        let ofReference = try radii(of: reference, neighbours: k, real, context, "precision"),
+            ofSamples = try squaredRadii(samples, neighbours: k, context, "recall")
         return [
-            try share("precision", of: samples, within: reference), try share("recall", of: reference, within: samples),
+            try share("precision", of: samples, within: reference, ofReference),
+            try share("recall", of: reference, within: samples, ofSamples),
         ]
     }
 
     /// Collective.
     static func densityAndCoverage(
-        _ samples: Examples, _ reference: Examples, _ settings: [MetricResult.Entry], _ context: EvaluationContext
+        _ samples: Examples, _ reference: Examples, _ settings: [MetricResult.Entry], _ context: EvaluationContext,
+        _ real: RealStatistics = RealStatistics()
     ) throws -> [MetricResult] {
         let k = neighboursOfDensity
         let settings =
             [("k", .count(k)), ("samples", .count(samples.count)), ("reference", .count(reference.count))] + settings
-        let radii = try squaredRadii(reference, neighbours: k, context, "density")
+        let radii = try radii(of: reference, neighbours: k, real, context, "density")
         let holding = try ballsHolding(samples, reference, squaredRadii: radii, context, "density")
         let distances = try squaredDistances(reference, to: samples, context, "coverage")
         let covered = zip(distances, radii).count { $0 <= $1 }
