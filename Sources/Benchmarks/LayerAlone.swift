@@ -53,6 +53,8 @@ final class LayerAlone {
     }
 
     var outputShape: Shape { network.outputShape }
+    /// Of input and output.
+    var bytes: Int { batch * (network.inputShape.count + outputShape.count) * MemoryLayout<Float>.size }
     var hasParameters: Bool { network.store.count > 0 }
 
     private var parameters: Floats { network.store.values.values }

@@ -15,6 +15,9 @@ public struct LayerTime: Encodable {
     public let secondsQuartiles: [Double]
     /// The arithmetic of the direct form per second, in 10⁹; 0 for layers without weights to multiply by.
     public let gflops: Double
+    /// 10⁹ bytes of the layer's input and output per second: what a layer that multiplies by no weights is bound by. Each
+    /// value is counted once, read or written.
+    public let gigabytes: Double
     /// How often a step runs it, over all shards of a rank; nil for unrolled steps, which repeat passes as they need,
     /// and where a penalty is taken at some updates only.
     public let runs: Int?
@@ -24,6 +27,7 @@ public struct LayerTime: Encodable {
 
     enum CodingKeys: String, CodingKey {
         case network, layer, joined, pass, seconds, gflops, runs, share, secondsQuartiles = "seconds_quartiles"
+        case gigabytes = "gigabytes_per_second"
     }
 
     private var name: String {
@@ -40,7 +44,7 @@ public struct LayerTime: Encodable {
         let name = self.name.padding(toLength: width + 2, withPad: " ", startingAt: 0)
         let time = String(
             format: "%8.2f ms  %8.2f –%8.2f", seconds * 1e3, secondsQuartiles[0] * 1e3, secondsQuartiles[1] * 1e3)
-        let rate = gflops > 0 ? String(format: "%8.1f GFLOP/s", gflops) : String(repeating: " ", count: 16)
+        let rate = gflops > 0 ? String(format: "%8.1f GFLOP/s", gflops) : String(format: "%8.1f GB/s   ", gigabytes)
         guard let runs, let share else { return name + time + rate }
         return name + time + rate + String(format: "%4d × %5.1f %%", runs, 100 * share)
     }
@@ -79,7 +83,8 @@ extension LayerTime {
                         network: network.name, layer: node.path,
                         joined: together.first { $0 != number }.map { network.nodes[$0].path }, pass: pass.rawValue,
                         seconds: spread.median, secondsQuartiles: spread.quartiles,
-                        gflops: Double(2 * alone.multiplications) / spread.median / 1e9, runs: runs,
+                        gflops: Double(2 * alone.multiplications) / spread.median / 1e9,
+                        gigabytes: Double(alone.bytes) / spread.median / 1e9, runs: runs,
                         share: runs.map { Double($0) * spread.median / step }))
             }
         }

@@ -73,6 +73,11 @@ public final class RunEvaluation: RunEvaluator {
             ]
         self.request = request
         if let warning = heldOut?.warning { run.console.warn(warning) }
+        if settings.count > run.data.examples.count {
+            run.console.say(
+                "output.evaluate.count: \(settings.count) samples are more than there are examples to compare with: "
+                    + "\(run.data.examples.count) are measured")
+        }
         let evaluator = Evaluator(inputs, request, silent())
         for metric in request.metrics ?? [] {
             if let obstacle = evaluator.obstacle(to: metric) {

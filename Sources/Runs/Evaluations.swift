@@ -30,8 +30,9 @@ final class Evaluations {
 
     private let settings: EvaluationSettings
     private let evaluator: any RunEvaluator
-    /// The last step that was measured.
+    /// The last step that was measured, and the first one with the settings of now.
     private var last: Int?
+    private var first: Int?
     private var best: (step: Int, value: Double)?
 
     init(_ settings: EvaluationSettings, _ evaluator: any RunEvaluator) {
@@ -47,26 +48,24 @@ final class Evaluations {
         var othersDiffer = false
         for (step, figures) in logged {
             last = step
+            // Before 0.5 nothing was said of the settings.
+            let isComparable = figures[Self.settingsName].map { $0 == Double(evaluator.settings) } ?? true
+            if isComparable { first = first ?? step }
             // A checkpoint that is gone is none to compare with.
             guard let figure = evaluator.best?.figure, let value = figures[figure], kept.contains(step) else {
                 continue
             }
-            // Before 0.5 nothing was said of the settings.
-            if let settings = figures[Self.settingsName], settings != Double(evaluator.settings) {
-                othersDiffer = true
-            } else {
-                _ = take(value, step)
-            }
+            if isComparable { _ = take(value, step) } else { othersDiffer = true }
         }
         let known = try communicator.broadcast(
-            coded: Known(last: last, best: best?.step, value: best?.value ?? 0, othersDiffer: othersDiffer))
-        last = known.last
+            coded: Known(first: first, last: last, best: best?.step, value: best?.value ?? 0, othersDiffer: othersDiffer))
+        (first, last) = (known.first, known.last)
         best = known.best.map { ($0, known.value) }
         return (best?.step, known.othersDiffer)
     }
 
     private struct Known: Codable {
-        let last, best: Int?
+        let first, last, best: Int?
         let value: Double
         let othersDiffer: Bool
     }
@@ -88,6 +87,7 @@ final class Evaluations {
         } catch let agreed as AgreedFailure where agreed.failure.code == .stoppedOnRequest {
             return nil
         }
+        first = first ?? step
         last = step
         let value = evaluator.best.flatMap { best in figures.first { $0.name == best.figure }?.value }
         let isBest = value.map { take($0, step) } ?? false
@@ -105,10 +105,12 @@ final class Evaluations {
 
     /// Why the run ends before its last step, where it does: nothing better was found for `patience` steps.
     var end: String? {
-        guard let patience = settings.patience, let last, let best, last - best.step >= patience,
-            let figure = settings.best
-        else { return nil }
-        return String(format: "no better %@ than %.4g of step %d ", figure as NSString, best.value, best.step)
-            + "in \(last - best.step) steps (output.evaluate.patience: \(patience))"
+        guard let patience = settings.patience, let first, let last, let figure = settings.best else { return nil }
+        let steps = last - (best?.step ?? first)
+        guard steps >= patience else { return nil }
+        let found =
+            best.map { String(format: "no better %@ than %.4g of step %d", figure as NSString, $0.value, $0.step) }
+            ?? "no \(figure) that is a number"
+        return "\(found) in \(steps) steps (output.evaluate.patience: \(patience))"
     }
 }

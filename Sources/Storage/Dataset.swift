@@ -129,8 +129,16 @@ public final class Dataset: Sendable {
         return try labels(at: name)
     }
 
-    /// The names of the labels 0, 1, …, where the file has them: its attribute `label_names`, a line a name.
-    public var labelNames: String? { get throws(Failure) { try Self.text("label_names", file) } }
+    /// The names of the labels 0, 1, …, where the file has them, a line a name: its attribute `label_names` is such a
+    /// text, or a list of texts.
+    public var labelNames: String? {
+        get throws(Failure) {
+            guard try file.root.attributeNames().contains("label_names"),
+                case .texts(let names)? = try AttributeCopy("label_names", of: file.root)?.values
+            else { return nil }
+            return names.joined(separator: "\n")
+        }
+    }
 
     /// The same file, shape, type and first and last examples give the same number: for ranks to compare.
     public func fingerprint() throws(Failure) -> UInt64 {

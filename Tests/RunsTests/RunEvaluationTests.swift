@@ -174,6 +174,18 @@ extension StartTests {
             #expect(run.measured == [12] && run.link("best") == Self.name(12))
         }
 
+        @Test func norDoesOneGoOnWhoseFigureIsNeverANumber() throws {
+            let run = try TemporaryRun(), figures = Dictionary(uniqueKeysWithValues: (1 ... 20).map { ($0, Double.nan) })
+            #expect(try run.train(to: 5, figures, patience: 5) == 0)
+            #expect(try run.train(to: 20, figures, patience: 5) == 0)
+            #expect(run.measured == [6, 8] && run.link("best") == nil)
+            let log = try String(contentsOfFile: run.folder.log, encoding: .utf8)
+            #expect(log.contains("ends early: no figure that is a number in 6 steps"))
+            // Measured otherwise it is waited for anew.
+            #expect(try run.train(to: 10, [10: 1], patience: 5, settings: 2) == 0)
+            #expect(run.measured == [10] && run.link("best") == Self.name(10))
+        }
+
         /// The job that goes on measures what was left, under the step's own line.
         @Test(arguments: [4, 8]) func aStopLeavesAnEvaluationToTheNextJob(step: Int) throws {
             let run = try TemporaryRun(), figures = [2: 5.0, 4: 3, 6: 4, 8: 2]

@@ -30,7 +30,8 @@ def test_step(ranks):
     assert ("generator", "0.dense") in layers and ("discriminator", "2.maxout") in layers
     assert 0 < step["seconds_step_quartiles"][0] <= step["seconds_step_median"] <= step["seconds_step_quartiles"][1]
     for layer in step["layers"]:
-        assert set(layer) == {"network", "layer", "pass", "seconds", "seconds_quartiles", "gflops", "runs", "share"}
+        assert set(layer) == {"network", "layer", "pass", "seconds", "seconds_quartiles", "gflops",
+                              "gigabytes_per_second", "runs", "share"}
         assert layer["share"] == pytest.approx(layer["runs"] * layer["seconds"] / step["seconds_step_median"])
     # Both players at once: the generator runs once, the discriminator on real and on generated examples.
     runs = {(layer["network"], layer["layer"], layer["pass"]): layer["runs"] for layer in step["layers"]}

@@ -116,10 +116,12 @@ def png_size(path):
     return int.from_bytes(header[:4], "big"), int.from_bytes(header[4:], "big")
 
 
-def test_classes_have_names(tmp_path):
+@pytest.mark.parametrize("names", ["ants\nbees", ["ants", "bees"], numpy.array([b"ants", b"bees"])],
+                         ids=["lines", "list", "fixed"])
+def test_classes_have_names(names, tmp_path):
     data = dataset(tmp_path / "named.h5", numpy.arange(20) % 2)
     with h5py.File(data, "r+") as file:
-        file.attrs["label_names"] = "ants\nbees"
+        file.attrs["label_names"] = names
     train("conditional", tmp_path / "run", "--data", data, "--steps", 1)
     for name, asked in (("name", "bees"), ("label", 1)):
         made = gan_dist("sample", tmp_path / "run", "--count", 3, "--class", asked, "--out", tmp_path / f"{name}.h5")

@@ -54,8 +54,8 @@ def train_preset(preset, run, steps):
     assert finished.code == 0, finished
 
 
-@pytest.mark.parametrize("preset", ["dcgan-32-colour", "r3gan-28", "sngan-32", "sngan-resnet-32", "sagan-32",
-                                    "conditional-28", "stacked-fashion"])
+@pytest.mark.parametrize("preset", ["dcgan-32-colour", "r3gan-28", "r3gan-cifar10", "sngan-32", "sngan-resnet-32",
+                                    "sagan-32", "conditional-28", "stacked-fashion"])
 def test_onnxruntime_runs_the_generators_of_presets(preset, run, tmp_path):
     train_preset(preset, run, 1)
     exported(run, "onnx", tmp_path / "generator.onnx")
