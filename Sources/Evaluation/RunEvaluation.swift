@@ -32,11 +32,7 @@ public final class RunEvaluation: RunEvaluator {
         let communicator = run.communicator, data = run.configuration.data
         let settings = run.configuration.output.evaluate!
         if let file = data.heldOut {
-            try communicator.inspect([(file, data.dataset)], options: .configuration)
-            let vectors = try communicator.decidedByRoot {
-                run.configuration.condition?.dataset.flatMap { Dataset.holds($0, in: file) ? $0 : nil } ?? ""
-            }
-            if !vectors.isEmpty { try communicator.inspect([(file, vectors)], options: .configuration) }
+            try communicator.inspect(file, of: run.configuration)
         }
         var request = EvaluationRequest()
         (request.count, request.classifier) = (min(settings.count, run.data.examples.count), settings.classifier)

@@ -42,7 +42,7 @@ struct DataConditions: Sendable {
     private static func vectors(
         _ settings: ConditionSettings, _ vectors: String, beside dataset: Dataset
     ) throws(Failure) -> DataConditions {
-        let rows = try Dataset(dataset.path, dataset: vectors, options: .configuration)
+        let rows = try Dataset(dataset.path, dataset: vectors, options: .conditions)
         guard rows.layout == .vector, rows.count == dataset.count else {
             throw .badData(
                 "\(vectors) in \(dataset.path) has the shape \([rows.count] + rows.shape): vectors beside "
@@ -72,7 +72,7 @@ struct DataConditions: Sendable {
         let judged = "this discriminator judges an example together with its condition"
         if let vectors = settings.dataset {
             try Self.require(vectors, "condition.dataset", in: dataset.path)
-            let numbers = try Dataset(dataset.path, dataset: vectors, options: .configuration).elements
+            let numbers = try Dataset(dataset.path, dataset: vectors, options: .conditions).elements
             guard numbers == condition.width else {
                 throw .badData(
                     "\(vectors) in \(dataset.path) has vectors of \(numbers) numbers where the training data have "

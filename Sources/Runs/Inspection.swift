@@ -1,4 +1,5 @@
 import Collectives
+import Recipes
 import Storage
 
 extension Communicator {
@@ -10,5 +11,14 @@ extension Communicator {
             for (file, dataset) in datasets { try DatasetInspection.require(file, dataset: dataset, options: options) }
         }
         for (file, dataset) in datasets { DatasetInspection.vouch(file, dataset: dataset) }
+    }
+
+    /// The same of the examples in `file`, and of the vectors that stand beside them. Collective.
+    public func inspect(_ file: String, of configuration: any GeneratorConfiguration) throws {
+        try inspect([(file, configuration.data.dataset)], options: .configuration)
+        let vectors = try decidedByRoot {
+            configuration.condition?.dataset.flatMap { Dataset.holds($0, in: file) ? $0 : nil } ?? ""
+        }
+        if !vectors.isEmpty { try inspect([(file, vectors)], options: .conditions) }
     }
 }

@@ -91,11 +91,7 @@ public final class Run {
             return table
         }
         if let file = given.data.file {
-            try communicator.inspect([(file, given.data.dataset)], options: .configuration)
-            let vectors = try communicator.decidedByRoot {
-                given.condition?.dataset.flatMap { Dataset.holds($0, in: file) ? $0 : nil } ?? ""
-            }
-            if !vectors.isEmpty { try communicator.inspect([(file, vectors)], options: .configuration) }
+            try communicator.inspect(file, of: given)
         }
         let file = try communicator.agreed { try DataFile(given, checkpoint: session.checkpoint) }
         let resident = try DataFile.load(file, shards: shards, communicator)

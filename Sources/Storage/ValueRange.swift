@@ -49,6 +49,8 @@ public struct ValueRange: Sendable {
 public enum DatasetOptions: String, Sendable {
     /// `train`: keys of the configuration.
     case configuration
+    /// `train`: the vectors beside the examples.
+    case conditions
     /// `data import`: options.
     case importing
     /// Other commands: an option for the dataset, the file's attribute for the range.
@@ -56,7 +58,13 @@ public enum DatasetOptions: String, Sendable {
     /// `evaluate --features`: vectors, which it looks for by other names.
     case features
 
-    var dataset: String { self == .configuration ? "--set data.dataset=PATH" : "--dataset PATH" }
+    var dataset: String {
+        switch self {
+        case .configuration: "--set data.dataset=PATH"
+        case .conditions: "--set condition.dataset=PATH"
+        case .importing, .tool, .features: "--dataset PATH"
+        }
+    }
 
     /// How to give one of `ranges` for the dataset `path` with the values of `scan`. An attribute must hold all of
     /// them; what else is given clips a few.
@@ -69,7 +77,7 @@ public enum DatasetOptions: String, Sendable {
                 separator: " or ")
         }
         switch self {
-        case .configuration:
+        case .configuration, .conditions:
             return "Say it with " + pairs { "--set 'data.range=[\($0), \($1)]'" }
                 + (storable.first.map { "; or store it, \(attribute)\($0)." } ?? ".")
         case .importing: return "Say it with " + pairs { "--range=\($0),\($1)" } + "."

@@ -230,6 +230,10 @@ def test_labels_that_nothing_can_be_learned_from_are_refused(data, tmp_path):
     refused(train("conditional-vectors", tmp_path / "short", "--data", tmp_path / "short.h5", code=65), 65, "[99, 2]")
     refused(train("conditional-vectors", tmp_path / "images", "--data", data, "--set", "condition.dataset=images",
                   code=65), 65, "[100, 8, 8, 1]")
+    with h5py.File(tmp_path / "flat.h5", "w") as file:
+        file["images"], file["flat"] = pictures(), numpy.zeros(100, numpy.float32)
+    refused(train("conditional-vectors", tmp_path / "flat", "--data", tmp_path / "flat.h5", "--set",
+                  "condition.dataset=flat", ranks=2, code=65), 65, "[100]", "--set condition.dataset=")
     refused(train("conditional", tmp_path / "other", "--data", data, "--set", "condition.classes=4", code=78), 78,
             "condition.classes", "3 kinds")
     refused(train("conditional", tmp_path / "name", "--data", data, "--set", "data.labels=classes", code=65), 65,
