@@ -60,7 +60,7 @@ public final class RunEvaluation: RunEvaluator {
             return (request, inputs, heldOut, try Self.best(settings, request.metrics ?? []), key)
         }
         self.settings = SHA256.number(
-            of: measured.map { "\($0.name)=\($0.value.description)" }.joined(separator: "\n") + "\n\(data.heldOut ?? "")")
+            of: measured.map { "\($0.name)=\($0.value.description)\n" }.joined() + (data.heldOut ?? ""))
         let environment = try communicator.decidedByRoot { NumericEnvironment().description }
         key =
             measured + [

@@ -58,7 +58,8 @@ final class Evaluations {
             if isComparable { _ = take(value, step) } else { othersDiffer = true }
         }
         let known = try communicator.broadcast(
-            coded: Known(first: first, last: last, best: best?.step, value: best?.value ?? 0, othersDiffer: othersDiffer))
+            coded: Known(
+                first: first, last: last, best: best?.step, value: best?.value ?? 0, othersDiffer: othersDiffer))
         (first, last) = (known.first, known.last)
         best = known.best.map { ($0, known.value) }
         return (best?.step, known.othersDiffer)

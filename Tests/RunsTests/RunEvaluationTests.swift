@@ -175,7 +175,8 @@ extension StartTests {
         }
 
         @Test func norDoesOneGoOnWhoseFigureIsNeverANumber() throws {
-            let run = try TemporaryRun(), figures = Dictionary(uniqueKeysWithValues: (1 ... 20).map { ($0, Double.nan) })
+            let run = try TemporaryRun()
+            let figures = Dictionary(uniqueKeysWithValues: (1 ... 20).map { ($0, Double.nan) })
             #expect(try run.train(to: 5, figures, patience: 5) == 0)
             #expect(try run.train(to: 20, figures, patience: 5) == 0)
             #expect(run.measured == [6, 8] && run.link("best") == nil)

@@ -166,8 +166,8 @@ def test_held_out_examples_are_looked_for_without_evaluations_too(data, run, tmp
 
 
 def test_what_evaluations_share_is_made_once(data, held_out, classifier, run):
-    metrics = ["frechet-classifier-distance", "labels", "kernel-distance", "precision-recall", "density-coverage", "swd",
-               "mmd", "sharpness", "pixel-correlation", "intrinsic-dimension", "memorisation"]
+    metrics = ["frechet-classifier-distance", "labels", "kernel-distance", "precision-recall", "density-coverage",
+               "swd", "mmd", "sharpness", "pixel-correlation", "intrinsic-dimension", "memorisation"]
     keys = dict(every=3, metrics=metrics, count=90, classifier=str(classifier))
     train("dense", run, "--data", data, "--shards", 3, "--steps", 3, "--set", f"data.held_out={held_out}",
           *evaluate(**keys), ranks=2)
