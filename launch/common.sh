@@ -11,6 +11,16 @@ fail() { # CODE SENTENCE
     exit "$1"
 }
 
+# Ends the script where the VALUE that was given for NAME is no whole number above 0.
+whole() { # NAME VALUE
+    case $2 in '' | 0* | *[!0-9]*) fail 64 "$1 is '$2'; it takes a whole number above 0" ;; esac
+}
+
+# A path as the caller means it, whose folder the script has left by its one `cd`.
+of_caller() { # PATH
+    case $1 in /*) echo "$1" ;; *) echo "${OLDPWD:-$PWD}/$1" ;; esac
+}
+
 # A heading between the parts of a long script's output.
 say() { printf '\n== %s\n' "$*"; }
 

@@ -73,11 +73,15 @@ public final class Player {
     /// memory but the sum's own.
     private let ofShards: FloatBuffer?
 
-    /// `gradients`: see ``gradients(_:_:)``. Throws 78 where a layer cannot take what the one before makes. Collective.
-    package init(_ settings: Settings, _ gradients: GradientSum, _ training: Training) throws {
+    /// `gradients`: see ``gradients(_:_:)``. `mayShare` false: every rank has the state for itself. Throws 78 where a
+    /// layer cannot take what the one before makes. Collective.
+    package init(
+        _ settings: Settings, _ gradients: GradientSum, _ training: Training, mayShare: Bool = true
+    ) throws {
         (role, self.gradients) = (settings.role, gradients)
         let communicator = training.communicator, table = training.table, count = gradients.slot.count
-        let state = try NodeVectors(count: count, number: 1 + settings.optimiser.rule.moments.count, communicator)
+        let state = try NodeVectors(
+            count: count, number: 1 + settings.optimiser.rule.moments.count, mayShare: mayShare, communicator)
         self.state = state
         network = try Self.fitting {
             try Network(

@@ -12,6 +12,8 @@ public struct StepReport: TrainingReport {
     /// Of a game with an encoder; in an adversarial autoencoder that of D's logits, the generator's being that of the
     /// reconstruction, which the encoder has too.
     public var lossEncoder: Double?
+    /// Whether D judges codes against latents, and G lowers the reconstruction: an adversarial autoencoder.
+    public var judgesCodes = false
     /// Mean logits of D's last update, E s_x and E s_y, and the share of its pairs with s_x > s_y.
     public var logitReal = 0.0
     public var logitFake = 0.0
@@ -137,12 +139,16 @@ extension StepReport {
 
     public var summary: String {
         let ofLogits =
-            logOdds.map { String(format: "  D(x) %.2f  D(G(z)) %.2f", $0.dReal, $0.dFake) }
+            logOdds.map {
+                String(
+                    format: judgesCodes ? "  D(z) %.2f  D(E(x)) %.2f" : "  D(x) %.2f  D(G(z)) %.2f", $0.dReal, $0.dFake)
+            }
             ?? String(format: "  pair gap %.2f, %.0f %% ranked", pairGap, 100 * pairsRanked)
         let ofParameters = parameters.map { String(format: "  θ %.3g  ψ %.3g", $0.generator, $0.discriminator) }
         let augmented = augmentProbability.map { String(format: "  augment %.2f", $0) } ?? ""
         let ofEncoder = lossEncoder.map { String(format: "  E %.3f", $0) } ?? ""
-        return String(format: "D %.3f  G %.3f", lossDiscriminator, lossGenerator) + ofEncoder
+        return String(format: "D %.3f  \(judgesCodes ? "reconstruction" : "G") %.3f", lossDiscriminator, lossGenerator)
+            + ofEncoder
             + (ofParameters ?? ofLogits) + augmented
     }
 }

@@ -265,6 +265,7 @@ final class StepStatistics {
         report.lossDiscriminator = objective.weight * (mean(real, .cost) + mean(fake, .cost))
         if !objective.isRelativistic { (report.lossReal, report.lossFake) = (mean(real, .cost), mean(fake, .cost)) }
         (report.lossGenerator, report.lossEncoder) = costsOfOthers
+        if case .adversarialAutoencoder = encoderKind { report.judgesCodes = true }
         report.logitReal = mean(real, .logit)
         report.logitFake = mean(fake, .logit)
         report.pairsRanked = mean(real, .ranked)

@@ -95,7 +95,15 @@ public final class Trainer: NetworkTrainer {
         let gradients = try [ofGenerator, ofDiscriminator].map { try Player.gradients($0, $1) }
         let gradientsOfEncoder = try ofEncoder.map { try Player.gradients($0, $1) }
         generator = try Player(ofGenerator.0, gradients[0], ofGenerator.1)
-        discriminator = try Player(ofDiscriminator.0, gradients[1], ofDiscriminator.1)
+        let unrollingSteps = game.updates.map(\.unrollingSteps).max() ?? 0
+        // A direction in D's parameters is shared where these are, or neither is.
+        var direction =
+            unrollingSteps == 0 ? nil : try NodeVectors(count: gradients[1].slot.count, number: 1, communicator)
+        discriminator = try Player(
+            ofDiscriminator.0, gradients[1], ofDiscriminator.1, mayShare: direction?.isShared ?? true)
+        if let shared = direction, shared.isShared, !discriminator.state.isShared {
+            direction = try NodeVectors(count: shared.vectors[0].count, number: 1, mayShare: false, communicator)
+        }
         let encoder = try ofEncoder.map { try Player($0, gradientsOfEncoder!, $1) }
         encoding = encoder.map {
             EncoderPass(
@@ -129,13 +137,13 @@ public final class Trainer: NetworkTrainer {
         }
         bothHalves = FloatBuffer(count: (2 + game.penaltyPlaces.parts) * values)
         slopes = FloatBuffer(count: (2 + game.penaltyPlaces.parts) * together * capacity)
-        let unrollingSteps = game.updates.map(\.unrollingSteps).max() ?? 0
-        unrolling =
-            unrollingSteps == 0
-            ? nil
-            : try Unrolling(
-                steps: unrollingSteps, discriminator,
-                imageValues: shards.rows(batch: game.batch).count * exampleShape.count, communicator)
+        let imageValues = shards.rows(batch: game.batch).count * exampleShape.count
+        if let direction {
+            unrolling = Unrolling(
+                steps: unrollingSteps, discriminator, imageValues: imageValues, direction: direction)
+        } else {
+            unrolling = nil
+        }
         for player in players { try player.begin() }
     }
 

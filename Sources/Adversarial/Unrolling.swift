@@ -53,14 +53,16 @@ final class Unrolling {
     /// square of this, and that of rounding of the order of float32's 6 · 10⁻⁸ divided by it.
     private static let displacement = 3e-3
 
-    /// `player` must learn by Adam; `imageValues` are the values of all examples of this rank's part of a minibatch.
-    /// Collective.
-    init(steps: Int, _ player: Player, imageValues: Int, _ communicator: any Communicator) throws {
+    /// `player` must learn by Adam; `imageValues` are the values of all examples of this rank's part of a minibatch;
+    /// `direction` is as long as the player's parameters, and shared where they are.
+    init(steps: Int, _ player: Player, imageValues: Int, direction: NodeVectors) {
+        precondition(direction.isShared == player.state.isShared, "of direction and parameters one is shared")
         guard case .adam(let beta1, let beta2, let epsilon) = player.optimiser.settings.rule else {
             preconditionFailure("unrolling of \(player.optimiser.settings.rule)")
         }
         self.steps = steps
         self.player = player
+        self.direction = direction
         constants = (beta1, beta2, epsilon)
         (generated, imageGradient, imageDifference) = (
             FloatBuffer(count: imageValues), FloatBuffer(count: imageValues), FloatBuffer(count: imageValues)
@@ -74,18 +76,6 @@ final class Unrolling {
             FloatBuffer(count: count), FloatBuffer(count: count), FloatBuffer(count: count)
         )
         upper = FloatBuffer(count: count)
-        direction = try NodeVectors(
-            count: player.network.store.count, number: 1, mayShare: player.state.isShared, communicator)
-        guard direction.isShared == player.state.isShared else {
-            throw AgreedFailure(
-                Failure(
-                    .inputOutput,
-                    "no shared memory for the unrolled discriminator: a node has no room for "
-                        + "\(4 * direction.vectors[0].count >> 10) KiB more in /dev/shm or within the job's memory "
-                        + "limit",
-                    remedy: "Give it more, hold less of the dataset in memory (data.memory_limit), or start one rank a "
-                        + "node."))
-        }
     }
 
     private var values: Floats { player.network.store.values.values }

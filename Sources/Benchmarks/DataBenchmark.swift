@@ -66,7 +66,7 @@ public struct DataBenchmark: Encodable {
     }
 
     public var table: String {
-        (["\(ranks) ranks, minibatches of \(batch)"]
+        (["\(ranks) rank\(ranks == 1 ? "" : "s"), minibatches of \(batch)"]
             + rows.map { row in
                 row.from.padding(toLength: 10, withPad: " ", startingAt: 0)
                     + timesText(median: row.secondsMedian, minimum: row.secondsMin, quartiles: row.secondsQuartiles)

@@ -15,8 +15,8 @@ public struct LayerTime: Encodable {
     public let secondsQuartiles: [Double]
     /// The arithmetic of the direct form per second, in 10⁹; 0 for layers without weights to multiply by.
     public let gflops: Double
-    /// 10⁹ bytes of the layer's input and output per second, each value counted once: what a layer that multiplies by no
-    /// weights is bound by.
+    /// 10⁹ bytes of the layer's input and output per second, each value counted once: what a layer without weights to
+    /// multiply by is bound by.
     public let gigabytes: Double
     /// How often a step runs it, over all shards of a rank; nil for unrolled steps, which repeat passes as they need,
     /// and where a penalty is taken at some updates only.

@@ -64,8 +64,9 @@ public struct MemoryTraffic: Encodable {
             let examples = player.role == .discriminator ? rows / packing : rows
             for number in network.nodes.indices {
                 guard let counts = PassCounts(number, of: network, player.role, in: trainer.game) else {
+                    let isUnrolled = trainer.game.updates.contains { $0.unrollingSteps > 0 }
                     throw Failure.configuration(
-                        "objective.penalties",
+                        isUnrolled ? "training.unrolling_steps" : "objective.penalties",
                         "steps that unroll, or take a penalty at some updates only, have no "
                             + "number of passes", remedy: "Name a configuration whose steps are all alike.")
                 }
@@ -101,7 +102,8 @@ public struct MemoryTraffic: Encodable {
         func time(_ bytes: Int) -> String { String(format: "%.1f", Double(bytes) / bytesPerSecond * 1e3) }
         let node = ofNode
         return [
-            "\(preset): a node of \(ranks) ranks, \(samplesOfRank) sample\(samplesOfRank == 1 ? "" : "s") each, "
+            "\(preset): a node of \(ranks) rank\(ranks == 1 ? "" : "s"), "
+                + "\(samplesOfRank) sample\(samplesOfRank == 1 ? "" : "s") each, "
                 + "MB a step:",
             "| | a rank | the node, a copy a rank | one copy a node |", "| --- | --- | --- | --- |",
             row(

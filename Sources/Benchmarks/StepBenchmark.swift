@@ -161,8 +161,11 @@ extension GeneratorConfiguration {
     fileprivate func randomData(
         shards: Int, _ communicator: any Communicator
     ) throws -> (data: TrainingData, reals: MinibatchReader, shards: ShardTable) {
-        let table = try ShardTable(shards: shards, communicator: communicator)
-        try table.check(batch: batch)
+        let table = try communicator.agreed {
+            let table = try ShardTable(shards: shards, communicator: communicator)
+            try table.check(batch: batch)
+            return table
+        }
         let data = TrainingData(
             random: 4096, shape: try exampleShape(), seed: seed,
             condition: condition.flatMap { $0.isSettled ? $0.condition : nil })

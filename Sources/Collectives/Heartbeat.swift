@@ -3,7 +3,7 @@ import Glibc
 /// What a rank is doing, for the report of a stall.
 public enum Phase: Int, CaseIterable, Sendable {
     case starting, data, discriminator, generator, exchange, samples, evaluation, checkpoint, ending
-    case encoder
+    case encoder, mixture
 
     public var name: String { "\(self)" }
 
@@ -11,7 +11,7 @@ public enum Phase: Int, CaseIterable, Sendable {
     var mayLast: Bool {
         switch self {
         case .starting, .samples, .evaluation, .checkpoint, .ending: true
-        case .data, .discriminator, .generator, .encoder, .exchange: false
+        case .data, .discriminator, .generator, .encoder, .mixture, .exchange: false
         }
     }
 }

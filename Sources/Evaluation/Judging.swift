@@ -53,7 +53,9 @@ struct Judging {
         let source = try SampleSource(
             dataset, shape: shape.dimensions, fit: configuration?.data.fit ?? .refuse, range: target, given: range,
             asBefore: asBefore)
-        if let line = TrainingData.rangeLine(source) { console.say("\(dataset.path): \(line)") }
+        if let line = TrainingData.rangeLine(source) {
+            console.say("\(dataset.path): \(line.replacing("D sees", with: "the measures see"))")
+        }
         for warning in TrainingData.rangeWarnings(source, dataset.path, bounds: nil) { console.warn(warning) }
         return source
     }

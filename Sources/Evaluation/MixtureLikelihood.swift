@@ -30,6 +30,15 @@ public enum MixtureLikelihood {
         if request.sampling.kind != .generator {
             throw refusal("--by is of two players, and \(path) is a mixture", "Leave it out.")
         }
+        let others = [
+            ("--data", request.data != nil), ("--classifier", request.classifier != nil), ("--live", request.live),
+            ("--count", request.count != nil), ("--figure", request.figure != nil),
+        ]
+        if let (option, _) = others.first(where: \.1) {
+            throw refusal(
+                "\(option) is of samples, or of two players, and \(path) is a mixture, of which all held-out examples "
+                    + "are asked", "Leave it out.")
+        }
         guard let file = request.heldOut ?? model.configuration.data.heldOut else {
             throw refusal(
                 "log-likelihood needs examples that the mixture was not fitted to", "Name them with --held-out FILE.h5."

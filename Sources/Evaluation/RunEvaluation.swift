@@ -161,7 +161,7 @@ public final class RunEvaluation: RunEvaluator {
                 remedy: "Name such, or leave \(metric.rawValue) out.")
         }
         return .configuration(
-            "output.evaluate.metrics", obstacle.message, remedy: "Leave it out, or measure more (count).")
+            "output.evaluate.metrics", obstacle.message, remedy: obstacle.remedy)
     }
 
     // MARK: - Measuring

@@ -55,22 +55,29 @@ public final class ExpectationMaximisation {
         self.mixture = mixture
     }
 
-    /// One E and one M. Collective.
-    public func step() throws -> Report {
+    /// One E and one M. `isAlive` is called now and then, on every rank equally often. Collective.
+    public func step(_ isAlive: () -> Void = {}) throws -> Report {
         let density = MixtureDensity(mixture)
-        for (local, shard) in rows.table.mine.enumerated() { expect(shard, local, density) }
+        var blocks = 0
+        for (local, shard) in rows.table.mine.enumerated() {
+            expect(shard, local, density) {
+                blocks += 1
+                isAlive()
+            }
+        }
+        for _ in blocks ..< (try communicator.maximum(blocks)) { isAlive() }
         try likelihoods.sum()
         var floored: [Int] = [], empty: [Int] = []
-        for component in 0 ..< mixture.components {
-            for (local, shard) in rows.table.mine.enumerated() {
-                let sums = collected[local * mixture.components + component]
-                for index in sums.indices { moments[shard: shard, index] = sums[index] }
-            }
-            try moments.sum()
-            switch maximise(component, moments.totals) {
-            case .moved: break
-            case .floored: floored.append(component)
-            case .empty: empty.append(component)
+        // Each rank moves a component of a round, and tells the others.
+        for first in stride(from: 0, to: mixture.components, by: communicator.size) {
+            let round = first ..< min(first + communicator.size, mixture.components)
+            for (place, moved) in try communicator.gather(values: move(of: round, isAlive)).enumerated()
+            where !moved.isEmpty {
+                switch take(moved, first + place) {
+                case .moved: break
+                case .floored: floored.append(first + place)
+                case .empty: empty.append(first + place)
+                }
             }
         }
         return Report(
@@ -80,7 +87,7 @@ public final class ExpectationMaximisation {
     // MARK: - Expectation
 
     /// The likelihood and the moments of a shard's examples.
-    private func expect(_ shard: Int, _ local: Int, _ density: MixtureDensity) {
+    private func expect(_ shard: Int, _ local: Int, _ density: MixtureDensity, _ isAlive: () -> Void) {
         let components = mixture.components
         for component in 0 ..< components {
             let place = local * components + component
@@ -99,6 +106,7 @@ public final class ExpectationMaximisation {
             for component in 0 ..< components {
                 add(block, count, joint, component, to: &collected[local * components + component])
             }
+            isAlive()
         }
         likelihoods[shard: shard, 0] = sum
     }
@@ -134,17 +142,43 @@ public final class ExpectationMaximisation {
 
     // MARK: - Maximisation
 
-    private enum Move { case moved, floored, empty }
+    private enum Move: Int { case moved, floored, empty }
 
-    /// Moves a component to the weighted moments, which are about its mean of before.
-    private func maximise(_ component: Int, _ sums: [Double]) -> Move {
-        let dimension = mixture.dimension, share = sums[0]
-        mixture.weights[component] = share / Double(rows.count)
-        guard share > 1e-9 else { return .empty }
+    /// What this rank makes of its component of `round`, as ``take(_:_:)`` takes it; nothing where it has none there.
+    /// Collective.
+    private func move(of round: Range<Int>, _ isAlive: () -> Void) throws -> [Double] {
+        var totals: [Double] = []
+        for component in round {
+            for (local, shard) in rows.table.mine.enumerated() {
+                let sums = collected[local * mixture.components + component]
+                for index in sums.indices { moments[shard: shard, index] = sums[index] }
+            }
+            try moments.sum()
+            if component - round.lowerBound == communicator.rank { totals = moments.totals }
+            isAlive()
+        }
+        return totals.isEmpty ? [] : maximised(round.lowerBound + communicator.rank, totals)
+    }
+
+    /// How a component moves, then its weight, and unless it is empty its mean and covariance.
+    private func take(_ moved: [Double], _ component: Int) -> Move {
+        let dimension = mixture.dimension, size = mixture.covariance.count(dimension)
+        mixture.weights[component] = moved[1]
+        let move = Move(rawValue: Int(moved[0]))!
+        guard move != .empty else { return move }
+        let mean = component * dimension, covariance = component * size
+        mixture.means.replaceSubrange(mean ..< mean + dimension, with: moved[2 ..< 2 + dimension])
+        mixture.covariances.replaceSubrange(covariance ..< covariance + size, with: moved[(2 + dimension)...])
+        return move
+    }
+
+    /// A component at the weighted moments, which are about its mean of before.
+    private func maximised(_ component: Int, _ sums: [Double]) -> [Double] {
+        let dimension = mixture.dimension, share = sums[0], weight = share / Double(rows.count)
+        guard share > 1e-9 else { return [Double(Move.empty.rawValue), weight] }
         let shift = (0 ..< dimension).map { sums[1 + $0] / share }
-        for index in 0 ..< dimension { mixture.means[component * dimension + index] += shift[index] }
+        let mean = (0 ..< dimension).map { mixture.means[component * dimension + $0] + shift[$0] }
         let second = sums[(1 + dimension)...].map { $0 / share }
-        let size = mixture.covariance.count(dimension), start = component * size
         let wasFloored: Bool
         var covariance: [Double]
         switch mixture.covariance {
@@ -153,7 +187,7 @@ public final class ExpectationMaximisation {
             wasFloored = covariance.contains { $0 < floor }
             covariance = covariance.map { max($0, floor) }
         case .full:
-            covariance = [Double](repeating: 0, count: size)
+            covariance = [Double](repeating: 0, count: dimension * dimension)
             for row in 0 ..< dimension {
                 for column in 0 ... row {
                     let value = second[row * dimension + column] - shift[row] * shift[column]
@@ -163,23 +197,28 @@ public final class ExpectationMaximisation {
             }
             (covariance, wasFloored) = Self.floored(covariance, order: dimension, floor)
         }
-        mixture.covariances.replaceSubrange(start ..< start + size, with: covariance)
-        return wasFloored ? .floored : .moved
+        return [Double((wasFloored ? Move.floored : .moved).rawValue), weight] + mean + covariance
     }
 
     /// The matrix with no eigenvalue below the floor, nor below 10⁻¹² of the largest, which a decomposition could lose
     /// to rounding; and whether one was.
     static func floored(_ matrix: [Double], order: Int, _ floor: Double) -> ([Double], Bool) {
+        // Where Σ − f I is positive definite no eigenvalue is below f, and the trace is no less than the largest. That
+        // is known much sooner than the eigenvalues are.
+        let least = max(floor, 1e-12 * (0 ..< order).reduce(0) { $0 + matrix[$1 * order + $1] })
+        var lowered = matrix
+        for index in 0 ..< order { lowered[index * order + index] -= least }
+        if Cholesky.decompose(lowered, order: order) != nil { return (matrix, false) }
         let (values, vectors) = SymmetricEigenvalues.decompose(matrix, order: order)
         let floor = max(floor, 1e-12 * values[order - 1])
         guard values[0] < floor else { return (matrix, false) }
-        var result = [Double](repeating: 0, count: order * order)
+        // V diag(max(λ, floor)) Vᵀ.
+        var result = [Double](repeating: 0, count: order * order), scaled = vectors
         for (number, value) in values.enumerated() {
-            for row in 0 ..< order {
-                let factor = max(value, floor) * vectors[number * order + row]
-                for column in 0 ..< order { result[row * order + column] += factor * vectors[number * order + column] }
-            }
+            for column in 0 ..< order { scaled[number * order + column] *= max(value, floor) }
         }
+        Matrix.multiply(
+            scaled, transposed: true, by: vectors, into: &result, rows: order, columns: order, inner: order)
         return (result, true)
     }
 }

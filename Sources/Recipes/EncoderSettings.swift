@@ -30,7 +30,8 @@ extension Section {
         case .mixture, .vae, .autoencoder, .discriminator:
             throw .configuration(
                 "model.kind", "\(kind.title) has no players, of which this asks",
-                remedy: "gan-dist sample makes a file of its examples, which other commands take.")
+                remedy: "Name another model. gan-dist sample makes a file of its examples, which gan-dist evaluate "
+                    + "--samples takes.")
         }
     }
 }

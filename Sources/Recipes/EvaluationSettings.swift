@@ -26,7 +26,8 @@ extension Section {
         return try section(key) { (section) throws(Failure) in
             let every = try section.integer("every", 1 ... .max, meaning: "steps between two evaluations")
             let metrics = try section.strings(
-                "metrics", meaning: "measures by the names of `gan-dist evaluate`, but `parzen` and `game`")
+                "metrics",
+                meaning: "measures by the names of `gan-dist evaluate`, but `parzen`, `game` and `log-likelihood`")
             let classifier = try section.optionalString(
                 "classifier", meaning: "what `gan-dist classifier train` made, for measures made of its answers")
             let count = try section.integer(

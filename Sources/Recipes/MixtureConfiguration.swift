@@ -42,6 +42,9 @@ public struct MixtureConfiguration: Sendable {
         let resolved = try root.finish()
         yaml = ConfigurationTree.text(of: resolved)
         leaves = ConfigurationTree.leaves(of: resolved)
+        if data.labels != nil {
+            throw .configuration("data.labels", "a mixture looks at no labels", remedy: "Leave it out.")
+        }
         if output.evaluate != nil {
             throw .configuration(
                 "output.evaluate", "a mixture is not measured while it is fitted, but for its likelihood",

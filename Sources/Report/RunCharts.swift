@@ -58,7 +58,7 @@ struct RunCharts {
     private static func ofMixture(_ run: RunHistory) -> [Chart] {
         [
             run.chart(
-                "Log-likelihood", "mean ln p(x) before the step, in nats",
+                "Log-likelihood", "mean ln p(x) in nats, of held-out examples after the step, of the others before it",
                 [("examples", "log_likelihood"), ("held out", "log_likelihood_held_out")]),
             run.chart(
                 "Components", "on whose variance the floor acts; without examples",
@@ -114,11 +114,18 @@ struct RunCharts {
         }
         return [
             chart(
-                "D's probabilities", "the mean probability that it gives to examples being real",
-                [("real examples, D(x)", "d_real"), ("generated ones, D(G(z))", "d_fake")],
+                "D's probabilities",
+                "the mean probability that it gives to "
+                    + (run.judgesCodes ? "latents being drawn" : "examples being real"),
+                run.judgesCodes
+                    ? [("latents, D(z)", "d_real"), ("codes, D(E(x))", "d_fake")]
+                    : [("real examples, D(x)", "d_real"), ("generated ones, D(G(z))", "d_fake")],
                 balance.map { line($0, "½") }),
             chart(
-                "The game's value", "V(D, G) = E log D(x) + E log(1 − D(G(z)))", [("V(D, G)", "value")],
+                "The game's value",
+                run.judgesCodes
+                    ? "V(D, E) = E log D(z) + E log(1 − D(E(x)))" : "V(D, G) = E log D(x) + E log(1 − D(G(z)))",
+                [(run.judgesCodes ? "V(D, E)" : "V(D, G)", "value")],
                 balance.map { line(log($0) + log(1 - $0), "−log 4") }),
         ]
     }

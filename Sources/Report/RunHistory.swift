@@ -58,6 +58,25 @@ struct RunHistory {
     /// The logged values of a figure; NaN where a step lacks it.
     func values(_ name: String) -> [Double] { lines.map { $0[name] ?? .nan } }
 
+    /// Whether its G and E lower the reconstruction, and its D judges codes: an adversarial autoencoder.
+    var judgesCodes: Bool { if case .adversarialAutoencoder = game?.encoder?.kind { true } else { false } }
+
+    /// What this run calls a figure by which runs of several models are compared; nil where it has none.
+    func compared(_ figure: String) -> String? {
+        guard judgesCodes else { return figure }
+        return switch figure {
+        case "loss_reconstruction": "loss_generator"
+        case "loss_generator", "d_real", "d_fake", "value": nil
+        default: figure
+        }
+    }
+
+    /// The minutes that its steps took, of which each line says how long one took since the line before.
+    var minutes: Double {
+        let seconds = zip(zip(steps, [0] + steps), values("seconds_step")).map { ($0.0 - $0.1) * $1 }
+        return seconds.filter(\.isFinite).reduce(0, +) / 60
+    }
+
     /// The names of the spectral norms that are logged.
     var spectralNorms: [String] { (lines.last ?? [:]).keys.filter { $0.hasPrefix("sigma/") }.sorted() }
 

@@ -159,7 +159,7 @@ public struct RunReport {
         let ofTraining = [
             ("Generator's loss", "loss_generator", false), ("Discriminator's loss", "loss_discriminator", false),
             ("D(x), on real examples", "d_real", false),
-            ("D(G(z)), on generated ones", "d_fake", false),
+            ("D(G(z)), on generated ones, or on negatives", "d_fake", false),
             ("Discriminator's gradient norm", "grad_norm_discriminator", true),
             ("Generator's gradient norm", "grad_norm_generator", true), ("The game's value V(D, G)", "value", false),
             ("Mean gap of logits, real − generated", "pair_gap", false),
@@ -167,6 +167,8 @@ public struct RunReport {
             ("Log-likelihood, nats", "log_likelihood", false),
             ("Log-likelihood of held-out examples, nats", "log_likelihood_held_out", false),
             ("Evidence lower bound, nats", "elbo", false),
+            ("Reconstruction, −ln p(x | code), nats", "loss_reconstruction", false),
+            ("Divergence of the code, nats", "loss_divergence", false),
             ("Throughput, samples/s", "samples_per_second", false),
         ]
         let measured = Set(runs.flatMap(\.evaluationFigures)).sorted().map {
@@ -174,13 +176,15 @@ public struct RunReport {
         }
         let figures = (ofTraining + measured).filter { figure in
             (showsGap || !Self.ofPairs.contains(figure.1))
-                && runs.contains { $0.values(figure.1).contains(where: \.isFinite) }
+                && runs.contains { !values(figure.1, of: $0).isEmpty }
         }
         let charts = figures.map { title, figure, isLogarithmic in
             Chart(
                 title: title, note: "",
-                series: zip(runs, names).enumerated().map { number, run in
-                    Chart.Series(name: run.1, x: run.0.steps, y: run.0.values(figure), colour: number % 8)
+                series: zip(runs, names).enumerated().compactMap { number, run in
+                    let values = values(figure, of: run.0)
+                    guard !values.isEmpty else { return nil }
+                    return Chart.Series(name: run.1, x: run.0.steps, y: values, colour: number % 8)
                 }, isLogarithmic: isLogarithmic)
         }
         page.charts(path(names) + charts.map(\.html))
@@ -188,15 +192,16 @@ public struct RunReport {
         let columns = [
             ("generator's loss", "loss_generator"), ("discriminator's loss", "loss_discriminator"), ("D(x)", "d_real"),
             ("D(G(z))", "d_fake"), ("gap of logits", "pair_gap"), ("log-likelihood, nats", "log_likelihood"),
-            ("ELBO, nats", "elbo"), ("samples/s", "samples_per_second"),
+            ("of held-out examples", "log_likelihood_held_out"), ("ELBO, nats", "elbo"),
+            ("reconstruction, nats", "loss_reconstruction"), ("samples/s", "samples_per_second"),
         ].filter { column in
-            (showsGap || !Self.ofPairs.contains(column.1)) && runs.contains { $0.lately(column.1) != nil }
+            (showsGap || !Self.ofPairs.contains(column.1)) && runs.contains { lately(column.1, of: $0) != nil }
         }
         page.table(
-            ["run", "steps"] + columns.map(\.0),
+            ["run", "steps", "minutes"] + columns.map(\.0),
             zip(runs, names).map { run, name in
-                [name, "\(Int(run.steps.last ?? 0))"]
-                    + columns.map { column in run.lately(column.1).map { String(format: "%.4g", $0) } ?? "" }
+                [name, "\(Int(run.steps.last ?? 0))", String(format: "%.1f", run.minutes)]
+                    + columns.map { column in lately(column.1, of: run).map { String(format: "%.4g", $0) } ?? "" }
             })
         addEvaluations(names, to: &page)
         page.heading("The last samples")
@@ -208,6 +213,14 @@ public struct RunReport {
         page.table(["key"] + names, differences.map { key in [key] + runs.map { Self.leaf(key, $0) } })
         return page.html
     }
+
+    /// A compared figure's values; none where the run has not logged it.
+    private func values(_ figure: String, of run: RunHistory) -> [Double] {
+        let values = run.compared(figure).map(run.values) ?? []
+        return values.contains(where: \.isFinite) ? values : []
+    }
+
+    private func lately(_ figure: String, of run: RunHistory) -> Double? { run.compared(figure).flatMap(run.lately) }
 
     /// What is shown of logits where those of a run are no log-odds.
     private static let ofPairs = ["pair_gap", "pairs_ranked"]

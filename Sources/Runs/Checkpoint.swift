@@ -110,7 +110,7 @@ extension NetworkTrainer {
     /// Throws 65 for an array that no network has, or that has another shape, and 66 where the file cannot be
     /// read.
     func start(from file: String) throws -> String {
-        let networks = players.map { $0.role.name + "/" }
+        let networks = players.map { $0.role.name + "/" } + ["code/"]
         let known = Dictionary(
             uniqueKeysWithValues: state.filter { array in networks.contains { array.name.hasPrefix($0) } }.map {
                 ($0.name, $0)

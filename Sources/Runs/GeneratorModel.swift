@@ -51,7 +51,7 @@ public final class GeneratorModel {
         guard !hasGenerator else { return }
         throw Failure(
             .badConfiguration, "\(configuration.name) has no generator (model.kind: discriminator)",
-            remedy: "gan-dist sample makes a file of its negatives, which other commands take.")
+            remedy: "gan-dist sample makes a file of its negatives, which gan-dist evaluate --samples takes.")
     }
 
     /// Writes `count` examples as a PNG grid or, where `path` does not end in `.png`, as an HDF5 dataset of the
@@ -313,8 +313,8 @@ extension Checkpoint {
         return network
     }
 
-    /// The parameters and running statistics of all networks, as ``GeneratorModel`` has them, under the names of a
-    /// checkpoint; copies, for the networks do not outlive this call.
+    /// The parameters and running statistics of all networks, as ``GeneratorModel`` has them, and the distribution of
+    /// an autoencoder's codes, under the names of a checkpoint; copies, for the networks do not outlive this call.
     public func networkArrays(live: Bool) throws -> [CheckpointArray] {
         let configuration = try generatorConfiguration(), example = try configuration.exampleShape()
         var networks = [try generator(configuration, capacity: 1, live: live)]
@@ -327,18 +327,20 @@ extension Checkpoint {
         if let layers = configuration.encoderLayers {
             networks.append(try network(.encoder, layers, input: example, capacity: 1))
         }
-        return networks.flatMap { network in
-            let store = network.store, name = network.name
-            return store.entries.map {
-                CheckpointArray(
-                    path: "\(name)/\($0.name)", dimensions: $0.specification.dimensions,
-                    layout: $0.specification.layout, values: store.values.values[$0.range].array)
-            }
-                + store.statisticEntries.map {
+        let codes = ["code/mean", "code/covariance"].compactMap(contents.array)
+        return codes
+            + networks.flatMap { network -> [CheckpointArray] in
+                let store = network.store, name = network.name
+                return store.entries.map {
                     CheckpointArray(
-                        path: "\(name)/statistics/\($0.name)", dimensions: [$0.range.count], layout: "C",
-                        values: store.statistics.values[$0.range].array)
+                        path: "\(name)/\($0.name)", dimensions: $0.specification.dimensions,
+                        layout: $0.specification.layout, values: store.values.values[$0.range].array)
                 }
-        }
+                    + store.statisticEntries.map {
+                        CheckpointArray(
+                            path: "\(name)/statistics/\($0.name)", dimensions: [$0.range.count], layout: "C",
+                            values: store.statistics.values[$0.range].array)
+                    }
+            }
     }
 }

@@ -22,6 +22,8 @@ final class MixtureRun {
     private var stepsDone = 0
     /// Of the step before, in nats an example; −∞ before there is one.
     private var logLikelihood = -Double.infinity
+    /// By how much the last step raised ``logLikelihood``.
+    private var gain = Double.infinity
     private var secondsOfStep = 0.0
     private var metrics: MetricsLog?
     private var events: EventFile?
@@ -33,25 +35,11 @@ final class MixtureRun {
     ) throws {
         (configuration, self.options, self.communicator, self.console) = (given, options, communicator, console)
         lifecycle = RunLifecycle(options, session, communicator, console)
-        try Self.refuse(options)
         let settings = given.data
-        try communicator.inspect(
-            [settings.file, settings.heldOut].compactMap { $0.map { ($0, settings.dataset) } }, options: .configuration)
-        let table = try communicator.agreed {
-            try ShardTable(shards: given.exchange.shards ?? communicator.size, communicator: communicator)
-        }
-        let found = try communicator.agreed { try MixtureData(settings, seed: given.seed) }
+        let (found, table, kept) = try Self.open(given, options, session, communicator)
         data = found
-        try communicator.requireEqual(Program.version, "the program versions")
-        try communicator.requireEqual(found.fingerprint, "the datasets \(found.name)")
-        let all = try communicator.agreed {
-            try Self.check(given.mixture, found)
-            return try found.rows(table, limit: settings.memoryLimit)
-        }
-        let checkpoint = try session.checkpoint.map { path in
-            try communicator.agreed { try session.plan?.checkpoint ?? Checkpoint.read(path) }
-        }
-        let kept = try communicator.agreed { try checkpoint.map { try Kept($0, given, found) } }
+        let all = try communicator.agreed { try found.rows(table, limit: settings.memoryLimit) }
+        if kept == nil { console.say("the start: principal components, k-means++ and a covariance of each component") }
         principal =
             try kept?.principal
             ?? given.mixture.principal.map { try PrincipalComponents(of: all, count: $0, communicator: communicator) }
@@ -66,16 +54,61 @@ final class MixtureRun {
                 given.mixture.covariance, components: given.mixture.components, rows, seed: given.seed,
                 floor: given.mixture.floor, communicator: communicator)
         fit = ExpectationMaximisation(start, rows, floor: given.mixture.floor, communicator: communicator)
-        if let kept { (stepsDone, logLikelihood) = (kept.step, kept.logLikelihood) }
+        if let kept { (stepsDone, logLikelihood, gain) = (kept.step, kept.logLikelihood, kept.gain) }
         try requireEqualReplicas()
         try NumericEnvironment.compare(communicator, session.plan?.checkpoint, console)
-        if communicator.rank == 0, !options.dryRun { try openFiles() }
+        if communicator.rank == 0 { try openFiles() }
+    }
+
+    /// The data, the shards, and what the checkpoint keeps. Throws what does not fit each other. Collective.
+    private static func open(
+        _ given: MixtureConfiguration, _ options: TrainOptions, _ session: RunSession, _ communicator: any Communicator
+    ) throws -> (MixtureData, ShardTable, Kept?) {
+        try refuse(options)
+        let settings = given.data
+        try communicator.inspect(
+            [settings.file, settings.heldOut].compactMap { $0.map { ($0, settings.dataset) } }, options: .configuration)
+        let table = try communicator.agreed {
+            try ShardTable(shards: given.exchange.shards ?? communicator.size, communicator: communicator)
+        }
+        let found = try communicator.agreed { try MixtureData(settings, seed: given.seed) }
+        try communicator.requireEqual(Program.version, "the program versions")
+        try communicator.requireEqual(found.fingerprint, "the datasets \(found.name)")
+        let checkpoint = try session.checkpoint.map { path in
+            try communicator.agreed { try session.plan?.checkpoint ?? Checkpoint.read(path) }
+        }
+        let kept = try communicator.agreed { try checkpoint.map { try Kept($0, given, found) } }
+        try communicator.agreed { try check(given.mixture, found) }
+        return (found, table, kept)
+    }
+
+    /// What `--dry-run` checks and prints. Collective.
+    static func describe(
+        _ given: MixtureConfiguration, _ options: TrainOptions, _ session: RunSession, _ communicator: any Communicator
+    ) throws {
+        let (data, table, _) = try open(given, options, session, communicator)
+        guard communicator.rank == 0, !options.quiet else { return }
+        print(given.yaml)
+        let settings = given.mixture, values = settings.principal ?? data.shape.count
+        let component = 1 + values + settings.covariance.count(values)
+        let rows = table.rows(batch: data.count).count
+        func megabytes(_ doubles: Int) -> String { String(format: "%.1f MB", 8e-6 * Double(doubles)) }
+        print(
+            "\(data.count) examples of \(data.shape)"
+                + (settings.principal.map { ", of which \($0) principal components" } ?? "")
+                + "; a rank holds \(rows) of them, \(megabytes(rows * values))")
+        print(
+            "\(settings.components) components: \(megabytes(settings.components * component)), and for each of "
+                + "\(table.mine.count) shards of a rank as much again")
+        print("shards of the examples on \(communicator.size) ranks:")
+        print(table.description(batch: data.count))
     }
 
     /// What a checkpoint keeps of a run, checked to be of this one.
     private struct Kept {
         let step: Int
         let logLikelihood: Double
+        let gain: Double
         let mixture: GaussianMixture
         let principal: PrincipalComponents?
 
@@ -90,11 +123,11 @@ final class MixtureRun {
             step = checkpoint.contents.step
             principal = try checkpoint.principalComponents(configuration)
             mixture = try checkpoint.mixture(configuration, dimension: principal?.count ?? data.shape.count)
-            if case .double(let value)? = checkpoint.contents.attribute("log_likelihood") {
-                logLikelihood = value
-            } else {
-                logLikelihood = -.infinity
+            func figure(_ name: String) -> Double? {
+                if case .double(let value)? = checkpoint.contents.attribute(name) { value } else { nil }
             }
+            logLikelihood = figure("log_likelihood") ?? -.infinity
+            gain = figure("log_likelihood_gain") ?? .infinity
         }
     }
 
@@ -135,22 +168,19 @@ final class MixtureRun {
     // MARK: - The loop
 
     func train() throws -> Int32 {
-        if options.dryRun {
-            if communicator.rank == 0, !options.quiet { print(configuration.yaml) }
-            return 0
-        }
         defer { lifecycle.finishWriting() }
         announce()
         if let warning = SharedCores.warning(try SharedCores.find(communicator)) { console.warn(warning) }
         StopRequest.begin()
         let output = configuration.output
-        var isConverged = false
+        // With a tolerance of 0 rounding, which may make the likelihood smaller, ends nothing.
+        let tolerance = configuration.mixture.tolerance
+        var isConverged: Bool { tolerance > 0 && gain < tolerance }
+        var floored = 0
         while stepsDone < configuration.steps, !isConverged {
             let report = try step()  // all ranks
-            // With a tolerance of 0 rounding, which may make the likelihood smaller, ends nothing.
-            let tolerance = configuration.mixture.tolerance
-            isConverged = tolerance > 0 && report.logLikelihood - logLikelihood < tolerance
-            logLikelihood = report.logLikelihood
+            (gain, logLikelihood) = (report.logLikelihood - logLikelihood, report.logLikelihood)
+            floored = report.floored.count
             let isLast = stepsDone == configuration.steps || isConverged
             // all ranks
             let stops = try communicator.any(lifecycle.wantsToStop(secondsOfStep: secondsOfStep))
@@ -174,14 +204,19 @@ final class MixtureRun {
         if canDraw, communicator.rank == 0 {
             try lifecycle.writing { try SampleSheet.animate(lifecycle.folder, through: stepsDone) }
         }
+        if floored > 0 {
+            console.warn(
+                "\(floored) component\(floored == 1 ? "" : "s") would have a singular covariance, or nearly: the floor "
+                    + "(model.floor, \(configuration.mixture.floor)) acts, and the likelihood follows from it. Fewer "
+                    + "components, or model.principal, need none")
+        }
         finish(isConverged)
         return 0
     }
 
     private func step() throws -> ExpectationMaximisation.Report {
-        lifecycle.watchdog?.enter(.exchange, step: stepsDone + 1)
-        let start = monotonicSeconds()
-        let report = try fit.step()
+        let start = monotonicSeconds(), number = stepsDone + 1
+        let report = try fit.step { [lifecycle] in lifecycle.watchdog?.enter(.mixture, step: number) }
         secondsOfStep = monotonicSeconds() - start
         guard report.logLikelihood.isFinite else {
             try lifecycle.settle(step: stepsDone)
@@ -305,7 +340,8 @@ final class MixtureRun {
             ("ranks", .integer(communicator.size)), ("config", .string(configuration.yaml)),
             ("dataset", .string(data.fingerprint)), ("program_version", .string(Program.version)),
             ("example_shape", .string(data.shape.dimensions.map(String.init).joined(separator: " "))),
-            ("log_likelihood", .double(logLikelihood)), ("created", .string(Date().formatted(.iso8601))),
+            ("log_likelihood", .double(logLikelihood)), ("log_likelihood_gain", .double(gain)),
+            ("created", .string(Date().formatted(.iso8601))),
         ]
         if let principal {
             attributes.append(("explained_variance", .double(principal.explained)))

@@ -53,6 +53,9 @@ public final class Run {
                 train = try Run(configuration, options, session, communicator, console, evaluator).train
             case .discriminator(let configuration):
                 train = try Run(configuration, options, session, communicator, console, evaluator).train
+            case .mixture(let configuration) where options.dryRun:
+                try MixtureRun.describe(configuration, options, session, communicator)
+                return 0
             case .mixture(let configuration):
                 train = try MixtureRun(configuration, options, session, communicator, console).train
             }
@@ -188,6 +191,10 @@ public final class Run {
         guard communicator.rank == 0, !options.quiet else { return }
         print(configuration.yaml)
         for player in trainer.players { print(player.network.memoryPlan) }
+        if let alone = (configuration as? DiscriminatorConfiguration)?.training {
+            let megabytes = 4e-6 * Double(alone.negatives * alone.example.count)
+            print(String(format: "%d negatives on every rank: %.1f MB", alone.negatives, megabytes))
+        }
         if let line = dataset.conditions?.line { print(line) }
         if let line = rangeLine { print(line) }
         for warning in dataset.rangeWarnings { console.warn(warning) }
@@ -247,7 +254,7 @@ public final class Run {
         console.say(
             "gan-dist \(Program.version): \(configuration.name)\(preset) on \(communicator.size) "
                 + "rank\(communicator.size == 1 ? "" : "s"), \(trainer.shards.shards) shards of a batch of "
-                + "\(configuration.batch), with \(InstructionSet.current.name)"
+                + "\(configuration.batch), with \(InstructionSet.current.name) and OpenBLAS's \(BLAS.kernels)"
         )
         let sizes = trainer.players.map { "\($0.role.name) \($0.network.store.parameterCount)" }
         console.say("data \(data); \(sizes.joined(separator: " and ")) parameters")

@@ -109,7 +109,8 @@ struct RunPlan {
         for configuration: any GeneratorConfiguration, ranks: Int
     ) throws(Failure) {
         let rows = configuration.batch / max(configuration.exchange.shards ?? ranks, ranks)
-        var values = 0.0
+        let alone = (configuration as? DiscriminatorConfiguration)?.training
+        var values = alone.map { Double($0.negatives) * Double($0.example.count) } ?? 0
         do {
             for network in try configuration.networks() {
                 values += try Network.leastValues(
@@ -139,7 +140,7 @@ struct RunPlan {
 
     /// What may change when a run goes on: how long, how often it reports, and where its data lie.
     private static let changeable = [
-        "training.steps", "output.", "data.file", "data.memory_limit", "exchange.check_every",
+        "training.steps", "output.", "data.file", "data.memory_limit", "exchange.check_every", "model.tolerance",
     ]
     /// What a run settles at its start where it is null.
     private static let settled = [

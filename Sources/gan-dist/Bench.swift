@@ -6,6 +6,7 @@ import Evaluation
 import Foundation
 import Recipes
 import Runs
+import Support
 
 struct Bench: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -31,8 +32,13 @@ struct Bench: ParsableCommand {
         /// That of a game of players. Collective.
         func configuration(_ communicator: any Communicator) throws -> Configuration {
             let model = try model(communicator)
-            // What refuses another model says so.
-            return try model.game ?? Configuration(stored: model.yaml, source: model.source)
+            guard let game = model.game else {
+                throw AgreedFailure(
+                    .configuration(
+                        "model.kind", "\(model.name) is no game of two players, of which this measures the steps",
+                        remedy: "gan-dist bench step measures every model that learns by steps."))
+            }
+            return game
         }
 
         /// What rank 0 reads: the other nodes need no file. Collective.
@@ -178,7 +184,7 @@ struct Bench: ParsableCommand {
             try check("--steps", steps, 1 ... 1_000_000_000)
             if let coresPerNode { try check("--cores-per-node", coresPerNode, 1 ... 1_000_000) }
             if let bandwidth, !(bandwidth > 0 && bandwidth.isFinite) {
-                throw ValidationError("--bandwidth must be above 0.")
+                throw ValidationError("--bandwidth must be a number above 0.")
             }
             if let latency, !(latency >= 0 && latency.isFinite) {
                 throw ValidationError("--latency must be at least 0.")
@@ -207,7 +213,8 @@ extension Bench {
         static let configuration = CommandConfiguration(
             abstract: "The bytes that a step moves through the memory of a node of many ranks, counted.",
             discussion: """
-                On one rank, which also says how long a rank's samples take to compute; --batch is that of one rank.
+                On one rank, which also says how long a rank's samples take to compute. A rank of the node has --batch \
+                samples of each minibatch.
                 Example:
                   gan-dist bench traffic --preset dcgan-32 --batch 1 --ranks 64 --memory-bandwidth 200
                 """)
@@ -221,7 +228,7 @@ extension Bench {
             try check("--ranks", ranks, 1 ... 1_000_000)
             try check("--steps", steps, 1 ... 1_000_000_000)
             guard memoryBandwidth > 0 && memoryBandwidth.isFinite else {
-                throw ValidationError("--memory-bandwidth must be above 0.")
+                throw ValidationError("--memory-bandwidth must be a number above 0.")
             }
         }
 

@@ -35,8 +35,13 @@ struct GanDist: ParsableCommand {
         let isFirst =
             (ProcessInfo.processInfo.environment["OMPI_COMM_WORLD_RANK"] ?? ProcessInfo.processInfo.environment[
                 "PMIX_RANK"] ?? "0") == "0"
+        do { try refuseInstructions() } catch {
+            // It may be this host's alone. Where the first rank has the same it speaks, and ends the others meanwhile.
+            if !isFirst { Thread.sleep(forTimeInterval: 3) }
+            StandardError.report(Failure.of(error))
+            Foundation.exit(Failure.of(error).code.rawValue)
+        }
         do {
-            try refuseInstructions()
             try refuseEmpty(CommandLine.arguments.dropFirst())
             var command = try parseAsRoot(joiningNegativeNumbers(CommandLine.arguments.dropFirst()))
             try command.run()
@@ -64,11 +69,17 @@ struct GanDist: ParsableCommand {
         }
     }
 
-    /// Instructions that this processor lacks.
+    /// Instructions that there are no kernels for, or that this processor lacks.
     private static func refuseInstructions() throws {
-        guard let asked = ProcessInfo.processInfo.environment[InstructionSet.variable] else { return }
-        let options = InstructionSet.all.map(\.option)
-        if !options.contains(asked) {
+        guard let asked = ProcessInfo.processInfo.environment[InstructionSet.variable], !asked.isEmpty else { return }
+        let options = InstructionSet.all.map(\.option), all = ["plain", "avx2", "avx512"]
+        guard all.contains(asked) else {
+            throw Failure(
+                .usage,
+                "\(InstructionSet.variable) is '\(asked)', which are no instructions that there are kernels for",
+                remedy: Spelling.suggestion(for: asked, among: all) + "They are \(all.joined(separator: ", ")).")
+        }
+        guard options.contains(asked) else {
             throw Failure(
                 .usage, "\(InstructionSet.variable) is '\(asked)', which the processor of \(hostName) lacks",
                 remedy: "It has \(options.joined(separator: ", ")); unset the variable for the last of these.")

@@ -22,6 +22,9 @@ PROGRAM = os.environ["GAN_DIST"]
 # what a tiny network needs on a machine with twenty other programs a core.
 LIMIT = 240
 
+# Set from outside it would have OpenBLAS use the same kernels with all instruction sets.
+os.environ.pop("OPENBLAS_CORETYPE", None)
+
 # Workers of pytest-xdist have temporary folders of their own: of two mpiruns that share one, the first to end removes
 # Open MPI's session folder there, which the other may be about to use; it then ends with an error of ORTE.
 if "PYTEST_XDIST_WORKER" in os.environ:

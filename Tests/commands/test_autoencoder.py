@@ -331,7 +331,7 @@ def test_values_that_are_no_probabilities_are_refused(run, tmp_path):
     (["evaluate", "RUN", "--metrics", "game"], "an autoencoder has no discriminator"),
     (["evaluate", "RUN", "--metrics", "elbo"], "--held-out"),
     (["evaluate", "RUN", "--metrics", "log-likelihood"], "a generator has no density"),
-    (["bench", "scaling", "--config", ROOT / "Tests/commands/configs/vae.yaml"], "has no players"),
+    (["bench", "scaling", "--config", ROOT / "Tests/commands/configs/vae.yaml"], "is no game of two players"),
 ])
 def test_commands_refuse_what_an_autoencoder_has_not(command, words, data, run, tmp_path):
     train("vae", run, "--data", data, "--steps", 1)

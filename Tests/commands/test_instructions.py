@@ -96,6 +96,18 @@ def test_what_the_processor_lacks_is_refused(run, monkeypatch):
     assert "plain" in finished.err and not run.exists(), finished
 
 
+def test_what_one_rank_alone_cannot_have_is_said(run):
+    """The others, which start MPI meanwhile, end with it."""
+    finished = mixed(["plain", "AVX-512"], "--run", run)
+    assert finished.returncode == 64 and finished.stderr.count("AVX-512") == 1, finished
+    assert "Did you mean 'avx512'?" in finished.stderr and not (run / "checkpoints").exists(), finished
+
+
+def test_an_empty_variable_is_as_none(run, monkeypatch):
+    monkeypatch.setenv("GAN_DIST_INSTRUCTIONS", "")
+    assert gan_dist("--version").code == 0
+
+
 def test_no_build_has_flags_of_a_processor():
     """So `swift build` alone, and who depends on the library, get the same kernels."""
     for path in [ROOT / "Package.swift", *(ROOT / "launch").glob("*"), ROOT / "Tests/units/run"]:

@@ -115,7 +115,43 @@ def test_ends_when_a_step_gains_too_little(tmp_path):
     run = tmp_path / "run"
     finished = ring(run, "--set", "model.tolerance=0.5", steps=50)
     assert "gained less than model.tolerance" in finished.out
-    assert 2 <= metrics(run)[-1]["step"] < 50
+    last = metrics(run)[-1]["step"]
+    assert 2 <= last < 50
+    # It has ended, as a job that is queued again finds, unless less is enough.
+    again = gan_dist("train", "--run", run, "--resume", "auto")
+    assert again.code == 0 and "gained less than model.tolerance" in again.out, again
+    assert metrics(run)[-1]["step"] == last
+    more = gan_dist("train", "--run", run, "--resume", "auto", "--set", "model.tolerance=0")
+    assert more.code == 0 and metrics(run)[-1]["step"] == 50, more
+
+
+def test_singular_covariances_are_told_of(tmp_path):
+    data = tmp_path / "twice.h5"
+    with h5py.File(data, "w") as file:
+        values = numpy.random.default_rng(1).normal(size=(200, 1)).astype(numpy.float32)
+        file["samples"] = numpy.concatenate([values, 2 * values], 1)
+    finished = fit(tmp_path / "run", "--data", data, "--set", "model.principal=null", "--set", "model.components=2",
+                   "--steps", 3)
+    assert len(finished.warnings) == 1 and "singular" in finished.warnings[0], finished
+    assert "model.floor" in finished.warnings[0], finished
+    assert not ring(tmp_path / "ring").warnings
+
+
+@pytest.mark.parametrize("ranks", [1, 3])
+def test_a_dry_run_fits_nothing(ranks, clothes, tmp_path):
+    finished = fit(tmp_path / "run", "--data", clothes[0], "--shards", 3, "--set", "model.principal=4", "--dry-run",
+                   ranks=ranks)
+    assert "300 examples of [6, 5, 1]" in finished.out and "4 principal components" in finished.out, finished
+    assert "components: " in finished.out and "shards of the examples" in finished.out, finished
+    assert not (tmp_path / "run").exists()
+
+
+def test_options_of_samples_are_refused(clothes, tmp_path):
+    run = tmp_path / "run"
+    fit(run, "--data", clothes[0], "--set", "model.components=2", "--set", "model.principal=4", "--steps", 2)
+    for option in ["--count", "10"], ["--figure", "f.svg"], ["--live"], ["--data", clothes[0]]:
+        finished = gan_dist("evaluate", run, "--held-out", clothes[1], *option)
+        assert finished.code == 78 and option[0] in finished.err, finished
 
 
 def test_a_tolerance_of_nothing_goes_on_when_nothing_is_gained_any_more(tmp_path):
@@ -142,6 +178,7 @@ def test_an_asked_for_stop_saves_and_the_run_goes_on(tmp_path):
     (["--set", "model.floor=0"], ["model.floor"]),
     (["--set", "generator=[relu]"], ["generator", "a mixture (model.kind) has no such part"]),
     (["--set", "objective.loss=hinge"], ["objective"]),
+    (["--set", "data.labels=labels"], ["data.labels", "no labels"]),
     (["--set", "output.evaluate={every: 2}"], ["output.evaluate"]),
     (["--batch", "64"], ["training", "batch"]),
     (["--shards", "700"], ["600 examples", "700 shards"]),

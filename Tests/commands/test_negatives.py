@@ -227,7 +227,7 @@ def test_a_step_that_leaves_the_numbers_is_refused(run):
     (["reconstruct", "RUN", "--out", "rebuilt.png"], "no encoder"),
     (["evaluate", "RUN", "--metrics", "game"], "no game"),
     (["evaluate", "RUN", "--metrics", "gradient-variance"], "needs a generator"),
-    (["bench", "scaling", "--config", ROOT / "Tests/commands/configs/negatives.yaml"], "has no players"),
+    (["bench", "scaling", "--config", ROOT / "Tests/commands/configs/negatives.yaml"], "is no game of two players"),
 ])
 def test_commands_refuse_what_has_no_generator(command, words, data, run, tmp_path):
     train("negatives", run, "--data", data, "--steps", 1)

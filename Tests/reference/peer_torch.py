@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The step of any configuration in PyTorch, timed: what the benchmarks measure gan-dist against.
+"""The step of a configuration in PyTorch, timed: what the benchmarks measure gan-dist against.
 
     gan-dist presets r3gan-28 >step.yaml && peer_torch.py --config step.yaml --batch 64 --steps 10 --channels-last
     torchrun --nproc_per_node=2 peer_torch.py --config step.yaml --batch 64
@@ -18,6 +18,7 @@ import argparse
 import json
 import os
 import statistics
+import sys
 import time
 
 import torch
@@ -310,6 +311,31 @@ def configuration_of(arguments):
     return configuration
 
 
+def layers_with_norms(part):
+    """Whether a layer of `part`, lists within lists, asks for a spectral norm of its own."""
+    if isinstance(part, list):
+        return any(map(layers_with_norms, part))
+    return isinstance(part, dict) and (bool(part.get("spectral")) or any(map(layers_with_norms, part.values())))
+
+
+def not_built(configuration):
+    """What of a configuration this program has no form of: without it the step would be another."""
+    training, objective = configuration.get("training") or {}, configuration.get("objective") or {}
+    names = [key for key in ("model", "encoder", "condition") if configuration.get(key)]
+    names += [f"training.{key}" for key, usual in (("packing", 1), ("unrolling_steps", 0), ("augment", None))
+              if training.get(key, usual) not in (usual, None)]
+    if (configuration.get("spectral") or {}).get("generator"):
+        names.append("spectral.generator")
+    names += [f"{player}: a layer's spectral norm" for player in ("generator", "discriminator")
+              if layers_with_norms(configuration[player])]
+    if objective.get("loss", "standard") not in COSTS:
+        names.append(f"objective.loss: {objective['loss']}")
+    for penalty in objective.get("penalties") or []:
+        if penalty["kind"] not in ("r1", "r2", "gradientPenalty") or penalty.get("every", 1) != 1:
+            names.append(f"objective.penalties: {penalty['kind']}{', every' if 'every' in penalty else ''}")
+    return names
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", required=True, metavar="FILE.yaml")
@@ -324,6 +350,8 @@ def main():
     if ranks > 1:
         torch.distributed.init_process_group("gloo")
     configuration = configuration_of(arguments)
+    if missing := not_built(configuration):
+        sys.exit(f"peer_torch.py has no {', '.join(missing)}: {configuration['name']} cannot be compared")
     step = Step(configuration, arguments.batch, ranks, arguments.channels_last)
     for _ in range(3):
         step()

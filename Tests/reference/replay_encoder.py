@@ -71,7 +71,7 @@ class EncoderReplay(Replay):
             self.move(network, gradient, path, f"gradients/{network.name}")
 
     def discriminator_cost(self, path, logits):
-        on_real, on_fake = costs.discriminator_costs(self.objective, *logits)
+        on_real, on_fake = costs.discriminator_costs(self.objective, *logits, self.progress(self.discriminator))
         self.save(path, {"loss_real": on_real, "loss_fake": on_fake})
         return costs.discriminator_weight(self.objective) * (on_real + on_fake)
 

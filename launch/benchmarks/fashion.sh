@@ -11,13 +11,18 @@ fashion_mnist() { # FOLDER
         mpirun -n 2 "$GAN_DIST" classifier train --data "$images" --held-out "$test_images" --out "$classifier" >&2
 }
 
-# How many steps SECONDS hold on two ranks, as `ROW STEPS` lines in FOLDER/steps: medians of `bench step` in rounds that
-# alternate, so that what else the machine does while the runs train changes nothing. The rows' configurations are
-# FOLDER/ROW.yaml with the options that `settings ROW` puts in the array `options`.
+# How many steps SECONDS hold on two ranks, as `seconds SECONDS` and `ROW STEPS` lines in FOLDER/steps: medians of
+# `bench step` in rounds that alternate, so that what else the machine does while the runs train changes nothing. The
+# rows' configurations are FOLDER/ROW.yaml with the options that `settings ROW` puts in the array `options`.
 measured_steps() { # FOLDER SECONDS ROW…
     local folder=$1 seconds=$2 round row
     shift 2
-    if [ -e "$folder/steps" ]; then return; fi
+    if [ -e "$folder/steps" ]; then
+        if ! grep -qx "seconds $seconds" "$folder/steps"; then
+            fail 73 "$folder holds runs of another length ($(head -n 1 "$folder/steps")): name another folder"
+        fi
+        return
+    fi
     for round in 1 2 3 4 5; do
         echo "round $round of 5, load $(cut -d ' ' -f 1 /proc/loadavg)" >&2
         for row; do
@@ -32,6 +37,7 @@ import statistics
 import sys
 
 folder, seconds, *rows = sys.argv[1:]
+print("seconds", seconds)
 for row in rows:
     times = [json.load(open(f"{folder}/{row}-bench-{round}.json"))["seconds_step_median"] for round in range(1, 6)]
     print(row, int(float(seconds) / statistics.median(times)))
