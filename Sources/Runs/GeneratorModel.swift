@@ -144,12 +144,17 @@ public final class GeneratorModel {
             name: "samples of \(configuration.name) at step \(step)", source: source,
             license: "that of the training data",
             dimensions: [count] + sampler.shape.dimensions, element: .float32, range: range)
+        let bounds = sampler.range
+        // A linear output goes beyond what black and white are, which no dataset may.
+        func cut(_ values: [Float]) -> [Float] {
+            range == nil ? values : values.map { min(max($0, bounds.lowerBound), bounds.upperBound) }
+        }
         var agreed: AgreedFailure?
         let outcome = Result {
             guard communicator.rank == 0 else { return try make(making, communicator) { _ in } }
             try DatasetWriter.write(path, description) { (writer) throws(Failure) in
                 do {
-                    try make(making, communicator) { try writer.append($0) }
+                    try make(making, communicator) { try writer.append(cut($0)) }
                 } catch {
                     agreed = error as? AgreedFailure
                     throw Failure.of(error)
