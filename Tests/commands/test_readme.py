@@ -76,6 +76,8 @@ if [ -z "$README_IN_FULL" ]; then
         "train "*dcgan-32*) set -- "$@" --steps 1 --batch 16 ;;
         "train "*) set -- "$@" --steps 1 ;;
         "classifier train "*) set -- "$@" --epochs 1 ;;
+        # A mixture is asked for all held-out examples.
+        "evaluate runs/mixture "*) ;;
         "evaluate "*) set -- "$@" --count 60 ;;
         "data import fashion-mnist "*) set -- "$@" --dir {base}/fashion ;;
     esac
