@@ -176,7 +176,8 @@ import Testing
         let expected = try run(whole, input, slopes, penalties: Self.scaled(0.7)), count = whole.store.count
         Reductions.add(ofShards[count ..< 2 * count], to: ofShards[0 ..< count])
         for entry in whole.store.entries {
-            expectClose(ofShards[entry.range], expected[entry.range].array, tolerance: 3e-6, "\(entry.name)")
+            // Of a single number, a sum of many that nearly cancel, 5e-6 were seen without fused multiplication.
+            expectClose(ofShards[entry.range], expected[entry.range].array, tolerance: 1e-5, "\(entry.name)")
         }
     }
 
