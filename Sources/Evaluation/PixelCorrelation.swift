@@ -23,19 +23,21 @@ public enum PixelCorrelation {
         let pixels = height * width, bins = Int(distance(0, pixels - 1, width).rounded()) + 1
         var sums = [Double](repeating: 0, count: 3 * bins)
         for channel in 0 ..< channels {
-            let theirs = try real.values("pixel_correlations_\(channel)") {
-                let images = standardised(reference, channel)
-                return try context.map(pixels, block: block, width: pixels, "pixel correlation") {
-                    correlations(images, $0, pixels).array
+            let mine = standardised(samples, channel)
+            lazy var theirs = standardised(reference, channel)
+            let kept = try real.valuesIfKept("pixel_correlations_\(channel)", count: pixels * pixels) {
+                try context.map(pixels, block: block, width: pixels, "pixel correlation") {
+                    correlations(theirs, $0, pixels).array
                 }
             }
-            let mine = standardised(samples, channel)
             let rows = try context.map(pixels, block: block, width: 3 * bins, "pixel correlation") { rows in
-                let found = correlations(mine, rows, pixels)
+                let first = correlations(mine, rows, pixels), second = kept ?? correlations(theirs, rows, pixels)
+                let start = kept == nil ? 0 : rows.lowerBound
                 return rows.enumerated().flatMap { place, pixel in
                     binned(
-                        found.values[place * pixels ..< (place + 1) * pixels],
-                        theirs.values[pixel * pixels ..< (pixel + 1) * pixels], pixel, width: width, bins: bins)
+                        first.values[place * pixels ..< (place + 1) * pixels],
+                        second.values[(start + place) * pixels ..< (start + place + 1) * pixels], pixel, width: width,
+                        bins: bins)
                 }
             }
             for (index, value) in rows.enumerated() { sums[index % sums.count] += value }

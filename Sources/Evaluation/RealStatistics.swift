@@ -22,6 +22,11 @@ final class RealStatistics {
         return made
     }
 
+    /// The same of `count` values that can be made in parts as well: nil, and nothing made, where they are too many.
+    func valuesIfKept(_ name: String, count: Int, _ make: () throws -> [Float]) rethrows -> FloatBuffer? {
+        count <= Self.mostValues ? try values(name, make) : nil
+    }
+
     func numbers(_ name: String, _ make: () throws -> [Double]) rethrows -> [Double] {
         if let known = numbers[name] { return known }
         let made = try make()

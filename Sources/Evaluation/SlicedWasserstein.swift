@@ -39,7 +39,7 @@ public enum SlicedWasserstein {
                 scratch.values)
         }
         let count = directions.count / length
-        let kept = try real?.values("sorted_projections") {
+        let kept = try real?.valuesIfKept("sorted_projections", count: count * b.count) {
             try context.map(count, block: slice, width: b.count, title) { projections(b, $0).array }
         }
         let distances = try context.map(count, block: slice, title) { rows in
