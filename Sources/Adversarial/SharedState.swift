@@ -111,7 +111,7 @@ extension NetworkTrainer {
 
     /// Of the state, what every rank has for itself whatever the room.
     private var ownState: [Floats] {
-        players.map(\.network.store.statistics.values) + sharedState.map(\.values)
+        players.map(\.network.store.statistics.values) + sharedState.map(\.values.stored)
     }
 
     /// Throws the same failure on every rank where one computes other numbers than the others from the same: the

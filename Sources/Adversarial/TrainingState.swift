@@ -11,10 +11,14 @@ public struct StateArray {
     /// What the dimensions are, such as `HWIO`.
     public let layout: String
     /// A view of the state itself.
-    public let values: Floats
+    public let values: ParameterValues
+
+    package init(name: String, dimensions: [Int], layout: String, values: ParameterValues) {
+        (self.name, self.dimensions, self.layout, self.values) = (name, dimensions, layout, values)
+    }
 
     package init(name: String, dimensions: [Int], layout: String, values: Floats) {
-        (self.name, self.dimensions, self.layout, self.values) = (name, dimensions, layout, values)
+        self.init(name: name, dimensions: dimensions, layout: layout, values: ParameterValues(stored: values))
     }
 }
 
@@ -67,7 +71,7 @@ extension NetworkTrainer {
             for (_, vectors) in player.nodeVectors { try vectors.share(from: root, communicator) }
             try share(player.network.store.statistics.values, from: root)
         }
-        for array in sharedState { try share(array.values, from: root) }
+        for array in sharedState { try share(array.values.stored, from: root) }
         try resume(at: step)
     }
 
@@ -87,7 +91,7 @@ extension NetworkTrainer {
 
     /// A hash of all of the state, to compare ranks by.
     public var fingerprint: UInt64 {
-        state.reduce(UInt64(stepsDone)) { Collectives.fingerprint(of: $1.values, seed: $0) }
+        state.reduce(UInt64(stepsDone)) { Collectives.fingerprint(of: $1.values.stored, seed: $0) }
     }
 
     /// Minibatches of real examples used so far.
@@ -136,7 +140,7 @@ extension Player {
             store.entries.map {
                 StateArray(
                     name: "\(prefix)/\($0.name)", dimensions: $0.specification.dimensions,
-                    layout: $0.specification.layout, values: flat[$0.range])
+                    layout: $0.specification.layout, values: $0.values(in: flat))
             }
         }
         var arrays = parameters(name, store.values.values)

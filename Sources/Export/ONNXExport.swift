@@ -80,10 +80,11 @@ public final class ONNXExport: OperatorGraph {
 
     public func parameter(_ index: Int, order: [Int]?) -> OperatorValue {
         let entry = store.entries.filter { $0.layer == layer }[index]
-        let values = store.values.values[entry.range], dimensions = entry.specification.dimensions
-        guard let order else { return graph.constant(entry.name, dimensions, values) }
-        let moved = FloatBuffer(Self.transposed(values, dimensions, order))
-        return withExtendedLifetime(moved) { graph.constant(entry.name, order.map { dimensions[$0] }, moved.values) }
+        let dimensions = entry.specification.dimensions, values = entry.values(in: store.values.values).array
+        let moved = FloatBuffer(order.map { Self.transposed(values, dimensions, $0) } ?? values)
+        return withExtendedLifetime(moved) {
+            graph.constant(entry.name, order?.map { dimensions[$0] } ?? dimensions, moved.values)
+        }
     }
 
     public func statistic(_ index: Int) -> OperatorValue {
@@ -92,7 +93,7 @@ public final class ONNXExport: OperatorGraph {
     }
 
     /// Dimension i of the result is dimension `order[i]` of four.
-    private static func transposed(_ values: Floats, _ dimensions: [Int], _ order: [Int]) -> [Float] {
+    private static func transposed(_ values: [Float], _ dimensions: [Int], _ order: [Int]) -> [Float] {
         let strides = dimensions.indices.map { dimensions[($0 + 1)...].reduce(1, *) }
         let (sizes, steps) = (order.map { dimensions[$0] }, order.map { strides[$0] })
         var result: [Float] = []

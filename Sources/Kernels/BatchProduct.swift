@@ -1,12 +1,13 @@
 import CKernels
 
-/// The products of a dense layer, y = x W + b and its two adjoints, with W as it lies in memory.
+/// The products of a dense layer, y = x W + b and its two adjoints, with W as it lies in memory: in ``WeightPanels``,
+/// which have products of their own, or by rows.
 ///
-/// BLAS first copies the matrix with which a batch is multiplied into an order of its own. For a batch of 64 that
-/// costs a sixth of the product. Here the batch is copied, which is small: into ``Panels`` of 16 examples, transposed,
-/// so that the lanes of a vector are examples and each weight is read as a factor for 16 or 32 of them. Where examples
-/// are many, a block of weights at a time is copied too, or, with AVX-512 and few weights, these alone, and the lanes
-/// are columns:
+/// Of weights by rows BLAS first copies the matrix with which a batch is multiplied into an order of its own. For a
+/// batch of 64 that costs a sixth of the product. Here the batch is copied, which is small: into ``Panels`` of 16
+/// examples, transposed, so that the lanes of a vector are examples and each weight is read as a factor for 16 or 32 of
+/// them. Where examples are many, a block of weights at a time is copied too, or, with AVX-512 and few weights, these
+/// alone, and the lanes are columns:
 ///
 ///     y[n, j] = Σ_k x[n, k] · W[k, j],    dx[n, k] = Σ_j dy[n, j] · W[k, j],    dW[k, j] (+)= Σ_n x[n, k] · dy[n, j].
 ///
@@ -18,6 +19,8 @@ public struct BatchProduct: Sendable {
     let outputs: Int
     /// In which of the products this form pays; otherwise they are BLAS's.
     private let suits: Passes
+    /// How W and dW lie in memory; nil: by rows.
+    private let panels: WeightPanels?
 
     private struct Passes: OptionSet {
         let rawValue: Int
@@ -25,22 +28,29 @@ public struct BatchProduct: Sendable {
         static let weightGradient = Passes(rawValue: 4), all: Passes = [.forward, .inputGradient, .weightGradient]
     }
 
+    /// W by rows.
     public init(rows: Int, inputs: Int, outputs: Int) {
-        self.init(rows: rows, inputs: inputs, outputs: outputs, Self.passes(rows, inputs, outputs))
+        self.init(rows: rows, inputs: inputs, outputs: outputs, Self.passes(rows, inputs, outputs), nil)
     }
 
-    /// For tests: this form of all products, or none.
+    /// W in panels.
+    public init(rows: Int, of panels: WeightPanels) {
+        self.init(rows: rows, inputs: panels.inputs, outputs: panels.outputs, [], panels)
+    }
+
+    /// For tests: this form of all products by rows, or none.
     init(rows: Int, inputs: Int, outputs: Int, suits: Bool) {
-        self.init(rows: rows, inputs: inputs, outputs: outputs, suits ? .all : [])
+        self.init(rows: rows, inputs: inputs, outputs: outputs, suits ? .all : [], nil)
     }
 
-    private init(rows: Int, inputs: Int, outputs: Int, _ suits: Passes) {
+    private init(rows: Int, inputs: Int, outputs: Int, _ suits: Passes, _ panels: WeightPanels?) {
         precondition(
             rows >= 0 && inputs > 0 && outputs > 0, "a product of \(rows) × \(inputs) and \(inputs) × \(outputs)")
         precondition(
             suits.isEmpty || min(inputs, outputs) >= 16,
             "\(inputs) inputs and \(outputs) outputs: there are to be sixteen of both")
         (self.rows, self.inputs, self.outputs, self.suits) = (rows, inputs, outputs, suits)
+        self.panels = panels
     }
 
     /// Where this form is no slower than OpenBLAS, by measurement (`gan-dist bench layers --only dense`). Of many rows,
@@ -61,9 +71,13 @@ public struct BatchProduct: Sendable {
     }
 
     /// What computes it, as benchmarks name it.
-    public var algorithmName: String { suits == .all ? "panels" : suits.isEmpty ? "BLAS" : "panels and BLAS" }
+    public var algorithmName: String {
+        if panels != nil { return "stored panels" }
+        return suits == .all ? "panels" : suits.isEmpty ? "BLAS" : "panels and BLAS"
+    }
 
     public var scratchCount: Int {
+        if let panels { return panels.scratchCount(rows: rows) }
         guard !suits.isEmpty else { return 0 }
         let panels = (rows + 15) / 16, most = max(inputs, outputs)
         return max(
@@ -75,7 +89,9 @@ public struct BatchProduct: Sendable {
     /// y = x W + b; without a bias y = x W.
     public func forward(_ x: Floats, weight: Floats, bias: Floats?, into y: Floats, scratch: Floats) {
         check(x, weight, y, scratch)
-        if suits.contains(.forward) {
+        if let panels {
+            panels.forward(x, rows: rows, weight: weight, bias: bias, into: y)
+        } else if suits.contains(.forward) {
             kernels().pointee.multiplyBatch(
                 x.base, rows, inputs, weight.base, outputs, 1, outputs, bias?.base, y.base, scratch.base)
         } else {
@@ -87,7 +103,9 @@ public struct BatchProduct: Sendable {
     /// dx = dy Wᵀ.
     public func inputGradient(_ dy: Floats, weight: Floats, into dx: Floats, scratch: Floats) {
         check(dx, weight, dy, scratch)
-        if suits.contains(.inputGradient) {
+        if let panels {
+            panels.inputGradient(dy, rows: rows, weight: weight, into: dx, scratch: scratch)
+        } else if suits.contains(.inputGradient) {
             kernels().pointee.multiplyBatch(
                 dy.base, rows, outputs, weight.base, inputs, outputs, 1, nil, dx.base, scratch.base)
         } else {
@@ -99,7 +117,9 @@ public struct BatchProduct: Sendable {
     /// dW = xᵀ dy, or dW += xᵀ dy if `adding`.
     public func weightGradient(_ x: Floats, _ dy: Floats, into weightGradient: Floats, adding: Bool, scratch: Floats) {
         check(x, weightGradient, dy, scratch)
-        if suits.contains(.weightGradient) {
+        if let panels {
+            panels.weightGradient(x, dy, rows: rows, into: weightGradient, adding: adding, scratch: scratch)
+        } else if suits.contains(.weightGradient) {
             kernels().pointee.multiplyBatchTransposed(
                 x.base, dy.base, rows, inputs, outputs, weightGradient.base, adding, scratch.base)
         } else {

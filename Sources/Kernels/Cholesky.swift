@@ -9,6 +9,7 @@ public enum Cholesky {
         precondition(
             order > 0 && matrix.count == order * order, "\(matrix.count) values are no \(order) × \(order) matrix")
         var lower = matrix, size = Int32(order), status: Int32 = 0
+        BLAS.useOneThread()
         // LAPACK stores by columns: our lower half is its upper one.
         dpotrf_("U", &size, &lower, &size, &status, 1)
         precondition(status >= 0, "dpotrf: argument \(-status)")
@@ -24,6 +25,7 @@ public enum Cholesky {
         precondition(
             lower.count == order * order && rows.count >= count * order, "\(rows.count) values of \(count) rows")
         guard count > 0 else { return }
+        BLAS.useOneThread()
         cblas_dtrsm(
             CblasRowMajor, CblasRight, CblasLower, CblasTrans, CblasNonUnit, Int32(count), Int32(order), 1, lower,
             Int32(order), &rows, Int32(order))
@@ -33,6 +35,7 @@ public enum Cholesky {
     public static func addOuterProducts(_ rows: [Double], count: Int, order: Int, to sum: inout [Double]) {
         precondition(sum.count == order * order && rows.count >= count * order, "\(rows.count) values of \(count) rows")
         guard count > 0 else { return }
+        BLAS.useOneThread()
         cblas_dsyrk(
             CblasRowMajor, CblasLower, CblasTrans, Int32(order), Int32(count), 1, rows, Int32(order), 1, &sum,
             Int32(order))

@@ -29,6 +29,7 @@ public enum Matrix {
         precondition(
             m > 0 && n > 0 && k > 0 && a.count == m * k && b.count == k * n && c.count == m * n,
             "\(m) × \(k) times \(k) × \(n) from \(a.count) and \(b.count) values into \(c.count)")
+        BLAS.useOneThread()
         cblas_dgemm(
             CblasRowMajor, transposed ? CblasTrans : CblasNoTrans, CblasNoTrans, Int32(m), Int32(n), Int32(k), 1, a,
             Int32(transposed ? m : k), b, Int32(n), adding ? 1 : 0, &c, Int32(n))
@@ -48,6 +49,7 @@ public enum Matrix {
             }
             return
         }
+        BLAS.useOneThread()
         let beta: Float = adding ? 1 : 0
         if n == 1 {
             // One column (a logit): the matrix is read once, where sgemm would first copy it into its own order.
@@ -65,14 +67,17 @@ public enum Matrix {
 
 /// The BLAS behind ``Matrix``.
 public enum BLAS {
-    /// A rank computes on one thread: call once, before the first product.
-    public static func useOneThread() { openblas_set_num_threads(1) }
+    /// A rank computes on one thread, for ranks share the cores, and the bits of a product depend on how many there
+    /// are. Whatever calls OpenBLAS says this first.
+    static func useOneThread() { _ = isOneThread }
+    private static let isOneThread: Void = openblas_set_num_threads(1)
 
     /// What OpenBLAS maps for one thread's products, with what the allocator adds.
     public static let bufferBytes = 160 << 20
 
     /// Has OpenBLAS map its buffer now, which it keeps: where it gets none, later, it asks for ever (its issue 5289).
     public static func takeBuffer() {
+        useOneThread()
         let ones = [Float](repeating: 1, count: 64 * 64)
         var product = ones
         cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, 64, 64, 64, 1, ones, 64, ones, 64, 0, &product, 64)
@@ -83,6 +88,7 @@ public enum BLAS {
 
     /// Version, kernel and threads, as `OpenBLAS 0.3.21 … SkylakeX, 1 thread`: the bits of a product depend on them.
     public static var description: String {
+        useOneThread()
         let threads = openblas_get_num_threads()
         let configuration = String(cString: openblas_get_config()).trimmingSpaces
         return "\(configuration), kernels \(kernels), "

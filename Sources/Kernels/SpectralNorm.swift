@@ -8,7 +8,7 @@ public final class SpectralNorm {
     /// How W lies in memory: as `blocks` matrices [rows, columns], one after another.
     public struct Form: Hashable, Sendable {
         let blocks, rows, columns: Int
-        /// W is [columns] × [rows] of the one block; otherwise [rows] × [blocks · columns].
+        /// W is [blocks · columns] × [rows]; otherwise [rows] × [blocks · columns].
         let isTransposed: Bool
 
         /// A kernel whose last dimension are its outputs: `IO`, `HWIO`.
@@ -21,7 +21,12 @@ public final class SpectralNorm {
             Form(blocks: blocks, rows: outputs, columns: inputs, isTransposed: false)
         }
 
-        public var outputs: Int { isTransposed ? columns : rows }
+        /// Weights in panels of 16 outputs.
+        public static func panels(_ panels: WeightPanels) -> Form {
+            Form(blocks: panels.outputs / 16, rows: panels.inputs, columns: 16, isTransposed: true)
+        }
+
+        public var outputs: Int { isTransposed ? blocks * columns : rows }
         public var rest: Int { isTransposed ? rows : blocks * columns }
         var count: Int { blocks * rows * columns }
     }
@@ -76,8 +81,8 @@ public final class SpectralNorm {
         if norm < smallest { return target.copy(from: gradient) }
         let inner = Reductions.product(gradient, weight)
         for row in 0 ..< form.blocks * form.rows {
-            let ofRow = form.isTransposed ? v[row] : u[row % form.rows]
-            let start = form.isTransposed ? 0 : row / form.rows * form.columns
+            let ofRow = (form.isTransposed ? v : u)[row % form.rows]
+            let start = row / form.rows * form.columns
             let ofColumns = (form.isTransposed ? u : v)[start ..< start + form.columns]
             let offset = row * form.columns
             kernels().pointee.pullBackRow(
@@ -91,19 +96,13 @@ public final class SpectralNorm {
     /// product ← W v.
     private func multiply(_ weight: Floats, _ form: Form, by v: Floats) {
         begin(form.outputs)
-        if form.isTransposed { return addRows(of: weight, times: v, at: 0) }
-        for block in 0 ..< form.blocks {
-            addProducts(of: form.block(block, weight), with: v[block * form.columns ..< (block + 1) * form.columns])
-        }
+        if form.isTransposed { addRows(of: weight, form, times: v) } else { addProducts(of: weight, form, with: v) }
     }
 
     /// product ← Wᵀu.
     private func multiplyTransposed(_ weight: Floats, _ form: Form, by u: Floats) {
         begin(form.rest)
-        if form.isTransposed { return addProducts(of: weight, with: u) }
-        for block in 0 ..< form.blocks {
-            addRows(of: form.block(block, weight), times: u, at: block * form.columns)
-        }
+        if form.isTransposed { addProducts(of: weight, form, with: u) } else { addRows(of: weight, form, times: u) }
     }
 
     private func begin(_ count: Int) {
@@ -111,15 +110,21 @@ public final class SpectralNorm {
         product.update(repeating: 0, count: count)
     }
 
-    /// product[r] += Σ_c matrix[r, c] x[c].
-    private func addProducts(of matrix: Floats, with x: Floats) {
-        kernels().pointee.addProductsWithRows(matrix.base, x.base, product, matrix.count / x.count, x.count)
+    /// product[r] += Σ_c W[block, r, c] x[block · columns + c], over all blocks.
+    private func addProducts(of weight: Floats, _ form: Form, with x: Floats) {
+        for block in 0 ..< form.blocks {
+            kernels().pointee.addProductsWithRows(
+                form.block(block, weight).base, x.base + block * form.columns, product, form.rows, form.columns)
+        }
     }
 
-    /// product[start + c] += Σ_r x[r] matrix[r, c].
-    private func addRows(of matrix: Floats, times x: Floats, at start: Int) {
-        kernels().pointee.addRowsTimes(
-            matrix.base, x.base, product + start, partial.values.base, x.count, matrix.count / x.count)
+    /// product[block · columns + c] += Σ_r x[r] W[block, r, c].
+    private func addRows(of weight: Floats, _ form: Form, times x: Floats) {
+        for block in 0 ..< form.blocks {
+            kernels().pointee.addRowsTimes(
+                form.block(block, weight).base, x.base, product + block * form.columns, partial.values.base, form.rows,
+                form.columns)
+        }
     }
 
     // MARK: - What a product comes to

@@ -16,6 +16,7 @@ public enum SymmetricEigenvalues {
         var workCount = Int32(1 + 6 * order + 2 * order * order), integerCount = Int32(3 + 5 * order)
         var work = [Double](repeating: 0, count: Int(workCount)),
             integers = [Int32](repeating: 0, count: Int(integerCount))
+        BLAS.useOneThread()
         dsyevd_("V", "U", &size, &vectors, &size, &values, &work, &workCount, &integers, &integerCount, &status, 1, 1)
         precondition(status == 0, "dsyevd: \(status) of a \(order) × \(order) matrix")
         return (values, vectors)

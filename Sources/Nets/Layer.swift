@@ -21,10 +21,12 @@ public struct ParameterSpec: Sendable {
     public let fanOut: Int
     /// Whether the layer computes with W / σ(W): see ``SpectralNormalisation``.
     public let isSpectral: Bool
+    /// How the values lie in memory; nil: in the order of the dimensions.
+    public let panels: WeightPanels?
 
     public init(
         _ name: String, _ dimensions: [Int], layout: String, initialiser: Initialiser, fanIn: Int, fanOut: Int,
-        isSpectral: Bool = false
+        isSpectral: Bool = false, panels: WeightPanels? = nil
     ) {
         self.name = name
         self.dimensions = dimensions
@@ -33,6 +35,7 @@ public struct ParameterSpec: Sendable {
         self.fanIn = fanIn
         self.fanOut = fanOut
         self.isSpectral = isSpectral
+        self.panels = panels
     }
 
     public var count: Int { dimensions.reduce(1, *) }

@@ -13,6 +13,11 @@ public final class ParameterStore {
         public let range: Range<Int>
         /// `0.dense/weight`, `3.residual/body/0.dense/weight`: its name in checkpoints and traces.
         public var name: String { "\(path)/\(specification.name)" }
+
+        /// Its values in a flat buffer of the store's layout.
+        public func values(in flat: Floats) -> ParameterValues {
+            ParameterValues(stored: flat[range], panels: specification.panels)
+        }
     }
 
     public struct StatisticEntry: Sendable {
@@ -84,7 +89,7 @@ public final class ParameterStore {
     public func initialise(seed: UInt64, role: Int, only isMine: (Int) -> Bool = { _ in true }) {
         for (number, entry) in entries.enumerated() where isMine(number) {
             let draws = Draws(seed: seed, purpose: .initialValues, step: number, inner: role)
-            entry.specification.initialise(values.values[entry.range], draws)
+            entry.values(in: values.values).set { entry.specification.initialise($0, draws) }
         }
         for entry in statisticEntries { statistics.values[entry.range].fill(entry.specification.initial) }
     }
@@ -134,7 +139,7 @@ extension ParameterSpec {
 
 extension ParameterStore {
     /// The parameters' parts of a flat buffer of this layout, with their names.
-    public func named(_ flat: Floats) -> [(name: String, dimensions: [Int], values: Floats)] {
-        entries.map { ($0.name, $0.specification.dimensions, flat[$0.range]) }
+    public func named(_ flat: Floats) -> [(name: String, dimensions: [Int], values: ParameterValues)] {
+        entries.map { ($0.name, $0.specification.dimensions, $0.values(in: flat)) }
     }
 }

@@ -163,7 +163,9 @@ extension SpectralNorm.Form {
     fileprivate init?(_ parameter: ParameterSpec) {
         let sizes = parameter.dimensions
         guard sizes.count > 1 else { return nil }
-        if parameter.layout.hasSuffix("O") {
+        if let panels = parameter.panels {
+            self = .panels(panels)
+        } else if parameter.layout.hasSuffix("O") {
             self = .outputsLast(rest: parameter.count / sizes.last!, outputs: sizes.last!)
         } else if parameter.layout.hasSuffix("OI") {
             let (outputs, inputs) = (sizes[sizes.count - 2], sizes[sizes.count - 1])

@@ -60,6 +60,11 @@ public struct Checkpoint {
         array.copy(to: values)
     }
 
+    /// Copies the stored array `name` into a parameter's values.
+    func copy(_ name: String, to values: ParameterValues) throws(Failure) {
+        try values.set { target throws(Failure) in try copy(name, to: target) }
+    }
+
     func broken(_ what: String) -> Failure {
         Failure(
             .badData, "\(path): \(what)",
@@ -128,9 +133,20 @@ extension NetworkTrainer {
                     "\(file): '\(array.path)' has the shape \(array.dimensions), here it has \(own.dimensions)",
                     remedy: "Change the networks of the configuration, or the file.")
             }
-            array.copy(to: own.values)
+            own.values.set { array.copy(to: $0) }
         }
         return "\(given.count) of \(known.count) arrays of the networks start as in \(file)"
+    }
+}
+
+extension CheckpointArray {
+    /// A view of the values, or a copy where they lie in another order than that of their dimensions.
+    init(path: String, dimensions: [Int], layout: String, values: ParameterValues) {
+        if let view = values.view {
+            self.init(path: path, dimensions: dimensions, layout: layout, values: view)
+        } else {
+            self.init(path: path, dimensions: dimensions, layout: layout, values: values.array)
+        }
     }
 }
 

@@ -339,7 +339,7 @@ extension Checkpoint {
                 return store.entries.map {
                     CheckpointArray(
                         path: "\(name)/\($0.name)", dimensions: $0.specification.dimensions,
-                        layout: $0.specification.layout, values: store.values.values[$0.range].array)
+                        layout: $0.specification.layout, values: $0.values(in: store.values.values).array)
                 }
                     + store.statisticEntries.map {
                         CheckpointArray(

@@ -9,7 +9,6 @@ import Support
 public enum Job {
     /// Runs `body` on this rank and ends the process. `body`'s value is the exit code where nothing was thrown.
     public static func run(_ body: (any Communicator) throws -> Int32) -> Never {
-        BLAS.useOneThread()
         signal(SIGPIPE, SIG_IGN)
         let session: MPISession
         do {

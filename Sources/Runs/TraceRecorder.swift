@@ -57,7 +57,7 @@ public final class TraceRecorder: StepTrace {
 
     private static func parameters(of player: Player, at place: String) -> [TraceArray] {
         let store = player.network.store
-        return store.named(store.values.values).map { TraceArray(place + $0.name, $0.dimensions, $0.values) }
+        return store.named(store.values.values).map { TraceArray(place + $0.name, $0.dimensions, $0.values.array) }
     }
 
     /// The vectors that the next update's spectral norms are of.
@@ -148,7 +148,7 @@ public final class TraceRecorder: StepTrace {
             case .generator, .encoder, .decoder: path(nil) + "/gradients/\(player.role.name)/"
             }
         for array in player.network.store.named(gradient) {
-            whole.append(TraceArray(place + array.name, array.dimensions, array.values))
+            whole.append(TraceArray(place + array.name, array.dimensions, array.values.array))
         }
     }
 
@@ -160,7 +160,7 @@ public final class TraceRecorder: StepTrace {
     public func state(_ arrays: [StateArray]) {
         guard !isOver, communicator.rank == 0 else { return }
         for array in arrays {
-            whole.append(TraceArray("\(group)/after/\(array.name)", array.dimensions, array.values))
+            whole.append(TraceArray("\(group)/after/\(array.name)", array.dimensions, array.values.array))
         }
     }
 
@@ -173,7 +173,7 @@ public final class TraceRecorder: StepTrace {
                 let store = player.network.store
                 let place = "\(group)/after/\(player.role.name)/"
                 let average = (player.average.map { store.named($0.values.values) } ?? []).map {
-                    TraceArray(place + "average/\($0.name)", $0.dimensions, $0.values)
+                    TraceArray(place + "average/\($0.name)", $0.dimensions, $0.values.array)
                 }
                 return Self.parameters(of: player, at: place) + Self.spectral(of: player, at: place) + average
                     + store.statisticEntries.map {

@@ -1,4 +1,4 @@
 /// What this program is, as stored in checkpoints and compared between ranks.
 public enum Program {
-    public static let version = "0.5.1"
+    public static let version = "0.6.0"
 }

@@ -105,8 +105,6 @@ final class Discs: MinibatchSource {
 
 /// Trains, and writes real discs above generated ones to `picture`. Every rank runs all of it.
 func train(picture: String) throws {
-    // The ranks share the cores; the matrix library is not to use them all in each.
-    BLAS.useOneThread()
     let session = try MPISession(), isFirst = session.world.rank == 0
     var game = Game(
         generator: [Dense(units: 128), ParametricReLU(), Dense(units: 256), Tanh(), Reshape(to: Discs.shape)],

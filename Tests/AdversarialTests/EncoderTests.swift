@@ -110,7 +110,6 @@ import Testing
     }
 
     @Test(arguments: Kind.allCases) func aSteadyStepAllocatesNothing(kind: Kind) throws {
-        BLAS.useOneThread()
         var game = Self.game(kind)
         game.generator = [Dense(units: 256), LeakyReLU(slope: 0.2), Dense(units: 256)]
         game.discriminator = [

@@ -82,7 +82,6 @@ import Testing
     }
 
     @Test func aSteadyStepAllocatesNothing() throws {
-        BLAS.useOneThread()
         var training = linear()
         training.discriminator = [Dense(units: 64), LeakyReLU(slope: 0.2), Dense(units: 1)]
         training.updatesOfRound = 5

@@ -99,7 +99,6 @@ import Testing
     /// A step with pairs, R1 and R2, spectral norms and an average of G allocates nothing once it has run. Products of
     /// fewer multiplications than here may be ones for which OpenBLAS allocates.
     @Test func aSteadyStepAllocatesNothing() throws {
-        BLAS.useOneThread()
         var game = Game(
             generator: [Dense(units: 256), LeakyReLU(slope: 0.2), Dense(units: 256)],
             discriminator: [

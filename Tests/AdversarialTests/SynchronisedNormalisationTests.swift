@@ -144,7 +144,6 @@ import Testing
     }
 
     @Test func aSteadyStepAllocatesNothing() throws {
-        BLAS.useOneThread()
         let table = try ShardTable(shards: 3, ranks: 1, rank: 0)
         let group = ShardGroup.all(of: table, batch: Self.batch, together: true)[0]
         let network = try Network(

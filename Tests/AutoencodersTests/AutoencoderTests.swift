@@ -169,7 +169,6 @@ private final class Ring: MinibatchSource {
 
     @Test(arguments: [Autoencoder.Code.gaussian, .point])
     func aSteadyStepAllocatesNothing(code: Autoencoder.Code) throws {
-        BLAS.useOneThread()
         var autoencoder = Autoencoder(
             encoder: [Dense(units: 256), LeakyReLU(slope: 0.2), Dense(units: 256)],
             decoder: [Dense(units: 256), LeakyReLU(slope: 0.2), Dense(units: 256)],

@@ -49,7 +49,6 @@ import Testing
     private func expectNoAllocations(_ layers: [any Layer], capacity: Int = 8, steps: Int = 100) throws {
         // OpenBLAS allocates to divide work among threads, and in some kernels for products of under 10⁶
         // multiplications: hence one thread, as a rank has, and wide convolutions.
-        BLAS.useOneThread()
         let network = lasting(try Network(layers, input: .vector(16), capacity: capacity, name: "n"))
         let store = network.store
         store.initialise(seed: 1, role: 0)

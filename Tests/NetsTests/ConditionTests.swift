@@ -224,7 +224,6 @@ import Testing
     }
 
     @Test func aSteadyStepAllocatesNothing() throws {
-        BLAS.useOneThread()
         let network = lasting(
             try Network(
                 [

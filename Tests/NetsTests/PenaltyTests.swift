@@ -266,7 +266,6 @@ import Testing
     }
 
     @Test(arguments: [false, true]) func aSteadyPassAllocatesNothing(ofNewerLayers: Bool) throws {
-        BLAS.useOneThread()
         let layers: [any Layer] =
             ofNewerLayers
             ? [

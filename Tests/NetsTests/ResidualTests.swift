@@ -147,7 +147,6 @@ import Testing
 
     @Test func aSteadyPassAllocatesNothing() throws {
         // One thread and wide convolutions, for OpenBLAS: see AllocationTests.
-        BLAS.useOneThread()
         func block() -> any Layer {
             Residual(
                 body: [

@@ -8,8 +8,9 @@ import subprocess
 
 import h5py
 import pytest
+import safetensors.numpy
 
-from conftest import CONFIGS, LIMIT, PROGRAM, ROOT, assert_same, checkpoint, gan_dist, resume, train
+from conftest import CONFIGS, LIMIT, PROGRAM, ROOT, arrays, assert_same, checkpoint, gan_dist, resume, train
 
 NAMES = {"plain": "SSE2", "avx2": "AVX2 and FMA", "avx512": "AVX-512"}
 KERNELS = {"plain": "Prescott", "avx2": "Haswell", "avx512": "SkylakeX"}
@@ -114,3 +115,49 @@ def test_no_build_has_flags_of_a_processor():
         if path.is_file():
             text = pathlib.Path(path).read_text()
             assert "unsafeFlags" not in text and "-march" not in text, path
+
+
+@several
+def test_files_are_the_same_however_weights_lie(tmp_path, monkeypatch):
+    """In panels where kernels read them so, by rows with those that have no such products: what starts the same and
+    moves four steps is the same but for rounding."""
+    runs = {}
+    for option in SETS:
+        monkeypatch.setenv("GAN_DIST_INSTRUCTIONS", option)
+        train("wide", tmp_path / option, "--shards", 2)
+        runs[option] = arrays(checkpoint(tmp_path / option, 4))
+    plain = runs.pop("plain")
+    for option, found in runs.items():
+        assert found.keys() == plain.keys()
+        for name, values in plain.items():
+            scale = max(1e-3, abs(values).max())
+            assert abs(values - found[name]).max() < 1e-4 * scale, (option, name)
+
+
+@pytest.mark.parametrize("ranks", [2, 3, 8])
+def test_weights_in_panels_have_the_same_bits_on_any_ranks_and_resumed(ranks, run, tmp_path):
+    train("wide", tmp_path / "whole", "--shards", 8)
+    train("wide", run, "--shards", 8, "--steps", 2, ranks=ranks)
+    resume(run, "--steps", 4)
+    assert_same(checkpoint(run, 4), checkpoint(tmp_path / "whole", 4))
+
+
+@several
+def test_weights_in_panels_go_on_with_other_instructions(run, tmp_path, monkeypatch):
+    """From a checkpoint, and what was exported starts another run."""
+    monkeypatch.setenv("GAN_DIST_INSTRUCTIONS", "plain")
+    train("wide", run, "--steps", 2)
+    exported = tmp_path / "networks.safetensors"
+    written = gan_dist("export", checkpoint(run, 2), "--format", "safetensors", "--out", exported, "--live")
+    assert written.code == 0, written
+    monkeypatch.delenv("GAN_DIST_INSTRUCTIONS")
+    resume(run, "--steps", 4)
+    train("wide", tmp_path / "whole", "--steps", 4)
+    resumed, whole = arrays(checkpoint(run, 4)), arrays(checkpoint(tmp_path / "whole", 4))
+    for name, values in whole.items():
+        assert abs(values - resumed[name]).max() < 1e-4 * max(1e-3, abs(values).max()), name
+    train("wide", tmp_path / "started", "--steps", 1, "--initial", exported, "--set", "optimizer.generator.rate=1e-9")
+    started = arrays(checkpoint(tmp_path / "started", 1))
+    for name, values in safetensors.numpy.load_file(exported).items():
+        if name.startswith("generator/") and "statistics" not in name:
+            assert abs(values - started[name]).max() < 1e-7, name

@@ -227,6 +227,14 @@ typedef struct {
     void (*multiplyBatchTransposed)(const float *x, const float *dy, ptrdiff_t rows, ptrdiff_t inputs,
                                     ptrdiff_t outputs, float *gradient, bool adding, float *scratch);
 
+    // panelProducts.h, the weights and their gradient as [outputs / 16][inputs][16]
+    void (*multiplyStored)(const float *x, ptrdiff_t rows, ptrdiff_t inputs, const float *weight, ptrdiff_t outputs,
+                           const float *_Nullable bias, float *y);
+    void (*multiplyStoredTransposed)(const float *dy, ptrdiff_t rows, ptrdiff_t outputs, const float *weight,
+                                     ptrdiff_t inputs, float *dx, float *scratch);
+    void (*multiplyIntoStored)(const float *x, const float *dy, ptrdiff_t rows, ptrdiff_t inputs, ptrdiff_t outputs,
+                               float *gradient, bool adding, float *scratch);
+
     // winograd.h
     /// X of some tiles, from the input.
     void (*transformInput)(const WinogradPlan *plan, const float *input, Part tiles, float *x, float *work);

@@ -12,6 +12,7 @@
 #include "optimisers.h"
 #include "products.h"
 #include "denseProducts.h"
+#include "panelProducts.h"
 #include "winogradMaps.h"
 #include "winograd.h"
 #include "convolutions.h"
@@ -48,7 +49,9 @@ const KernelTable TABLE = {
     .moveAverage = moveAverage, .clamp = clamp, .addProductsWithRows = addProductsWithRows,
     .addRowsTimes = addRowsTimes, .pullBackRow = pullBackRow, .multiplyPanels = multiplyPanels,
     .multiplyPanelsTransposed = multiplyPanelsTransposed, .transpose16 = transpose16, .multiplyBatch = multiplyBatch,
-    .multiplyBatchTransposed = multiplyBatchTransposed, .transformInput = transformInput,
+    .multiplyBatchTransposed = multiplyBatchTransposed, .multiplyStored = multiplyStored,
+    .multiplyStoredTransposed = multiplyStoredTransposed, .multiplyIntoStored = multiplyIntoStored,
+    .transformInput = transformInput,
     .transformOutputGradient = transformOutputGradient, .writeOutput = writeOutput,
     .addInputGradient = addInputGradient, .copyTaps = copyTaps, .transposeTaps = transposeTaps,
     .addWinogradProducts = addWinogradProducts, .multiplyWinogradTransposed = multiplyWinogradTransposed,

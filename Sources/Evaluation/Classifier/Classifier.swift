@@ -64,7 +64,7 @@ public final class Classifier {
             arrays: network.store.entries.map { entry in
                 CheckpointArray(
                     path: "classifier/\(entry.name)", dimensions: entry.specification.dimensions,
-                    layout: entry.specification.layout, values: network.store.values.values[entry.range])
+                    layout: entry.specification.layout, values: entry.values(in: network.store.values.values).array)
             })
     }
 

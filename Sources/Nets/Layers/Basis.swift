@@ -52,7 +52,7 @@ public struct Basis: TangentLayer {
 
     /// z W, or its gradient, and what the product by W wants.
     public func scratchCount(for input: Shape, batch: Int) -> Int {
-        batch * channels + BatchProduct(rows: batch, inputs: input.count, outputs: channels).scratchCount
+        batch * channels + linearProduct(rows: batch, inputs: input.count, outputs: channels).scratchCount
     }
 
     public func forward(_ input: Batch, into output: Batch, _ memory: LayerMemory, mode: Mode) {

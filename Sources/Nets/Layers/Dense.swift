@@ -48,11 +48,11 @@ public struct Dense: TangentLayer {
     public var joinsParts: Bool { true }
 
     public func algorithm(for input: Shape, batch: Int) -> String? {
-        BatchProduct(rows: batch, inputs: input.count, outputs: units).algorithmName
+        linearProduct(rows: batch, inputs: input.count, outputs: units).algorithmName
     }
 
     public func scratchCount(for input: Shape, batch: Int) -> Int {
-        BatchProduct(rows: batch, inputs: input.count, outputs: units).scratchCount
+        linearProduct(rows: batch, inputs: input.count, outputs: units).scratchCount
     }
 
     public func forward(_ input: Batch, into output: Batch, _ memory: LayerMemory, mode: Mode) {

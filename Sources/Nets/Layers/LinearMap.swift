@@ -1,20 +1,26 @@
 import Kernels
 
-// What dense and maxout share: z = x W + b on the rows of a batch, and requirements on shapes.
+// What layers with a linear map share: z = x W + b on the rows of a batch, and requirements on shapes.
+
+/// The products of a batch with weights of ``linearParameters(input:outputs:hasBias:weights:biases:isSpectral:)``.
+func linearProduct(rows: Int, inputs: Int, outputs: Int) -> BatchProduct {
+    WeightPanels(inputs: inputs, outputs: outputs).map { BatchProduct(rows: rows, of: $0) }
+        ?? BatchProduct(rows: rows, inputs: inputs, outputs: outputs)
+}
 
 func linearParameters(
     input: Int, outputs: Int, hasBias: Bool, weights: Initialiser, biases: Initialiser, isSpectral: Bool
 ) -> [ParameterSpec] {
     let weight = ParameterSpec(
         "weight", [input, outputs], layout: "IO", initialiser: weights, fanIn: input, fanOut: outputs,
-        isSpectral: isSpectral)
+        isSpectral: isSpectral, panels: WeightPanels(inputs: input, outputs: outputs))
     guard hasBias else { return [weight] }
     return [weight, ParameterSpec("bias", [outputs], layout: "C", initialiser: biases, fanIn: input, fanOut: outputs)]
 }
 
 /// z = x W + b.
 func multiplyRows(_ input: Batch, _ parameters: Parts, hasBias: Bool, into output: Floats, scratch: Floats) {
-    BatchProduct(rows: input.count, inputs: input.shape.count, outputs: output.count / input.count)
+    linearProduct(rows: input.count, inputs: input.shape.count, outputs: output.count / input.count)
         .forward(
             input.values, weight: parameters[0], bias: hasBias ? parameters[1] : nil, into: output, scratch: scratch)
 }
@@ -26,7 +32,7 @@ func multiplyRowsBackward(
     scratch: Floats
 ) {
     let outputs = gradient.count / input.count
-    let product = BatchProduct(rows: input.count, inputs: input.shape.count, outputs: outputs)
+    let product = linearProduct(rows: input.count, inputs: input.shape.count, outputs: outputs)
     if parameterGradients {
         product.weightGradient(
             input.values, gradient, into: memory.gradients[0], adding: memory.addsGradients, scratch: scratch)

@@ -55,7 +55,7 @@ public struct Maxout: TangentLayer {
 
     /// z in forward, its gradient in backward, and what their products need.
     public func scratchCount(for input: Shape, batch: Int) -> Int {
-        batch * units * pieces + BatchProduct(rows: batch, inputs: input.count, outputs: units * pieces).scratchCount
+        batch * units * pieces + linearProduct(rows: batch, inputs: input.count, outputs: units * pieces).scratchCount
     }
 
     public func forward(_ input: Batch, into output: Batch, _ memory: LayerMemory, mode: Mode) {
