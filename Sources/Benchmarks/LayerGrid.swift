@@ -47,6 +47,9 @@ public struct LayerGrid: Encodable {
     private static let kernels: [(size: Int, stride: Int)] = [(1, 1), (3, 1), (3, 2), (4, 2), (5, 1), (5, 2)]
     private static let channels = [(1, 64), (3, 64), (64, 3), (64, 64), (128, 128), (256, 256), (512, 512)]
     private static let sizes = [4, 7, 8, 14, 16, 28, 32]
+    /// Channels of 3×3 convolutions in groups, and groups: of 16 channels, as in R3GAN, and depthwise.
+    private static let grouped = [(64, 4), (256, 16), (512, 32), (64, 64), (256, 256)]
+    private static let sizesOfGrouped = [7, 8, 14, 16, 32]
     private static let batches = [1, 4, 16, 64]
     /// Larger layers than any network here has are left out: multiplications for an example.
     private static let most = 2 << 26
@@ -66,8 +69,10 @@ public struct LayerGrid: Encodable {
         }
     }
 
-    private static var layers: [(name: String, layer: any Layer, input: Shape, batches: [Int])] {
-        var cells: [(String, any Layer, Shape, [Int])] = []
+    private typealias Cell = (name: String, layer: any Layer, input: Shape, batches: [Int])
+
+    private static var layers: [Cell] {
+        var cells: [Cell] = []
         for (inputs, units) in denseSizes {
             cells.append(
                 ("dense \(inputs) → \(units)", Dense(units: units, hasBias: false), .vector(inputs), denseBatches))
@@ -75,19 +80,27 @@ public struct LayerGrid: Encodable {
         for kernel in kernels {
             for (inputs, outputs) in channels {
                 for size in sizes where size >= kernel.size {
-                    let layer = Convolution2D(
-                        channels: outputs, kernel: Extent(height: kernel.size, width: kernel.size),
-                        stride: Extent(height: kernel.stride, width: kernel.stride), hasBias: false)
-                    cells.append(
-                        (
-                            "convolution \(kernel.size)×\(kernel.size) stride \(kernel.stride), "
-                                + "\(inputs) → \(outputs) channels, \(size)×\(size)",
-                            layer, .image(height: size, width: size, channels: inputs), batches
-                        ))
+                    cells.append(convolution(kernel.size, stride: kernel.stride, inputs, outputs, size: size))
                 }
             }
         }
+        for (channels, groups) in grouped {
+            cells += sizesOfGrouped.map { convolution(3, stride: 1, channels, channels, groups: groups, size: $0) }
+        }
         return cells
+    }
+
+    private static func convolution(
+        _ kernel: Int, stride: Int, _ inputs: Int, _ outputs: Int, groups: Int = 1, size: Int
+    ) -> Cell {
+        let layer = Convolution2D(
+            channels: outputs, kernel: Extent(height: kernel, width: kernel),
+            stride: Extent(height: stride, width: stride), groups: groups, hasBias: false)
+        return (
+            "convolution \(kernel)×\(kernel) stride \(stride), \(inputs) → \(outputs) channels"
+                + (groups > 1 ? " in \(groups) groups" : "") + ", \(size)×\(size)",
+            layer, .image(height: size, width: size, channels: inputs), batches
+        )
     }
 
     private static func passes(of layer: any Layer, input: Shape, batch: Int, name: String) throws -> [Pass] {
