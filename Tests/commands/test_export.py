@@ -26,10 +26,10 @@ def sampled(run, folder, count=70):
         return file["latents"][()], file["images" if "images" in file else "samples"][()]
 
 
-@pytest.mark.parametrize("config", ["dense", "wide", "convolution", "packing", "ring", "constant", "every-layer",
+@pytest.mark.parametrize("config", ["dense", "panels", "convolution", "packing", "ring", "constant", "every-layer",
                                     "grouped", "progressive", "residual", "resampled"])
 def test_onnxruntime_makes_the_same_examples(config, data, run, tmp_path):
-    train(config, run, *([] if config in ("ring", "constant", "wide") else ["--data", data]), "--steps", 6)
+    train(config, run, *([] if config in ("ring", "constant", "panels") else ["--data", data]), "--steps", 6)
     exported(run, "onnx", tmp_path / "generator.onnx")
     latents, expected = sampled(run, tmp_path)
     session = onnxruntime.InferenceSession(tmp_path / "generator.onnx")

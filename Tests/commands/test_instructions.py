@@ -124,7 +124,7 @@ def test_files_are_the_same_however_weights_lie(tmp_path, monkeypatch):
     runs = {}
     for option in SETS:
         monkeypatch.setenv("GAN_DIST_INSTRUCTIONS", option)
-        train("wide", tmp_path / option, "--shards", 2)
+        train("panels", tmp_path / option, "--shards", 2)
         runs[option] = arrays(checkpoint(tmp_path / option, 4))
     plain = runs.pop("plain")
     for option, found in runs.items():
@@ -136,8 +136,8 @@ def test_files_are_the_same_however_weights_lie(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("ranks", [2, 3, 8])
 def test_weights_in_panels_have_the_same_bits_on_any_ranks_and_resumed(ranks, run, tmp_path):
-    train("wide", tmp_path / "whole", "--shards", 8)
-    train("wide", run, "--shards", 8, "--steps", 2, ranks=ranks)
+    train("panels", tmp_path / "whole", "--shards", 8)
+    train("panels", run, "--shards", 8, "--steps", 2, ranks=ranks)
     resume(run, "--steps", 4)
     assert_same(checkpoint(run, 4), checkpoint(tmp_path / "whole", 4))
 
@@ -146,17 +146,17 @@ def test_weights_in_panels_have_the_same_bits_on_any_ranks_and_resumed(ranks, ru
 def test_weights_in_panels_go_on_with_other_instructions(run, tmp_path, monkeypatch):
     """From a checkpoint, and what was exported starts another run."""
     monkeypatch.setenv("GAN_DIST_INSTRUCTIONS", "plain")
-    train("wide", run, "--steps", 2)
+    train("panels", run, "--steps", 2)
     exported = tmp_path / "networks.safetensors"
     written = gan_dist("export", checkpoint(run, 2), "--format", "safetensors", "--out", exported, "--live")
     assert written.code == 0, written
     monkeypatch.delenv("GAN_DIST_INSTRUCTIONS")
     resume(run, "--steps", 4)
-    train("wide", tmp_path / "whole", "--steps", 4)
+    train("panels", tmp_path / "whole", "--steps", 4)
     resumed, whole = arrays(checkpoint(run, 4)), arrays(checkpoint(tmp_path / "whole", 4))
     for name, values in whole.items():
         assert abs(values - resumed[name]).max() < 1e-4 * max(1e-3, abs(values).max()), name
-    train("wide", tmp_path / "started", "--steps", 1, "--initial", exported, "--set", "optimizer.generator.rate=1e-9")
+    train("panels", tmp_path / "started", "--steps", 1, "--initial", exported, "--set", "optimizer.generator.rate=1e-9")
     started = arrays(checkpoint(tmp_path / "started", 1))
     for name, values in safetensors.numpy.load_file(exported).items():
         if name.startswith("generator/") and "statistics" not in name:
