@@ -1,3 +1,4 @@
+import CKernels
 import Testing
 @testable import Kernels
 
@@ -83,7 +84,7 @@ import Testing
         #expect(WeightPanels(inputs: 256, outputs: 256) == nil)
         #expect(WeightPanels(inputs: 2000, outputs: 1000) == nil)
         #expect(WeightPanels(inputs: 15, outputs: 1 << 16) == nil)
-        #expect((WeightPanels(inputs: 512, outputs: 512) != nil) == (InstructionSet.current.option != "plain"))
+        #expect((WeightPanels(inputs: 512, outputs: 512) != nil) == kernels().pointee.hasFusedProducts)
     }
 
     /// W / σ(W), σ and the way back are those of the same weights by rows.
