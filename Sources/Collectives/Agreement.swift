@@ -62,3 +62,13 @@ private func hexadecimal(_ value: UInt64) -> String {
     let digits = String(value, radix: 16)
     return String(repeating: "0", count: 16 - digits.count) + digits
 }
+
+extension InstructionSet {
+    /// Has all ranks use the lowest set among theirs, and where their processors differ the same kernels of OpenBLAS.
+    /// Collective, before the first product.
+    static func agree(_ communicator: any Communicator) throws {
+        let sets = try communicator.gather(Int32(current.index)), lowest = Int(sets.min()!)
+        let blas = try communicator.gather(BLAS.kernels)
+        if Set(sets).count > 1 || Set(blas).count > 1 { InstructionSet(index: lowest)!.use() }
+    }
+}

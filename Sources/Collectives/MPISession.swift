@@ -1,6 +1,7 @@
 import CLinux
 import CMPI
 import Glibc
+import Kernels
 import Support
 
 /// A call of MPI failed.
@@ -39,6 +40,9 @@ public final class MPISession {
 
     /// MPI_Init_thread. With MPI_THREAD_MULTIPLE, if the library has it, a ``Channel`` may be another thread's; all
     /// else is the calling thread's alone, for which MPI_THREAD_FUNNELED is enough.
+    ///
+    /// All ranks compute with the lowest instruction set among theirs from then on: call it before the first product,
+    /// and before a network is built, for parameters lie in memory as the kernels of the set want them. Collective.
     public init() throws {
         MPISession.yieldWhereRanksOutnumberProcessors()
         MPISession.useNoNetworkWithinANode()
@@ -52,6 +56,7 @@ public final class MPISession {
         }
         try mpi("MPI_Comm_set_errhandler", MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN), "starting MPI")
         world = try MPICommunicator(MPI_COMM_WORLD, allowsThreads: provided >= Int32(MPI_THREAD_MULTIPLE))
+        try InstructionSet.agree(world)
     }
 
     /// MPI_Finalize. Collective. No communicator may be used after it.

@@ -13,8 +13,8 @@ public struct WeightPanels: Hashable, Sendable {
     /// Nil where W lies by rows: where it is small enough to stay in a cache, its outputs do not fill panels, or the
     /// kernels lack fused products, so that BLAS multiplies.
     public init?(inputs: Int, outputs: Int) {
-        // By measurement (`gan-dist bench layers --only dense`): from here on passes are as fast as OpenBLAS's or faster,
-        // but for the weights' gradient of hundreds of rows (a tenth at most) and a single row of weights in a cache.
+        // By measurement (`gan-dist bench layers --only dense`): from here on a pass is as fast as OpenBLAS's or
+        // faster, but for the weights' gradient of hundreds of rows, and for one row of weights that a cache holds.
         guard kernels().pointee.hasFusedProducts, inputs >= 16, outputs % 16 == 0, inputs * outputs >= 1 << 18 else {
             return nil
         }

@@ -19,7 +19,6 @@ public enum Job {
             session = try MPISession()
             start_end_watch()
             try StartConditions.checkLauncher(ranks: session.world.size)
-            try InstructionSet.agree(session.world)
             BLAS.takeBuffer()
         } catch {
             let failure = Failure.of(error)

@@ -81,13 +81,3 @@ extension NumericEnvironment {
         return other == nil
     }
 }
-
-extension InstructionSet {
-    /// Has all ranks use the lowest set among theirs, and where their processors differ the same kernels of OpenBLAS.
-    /// Collective, before the first product.
-    static func agree(_ communicator: any Communicator) throws {
-        let sets = try communicator.gather(Int32(current.index)), lowest = Int(sets.min()!)
-        let blas = try communicator.gather(BLAS.kernels)
-        if Set(sets).count > 1 || Set(blas).count > 1 { InstructionSet(index: lowest)!.use() }
-    }
-}

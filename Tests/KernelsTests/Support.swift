@@ -1,4 +1,3 @@
-import Testing
 @testable import Kernels
 
 /// `count` values uniform in −1 ..< 1.
@@ -10,21 +9,6 @@ func randomBuffer(_ count: Int, seed: UInt64) -> FloatBuffer {
 
 /// Memory in which a value shows that is read before it is written.
 func nans(_ count: Int) -> FloatBuffer { FloatBuffer([Float](repeating: .nan, count: count)) }
-
-func sum(_ count: Int, _ term: (Int) -> Double) -> Double { (0 ..< count).reduce(0) { $0 + term($1) } }
-
-/// Expects the values of a matrix to be right but for rounding: those of sums of some hundred products of values in
-/// ±1.
-func expectNear(_ values: FloatBuffer, rows: Int, columns: Int, _ right: (Int, Int) -> Double) {
-    var worst = 0.0
-    for row in 0 ..< rows {
-        for column in 0 ..< columns {
-            let difference = abs(Double(values.values[row * columns + column]) - right(row, column))
-            worst = difference.isNaN ? .infinity : max(worst, difference)
-        }
-    }
-    #expect(worst < 2e-5)
-}
 
 /// The largest difference in units of the root mean square of the right values; infinite where one is not a number.
 struct RelativeError {

@@ -12,59 +12,15 @@ import Testing
 
     @Test(arguments: sizes)
     func productsAreTheSums(rows: Int, inputs: Int, outputs: Int) {
-        let panels = WeightPanels(always: inputs, outputs: outputs), product = BatchProduct(rows: rows, of: panels)
-        let x = randomBuffer(rows * inputs, seed: 1), w = randomBuffer(inputs * outputs, seed: 2),
-            b = randomBuffer(outputs, seed: 3), dy = randomBuffer(rows * outputs, seed: 4)
-        let stored = nans(inputs * outputs), y = nans(rows * outputs), unbiased = nans(rows * outputs),
-            dx = nans(rows * inputs), storedGradient = nans(inputs * outputs), dw = nans(inputs * outputs)
-        panels.store(w.values, into: stored.values)
-        // Scratch holds leftovers of another layer: NaN shows a value that is read before it is written.
-        let scratch = FloatBuffer(count: product.scratchCount)
-        func fresh() -> Floats { scratch.values.fill(.nan); return scratch.values }
-        product.forward(x.values, weight: stored.values, bias: b.values, into: y.values, scratch: fresh())
-        product.forward(x.values, weight: stored.values, bias: nil, into: unbiased.values, scratch: fresh())
-        product.inputGradient(dy.values, weight: stored.values, into: dx.values, scratch: fresh())
-        for times in 1 ... 2 {
-            product.weightGradient(
-                x.values, dy.values, into: storedGradient.values, adding: times == 2, scratch: fresh())
-            panels.restore(storedGradient.values, into: dw.values)
-            expectNear(dw, rows: inputs, columns: outputs) { k, j in
-                Double(times) * sum(rows) { Double(x.values[$0 * inputs + k]) * Double(dy.values[$0 * outputs + j]) }
-            }
-        }
-        expectNear(unbiased, rows: rows, columns: outputs) { n, j in
-            sum(inputs) { Double(x.values[n * inputs + $0]) * Double(w.values[$0 * outputs + j]) }
-        }
-        expectNear(y, rows: rows, columns: outputs) { n, j in
-            Double(b.values[j]) + sum(inputs) { Double(x.values[n * inputs + $0]) * Double(w.values[$0 * outputs + j]) }
-        }
-        expectNear(dx, rows: rows, columns: inputs) { n, k in
-            sum(outputs) { Double(dy.values[n * outputs + $0]) * Double(w.values[k * outputs + $0]) }
-        }
+        let panels = WeightPanels(always: inputs, outputs: outputs)
+        expectTheSums(BatchProduct(rows: rows, of: panels), (rows, inputs, outputs), in: panels)
     }
 
     /// What an example gives does not depend on how many others there are.
     @Test(arguments: [1, 3, 8, 20], [(100, 128), (64, 256), (17, 80), (600, 48)])
     func examplesTogetherGiveTheBitsOfEach(atATime: Int, _ sides: (Int, Int)) {
-        let rows = 150, (inputs, outputs) = sides
-        let panels = WeightPanels(always: inputs, outputs: outputs), all = BatchProduct(rows: rows, of: panels)
-        let x = randomBuffer(rows * inputs, seed: 1), w = randomBuffer(inputs * outputs, seed: 2),
-            b = randomBuffer(outputs, seed: 3), dy = randomBuffer(rows * outputs, seed: 4)
-        let y = nans(rows * outputs), dx = nans(rows * inputs), scratch = FloatBuffer(count: all.scratchCount)
-        all.forward(x.values, weight: w.values, bias: b.values, into: y.values, scratch: scratch.values)
-        all.inputGradient(dy.values, weight: w.values, into: dx.values, scratch: scratch.values)
-        for first in stride(from: 0, to: rows, by: atATime) {
-            let end = min(first + atATime, rows), count = end - first, few = BatchProduct(rows: count, of: panels)
-            let someY = nans(count * outputs), someDx = nans(count * inputs)
-            few.forward(
-                x.values[first * inputs ..< end * inputs], weight: w.values, bias: b.values, into: someY.values,
-                scratch: scratch.values)
-            few.inputGradient(
-                dy.values[first * outputs ..< end * outputs], weight: w.values, into: someDx.values,
-                scratch: scratch.values)
-            #expect(someY.array == y.values[first * outputs ..< end * outputs].array, "y of \(first) ..< \(end)")
-            #expect(someDx.array == dx.values[first * inputs ..< end * inputs].array, "dx of \(first) ..< \(end)")
-        }
+        let (inputs, outputs) = sides, panels = WeightPanels(always: inputs, outputs: outputs)
+        expectTheBitsOfEach(150, inputs, outputs, atATime: atATime) { BatchProduct(rows: $0, of: panels) }
     }
 
     @Test func orderIsPanelByPanel() {

@@ -25,6 +25,11 @@ LIMIT = 240
 # Set from outside it would have OpenBLAS use the same kernels with all instruction sets.
 os.environ.pop("OPENBLAS_CORETYPE", None)
 
+# The instruction sets of this processor that there are kernels for, the best first.
+_sets = subprocess.run(["bash", "-c", ". launch/common.sh; instruction_sets"], cwd=ROOT, capture_output=True, text=True)
+SETS = _sets.stdout.split() if os.uname().machine == "x86_64" else []
+several = pytest.mark.skipif(len(SETS) < 2, reason="this processor has one set")
+
 # Workers of pytest-xdist have temporary folders of their own: of two mpiruns that share one, the first to end removes
 # Open MPI's session folder there, which the other may be about to use; it then ends with an error of ORTE.
 if "PYTEST_XDIST_WORKER" in os.environ:
@@ -172,6 +177,14 @@ def metrics(run):
 
 def checkpoint(run, step):
     return run / f"checkpoints/step-{step:08d}.h5"
+
+
+def mixed(options, *command):
+    """A rank for each of the instruction sets that `options` name."""
+    line = ["mpirun"]
+    for option in options:
+        line += [":"] * (len(line) > 1) + ["-n", "1", "env", f"GAN_DIST_INSTRUCTIONS={option}", *map(str, command)]
+    return subprocess.run(line, capture_output=True, text=True, timeout=LIMIT)
 
 
 def assert_same(first, second):

@@ -7,7 +7,7 @@ import numpy
 import pytest
 from PIL import Image
 
-from conftest import ROOT, Running
+from conftest import ROOT, SETS, Running, mixed, several
 
 EXAMPLE = ROOT / ".build/release/example-least-squares"
 SIDE, COLUMNS, ROWS = 16, 8, 8
@@ -32,6 +32,17 @@ def pictures(tmp_path_factory):
 def test_the_same_picture_on_two_ranks(pictures):
     _, alone, two = pictures
     assert alone.read_bytes() == two.read_bytes()
+
+
+@several
+def test_ranks_of_other_instructions_use_the_lowest_among_theirs(tmp_path, monkeypatch):
+    """As those of the program do: parameters lie in memory as the kernels want them, on all ranks alike."""
+    finished = mixed([SETS[0], SETS[-1]], EXAMPLE, tmp_path / "mixed.png")
+    assert finished.returncode == 0, finished
+    monkeypatch.setenv("GAN_DIST_INSTRUCTIONS", SETS[-1])
+    lowest = example(tmp_path / "lowest.png", 2)
+    assert (tmp_path / "mixed.png").read_bytes() == (tmp_path / "lowest.png").read_bytes()
+    assert finished.stdout.splitlines()[:-1] == lowest.out.splitlines()[:-1]
 
 
 def test_a_grid_of_pictures(pictures):

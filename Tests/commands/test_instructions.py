@@ -2,34 +2,21 @@
 ranks of a job use the lowest among theirs."""
 
 import json
-import os
 import pathlib
-import subprocess
 
 import h5py
 import pytest
 import safetensors.numpy
 
-from conftest import CONFIGS, LIMIT, PROGRAM, ROOT, arrays, assert_same, checkpoint, gan_dist, resume, train
+from conftest import (CONFIGS, PROGRAM, ROOT, SETS, arrays, assert_same, checkpoint, gan_dist, mixed, resume, several,
+                      train)
 
 NAMES = {"plain": "SSE2", "avx2": "AVX2 and FMA", "avx512": "AVX-512"}
 KERNELS = {"plain": "Prescott", "avx2": "Haswell", "avx512": "SkylakeX"}
-sets = subprocess.run(["bash", "-c", ". launch/common.sh; instruction_sets"], cwd=ROOT, capture_output=True, text=True)
-SETS = sets.stdout.split() if os.uname().machine == "x86_64" else []
-several = pytest.mark.skipif(len(SETS) < 2, reason="this processor has one set")
 
 
 def described(run, step):
     return json.loads(gan_dist("checkpoint", "info", checkpoint(run, step), "--json").out)
-
-
-def mixed(options, *arguments):
-    """A rank for each environment."""
-    command = ["mpirun"]
-    for option in options:
-        command += [":"] * (len(command) > 1) + ["-n", "1", "env", f"GAN_DIST_INSTRUCTIONS={option}", PROGRAM, "train"]
-        command += map(str, arguments)
-    return subprocess.run(command, capture_output=True, text=True, timeout=LIMIT)
 
 
 def test_numbers_below_the_normal_ones_are_zeros(run, tmp_path):
@@ -74,7 +61,7 @@ def test_each_has_the_same_bits_on_two_ranks(option, data, tmp_path, monkeypatch
 def test_ranks_use_the_lowest_among_theirs(data, tmp_path, monkeypatch):
     """With its bits, and so without a warning."""
     arguments = ["--config", CONFIGS / "convolution.yaml", "--data", data, "--steps", 2, "--run", tmp_path / "mixed"]
-    finished = mixed([SETS[0], SETS[-1]], *arguments)
+    finished = mixed([SETS[0], SETS[-1]], PROGRAM, "train", *arguments)
     assert finished.returncode == 0 and "computes with" not in finished.stderr, finished
     monkeypatch.setenv("GAN_DIST_INSTRUCTIONS", SETS[-1])
     train("convolution", tmp_path / "lowest", "--data", data, "--steps", 2, ranks=2)
@@ -99,7 +86,7 @@ def test_what_the_processor_lacks_is_refused(run, monkeypatch):
 
 def test_what_one_rank_alone_cannot_have_is_said(run):
     """The others, which start MPI meanwhile, end with it."""
-    finished = mixed(["plain", "AVX-512"], "--run", run)
+    finished = mixed(["plain", "AVX-512"], PROGRAM, "train", "--run", run)
     assert finished.returncode == 64 and finished.stderr.count("AVX-512") == 1, finished
     assert "Did you mean 'avx512'?" in finished.stderr and not (run / "checkpoints").exists(), finished
 

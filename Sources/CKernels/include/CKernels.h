@@ -227,11 +227,15 @@ typedef struct {
     void (*multiplyBatchTransposed)(const float *x, const float *dy, ptrdiff_t rows, ptrdiff_t inputs,
                                     ptrdiff_t outputs, float *gradient, bool adding, float *scratch);
 
-    // panelProducts.h, the weights and their gradient as [outputs / 16][inputs][16]
+    // panelProducts.h: x [rows, inputs], dy [rows, outputs]; the weights W and their gradient as
+    // [outputs / 16][inputs][16].
+    /// y = x W + b.
     void (*multiplyStored)(const float *x, ptrdiff_t rows, ptrdiff_t inputs, const float *weight, ptrdiff_t outputs,
                            const float *_Nullable bias, float *y);
+    /// dx = dy Wᵀ.
     void (*multiplyStoredTransposed)(const float *dy, ptrdiff_t rows, ptrdiff_t outputs, const float *weight,
                                      ptrdiff_t inputs, float *dx, float *scratch);
+    /// dW (+)= xᵀ dy.
     void (*multiplyIntoStored)(const float *x, const float *dy, ptrdiff_t rows, ptrdiff_t inputs, ptrdiff_t outputs,
                                float *gradient, bool adding, float *scratch);
 

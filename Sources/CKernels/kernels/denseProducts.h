@@ -143,18 +143,20 @@ static void multiplyBatchByExamples(const float *x, ptrdiff_t rows, ptrdiff_t co
 }
 
 /// c (+)= Σ_k x[r, k] · b[k] (+ bias) for `height` rows of x and c, over `terms` terms; b and c have `panels` panels of
-/// 16 columns, those of b `terms` rows high.
+/// 16 columns, those of b `bStep` apart. Meanwhile the lines that are wanted for each are fetched, `wantedStep` apart.
 INLINE void multiplyRowsByPanels(int height, int panels, const float *x, ptrdiff_t xStep, ptrdiff_t terms,
-                                 const float *b, float *c, ptrdiff_t cStep, bool adding, const float *bias,
-                                 WantedLines wanted) {
+                                 const float *b, ptrdiff_t bStep, float *c, ptrdiff_t cStep, bool adding,
+                                 const float *bias, WantedLines wanted, ptrdiff_t wantedStep) {
     float16 sums[2][mostRowsOfTile];
     UNROLL for (int panel = 0; panel < panels; panel++) {
         UNROLL for (int r = 0; r < height; r++) sums[panel][r] = (float16)0;
     }
     for (ptrdiff_t k = 0; k < terms; k++) {
-        prefetchWanted(wanted, k);
         float16 row[2];
-        UNROLL for (int panel = 0; panel < panels; panel++) row[panel] = load16(b + 16 * (panel * terms + k));
+        UNROLL for (int panel = 0; panel < panels; panel++) {
+            prefetchWantedFurther(wanted, k, panel * wantedStep);
+            row[panel] = load16(b + panel * bStep + 16 * k);
+        }
         UNROLL for (int r = 0; r < height; r++) {
             UNROLL for (int panel = 0; panel < panels; panel++) {
                 sums[panel][r] = multiplyAdd16(x[r * xStep + k], row[panel], sums[panel][r]);
@@ -187,15 +189,16 @@ static void multiplyBatchByColumns(const float *x, ptrdiff_t rows, ptrdiff_t cou
                 copyWeights(block + 16 * panel * columnStep, columnStep, step, terms, copied + 16 * panel * terms);
             }
             EACH_TILE(rows, {
-                // A tile fetches the next weights of a panel.
-                const WantedLines wanted = {tile_ < panels ? next + 16 * tile_ * columnStep : NULL,
-                                            step == 1 ? columnStep : step, step == 1 ? logLinesOfTerms : 0};
+                const WantedLines wanted = {tile_ == 0 ? next : NULL, step == 1 ? columnStep : step,
+                                            step == 1 ? logLinesOfTerms : 0};
+                const float *xOfTile = x + row * count + term;
+                float *cOfTile = c + row * columns + column;
                 if (panels == 2) {
-                    multiplyRowsByPanels(height, 2, x + row * count + term, count, terms, copied,
-                                         c + row * columns + column, columns, term > 0, shift, wanted);
+                    multiplyRowsByPanels(height, 2, xOfTile, count, terms, copied, 16 * terms, cOfTile, columns,
+                                         term > 0, shift, wanted, 16 * columnStep);
                 } else {
-                    multiplyRowsByPanels(height, 1, x + row * count + term, count, terms, copied,
-                                         c + row * columns + column, columns, term > 0, shift, wanted);
+                    multiplyRowsByPanels(height, 1, xOfTile, count, terms, copied, 16 * terms, cOfTile, columns,
+                                         term > 0, shift, wanted, 16 * columnStep);
                 }
             });
         }

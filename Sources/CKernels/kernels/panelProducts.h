@@ -1,5 +1,5 @@
 // The products of a dense layer over weights that are stored in panels of 16 outputs, [outputs / 16][inputs][16], in
-// the order in which they are multiplied: see BatchProduct.swift.
+// the order in which they are multiplied: see WeightPanels.swift.
 
 /// Rows whose values stay in the second-level cache while all weights go by.
 enum { mostRowsAtATime = 128 };
@@ -26,36 +26,6 @@ INLINE ptrdiff_t partsOf(ptrdiff_t count, ptrdiff_t most) { return (count + most
 
 // MARK: Forward
 
-/// y (+)= x W of `height` rows and one or two panels, `bStep` apart, over `terms` terms; the last adds the bias.
-INLINE void multiplyRowsOfPanels(int height, int panels, const float *x, ptrdiff_t xStep, ptrdiff_t terms,
-                                 const float *b, ptrdiff_t bStep, float *y, ptrdiff_t yStep, bool adding,
-                                 const float *bias, const float *next) {
-    float16 sums[2][mostRowsOfTile];
-    UNROLL for (int panel = 0; panel < panels; panel++) {
-        UNROLL for (int r = 0; r < height; r++) sums[panel][r] = (float16)0;
-    }
-    for (ptrdiff_t k = 0; k < terms; k++) {
-        float16 row[2];
-        UNROLL for (int panel = 0; panel < panels; panel++) {
-            if (next) prefetchFar(next + panel * bStep + 16 * k);
-            row[panel] = load16(b + panel * bStep + 16 * k);
-        }
-        UNROLL for (int r = 0; r < height; r++) {
-            UNROLL for (int panel = 0; panel < panels; panel++) {
-                sums[panel][r] = multiplyAdd16(x[r * xStep + k], row[panel], sums[panel][r]);
-            }
-        }
-    }
-    UNROLL for (int panel = 0; panel < panels; panel++) {
-        const float16 shift = bias ? load16(bias + 16 * panel) : (float16)0;
-        UNROLL for (int r = 0; r < height; r++) {
-            float *target = y + r * yStep + 16 * panel;
-            const float16 sum = adding ? load16(target) + sums[panel][r] : sums[panel][r];
-            store16(target, bias ? sum + shift : sum);
-        }
-    }
-}
-
 /// One or two panels' outputs for some rows.
 INLINE void multiplyPanelsOfOutputs(int panels, const float *x, ptrdiff_t rows, ptrdiff_t inputs, const float *weight,
                                     ptrdiff_t outputs, const float *bias, float *y) {
@@ -68,9 +38,9 @@ INLINE void multiplyPanelsOfOutputs(int panels, const float *x, ptrdiff_t rows, 
         for (ptrdiff_t tile = 0; tile < tiles; tile++) {
             const Part part = partOf(rows, tile, tiles);
             switch (part.end - part.first) {
-                EACH_CASE(multiplyRowsOfPanels(height, panels, x + part.first * inputs + term, inputs, terms, b, bStep,
+                EACH_CASE(multiplyRowsByPanels(height, panels, x + part.first * inputs + term, inputs, terms, b, bStep,
                                                y + part.first * outputs, outputs, term > 0, shift,
-                                               tile == 0 ? next : NULL);)
+                                               (WantedLines){tile == 0 ? next : NULL, 16, 0}, bStep);)
             }
         }
     }
@@ -101,7 +71,7 @@ static void multiplyStored(const float *x, ptrdiff_t rows, ptrdiff_t inputs, con
 // MARK: The input's gradient
 
 // Sixteen inputs' sums over `terms` outputs, whose panels are `step` apart. dy of 8, 16 or twice 16 rows is transposed:
-// the lanes are rows. With `fetches` the weights of the inputs that come next but one are fetched meanwhile.
+// the lanes are rows. With `fetches` the weights `inputsAhead` are fetched meanwhile.
 
 INLINE void sumInputs(int height, const float *weights, ptrdiff_t step, ptrdiff_t terms, const float *dy, float *sums,
                       bool adding, bool fetches) {
@@ -176,7 +146,8 @@ static void sumInputsOfRows(const float *weights, ptrdiff_t step, ptrdiff_t term
     }
 }
 
-/// The weights go by once, from a few places at a time on; the sums of all inputs stay in the cache meanwhile.
+/// All weights are read once, from the first to the last, a few panels side by side; the sums of all inputs stay in the
+/// cache meanwhile.
 static void multiplyStoredTransposedOf(const float *dy, ptrdiff_t rows, ptrdiff_t outputs, const float *weight,
                                        ptrdiff_t inputs, float *dx, float *scratch) {
     const ptrdiff_t panels = (rows + 15) / 16, groups = (inputs + 15) / 16;
@@ -228,8 +199,8 @@ INLINE void addToStored(int panels, const float *left, const float *right, ptrdi
     }
 }
 
-/// dW of one or two panels of outputs, from some rows at a time, whose panels stay in the smallest cache; those of dW
-/// stay in the next meanwhile.
+/// dW of one or two panels of outputs: from so many rows at a time that theirs stay in the smallest cache, while the
+/// panels of dW stay in the next.
 INLINE void addPanelsToStored(int panels, const float *left, const float *right, ptrdiff_t rows, ptrdiff_t inputs,
                               float *gradient, bool adding, float *work) {
     const ptrdiff_t parts = most(partsOf(rows, mostRowsAtATime), 1);

@@ -47,12 +47,13 @@ typedef struct {
 } WantedLines;
 static const WantedLines noLines = {NULL, 0, 0};
 
-/// Fetches line `k` of those wanted, if there are.
-INLINE void prefetchWanted(WantedLines wanted, ptrdiff_t k) {
+/// Fetches line `k` of those wanted, if there are, or of those that lie so many values further.
+INLINE void prefetchWantedFurther(WantedLines wanted, ptrdiff_t k, ptrdiff_t further) {
     if (!wanted.first) return;
     const ptrdiff_t line = k & (((ptrdiff_t)1 << wanted.logLines) - 1);
-    prefetchFar(wanted.first + (k >> wanted.logLines) * wanted.step + 16 * line);
+    prefetchFar(wanted.first + (k >> wanted.logLines) * wanted.step + 16 * line + further);
 }
+INLINE void prefetchWanted(WantedLines wanted, ptrdiff_t k) { prefetchWantedFurther(wanted, k, 0); }
 
 // MARK: A few rows
 
