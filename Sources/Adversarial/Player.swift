@@ -6,8 +6,8 @@ import Support
 /// A network that is trained, with what moves it: the sum of its gradients over all shards, its optimiser and its
 /// schedules. A game has two, or three; an autoencoder has two.
 ///
-/// The ranks of a node have its parameters, their moments and their average once, where there is room: each moves a
-/// slice of them (Rajbhandari et al. 2020, arXiv:1910.02054, stage 1, by shared memory in place of messages).
+/// The ranks of a NUMA domain have its parameters, their moments and their average once, where there is room: each moves
+/// a slice of them (Rajbhandari et al. 2020, arXiv:1910.02054, stage 1, by shared memory in place of messages).
 public final class Player {
     /// The number is part of the key of its first values.
     public enum Role: Int, Sendable {
@@ -44,14 +44,17 @@ public final class Player {
         let table: ShardTable
         let exchange: GradientSum.Kind
         let precision: GradientSum.Precision
+        /// The ranks that are to have one copy of the state: ``Communicator/groupsOfOneCopy(bytes:)``.
+        let groups: [Range<Int>]
         let communicator: any Communicator
 
         package init(
             seed: UInt64, capacity: Int, shards: Int, table: ShardTable, exchange: GradientSum.Kind,
-            precision: GradientSum.Precision, _ communicator: any Communicator
+            precision: GradientSum.Precision, groups: [Range<Int>], _ communicator: any Communicator
         ) {
             (self.seed, self.capacity, self.shards, self.table) = (seed, capacity, shards, table)
-            (self.exchange, self.precision, self.communicator) = (exchange, precision, communicator)
+            (self.exchange, self.precision) = (exchange, precision)
+            (self.groups, self.communicator) = (groups, communicator)
         }
     }
 
@@ -60,28 +63,29 @@ public final class Player {
     public let optimiser: Optimiser
     private let gradients: GradientSum
     /// The parameters and their moments.
-    let state: NodeVectors
+    let state: SharedVectors
     /// Where weights are divided by their spectral norm: by what.
     public let spectral: SpectralNormalisation?
-    private var spectralState: NodeVectors?
+    private var spectralState: SharedVectors?
     /// The parameters that are computed with then; and the gradient of the parameters, given that of these.
-    private let derived: NodeVectors?
+    private let derived: SharedVectors?
     /// Of the parameters as they are computed with.
     public private(set) var average: AveragedParameters?
-    private var averageMemory: NodeVectors?
+    private var averageMemory: SharedVectors?
     /// The gradients of a group's shards, one after another; nil where a group is one shard, whose gradient needs no
     /// memory but the sum's own.
     private let ofShards: FloatBuffer?
 
-    /// `gradients`: see ``gradients(_:_:)``. `mayShare` false: every rank has the state for itself. Throws 78 where a
-    /// layer cannot take what the one before makes. Collective.
+    /// `gradients`: see ``gradients(_:_:)``. `groups`: of the ranks that have one copy, if not those of `training`.
+    /// Throws 78 where a layer cannot take what the one before makes. Collective.
     package init(
-        _ settings: Settings, _ gradients: GradientSum, _ training: Training, mayShare: Bool = true
+        _ settings: Settings, _ gradients: GradientSum, _ training: Training, among groups: [Range<Int>]? = nil
     ) throws {
         (role, self.gradients) = (settings.role, gradients)
         let communicator = training.communicator, table = training.table, count = gradients.slot.count
-        let state = try NodeVectors(
-            count: count, number: 1 + settings.optimiser.rule.moments.count, mayShare: mayShare, communicator)
+        let state = try SharedVectors(
+            count: count, number: 1 + settings.optimiser.rule.moments.count, among: groups ?? training.groups,
+            communicator)
         self.state = state
         network = try Self.fitting {
             try Network(
@@ -97,14 +101,14 @@ public final class Player {
         network.store.initialise(seed: training.seed, role: role.rawValue) { $0 % ranks == place }
         try state.settle()
         // The norms are shared out among ranks only where the weights divided by them are read by all.
-        var derived: NodeVectors?, spectralState: NodeVectors?
+        var derived: SharedVectors?, spectralState: SharedVectors?
         spectral = try SpectralNormalisation(
             of: network.store, all: settings.isSpectral, seed: training.seed, role: role.rawValue,
             in: { parts, weights in
-                let read = try NodeVectors(count: count, number: 2, mayShare: state.isShared, communicator)
-                let norms = try NodeVectors(
+                let read = try SharedVectors(count: count, number: 2, among: state.groups, communicator)
+                let norms = try SharedVectors(
                     count: parts.last!.upperBound, number: 1, parts: parts, weights: weights,
-                    mayShare: read.isShared, communicator)
+                    among: read.groups, communicator)
                 (derived, spectralState) = (read, norms)
                 return norms.vectors[0]
             }, only: { spectralState!.mine.contains($0) })
@@ -132,10 +136,12 @@ public final class Player {
         }
     }
 
-    /// Keeps an average of the parameters from now on, in memory that the ranks of a node have once if all that matters
-    /// more is shared too. Collective.
-    func keepAverage(_ settings: AverageSettings, mayShare: Bool, _ communicator: any Communicator) throws {
-        let memory = try NodeVectors(count: state.vectors[0].count, number: 1, mayShare: mayShare, communicator)
+    /// Keeps an average of the parameters from now on, of which the ranks of each of `groups` are to have one copy.
+    /// Collective.
+    func keepAverage(
+        _ settings: AverageSettings, among groups: [Range<Int>], _ communicator: any Communicator
+    ) throws {
+        let memory = try SharedVectors(count: state.vectors[0].count, number: 1, among: groups, communicator)
         averageMemory = memory
         average = AveragedParameters(settings, in: memory.vectors[0])
     }
@@ -177,8 +183,8 @@ public final class Player {
         try derived.barrier()
     }
 
-    /// What the ranks of a node have once, or would if there were room, with what it is.
-    var nodeVectors: [(name: String, vectors: NodeVectors)] {
+    /// What ranks have once, or would if there were room, with what it is.
+    var sharedVectors: [(name: String, vectors: SharedVectors)] {
         [
             ("the parameters and moments of the \(role.name)", state),
             ("the spectral norms of the \(role.name)", spectralState),

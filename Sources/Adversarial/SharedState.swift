@@ -4,15 +4,17 @@ import Nets
 import Support
 
 extension Player.Settings {
-    /// Bytes that the ranks of `group`, those of a node, want to share for this player; `more`: vectors beside its
-    /// parameters, their moments and what spectral norms take.
-    package func sharedBytes(_ more: Int = 0, shards: ShardTable, group: Range<Int>) throws(ShapeError) -> Int {
+    /// Bytes that the ranks of `group`, those of a node, want to share for this player, with so many copies of its state;
+    /// `more`: vectors beside its parameters, their moments and what spectral norms take.
+    package func sharedBytes(
+        _ more: Int = 0, shards: ShardTable, group: Range<Int>, copies: Int
+    ) throws(ShapeError) -> Int {
         guard group.count > 1 else { return 0 }
         let count = try Network.valueCount(of: layers, input: input, name: role.name)
         let vectors = 1 + optimiser.rule.moments.count + more + (try normalisesSpectrally ? 2 : 0)
         return MemoryLayout<Float>.stride
             * (GradientSum.sharedCount(count, table: shards, group: group)
-                + NodeVectors.sharedCount(count, number: vectors))
+                + copies * SharedVectors.sharedCount(count, number: vectors))
     }
 }
 
@@ -70,42 +72,56 @@ extension Game {
     }
 
     /// Bytes that the ranks of `group`, those of a node, want to share when they train this game on examples of a
-    /// shape: what has to fit beside anything else that they share.
-    public func sharedBytes(example: Shape, shards: ShardTable, group: Range<Int>) throws(ShapeError) -> Int {
+    /// shape, with so many copies of the networks' state: what has to fit beside anything else that they share.
+    public func sharedBytes(
+        example: Shape, shards: ShardTable, group: Range<Int>, copies: Int = 1
+    ) throws(ShapeError) -> Int {
         let players = players(example: example)
         let unrolled = updates.contains { $0.unrollingSteps > 0 }
-        return try players.generator.sharedBytes(average == nil ? 0 : 1, shards: shards, group: group)
-            + players.discriminator.sharedBytes(unrolled ? 1 : 0, shards: shards, group: group)
-            + (players.encoder?.sharedBytes(shards: shards, group: group) ?? 0)
+        return try players.generator.sharedBytes(average == nil ? 0 : 1, shards: shards, group: group, copies: copies)
+            + players.discriminator.sharedBytes(unrolled ? 1 : 0, shards: shards, group: group, copies: copies)
+            + (players.encoder?.sharedBytes(shards: shards, group: group, copies: copies) ?? 0)
     }
 }
 
-/// What the ranks of a node have once: whether it is as it should be, and what there was no room for.
+/// What ranks have once: whether it is as it should be, and what there was no room for.
 extension NetworkTrainer {
-    private var nodeVectors: [(name: String, vectors: NodeVectors)] { players.flatMap(\.nodeVectors) }
+    private var sharedVectors: [(name: String, vectors: SharedVectors)] { players.flatMap(\.sharedVectors) }
 
-    /// What every rank of a node has for itself although the others have the same, in a sentence; nil where there is
-    /// nothing.
-    public var privateState: String? {
-        guard communicator.nodeGroups.contains(where: { $0.count > 1 }) else { return nil }
-        let names = nodeVectors.filter { !$0.vectors.isShared }.map(\.name)
-        guard let last = names.last else { return nil }
+    /// What more ranks have for themselves, or fewer, than is best for speed and memory, in a sentence; nil where there
+    /// is nothing.
+    public var lackOfRoom: String? {
+        guard communicator.domainGroups.contains(where: { $0.count > 1 }) else { return nil }
+        let names = sharedVectors.filter { !$0.vectors.isShared }.map(\.name)
+        guard let last = names.last else {
+            return sharedVectors.allSatisfy { $0.vectors.groups == communicator.domainGroups }
+                ? nil
+                : "no shared memory for one copy of the networks a NUMA domain (see /dev/shm and the job's memory "
+                    + "limit): the ranks of a node have one, some of them far from its memory, which is slower and "
+                    + "gives the same result"
+        }
         let all = names.count == 1 ? last : names.dropLast().joined(separator: ", ") + " and \(last)"
         return
             "no shared memory for one copy a node of \(all) (see /dev/shm and the job's memory limit): every rank "
             + "holds its own, which takes more memory and gives the same result"
     }
 
+    /// How many copies of the state there are, where that is one a NUMA domain and a node has several; else nil.
+    public var copiesOfDomains: Int? {
+        let groups = players[0].state.groups
+        return groups == communicator.domainGroups && groups != communicator.nodeGroups ? groups.count : nil
+    }
+
     /// Throws the same failure on every rank where a rank's state is not that of the others, or where the ranks of a
     /// node have something else in common than they have written: it names the rank. Collective.
     public func requireEqualReplicas() throws {
         watchdog?.enter(.exchange, step: stepsDone)
-        for (name, vectors) in nodeVectors {
+        for (name, vectors) in sharedVectors {
             try vectors.requireUndisturbed(communicator, "at step \(stepsDone) \(name)")
         }
         var hash = UInt64(stepsDone)
         for array in ownState { hash = Collectives.fingerprint(of: array, seed: hash) }
-        for (_, vectors) in nodeVectors { hash = hash &* 31 &+ (try vectors.fingerprint(communicator)) }
+        for (_, vectors) in sharedVectors { hash = hash &* 31 &+ (try vectors.fingerprint(communicator)) }
         try communicator.requireEqual(hash, "the training states at step \(stepsDone)")
     }
 

@@ -83,10 +83,15 @@ public final class Trainer: NetworkTrainer {
             penalties: game.penaltyPlaces)
         let together = groups[0].shards.count, judged = game.judged(exampleShape)
         packing = Packing(size: game.packing, example: judged, capacity: 2 * together * capacity)
+        let copies = try communicator.groupsOfOneCopy {
+            // Networks that do not fit each other are refused below.
+            (try? game.sharedBytes(
+                example: exampleShape, shards: shards, group: communicator.nodeGroup, copies: $0)) ?? 0
+        }
         func training(_ capacity: Int) -> Player.Training {
             Player.Training(
                 seed: game.seed, capacity: capacity, shards: together, table: shards, exchange: game.exchange,
-                precision: game.precision, communicator)
+                precision: game.precision, groups: copies, communicator)
         }
         // Shared memory goes first to the gradients, then to the players' state, last to an average.
         let ofGenerator = (game.player(.generator, input: .vector(game.latent.size)), training(capacity))
@@ -98,11 +103,12 @@ public final class Trainer: NetworkTrainer {
         let unrollingSteps = game.updates.map(\.unrollingSteps).max() ?? 0
         // A direction in D's parameters is shared where these are, or neither is.
         var direction =
-            unrollingSteps == 0 ? nil : try NodeVectors(count: gradients[1].slot.count, number: 1, communicator)
-        discriminator = try Player(
-            ofDiscriminator.0, gradients[1], ofDiscriminator.1, mayShare: direction?.isShared ?? true)
+            unrollingSteps == 0
+            ? nil : try SharedVectors(count: gradients[1].slot.count, number: 1, among: copies, communicator)
+        discriminator = try Player(ofDiscriminator.0, gradients[1], ofDiscriminator.1, among: direction?.groups)
         if let shared = direction, shared.isShared, !discriminator.state.isShared {
-            direction = try NodeVectors(count: shared.vectors[0].count, number: 1, mayShare: false, communicator)
+            direction = try SharedVectors(
+                count: shared.vectors[0].count, number: 1, among: communicator.everyRankAlone, communicator)
         }
         let encoder = try ofEncoder.map { try Player($0, gradientsOfEncoder!, $1) }
         encoding = encoder.map {
@@ -110,8 +116,9 @@ public final class Trainer: NetworkTrainer {
                 $0, game.encoder!.kind, example: exampleShape, codeSize: game.latent.size, rows: together * capacity)
         }
         if let average = game.average {
-            let mayShare = [generator, discriminator, encoder].allSatisfy { $0?.state.isShared ?? true }
-            try generator.keepAverage(average, mayShare: mayShare, communicator)
+            // If all that matters more is shared too.
+            let isShared = [generator, discriminator, encoder].allSatisfy { $0?.state.isShared ?? true }
+            try generator.keepAverage(average, among: isShared ? copies : communicator.everyRankAlone, communicator)
         }
         let fewest = shards.fewestRowsOfAShard(batch: game.batch)
         try Self.check(generator.network, makes: exampleShape, from: fewest, of: game.batch)

@@ -68,7 +68,7 @@ extension NetworkTrainer {
     public func share(from root: Int, step: Int) throws {
         let step = try communicator.broadcast(step, from: root)
         for player in players {
-            for (_, vectors) in player.nodeVectors { try vectors.share(from: root, communicator) }
+            for (_, vectors) in player.sharedVectors { try vectors.share(from: root, communicator) }
             try share(player.network.store.statistics.values, from: root)
         }
         for array in sharedState { try share(array.values.stored, from: root) }

@@ -36,7 +36,7 @@ final class Unrolling {
     private let valueAdjoint, firstAdjoint, secondAdjoint: FloatBuffer
     private let upper: FloatBuffer
     /// ḡ, of all parameters.
-    private let direction: NodeVectors
+    private let direction: SharedVectors
     /// The parameters that this rank moves.
     private let slice: Range<Int>
 
@@ -55,8 +55,8 @@ final class Unrolling {
 
     /// `player` must learn by Adam; `imageValues` are the values of all examples of this rank's part of a minibatch;
     /// `direction` is as long as the player's parameters, and shared where they are.
-    init(steps: Int, _ player: Player, imageValues: Int, direction: NodeVectors) {
-        precondition(direction.isShared == player.state.isShared, "of direction and parameters one is shared")
+    init(steps: Int, _ player: Player, imageValues: Int, direction: SharedVectors) {
+        precondition(direction.groups == player.state.groups, "of direction and parameters one is shared")
         guard case .adam(let beta1, let beta2, let epsilon) = player.optimiser.settings.rule else {
             preconditionFailure("unrolling of \(player.optimiser.settings.rule)")
         }

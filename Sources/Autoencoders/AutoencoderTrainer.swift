@@ -58,7 +58,11 @@ public final class AutoencoderTrainer: NetworkTrainer {
         let together = groups[0].shards.count, capacity = shards.mostRowsOfAShard(batch: settings.batch)
         let training = Player.Training(
             seed: settings.seed, capacity: capacity, shards: together, table: shards, exchange: settings.exchange,
-            precision: settings.precision, communicator)
+            precision: settings.precision,
+            groups: try communicator.groupsOfOneCopy {
+                (try? settings.sharedBytes(
+                    example: exampleShape, shards: shards, group: communicator.nodeGroup, copies: $0)) ?? 0
+            }, communicator)
         let parts = settings.players(example: exampleShape)
         let gradients = try parts.map { try Player.gradients($0, training) }
         encoder = try Player(parts[0], gradients[0], training)
@@ -216,11 +220,14 @@ extension Autoencoder {
         ]
     }
 
-    /// Bytes that the ranks of `group`, those of a node, want to share when they train it.
-    public func sharedBytes(example: Shape, shards: ShardTable, group: Range<Int>) throws(ShapeError) -> Int {
+    /// Bytes that the ranks of `group`, those of a node, want to share when they train it, with so many copies of the
+    /// networks' state.
+    public func sharedBytes(
+        example: Shape, shards: ShardTable, group: Range<Int>, copies: Int = 1
+    ) throws(ShapeError) -> Int {
         var bytes = 0
         for player in players(example: example) {
-            bytes += try player.sharedBytes(shards: shards, group: group)
+            bytes += try player.sharedBytes(shards: shards, group: group, copies: copies)
         }
         return bytes
     }

@@ -14,6 +14,9 @@ public protocol Communicator: AnyObject {
     var host: String { get }
     /// For each rank the lowest rank whose memory it can share: ranks with equal numbers are on one node.
     var nodes: [Int] { get }
+    /// For each rank the lowest rank of its node that is bound to processors of the same NUMA domains: to both the same
+    /// memory is near. Where ranks are not bound, or a node has one domain, the same as ``nodes``.
+    var domains: [Int] { get }
 
     func barrier() throws
     /// Overwrites `bytes` on every rank with those of `root`; the same length everywhere.
@@ -35,11 +38,22 @@ public protocol Communicator: AnyObject {
 }
 
 extension Communicator {
-    /// The ranges of consecutive ranks on one node: those that share memory.
-    public var nodeGroups: [Range<Int>] {
+    public var domains: [Int] { nodes }
+
+    /// The ranges of consecutive ranks on one node: those that can share memory.
+    public var nodeGroups: [Range<Int>] { Self.runs(nodes) }
+    /// That of this rank.
+    public var nodeGroup: Range<Int> { nodeGroups.first { $0.contains(rank) }! }
+    /// The ranges of consecutive ranks to which the same memory of one node is near.
+    public var domainGroups: [Range<Int>] { Self.runs(domains) }
+
+    public var everyRankAlone: [Range<Int>] { (0 ..< size).map { $0 ..< $0 + 1 } }
+
+    /// The ranges of equal numbers.
+    private static func runs(_ numbers: [Int]) -> [Range<Int>] {
         var runs: [Range<Int>] = []
-        for rank in nodes.indices {
-            if rank > 0, nodes[rank] == nodes[rank - 1] {
+        for rank in numbers.indices {
+            if rank > 0, numbers[rank] == numbers[rank - 1] {
                 runs[runs.count - 1] = runs[runs.count - 1].lowerBound ..< rank + 1
             } else {
                 runs.append(rank ..< rank + 1)
@@ -48,8 +62,16 @@ extension Communicator {
         return runs
     }
 
-    /// That of this rank.
-    public var nodeGroup: Range<Int> { nodeGroups.first { $0.contains(rank) }! }
+    /// The ranks that are to have one copy of what all read at each step: those of a NUMA domain, so that nobody waits
+    /// for memory of another, or those of a node where there is no room for a copy for each of its domains. `bytes`:
+    /// what the ranks of this node then share in all, given the number of copies. Collective.
+    public func groupsOfOneCopy(bytes: (_ copies: Int) -> Int) throws -> [Range<Int>] {
+        let domains = domainGroups, nodes = nodeGroups, node = nodeGroup
+        if domains == nodes { return nodes }
+        let copies = domains.count { node.contains($0.lowerBound) }
+        let hasRoom = SharedMemoryRoom().holds(bytes(copies))
+        return try any(!hasRoom) ? nodes : domains
+    }
 }
 
 /// One message of a ``Channel``: where it goes to or comes from, and the values.

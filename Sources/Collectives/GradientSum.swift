@@ -81,10 +81,9 @@ public final class GradientSum {
                 piece: piece ?? MessagePlan.defaultPiece(ranks: communicator.size), factor: scale,
                 packs: precision == .bfloat16)
         }
-        let alone = (0 ..< communicator.size).map { $0 ..< $0 + 1 }
-        var exchange = try make(kind == .ordered ? communicator.nodeGroups : alone)
+        var exchange = try make(kind == .ordered ? communicator.nodeGroups : communicator.everyRankAlone)
         if exchange == nil {
-            exchange = try make(alone)
+            exchange = try make(communicator.everyRankAlone)
             warning =
                 "no shared memory for the gradients (is /dev/shm full?): the ranks of a node exchange messages, "
                 + "which is slower and gives the same result"

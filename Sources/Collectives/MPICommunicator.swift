@@ -12,6 +12,7 @@ public final class MPICommunicator: Communicator {
     public let size: Int
     public let host: String
     public let nodes: [Int]
+    public let domains: [Int]
 
     private let collective: MPI_Comm
     private let allowsThreads: Bool
@@ -24,11 +25,10 @@ public final class MPICommunicator: Communicator {
     /// `allowsThreads`: whether the library lets several threads call it at a time.
     init(_ source: MPI_Comm, allowsThreads: Bool) throws {
         let copy = try MPICommunicator.duplicate(source)
-        let asStarted = try MPICommunicator.place(in: copy)
-        let nodes = try MPICommunicator.nodes(of: copy, rank: asStarted.rank, size: asStarted.size)
-        collective = try MPICommunicator.neighbouring(copy, nodes: nodes, rank: asStarted.rank)
+        collective = try MPICommunicator.neighbouring(copy)
         (rank, size) = try MPICommunicator.place(in: collective)
-        self.nodes = try MPICommunicator.nodes(of: collective, rank: rank, size: size)
+        let places = try MPICommunicator.memory(of: collective)
+        (nodes, domains) = (places.map(\.node), places.map(\.domain))
         self.allowsThreads = allowsThreads
         host = try MPICommunicator.processorName()
     }
@@ -40,15 +40,20 @@ public final class MPICommunicator: Communicator {
         return (Int(rank), Int(size))
     }
 
-    /// The same ranks, numbered anew where a launcher has dealt them out (`mpirun --map-by node`, Slurm's
-    /// `--distribution=cyclic`): those of a node follow each other, so that they can share memory. Rank 0 stays.
-    private static func neighbouring(_ communicator: MPI_Comm, nodes: [Int], rank: Int) throws -> MPI_Comm {
-        if nodes == nodes.sorted() { return communicator }
-        // A node's number is the lowest of its ranks: MPI_Comm_split orders by the key, and by the rank where keys are
-        // equal (MPI 3.1 §6.4.2).
+    /// The same ranks, numbered anew where a launcher has dealt them out (`mpirun --map-by node` or `numa`, Slurm's
+    /// `--distribution=cyclic`): those of a node follow each other, and among them those of a NUMA domain, so that they
+    /// can share memory. Rank 0 stays.
+    private static func neighbouring(_ communicator: MPI_Comm) throws -> MPI_Comm {
+        let places = try memory(of: communicator), rank = try place(in: communicator).rank
+        let order = places.indices.sorted {
+            (places[$0].node, places[$0].domain, $0) < (places[$1].node, places[$1].domain, $1)
+        }
+        if order == Array(places.indices) { return communicator }
         var ordered: MPI_Comm?, old: MPI_Comm? = communicator
         let activity = "putting the ranks of a node side by side"
-        try mpi("MPI_Comm_split", MPI_Comm_split(communicator, 0, Int32(nodes[rank]), &ordered), activity)
+        // By the key (MPI 3.1 §6.4.2).
+        let key = Int32(order.firstIndex(of: rank)!)
+        try mpi("MPI_Comm_split", MPI_Comm_split(communicator, 0, key, &ordered), activity)
         try mpi("MPI_Comm_set_errhandler", MPI_Comm_set_errhandler(ordered, MPI_ERRORS_RETURN), activity)
         try mpi("MPI_Comm_free", MPI_Comm_free(&old), activity)
         return ordered!
@@ -68,22 +73,29 @@ public final class MPICommunicator: Communicator {
         return String(decoding: buffer.prefix(Int(length)).map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 
-    /// The ranks that can share memory, by MPI_COMM_TYPE_SHARED (MPI 3.1 §6.4.2): two nodes of a test may have one
-    /// host name. Each node has the number of its lowest rank.
-    private static func nodes(of communicator: MPI_Comm, rank: Int, size: Int) throws -> [Int] {
+    /// For each rank the lowest that can share its memory, by MPI_COMM_TYPE_SHARED (MPI 3.1 §6.4.2), for two nodes of a
+    /// test may have one host name; and the lowest of those bound to the same NUMA domains.
+    private static func memory(of communicator: MPI_Comm) throws -> [(node: Int, domain: Int)] {
+        let activity = "finding the ranks of this node", (rank, size) = try place(in: communicator)
         var node: MPI_Comm?
         try mpi(
             "MPI_Comm_split_type",
-            MPI_Comm_split_type(communicator, Int32(MPI_COMM_TYPE_SHARED), Int32(rank), MPI_INFO_NULL, &node),
-            "finding the ranks of this node")
-        var lowest = Int64(rank)
-        try mpi("MPI_Bcast", MPI_Bcast(&lowest, 1, MPI_INT64_T, 0, node), "finding the ranks of this node")
-        try mpi("MPI_Comm_free", MPI_Comm_free(&node), "finding the ranks of this node")
-        var all = [Int64](repeating: 0, count: size)
+            MPI_Comm_split_type(communicator, Int32(MPI_COMM_TYPE_SHARED), Int32(rank), MPI_INFO_NULL, &node), activity)
+        let mine = NUMADomains().set, place = try place(in: node!)
+        var numbers = [Int64](repeating: 0, count: place.size), number = Int64(rank)
         try mpi(
-            "MPI_Allgather", MPI_Allgather(&lowest, 1, MPI_INT64_T, &all, 1, MPI_INT64_T, communicator),
-            "finding the ranks of this node")
-        return all.map { Int($0) }
+            "MPI_Allgather", MPI_Allgather(&number, 1, MPI_INT64_T, &numbers, 1, MPI_INT64_T, node), activity)
+        var sets = [UInt64](repeating: 0, count: place.size * mine.count)
+        try mpi(
+            "MPI_Allgather",
+            MPI_Allgather(mine, Int32(8 * mine.count), MPI_BYTE, &sets, Int32(8 * mine.count), MPI_BYTE, node), activity
+        )
+        try mpi("MPI_Comm_free", MPI_Comm_free(&node), activity)
+        let near = numbers.indices.first { sets[$0 * mine.count ..< ($0 + 1) * mine.count].elementsEqual(mine) }!
+        let found = [numbers[0], numbers[near]]
+        var all = [Int64](repeating: 0, count: 2 * size)
+        try mpi("MPI_Allgather", MPI_Allgather(found, 2, MPI_INT64_T, &all, 2, MPI_INT64_T, communicator), activity)
+        return (0 ..< size).map { (Int(all[2 * $0]), Int(all[2 * $0 + 1])) }
     }
 
     public func barrier() throws {

@@ -38,8 +38,9 @@ final class MPISharedMemory: SharedMemory {
         try mpi("MPI_Comm_set_errhandler", MPI_Comm_set_errhandler(node, MPI_ERRORS_RETURN), activity)
         let bytes = headerBytes(group) + 64 + count * MemoryLayout<Float>.stride
         let isFirst = communicator.rank == group.lowerBound
-        let room = !isFirst || SharedMemoryRoom().holds(bytes)
-        if try communicator.any(!room) {
+        // Other groups of this node take theirs at the same time.
+        let taken = try communicator.gather(isFirst ? bytes : 0)[communicator.nodeGroup].reduce(0, +)
+        if try communicator.any(isFirst && !SharedMemoryRoom().holds(taken)) {
             try mpi("MPI_Comm_free", MPI_Comm_free(&node), activity)
             return nil
         }

@@ -11,37 +11,39 @@ public final class ThreadCommunicator: Communicator, @unchecked Sendable {
     public let size: Int
     public var host: String { "thread\(nodes[rank])" }
     public let nodes: [Int]
+    public let domains: [Int]
     private let channelsAllowThreads: Bool
     private let rendezvous: Rendezvous
 
-    private init(rank: Int, nodes: [Int], channelsAllowThreads: Bool, rendezvous: Rendezvous) {
+    private init(rank: Int, nodes: [Int], domains: [Int], channelsAllowThreads: Bool, rendezvous: Rendezvous) {
         self.rank = rank
         size = nodes.count
-        self.nodes = nodes
+        (self.nodes, self.domains) = (nodes, domains)
         self.channelsAllowThreads = channelsAllowThreads
         self.rendezvous = rendezvous
     }
 
     /// Runs `body` once a rank, each in a thread of its own, and gives what they returned, in the order of ranks; or
     /// throws the error of the rank that failed first. `ranksPerNode`: only so many consecutive ranks share memory
-    /// (all, if not given). `channelsAllowThreads`: what their channels say.
+    /// (all, if not given), of which so many are in a NUMA domain. `channelsAllowThreads`: what their channels say.
     @discardableResult
     public static func run<Value>(
-        size: Int, ranksPerNode: Int? = nil, channelsAllowThreads: Bool = true,
+        size: Int, ranksPerNode: Int? = nil, ranksPerDomain: Int? = nil, channelsAllowThreads: Bool = true,
         _ body: @escaping @Sendable (ThreadCommunicator) throws -> Value
     ) throws -> [Value] {
         precondition(size >= 1, "\(size) ranks")
-        let perNode = ranksPerNode ?? size
+        let perNode = ranksPerNode ?? size, perDomain = ranksPerDomain ?? perNode
         let rendezvous = Rendezvous(size: size)
         let outcomes = Outcomes<Value>(size: size)
         let nodes = (0 ..< size).map { $0 / perNode * perNode }
+        let domains = nodes.enumerated().map { $1 + ($0 - $1) / perDomain * perDomain }
         let threads = try (0 ..< size).map { rank in
             try WorkerThread(.testRank) {
                 do {
                     let value = try body(
                         ThreadCommunicator(
-                            rank: rank, nodes: nodes, channelsAllowThreads: channelsAllowThreads, rendezvous: rendezvous
-                        ))
+                            rank: rank, nodes: nodes, domains: domains, channelsAllowThreads: channelsAllowThreads,
+                            rendezvous: rendezvous))
                     rendezvous.lock.withLock { outcomes.values[rank] = value }
                 } catch {
                     rendezvous.fail(rank: rank, error)

@@ -266,7 +266,10 @@ public final class Run {
         if let warning = dataset.warning(shuffle, memoryLimit: configuration.data.memoryLimit) { console.warn(warning) }
         sayRange()
         if let warning = trainer.players.lazy.compactMap(\.warning).first { console.warn(warning) }
-        for sentence in [privateData, trainer.privateState].compactMap({ $0 }) { console.warn(sentence) }
+        for sentence in [privateData, trainer.lackOfRoom].compactMap({ $0 }) { console.warn(sentence) }
+        if let copies = trainer.copiesOfDomains {
+            console.say("a copy of the networks for each of \(copies) NUMA domains, within which the ranks are bound")
+        }
         console.say("training \(start) to step \(configuration.steps); run folder \(folder.path)")
         if trainer.stepsDone >= configuration.steps {
             console.say("the run is finished already: give a larger --steps to go on")

@@ -9,8 +9,10 @@ import Testing
     /// Residuals in both players, normalised over the minibatch in G, penalised and spectrally normalised in D: the
     /// bits of six shards do not depend on the ranks.
     @Test func residualsHaveTheSameBitsOnAnyRanks() throws {
-        func state(ranks: Int, ranksPerNode: Int = 8) throws -> [[UInt32]] {
-            try ThreadCommunicator.run(size: ranks, ranksPerNode: ranksPerNode) { communicator in
+        func state(ranks: Int, ranksPerNode: Int = 8, ranksPerDomain: Int? = nil) throws -> [[UInt32]] {
+            try ThreadCommunicator.run(
+                size: ranks, ranksPerNode: ranksPerNode, ranksPerDomain: ranksPerDomain
+            ) { communicator in
                 var game = smallGame()
                 game.generator = [
                     Dense(units: 7),
@@ -41,10 +43,14 @@ import Testing
         }
         let alone = try state(ranks: 1)[0]
         #expect(alone.allSatisfy { Float(bitPattern: $0).isFinite })
-        for (ranks, ranksPerNode) in [(2, 2), (3, 3), (2, 1), (3, 2), (6, 6), (6, 3)] {
+        for (ranks, ranksPerNode, ranksPerDomain) in [
+            (2, 2, 2), (3, 3, 3), (2, 1, 1), (3, 2, 2), (6, 6, 6), (6, 3, 3), (2, 2, 1), (5, 5, 2), (6, 3, 2),
+            (6, 6, 3),
+        ] {
             #expect(
-                try state(ranks: ranks, ranksPerNode: ranksPerNode).allSatisfy { $0 == alone },
-                "\(ranks) ranks, \(ranksPerNode) a node")
+                try state(ranks: ranks, ranksPerNode: ranksPerNode, ranksPerDomain: ranksPerDomain)
+                    .allSatisfy { $0 == alone },
+                "\(ranks) ranks, \(ranksPerNode) a node, \(ranksPerDomain) a domain")
         }
     }
 
@@ -53,8 +59,10 @@ import Testing
     @Test(arguments: [GradientSum.Kind.ordered, .orderedMessages]) func playersThatMoveAtOnce(
         _ exchange: GradientSum.Kind
     ) throws {
-        func state(ranks: Int, ranksPerNode: Int = 8) throws -> [[UInt32]] {
-            try ThreadCommunicator.run(size: ranks, ranksPerNode: ranksPerNode) { communicator in
+        func state(ranks: Int, ranksPerNode: Int = 8, ranksPerDomain: Int? = nil) throws -> [[UInt32]] {
+            try ThreadCommunicator.run(
+                size: ranks, ranksPerNode: ranksPerNode, ranksPerDomain: ranksPerDomain
+            ) { communicator in
                 var game = smallGame()
                 (game.updates, game.exchange) = (Update.simultaneous(), exchange)
                 let trainer = try game.trainer(shards: 6, communicator)
@@ -64,10 +72,11 @@ import Testing
             }
         }
         let alone = try state(ranks: 1)[0]
-        for (ranks, ranksPerNode) in [(3, 3), (6, 6), (5, 2)] {
+        for (ranks, ranksPerNode, ranksPerDomain) in [(3, 3, 3), (6, 6, 6), (5, 2, 2), (6, 6, 2), (4, 4, 1)] {
             #expect(
-                try state(ranks: ranks, ranksPerNode: ranksPerNode).allSatisfy { $0 == alone },
-                "\(ranks) ranks, \(ranksPerNode) a node")
+                try state(ranks: ranks, ranksPerNode: ranksPerNode, ranksPerDomain: ranksPerDomain)
+                    .allSatisfy { $0 == alone },
+                "\(ranks) ranks, \(ranksPerNode) a node, \(ranksPerDomain) a domain")
         }
     }
 
@@ -106,13 +115,15 @@ import Testing
         #expect(findings.allSatisfy { $0 == findings[0] })
     }
 
-    /// Nodes that have computed differently, each for itself without a fault, are told apart.
-    @Test func nodesThatDifferAreFound() throws {
-        let findings = try ThreadCommunicator.run(size: 5, ranksPerNode: 2) { communicator -> String in
+    /// Nodes, and NUMA domains, that have computed differently, each for itself without a fault, are told apart.
+    @Test(arguments: [2, 5]) func nodesThatDifferAreFound(ranksPerNode: Int) throws {
+        let findings = try ThreadCommunicator.run(
+            size: 5, ranksPerNode: ranksPerNode, ranksPerDomain: 2
+        ) { communicator -> String in
             let trainer = try smallGame().trainer(shards: 5, communicator)
             _ = try trainer.step()
             try trainer.requireEqualReplicas()
-            if communicator.nodeGroup.contains(2) {
+            if trainer.generator.state.group.contains(2) {
                 trainer.generator.state.change { _, range in
                     trainer.generator.network.store.values.values[range.lowerBound] += 1
                 }

@@ -39,6 +39,24 @@ private struct Broken: Error, Equatable { let rank: Int }
         #expect(nodes.allSatisfy { $0 == [0, 0, 2, 2, 4] })
     }
 
+    /// Ranks of one node that are bound near different memory are to have a copy each, where there is room for them.
+    @Test func groupsOfOneCopy() throws {
+        let groups = try ThreadCommunicator.run(size: 7, ranksPerNode: 5, ranksPerDomain: 2) { communicator in
+            #expect(communicator.nodeGroups == [0 ..< 5, 5 ..< 7])
+            #expect(communicator.domainGroups == [0 ..< 2, 2 ..< 4, 4 ..< 5, 5 ..< 7])
+            var copies = 0
+            let wide = try communicator.groupsOfOneCopy {
+                copies = $0
+                return 1 << 10
+            }
+            #expect(copies == (communicator.rank < 5 ? 3 : 1))
+            // The last rank alone lacks room.
+            let narrow = try communicator.groupsOfOneCopy { _ in communicator.rank == 6 ? 1 << 60 : 1 << 10 }
+            return [wide, narrow]
+        }
+        #expect(groups.allSatisfy { $0 == [[0 ..< 2, 2 ..< 4, 4 ..< 5, 5 ..< 7], [0 ..< 5, 5 ..< 7]] })
+    }
+
     /// The error is that of the rank that threw; the others, which wait for it, end too.
     @Test func oneThreadThrows() {
         #expect(throws: Broken(rank: 2)) {

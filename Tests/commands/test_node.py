@@ -1,5 +1,6 @@
 """What the ranks of a node have once, and what becomes of it where there is no room."""
 
+import os
 import pathlib
 import re
 import subprocess
@@ -8,7 +9,7 @@ import h5py
 import numpy
 import pytest
 
-from conftest import CONFIGS, PROGRAM, Running, assert_same, checkpoint, train, wait_until
+from conftest import CONFIGS, PROGRAM, Running, assert_same, checkpoint, resume, train, wait_until
 from processes import ranks as processes
 from test_stop import begin
 
@@ -30,6 +31,26 @@ def with_room(megabytes, ranks, *arguments, folder="/dev/shm"):
     # Open MPI's messages need no room there; the tests' own folder for windows is not to be seen.
     finished = Running(arguments, command=["unshare", "--mount", "sh", "-c", mount, "sh", PROGRAM],
                        environment={"OMPI_MCA_btl": "self,tcp", "OMPI_MCA_osc_sm_backing_directory": folder}).wait()
+    assert finished.code == 0, finished
+    return finished
+
+
+def bound_in_turn(ranks, folder, *arguments, megabytes=200):
+    """gan-dist on a node of two NUMA domains, a processor each, as Linux would list them, to which mpirun has bound the
+    ranks in turn; /dev/shm has so much room."""
+    processors = sorted(os.sched_getaffinity(0))[:2]
+    if len(processors) < 2:
+        pytest.skip("two NUMA domains take two processors")
+    if subprocess.run(["unshare", "--mount", "true"], capture_output=True).returncode:
+        pytest.skip("a list of NUMA domains of one's own takes the right to mount")
+    for number, processor in enumerate(processors):
+        (folder / f"node{number}").mkdir(parents=True, exist_ok=True)
+        (folder / f"node{number}/cpulist").write_text(f"{processor}\n")
+    bind = f'exec taskset -c $((OMPI_COMM_WORLD_RANK % 2 ? {processors[1]} : {processors[0]})) "$@"'
+    job = (f'mount --bind {folder} /sys/devices/system/node && mount -t tmpfs -o size={megabytes}m none /dev/shm && '
+           f'exec mpirun -n {ranks} --bind-to none sh -c "$0" sh "$@"')
+    finished = Running(["unshare", "--mount", "sh", "-c", job, bind, PROGRAM, *map(str, arguments)], command=[],
+                       environment={"OMPI_MCA_btl": "self,tcp", "OMPI_MCA_osc_sm_backing_directory": "/dev/shm"}).wait()
     assert finished.code == 0, finished
     return finished
 
@@ -96,3 +117,36 @@ def test_a_folder_for_windows_that_is_not_there(large, run):
     finished = with_room(50, 3, "train", "--config", CONFIGS / "wide.yaml", "--data", large, "--run", run, "--steps", 1,
                          folder="/dev/shm/none")
     assert any("/dev/shm/none has no room" in warning for warning in finished.warnings), finished
+
+
+SPECTRAL = ["--set", "spectral={discriminator: true, generator: true}"]
+
+
+@pytest.mark.parametrize("config, data_of_its_own, options", [
+    ("wide", "large", SPECTRAL), ("unrolled", None, []), ("everything", "data", []), ("autoencoder", "data", []),
+    ("negatives", "data", [])])
+def test_one_copy_a_numa_domain(config, data_of_its_own, options, request, tmp_path):
+    """The same bits, also when it goes on with ranks that are not bound."""
+    if data_of_its_own:
+        options = options + ["--data", request.getfixturevalue(data_of_its_own)]
+    arguments, alone, run = ["--shards", 4, *options], tmp_path / "alone", tmp_path / "run"
+    train(config, alone, *arguments, "--steps", 4)
+    finished = bound_in_turn(4, tmp_path / "node", "train", "--config", CONFIGS / f"{config}.yaml", "--run", run,
+                             *arguments, "--steps", 2)
+    assert "a copy of the networks for each of 2 NUMA domains" in finished.out, finished
+    assert not finished.warnings, finished
+    resume(run, "--steps", 4, ranks=3)
+    assert_same(checkpoint(alone, 4), checkpoint(run, 4))
+
+
+# Of four ranks that share 6.6 MB of gradients: two copies of the networks take 10.4 MB, the dataset 3.2 MB.
+@pytest.mark.parametrize("megabytes, told", [(30, 0), (19, 1), (14, 2)])
+def test_no_room_for_a_copy_a_domain(megabytes, told, large, tmp_path):
+    alone, run = tmp_path / "alone", tmp_path / "run"
+    train("wide", alone, "--data", large, "--shards", 4)
+    finished = bound_in_turn(4, tmp_path / "node", "train", "--config", CONFIGS / "wide.yaml", "--data", large, "--run",
+                             run, "--shards", 4, megabytes=megabytes)
+    assert ("a copy of the networks for each of 2 NUMA domains" in finished.out) == (told == 0), finished
+    assert len(finished.warnings) == told, finished
+    assert any("one copy of the networks a NUMA domain" in warning for warning in finished.warnings) == (told > 0)
+    assert_same(checkpoint(alone, 4), checkpoint(run, 4))

@@ -2,14 +2,15 @@ import Collectives
 import Kernels
 import Support
 
-/// Vectors that the ranks of a node have once, on pretended nodes of 1, 2 and 3 ranks and of all: what each rank makes
+/// Vectors that the ranks of a group have once, on pretended nodes of 1, 2 and 3 ranks and of all: what each rank makes
 /// of its parts all see, the vectors of one rank come to all nodes, and a flipped bit is found on every rank, also when
 /// its part has been changed again.
 func nodeMemory(_ communicator: MPICommunicator) throws {
     let count = 100_003, last = communicator.size - 1
     for ranksANode in [communicator.size, 1, 2, 3] {
         let nodes = PretendedNodes(communicator, ranksANode: ranksANode)
-        let vectors = try NodeVectors(count: count, number: 2, nodes), values = vectors.vectors[1].values
+        let vectors = try SharedVectors(count: count, number: 2, among: nodes.nodeGroups, nodes)
+        let values = vectors.vectors[1].values
         try require(vectors.isShared == (ranksANode > 1 && last > 0), "\(ranksANode) ranks a node do not share")
         for turn in 1 ... 3 {
             let sum = try vectors.changeSumming { number, range in

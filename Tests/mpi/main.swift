@@ -21,6 +21,7 @@ let programs: [String: RankProgram] = [
     "endless": endless,
     "node-memory": nodeMemory,
     "no-shared-memory": noSharedMemory,
+    "numa-domains": numaDomains,
     "one-throws": oneThrows,
     "ordered-sum": orderedSum,
     "signals": signals,

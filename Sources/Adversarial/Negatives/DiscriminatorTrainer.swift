@@ -56,7 +56,10 @@ public final class DiscriminatorTrainer: NetworkTrainer {
         let together = groups[0].shards.count, capacity = shards.mostRowsOfAShard(batch: settings.batch)
         let training = Player.Training(
             seed: settings.seed, capacity: capacity, shards: together, table: shards, exchange: settings.exchange,
-            precision: settings.precision, communicator)
+            precision: settings.precision,
+            groups: try communicator.groupsOfOneCopy {
+                (try? settings.sharedBytes(shards: shards, group: communicator.nodeGroup, copies: $0)) ?? 0
+            }, communicator)
         discriminator = try Player(settings.player, Player.gradients(settings.player, training), training)
         try Self.check(discriminator.network, settings, shards)
         sampler = Sampler(

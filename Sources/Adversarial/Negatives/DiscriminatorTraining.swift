@@ -79,9 +79,10 @@ public struct DiscriminatorTraining: Sendable {
         return settings
     }
 
-    /// Bytes that the ranks of `group`, those of a node, want to share when they train it.
-    public func sharedBytes(shards: ShardTable, group: Range<Int>) throws(ShapeError) -> Int {
-        try player.sharedBytes(shards: shards, group: group)
+    /// Bytes that the ranks of `group`, those of a node, want to share when they train it, with so many copies of the
+    /// network's state.
+    public func sharedBytes(shards: ShardTable, group: Range<Int>, copies: Int = 1) throws(ShapeError) -> Int {
+        try player.sharedBytes(shards: shards, group: group, copies: copies)
     }
 
     /// Whether a layer needs all shards of a minibatch at once.

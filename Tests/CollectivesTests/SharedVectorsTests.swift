@@ -3,18 +3,18 @@ import Support
 import Testing
 @testable import Collectives
 
-@Suite struct NodeVectorsTests {
-    private static let count = 3 * NodeVectors.block + 100
+@Suite struct SharedVectorsTests {
+    private static let count = 3 * SharedVectors.block + 100
 
-    /// What each rank makes of its parts all see, on their node; without shared memory everybody makes all.
-    @Test(arguments: [(1, 1), (3, 3), (5, 2), (4, 1)]) func changesAreSeenByTheNode(size: Int, ranksPerNode: Int) throws
-    {
+    /// What each rank makes of its parts all see, in their group; a rank alone makes all.
+    @Test(arguments: [(1, 1), (3, 3), (5, 2), (4, 1)]) func changesAreSeenByTheGroup(
+        size: Int, ranksPerNode: Int
+    ) throws {
         try ThreadCommunicator.run(size: size, ranksPerNode: ranksPerNode) { communicator in
-            for mayShare in [true, false] {
-                let vectors = try NodeVectors(count: Self.count, number: 2, mayShare: mayShare, communicator)
-                #expect(vectors.isShared == (mayShare && ranksPerNode > 1))
-                let alone = communicator.rank ..< communicator.rank + 1
-                #expect(vectors.group == (vectors.isShared ? communicator.nodeGroup : alone))
+            for groups in [communicator.nodeGroups, communicator.everyRankAlone] {
+                let vectors = try SharedVectors(count: Self.count, number: 2, among: groups, communicator)
+                #expect(vectors.isShared == groups.contains { $0.count > 1 })
+                #expect(vectors.groups == groups && vectors.group == groups.first { $0.contains(communicator.rank) })
                 for turn in 1 ... 3 {
                     let sum = try vectors.changeSumming { number, range in
                         for index in range { vectors.vectors[1].values[index] += Float(index % 7 * turn) }
@@ -38,16 +38,16 @@ import Testing
 
     /// Every part has one owner, neighbours of equal weight neighbouring ones; heavy ones are spread.
     @Test func owners() {
-        #expect(NodeVectors.owners([4, 4, 4, 4, 4, 4, 1], ranks: 3) == [0, 0, 0, 1, 1, 2, 2])
-        #expect(NodeVectors.owners([1, 9, 2, 8, 3], ranks: 2) == [0, 0, 0, 1, 1])
-        #expect(NodeVectors.owners([5], ranks: 4) == [0])
-        #expect(NodeVectors.owners([], ranks: 4) == [])
+        #expect(SharedVectors.owners([4, 4, 4, 4, 4, 4, 1], ranks: 3) == [0, 0, 0, 1, 1, 2, 2])
+        #expect(SharedVectors.owners([1, 9, 2, 8, 3], ranks: 2) == [0, 0, 0, 1, 1])
+        #expect(SharedVectors.owners([5], ranks: 4) == [0])
+        #expect(SharedVectors.owners([], ranks: 4) == [])
     }
 
     /// The vectors of one rank come to all nodes.
     @Test(arguments: [1, 2, 5]) func sharing(ranksPerNode: Int) throws {
         try ThreadCommunicator.run(size: 5, ranksPerNode: ranksPerNode) { communicator in
-            let vectors = try NodeVectors(count: Self.count, number: 2, communicator)
+            let vectors = try SharedVectors(count: Self.count, number: 2, among: communicator.nodeGroups, communicator)
             if communicator.rank == 3 {
                 for vector in vectors.vectors {
                     for index in 0 ..< Self.count { vector.values[index] = Float(index) + 0.5 }
@@ -75,7 +75,7 @@ import Testing
     /// A flipped bit is found, whichever it is, by whomever it belongs to, before and after its part was changed again.
     @Test func flippedBits() throws {
         let findings = try ThreadCommunicator.run(size: 3) { communicator -> [String] in
-            let vectors = try NodeVectors(count: Self.count, number: 2, communicator)
+            let vectors = try SharedVectors(count: Self.count, number: 2, among: communicator.nodeGroups, communicator)
             func change() throws {
                 vectors.change { _, range in
                     for index in range {
@@ -96,7 +96,7 @@ import Testing
             }
             try change()
             var findings = [try finding()]
-            let places = [(0, 3), (1, NodeVectors.block + 9), (0, Self.count - 1)]
+            let places = [(0, 3), (1, SharedVectors.block + 9), (0, Self.count - 1)]
             for (turn, (vector, place)) in places.enumerated() {
                 for bit in [0, 17, 31] {
                     let values = vectors.vectors[vector].values

@@ -1,22 +1,25 @@
 import Kernels
 import Support
 
-/// Vectors of one length that the ranks of a node have once: all read them, each changes parts of its own.
+/// Vectors of one length that the ranks of a NUMA domain, or of a node, have once: all read them, each changes parts of
+/// its own.
 ///
 ///     vectors.change { number, range in … }       // this rank's parts, one after another
 ///     try vectors.barrier()                       // from here on all ranks see what all have changed
 ///
-/// Where a rank is alone on its node, and where there is no room for memory that is shared, it has vectors of its own,
-/// and all parts are its own.
+/// Where a rank is alone there, and where there is no room for memory that is shared, it has vectors of its own, and
+/// all parts are its own.
 ///
 /// **Flipped bits.** Memory that each rank has for itself makes a rank differ from the others where one of its bits
 /// flips. In what they have once all see the same, and no comparison of ranks finds it. So the owner of a part adds up
 /// its bits, as whole numbers modulo 2³², when it has changed it, and looks whether they are the same when it changes
 /// it the next time; ``requireUndisturbed(_:_:)`` has another rank look in between. A single flipped bit always changes
 /// that sum.
-public final class NodeVectors {
+public final class SharedVectors {
     public let vectors: [FloatBuffer]
-    /// The ranks that have them in common: those of a node, or this one alone.
+    /// The ranks that have them in common, for all ranks.
+    public let groups: [Range<Int>]
+    /// Those that this rank is one of.
     public let group: Range<Int>
     /// Of a vector; each belongs to one rank of the group.
     public let parts: [Range<Int>]
@@ -38,24 +41,25 @@ public final class NodeVectors {
     /// number of ranks.
     static let block = 1 << 14
 
-    /// Zeroed. `weights`: of the parts, where these do not take equally long. `mayShare` false: every rank has vectors
-    /// of its own. Collective.
+    /// Zeroed. `weights`: of the parts, where these do not take equally long. `groups`: the ranks that are to have them
+    /// once, in order. Collective.
     public init(
-        count: Int, number: Int, parts: [Range<Int>]? = nil, weights: [Int]? = nil, mayShare: Bool = true,
+        count: Int, number: Int, parts: [Range<Int>]? = nil, weights: [Int]? = nil, among groups: [Range<Int>],
         _ communicator: any Communicator
     ) throws {
         let parts = parts ?? Self.blocks(count), total = Self.sharedCount(count, number: number, parts: parts.count)
-        let groups = communicator.nodeGroups
+        let group = groups.first { $0.contains(communicator.rank) }!
         var memory: (any SharedMemory)?
-        if mayShare, groups.contains(where: { $0.count > 1 }) {
-            memory = try communicator.sharedMemory(count: total, group: communicator.nodeGroup)
+        if groups.contains(where: { $0.count > 1 }) {
+            memory = try communicator.sharedMemory(count: total, group: group)
         }
         self.memory = memory
         self.parts = parts
         rank = communicator.rank
-        group = memory == nil ? rank ..< rank + 1 : communicator.nodeGroup
-        let first = group.lowerBound
-        owners = Self.owners(weights ?? parts.map(\.count), ranks: group.count).map { first + $0 }
+        self.groups = memory == nil ? communicator.everyRankAlone : groups
+        self.group = memory == nil ? rank ..< rank + 1 : group
+        let first = self.group.lowerBound
+        owners = Self.owners(weights ?? parts.map(\.count), ranks: self.group.count).map { first + $0 }
         let (owners, rank) = (owners, rank)
         mine = parts.indices.filter { owners[$0] == rank }
         plain = memory == nil ? FloatBuffer(count: total) : nil
@@ -75,7 +79,7 @@ public final class NodeVectors {
         }
     }
 
-    /// Whether the ranks of every node have these vectors once.
+    /// Whether the ranks of every group have these vectors once.
     public var isShared: Bool { memory != nil }
 
     // MARK: - The parts
@@ -161,7 +165,7 @@ public final class NodeVectors {
         // One rank of each other group receives; the others take part, for a broadcast is everybody's.
         let receives = rank == group.lowerBound && !group.contains(root)
         let piece = FloatBuffer(count: min(vectors[0].count, 1 << 18))
-        for vector in vectors where communicator.nodeGroups.count > 1 || !isShared {
+        for vector in vectors where groups.count > 1 {
             for start in stride(from: 0, to: vector.count, by: piece.count) {
                 let range = start ..< min(start + piece.count, vector.count), values = piece.values[0 ..< range.count]
                 if rank == root { values.copy(from: vector.values[range]) }
@@ -188,7 +192,6 @@ public final class NodeVectors {
         guard isShared else { return }
         let next = rank + 1 < group.upperBound ? rank + 1 : group.lowerBound
         let all = try communicator.gather(values: [wasDisturbed ? 1 : 0] + sums + presentSums(of: next))
-        let groups = communicator.nodeGroups
         for owner in all.indices {
             let group = groups.first { $0.contains(owner) }!
             let neighbour = owner > group.lowerBound ? owner - 1 : group.upperBound - 1
@@ -200,15 +203,15 @@ public final class NodeVectors {
                     .internalError,
                     "\(subject()) are not what rank \(owner) (host \(host)) has made of them",
                     remedy: """
-                        Something else has changed its part of what the ranks of that node have once: look for faulty \
-                        memory there, then run again with --resume auto.
+                        Something else has changed its part of what the ranks there have once: look for faulty memory, \
+                        then run again with --resume auto.
                         """))
         }
     }
 
     /// Equal on all ranks where all groups have the same; 0 where there is nothing to compare with. Collective.
     public func fingerprint(_ communicator: any Communicator) throws -> UInt64 {
-        if isShared, communicator.nodeGroups.count == 1 { return 0 }
+        if groups.count == 1 { return 0 }
         var hash: UInt64 = 0
         for (number, vector) in vectors.enumerated() {
             for part in mine {
