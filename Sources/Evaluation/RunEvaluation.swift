@@ -36,12 +36,14 @@ public final class RunEvaluation: RunEvaluator {
         }
         var request = EvaluationRequest()
         (request.count, request.classifier) = (min(settings.count, run.data.examples.count), settings.classifier)
+        let trainer = run.trainer as? Trainer, packing = trainer?.game.packing ?? 1
+        let heldOut = try HeldOutExamples(
+            run.configuration, beside: run.data, conditioned: trainer?.discriminator.network.condition != nil,
+            communicator)
+        self.heldOut = heldOut
         let measured: [(name: String, value: AttributeValue)]
-        (request, inputs, heldOut, best, measured) = try communicator.agreed {
+        (request, inputs, best, measured) = try communicator.agreed {
             request.metrics = try Self.metrics(settings.metrics)
-            let trainer = run.trainer as? Trainer, packing = trainer?.game.packing ?? 1
-            let judgesConditions = trainer?.discriminator.network.condition != nil
-            let heldOut = try run.data.heldOut(run.configuration, conditioned: judgesConditions)
             if let count = heldOut?.source.count, count < packing {
                 throw Failure.badData(
                     "data.held_out: \(data.heldOut!) has \(count) examples, and D judges packs of \(packing)",
@@ -57,7 +59,7 @@ public final class RunEvaluation: RunEvaluator {
                     remedy: "Name measures, or examples that are not trained on (data.held_out).")
             }
             let key = try Self.key(run, inputs, seed: request.seed)
-            return (request, inputs, heldOut, try Self.best(settings, request.metrics ?? []), key)
+            return (request, inputs, try Self.best(settings, request.metrics ?? []), key)
         }
         self.settings = SHA256.number(
             of: measured.map { "\($0.name)=\($0.value.description)\n" }.joined() + (data.heldOut ?? ""))
@@ -68,7 +70,7 @@ public final class RunEvaluation: RunEvaluator {
                 ("environment", .string(environment)),
             ]
         self.request = request
-        if let warning = heldOut?.warning { run.console.warn(warning) }
+        for warning in heldOut?.warnings ?? [] { run.console.warn(warning) }
         if settings.count > run.data.examples.count {
             run.console.say(
                 "output.evaluate.count: \(settings.count) samples are more than there are examples to compare with: "

@@ -15,6 +15,8 @@ struct DataConditions: Sendable {
     let counts: [Int]
     /// The file's names of the labels 0, 1, …, a line a name.
     let names: String?
+    /// Equal for equal conditions of all examples.
+    let fingerprint: String
 
     /// Of a file. Throws 65 for a file without, or with what cannot be learned from.
     init(_ settings: ConditionSettings, _ dataset: Dataset, labels name: String?) throws(Failure) {
@@ -109,6 +111,13 @@ struct DataConditions: Sendable {
         _ table: ConditionTable, _ condition: Condition, labels: [Int] = [], counts: [Int] = [], names: String? = nil
     ) {
         (self.table, self.condition, self.labels, self.counts, self.names) = (table, condition, labels, counts, names)
+        fingerprint = "conditions " + table.fingerprint
+    }
+
+    /// The same, of which the ranks of a node have the table once; `leaving`: see ``NodeCopy``. Collective.
+    func onceANode(leaving others: Int, _ communicator: any Communicator) throws -> DataConditions {
+        DataConditions(
+            try table.onceANode(leaving: others, communicator), condition, labels: labels, counts: counts, names: names)
     }
 
     /// Of labels, one an example.
@@ -149,11 +158,6 @@ struct DataConditions: Sendable {
             Draws(seed: seed, purpose: .synthetic, step: 1).fillNormal(values.values, samples: count)
         }
         self.init(ConditionTable(values, width: condition.width), condition)
-    }
-
-    /// Equal for equal conditions of all examples.
-    var fingerprint: String {
-        "conditions " + String(Collectives.fingerprint(of: table.values.values, seed: 0), radix: 16)
     }
 
     /// What `train` says of them.
@@ -207,5 +211,20 @@ extension GeneratorConfiguration {
         case .vector(let size): try tree.set("condition.size", to: size)
         }
         return try Configuration(tree: tree)
+    }
+}
+
+extension ConditionTable {
+    fileprivate var fingerprint: String { String(Collectives.fingerprint(of: values.values, seed: 0), radix: 16) }
+
+    /// The same, held once by the ranks of a node where there is room. Tables that differ, an error that is found later,
+    /// are shared by nobody. Collective.
+    func onceANode(leaving others: Int = 0, _ communicator: any Communicator) throws -> ConditionTable {
+        let all = try communicator.gather(fingerprint), isSame = all.allSatisfy { $0 == all[0] }
+        let bytes = isSame ? values.count * MemoryLayout<Float>.stride : 0
+        let copy = try NodeCopy(of: "conditions", bytes: bytes, leaving: others, communicator) {
+            $0[0 ..< values.count].copy(from: values.values)
+        }
+        return copy.values.map { ConditionTable($0, width: width) } ?? self
     }
 }

@@ -11,7 +11,7 @@ import Support
 struct DataFile {
     let dataset: Dataset
     /// What stands beside the examples; nil: nothing.
-    let conditions: DataConditions?
+    private(set) var conditions: DataConditions?
     /// With what the conditions settle: layers may have shapes that depend on the number of classes.
     let configuration: any GeneratorConfiguration
     /// Of an example, as it is given to the networks.
@@ -46,35 +46,22 @@ struct DataFile {
 
     // MARK: - Once a node
 
-    /// The values of a file that is held in memory, read by one rank of each node for all of its ranks; nil where every
-    /// rank reads for itself: where it is alone, where the file is not held in memory, and where there is no room, of
-    /// which `sentence` then speaks. What the players will want to share comes first. Collective.
-    static func load(
-        _ file: DataFile?, shards: ShardTable, _ communicator: any Communicator
-    ) throws -> (values: FloatBuffer?, sentence: String?) {
-        guard let file, communicator.nodeGroups.contains(where: { $0.count > 1 }) else { return (nil, nil) }
-        let dataset = file.dataset, settings = file.configuration.data, bytes = dataset.storedBytes
-        // Ranks that have found different files share nothing; what is wrong with them is said later.
-        let sizes = try communicator.gather(bytes <= settings.memoryLimit ? bytes : 0)
-        guard bytes > 0, sizes.allSatisfy({ $0 == bytes }) else { return (nil, nil) }
-        let group = communicator.nodeGroup, room = SharedMemoryRoom()
+    /// The values of the file where they are held in memory, and makes ``conditions`` those that a node's ranks have
+    /// once. What the players will want to share comes first. Collective.
+    mutating func shareValues(shards: ShardTable, _ communicator: any Communicator) throws -> NodeCopy {
         // Networks that do not fit each other are refused when they are built.
-        let others = (try? file.configuration.sharedBytes(example: file.shape, shards, group)) ?? 0
-        let isRoom = try !communicator.any(!room.holds(bytes + others))
-        guard isRoom, let memory = try communicator.sharedMemory(count: (bytes + 3) / 4, group: group) else {
-            let reason = isRoom ? "the MPI library has no shared memory" : "\(room.bound) has no room"
-            return (
-                nil,
-                "\(reason) for one copy of the dataset a node (\(bytes >> 20) MiB): every rank holds its own, "
-                    + "which takes more memory and gives the same result"
-            )
-        }
-        try communicator.agreed(namingRank: communicator.nodeGroups.count > 1) {
-            if communicator.rank == group.lowerBound { try dataset.read(into: memory.values) }
-        }
-        try memory.barrier()
-        return (FloatBuffer(memory.values, of: memory), nil)
+        let others = (try? configuration.sharedBytes(example: shape, shards, communicator.nodeGroup)) ?? 0
+        let copy = try NodeCopy(
+            of: "dataset", bytes: dataset.bytesInMemory(limit: configuration.data.memoryLimit), leaving: others,
+            communicator, fill: dataset.read)
+        conditions = try conditions?.onceANode(leaving: others, communicator)
+        return copy
     }
+}
+
+extension Dataset {
+    /// Of a file whose values are held in memory; else 0.
+    func bytesInMemory(limit: Int) -> Int { storedBytes <= limit ? storedBytes : 0 }
 }
 
 extension GeneratorConfiguration {

@@ -12,15 +12,7 @@ extension Run {
     func prepareEvaluations(_ makeEvaluator: RunEvaluatorMaker?) throws {
         guard let settings = configuration.output.evaluate else {
             // `gan-dist evaluate` will look at it: that it is not there is better known now.
-            let data = configuration.data
-            if let file = data.heldOut {
-                try communicator.agreed {
-                    do { _ = try Dataset(file, dataset: data.dataset, options: .configuration) } catch {
-                        let failure = Failure.of(error)
-                        throw Failure(failure.code, "data.held_out: \(failure.message)", remedy: failure.remedy)
-                    }
-                }
-            }
+            try communicator.agreed { [configuration] in _ = try HeldOutExamples.open(configuration.data) }
             return
         }
         guard let makeEvaluator else {

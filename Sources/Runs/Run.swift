@@ -96,9 +96,9 @@ public final class Run {
         if let file = given.data.file {
             try communicator.inspect(file, of: given)
         }
-        let file = try communicator.agreed { try DataFile(given, checkpoint: session.checkpoint) }
-        let resident = try DataFile.load(file, shards: shards, communicator)
-        let data = try communicator.agreed {
+        var file = try communicator.agreed { try DataFile(given, checkpoint: session.checkpoint) }
+        let resident = try file?.shareValues(shards: shards, communicator) ?? .none
+        let data = try communicator.agreed { [file] in
             try TrainingData(given, file, resident: resident.values, checkpoint: session.checkpoint)
         }
         dataset = data

@@ -29,8 +29,8 @@ public final class TrainingData: Sendable {
     /// What the points were drawn from, where that is known.
     public let mixture: Mixture?
     /// The type of a file's values, and whether the run began before ranges were settled.
-    private let storedType: String?
-    private let asBefore: Bool
+    let storedType: String?
+    let asBefore: Bool
     /// Of a file that is not all in memory: what reading one of its examples alone uncompresses.
     private let costlyChunk: (examples: Int, bytes: Int)?
 
@@ -147,34 +147,6 @@ public final class TrainingData: Sendable {
     /// The examples as they are trained on.
     public var examples: SampleSource { source }
 
-    /// Those of `data.held_out`, as the others are read; nil without one. `conditioned`: with what stands beside them,
-    /// for a discriminator that judges both. Throws 65 or 66.
-    public func heldOut(
-        _ configuration: any GeneratorConfiguration, conditioned: Bool
-    ) throws(Failure) -> HeldOutExamples? {
-        let settings = configuration.data
-        guard let file = settings.heldOut else { return nil }
-        do {
-            let dataset = try Dataset(file, dataset: settings.dataset, options: .configuration)
-            let fingerprint = try Self.fingerprint(of: dataset)
-            // The run's range is that of files of its kind that do not say theirs.
-            let isOfItsKind = !dataset.statesRange && (!dataset.isBytes || storedType == dataset.storedType)
-            let source = try SampleSource(
-                dataset, shape: shape.dimensions, fit: settings.fit,
-                range: configuration.targetRange(of: dataset, asBefore: asBefore),
-                given: isOfItsKind ? settings.range : nil, asBefore: asBefore, memoryLimit: settings.memoryLimit)
-            guard conditioned, let conditions, let condition = configuration.condition else {
-                return HeldOutExamples(source: source, conditions: nil, warning: nil, fingerprint: fingerprint)
-            }
-            let (rows, warning) = try conditions.rows(beside: dataset, condition, labels: settings.labels)
-            return HeldOutExamples(
-                source: source, conditions: rows, warning: warning.map { "data.held_out: \($0)" },
-                fingerprint: fingerprint)
-        } catch {
-            throw Failure(error.code, "data.held_out: \(error.message)", remedy: error.remedy)
-        }
-    }
-
     /// What stands beside the examples; nil: nothing.
     public var conditionTable: ConditionTable? { conditions?.table }
 
@@ -245,15 +217,4 @@ extension Configuration {
         }
         return game
     }
-}
-
-/// Examples that are not trained on.
-public struct HeldOutExamples: Sendable {
-    public let source: SampleSource
-    /// What stands beside them, for a discriminator that judges both.
-    public let conditions: ConditionTable?
-    /// What is to be said of them at the start.
-    public let warning: String?
-    /// As ``TrainingData/fingerprint(of:)``.
-    public let fingerprint: String
 }

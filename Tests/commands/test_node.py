@@ -72,6 +72,24 @@ def test_the_dataset_is_held_once(start, large, run):
     assert of_ranks[0] == of_ranks[1] == of_ranks[2]
 
 
+def test_conditions_and_held_out_examples_are_held_once(start, run, tmp_path):
+    """Of sizes that nothing else has: 200 KB of labels and 2.6 MB of images beside the 3.2 MB of the dataset."""
+    files = {"trained": 50_000, "held-out": 40_000}
+    for name, count in files.items():
+        with h5py.File(tmp_path / f"{name}.h5", "w") as file:
+            file["images"] = numpy.random.default_rng(count).integers(0, 256, (count, 8, 8, 1), dtype=numpy.uint8)
+            file["labels"] = numpy.arange(count) % 3
+    running = start("train", "--config", CONFIGS / "conditional.yaml", "--data", tmp_path / "trained.h5", "--run", run,
+                    "--set", f"data.held_out={tmp_path}/held-out.h5", "--set", "output.evaluate={every: 9, count: 64}",
+                    "--steps", 1_000_000, "--shards", 5, ranks=3)
+    wait_until(lambda: (run / "metrics.jsonl").exists(), "the first step", running)
+    of_ranks = [windows(process) for process in processes(running.process.pid)]
+    running.end()
+    for size in (3_200_000, 2_560_000, 200_000, 160_000):
+        shared = [{inode for inode, taken in of_rank.items() if size <= taken < size + 16384} for of_rank in of_ranks]
+        assert len(shared[0]) == 1 and all(inodes == shared[0] for inodes in shared), (size, of_ranks[0])
+
+
 # What three ranks share: 5.3 MB of gradients, then 4 MB of parameters and moments, 1.2 MB of an average; the dataset
 # has 3.2 MB, and goes before them. Each needs an eighth more.
 @pytest.mark.parametrize("megabytes, private", [
