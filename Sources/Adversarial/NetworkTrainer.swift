@@ -62,9 +62,15 @@ extension NetworkTrainer {
     /// `inner`: the number of the player's update within the step.
     package func move(_ player: Player, inner: Int, at progress: Progress) throws -> Double {
         enter(.exchange)
-        let gradient = try timed(.communication) { try player.sumGradients() }
-        trace?.gradient(gradient, of: player, inner: inner)
-        return try timed(.optimiser) { try player.move(by: gradient, at: progress, batch: batch) }
+        guard trace == nil, player.movesByParts else {
+            let gradient = try timed(.communication) { try player.sumGradients() }
+            trace?.gradient(gradient, of: player, inner: inner)
+            return try timed(.optimiser) { try player.move(by: gradient, at: progress, batch: batch) }
+        }
+        let (squaredNorm, seconds) = try timed(.optimiser) { try player.sumAndMove(at: progress, batch: batch) }
+        clock.add(seconds, to: .communication)
+        clock.add(-seconds, to: .optimiser)
+        return squaredNorm
     }
 }
 

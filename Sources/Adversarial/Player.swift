@@ -274,14 +274,42 @@ public final class Player {
         // Where gradients travel by messages, another rank may still compute with the parameters.
         try state.barrier()
         let squaredNorm = try state.changeSumming { _, range in
-            optimiser.update(values, gradients: gradient, of: range, factor: factor, at: progress)
+            optimiser.update(values, gradients: gradient[range], of: range, factor: factor, at: progress)
         }
+        try follow(at: progress, batch: batch)
+        return squaredNorm
+    }
+
+    /// Whether nothing needs the whole gradient: each rank may sum what moves its parameters part by part, and use it
+    /// while it is in the cache.
+    package var movesByParts: Bool {
+        gradients.sumsParts && state.groups.count == 1 && spectral == nil && optimiser.settings.clipNorm == nil
+    }
+
+    /// ``sumGradients()`` and ``move(by:at:batch:)`` in one where ``movesByParts``: the same bits; what the sums took of
+    /// the time, too. Collective.
+    package func sumAndMove(
+        at progress: Progress, batch: Int
+    ) throws -> (squaredNorm: Double, secondsSumming: Double) {
+        let values = values, start = monotonicSeconds()
+        try gradients.meet()
+        var seconds = monotonicSeconds() - start
+        let squaredNorm = try state.changeSumming { _, range in
+            let start = monotonicSeconds(), gradient = gradients.part(range)
+            seconds += monotonicSeconds() - start
+            return optimiser.update(values, gradients: gradient, of: range, factor: 1, at: progress)
+        }
+        try follow(at: progress, batch: batch)
+        return (squaredNorm, seconds)
+    }
+
+    /// What is made of the parameters when they have moved.
+    private func follow(at progress: Progress, batch: Int) throws {
         try normalise(iterating: true)
         if let average, let averageMemory {
             let parameters = parameters
             averageMemory.change { _, range in average.update(with: parameters, of: range, batch: batch, at: progress) }
             try averageMemory.barrier()
         }
-        return squaredNorm
     }
 }

@@ -44,6 +44,8 @@ public final class GradientSum {
     private let exchange: OrderedExchange?
     private let plain: FloatBuffer?
     private let scale: Float
+    private let partMemory: FloatBuffer
+    private let part: [Floats]
     private var shardsDone = 0
     private var inShard = false
     /// From where on the last shard is final and folded.
@@ -66,6 +68,8 @@ public final class GradientSum {
         self.table = table
         self.scale = scale
         settled = count
+        partMemory = FloatBuffer(count: min(count, Self.mostValuesOfPart))
+        part = [partMemory.values]
         if kind == .mpi {
             exchange = nil
             let plain = FloatBuffer(count: count)
@@ -135,6 +139,8 @@ public final class GradientSum {
         shardsDone += 1
     }
 
+    // MARK: - The sum
+
     /// Adds the part `range` of the shard at hand to those before it that the tree adds it to.
     private func fold(_ range: Range<Int>) {
         guard let exchange else { return }
@@ -152,13 +158,37 @@ public final class GradientSum {
     ///
     /// Read it only (the ranks of a node may share its memory), and no longer than to the next `beginShard`.
     public func finish() throws -> Floats {
-        precondition(
-            !inShard && shardsDone == table.mine.count,
-            "\(shardsDone) of this rank's \(table.mine.count) shards are done")
-        shardsDone = 0
+        endStep()
         if let exchange { return try exchange.reduce() }
         try communicator.sum(slot)
         if scale != 1 { Collectives.scale(slot.base, by: scale, into: slot.base, count: slot.count) }
         return slot
     }
+
+    private func endStep() {
+        precondition(
+            !inShard && shardsDone == table.mine.count,
+            "\(shardsDone) of this rank's \(table.mine.count) shards are done")
+        shardsDone = 0
+    }
+
+    /// Whether a rank can sum any part of the vector by itself: all ranks share memory.
+    public var sumsParts: Bool { exchange?.hasAllPartials ?? false }
+
+    /// In place of ``finish()`` where ``sumsParts``, for who uses each value of the sum on one rank only: waits for the
+    /// shards of all ranks, after which ``part(_:)`` gives the parts that this rank wants. None may begin a shard before
+    /// all have theirs. Collective.
+    public func meet() throws {
+        endStep()
+        try exchange!.meet()
+    }
+
+    /// The bits of ``finish()`` in `range`, of at most ``mostValuesOfPart`` values; valid until the next call.
+    public func part(_ range: Range<Int>) -> Floats {
+        exchange!.sum(range, into: part)
+        return part[0][0 ..< range.count]
+    }
+
+    /// They stay in the second-level cache.
+    public static let mostValuesOfPart = 1 << 14
 }

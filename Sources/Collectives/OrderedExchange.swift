@@ -27,8 +27,8 @@ final class OrderedExchange {
     private let messages: FloatBuffer
     private let result: Floats
     private let factor: Float
-    /// Where there is one group: what this rank folds.
-    private var alone: (sum: VectorSum, sources: [Floats], target: Floats)?
+    /// Where there is one group: what all ranks have folded, and this rank's slice of the result.
+    private var alone: (sum: VectorSum, partials: [Floats], slice: Range<Int>, target: [Floats])?
     private var pipeline: PipelinedExchange?
     private var communicationThread: CommunicationThread?
     private var reductions = 0
@@ -90,7 +90,7 @@ final class OrderedExchange {
         if groups.count == 1 {
             messages = FloatBuffer(count: 0)
             let slice = plan.slice(0, of: communicator.rank)
-            if !slice.isEmpty { alone = (finalSum, partials.map { $0[slice] }, result[slice]) }
+            alone = (finalSum, partials, slice, [result[slice]])
         } else {
             let layout = MessageLayout(
                 plan, partials: nodes.map(\.count), stages: mine.count != nodes[place].count, packs: packs)
@@ -165,9 +165,25 @@ final class OrderedExchange {
             (announced, reductions) = (0, reductions + 1)
         } else {
             try memory?.barrier()
-            if let alone { alone.sum(alone.sources, into: [alone.target], factor: factor) }
+            if let alone, !alone.slice.isEmpty {
+                alone.sum(alone.partials, in: alone.slice, into: alone.target, factor: factor)
+            }
         }
         try memory?.barrier()
         return result
+    }
+
+    // MARK: - Part by part
+
+    /// Whether each rank reads all others' vectors.
+    var hasAllPartials: Bool { alone != nil }
+
+    /// Waits for all ranks, in place of ``reduce()``: none changes its vectors until all have called ``sum(_:into:)`` for
+    /// the last time.
+    func meet() throws { try memory?.barrier() }
+
+    /// Writes the values of the sum in `range` to the beginning of `target`, one vector.
+    func sum(_ range: Range<Int>, into target: [Floats]) {
+        alone!.sum(alone!.partials, in: range, into: target, factor: factor)
     }
 }

@@ -39,7 +39,7 @@ public final class SharedVectors {
 
     /// Values in a part, where nothing else divides the vectors: what is summed part by part does not depend on the
     /// number of ranks.
-    static let block = 1 << 14
+    static let block = GradientSum.mostValuesOfPart
 
     /// Zeroed. `weights`: of the parts, where these do not take equally long. `groups`: the ranks that are to have them
     /// once, in order. Collective.

@@ -31,12 +31,16 @@ final class VectorSum {
         scratch = FloatBuffer(count: blocks * VectorSum.block)
     }
 
-    /// Adds vectors of equal length; the results are multiplied by `factor`. A result may be the memory of a source.
-    func callAsFunction(_ vectors: [Floats], into targets: [Floats], factor: Float) {
+    /// Adds vectors of equal length, or of each the values in `range`, of which the results have the sums first; these
+    /// are multiplied by `factor`. A result may be the memory of a source.
+    func callAsFunction(_ vectors: [Floats], in range: Range<Int>? = nil, into targets: [Floats], factor: Float) {
         precondition(
             vectors.count == sources && targets.count == results,
             "\(vectors.count) vectors into \(targets.count), not \(sources) into \(results)")
-        let count = targets[0].count
+        let range = range ?? 0 ..< targets[0].count, (first, count) = (range.lowerBound, range.count)
+        precondition(
+            range.upperBound <= vectors[0].count && count <= targets[0].count,
+            "values \(range) of \(vectors[0].count) into \(targets[0].count)")
         let block = VectorSum.block
         let scratch = scratch.values.base
         var start = 0
@@ -44,7 +48,7 @@ final class VectorSum {
             let length = min(block, count - start)
             func place(_ place: SumTree.Place) -> UnsafeMutablePointer<Float> {
                 switch place {
-                case .source(let number): vectors[number].base + start
+                case .source(let number): vectors[number].base + first + start
                 case .scratch(let number): scratch + number * block
                 case .result(let number): targets[number].base + start
                 }

@@ -58,14 +58,15 @@ public final class Optimiser {
         update(values, gradients: gradients, of: 0 ..< values.count, factor: factor(of: gradients), at: progress)
     }
 
-    /// Updates the parameters in `range` alone; `factor` is that ``factor(of:)`` the whole gradient.
+    /// Updates the parameters in `range` alone, by the gradients of these; `factor` is that ``factor(of:)`` the whole
+    /// gradient.
     ///
     /// - Returns: Σ g² in the range.
     public func update(
         _ values: Floats, gradients: Floats, of range: Range<Int>, factor: Float, at progress: Progress
     ) -> Double {
         let some = values[range]
-        let squaredNorm = step(some, gradients: gradients[range], of: range, factor: factor, at: progress)
+        let squaredNorm = step(some, gradients: gradients, of: range, factor: factor, at: progress)
         if let bound = settings.clipWeights { OptimiserKernels.clamp(some, to: Float(bound)) }
         return squaredNorm
     }

@@ -34,7 +34,7 @@ private enum Settling: CaseIterable { case never, atOnce, unevenly }
 /// Two sums in a row (the second of negated vectors), so that nothing of a first may leak into a second.
 private func sums(
     ranks: Int, ranksPerNode: Int?, shards: Int, count: Int, kind: GradientSum.Kind, piece: Int,
-    settling: Settling = .never, precision: GradientSum.Precision = .float32,
+    settling: Settling = .never, precision: GradientSum.Precision = .float32, byParts: Bool = false,
     of vectors: @escaping @Sendable (_ shard: Int, _ count: Int) -> [Float] = crafted
 ) throws -> [[Float]] {
     try ThreadCommunicator.run(size: ranks, ranksPerNode: ranksPerNode) { communicator in
@@ -58,7 +58,17 @@ private func sums(
                 }
                 sum.endShard()
             }
-            results += try sum.finish().array
+            guard byParts else {
+                results += try sum.finish().array
+                continue
+            }
+            #expect(sum.sumsParts)
+            try sum.meet()
+            // Not in order, and of unequal lengths: as a rank may own them.
+            let ends = [0, count / 5, count / 2, count]
+            let parts = [2, 0, 1].map { (ends[$0], sum.part(ends[$0] ..< ends[$0 + 1]).array) }
+            results += parts.sorted { ($0.0, $0.1.count) < ($1.0, $1.1.count) }.flatMap(\.1)
+            try communicator.barrier()
         }
         return results
     }
@@ -96,6 +106,28 @@ private func bits(_ values: [Float]) -> [UInt32] { values.map { $0.bitPattern } 
                         }
                     }
                 }
+            }
+        }
+    }
+
+    /// Ranks that share memory may sum each part that they want for themselves, to the same bits, step after step.
+    @Test(arguments: [1, 2, 3, 5, 8], [1, 7, 16]) func sameBitsPartByPart(ranks: Int, shards: Int) throws {
+        guard ranks <= shards else { return }
+        for count in [1, 37, 261] {
+            let whole = try sums(ranks: 1, ranksPerNode: nil, shards: shards, count: count, kind: .ordered, piece: 48)
+            let parts = try sums(
+                ranks: ranks, ranksPerNode: nil, shards: shards, count: count, kind: .ordered, piece: 48, byParts: true)
+            #expect(parts.allSatisfy { bits($0) == bits(whole[0]) }, "\(ranks) ranks, \(count) values")
+        }
+    }
+
+    /// Not where messages are needed.
+    @Test func partsNeedSharedMemory() throws {
+        for (ranksPerNode, kind) in [(1, GradientSum.Kind.ordered), (2, .ordered), (3, .orderedMessages), (3, .mpi)] {
+            try ThreadCommunicator.run(size: 3, ranksPerNode: ranksPerNode) { communicator in
+                let table = try ShardTable(shards: 3, communicator: communicator)
+                let sum = try GradientSum(count: 9, table: table, communicator: communicator, kind: kind)
+                #expect(!sum.sumsParts)
             }
         }
     }
