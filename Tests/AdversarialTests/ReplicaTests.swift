@@ -1,4 +1,5 @@
 import Collectives
+import Glibc
 import Kernels
 import Nets
 import Support
@@ -78,6 +79,28 @@ import Testing
                     .allSatisfy { $0 == alone },
                 "\(ranks) ranks, \(ranksPerNode) a node, \(ranksPerDomain) a domain")
         }
+    }
+
+    /// What rank 0 copies for a checkpoint after a step is the state of that step, however late it is and however far
+    /// the others, which move the same memory, have come meanwhile.
+    @Test(
+        arguments: [Update.alternating(discriminatorSteps: 2), Update.simultaneous()], [GradientSum.Kind.ordered, .mpi])
+    func noStateIsHalfMoved(_ updates: [Update], _ exchange: GradientSum.Kind) throws {
+        func states(late: Bool) throws -> [[UInt32]] {
+            try ThreadCommunicator.run(size: 3) { communicator in
+                var game = smallGame()
+                (game.updates, game.exchange) = (updates, exchange)
+                game.average = AverageSettings(halfLife: .constant(30))
+                let trainer = try game.trainer(shards: 3, communicator)
+                return try (0 ..< 5).flatMap { _ -> [UInt32] in
+                    _ = try trainer.step()
+                    guard communicator.rank == 0 else { return [] }
+                    if late { usleep(20_000) }
+                    return trainer.state.flatMap { $0.values.array.map(\.bitPattern) }
+                }
+            }
+        }
+        #expect(try states(late: true)[0] == states(late: false)[0])
     }
 
     /// What ``Trainer/requireEqualReplicas()`` says.

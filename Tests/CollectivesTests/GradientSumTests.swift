@@ -121,6 +121,21 @@ private func bits(_ values: [Float]) -> [UInt32] { values.map { $0.bitPattern } 
         }
     }
 
+    /// More ranks than a small node has, of one node and of uneven ones.
+    @Test(arguments: [12, 17]) func sameBitsOnManyRanks(ranks: Int) throws {
+        let (shards, count) = (19, 100)
+        let alone = try sums(ranks: 1, ranksPerNode: nil, shards: shards, count: count, kind: .ordered, piece: 48)
+        for ranksPerNode in [nil, 5, 9] as [Int?] {
+            let all = try sums(
+                ranks: ranks, ranksPerNode: ranksPerNode, shards: shards, count: count, kind: .ordered, piece: 48,
+                settling: .unevenly, byParts: false)
+            #expect(all.allSatisfy { bits($0) == bits(alone[0]) }, "\(ranks) ranks, \(ranksPerNode ?? ranks) a node")
+        }
+        let parts = try sums(
+            ranks: ranks, ranksPerNode: nil, shards: shards, count: count, kind: .ordered, piece: 48, byParts: true)
+        #expect(parts.allSatisfy { bits($0) == bits(alone[0]) })
+    }
+
     /// Not where messages are needed.
     @Test func partsNeedSharedMemory() throws {
         for (ranksPerNode, kind) in [(1, GradientSum.Kind.ordered), (2, .ordered), (3, .orderedMessages), (3, .mpi)] {

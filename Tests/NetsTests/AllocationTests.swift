@@ -16,6 +16,12 @@ import Testing
         ])
     }
 
+    @Test func aSteadyStepOfWeightsInPanelsAllocatesNothing() throws {
+        try expectNoAllocations([
+            Dense(units: 512), ReLU(), Dense(units: 512), Tanh(), Maxout(units: 320, pieces: 2), Dense(units: 1),
+        ])
+    }
+
     @Test func aSteadyStepOfNewerLayersAllocatesNothing() throws {
         try expectNoAllocations([
             Basis(height: 4, width: 4, channels: 32), GroupNormalisation(groups: 4), SiLU(), Resample2D(.nearest),

@@ -109,6 +109,17 @@ def test_what_finds_no_room_is_every_ranks_own(megabytes, private, large, tmp_pa
     assert_same(checkpoint(alone, 4), checkpoint(run, 4))
 
 
+def test_a_container_of_64_megabytes(tmp_path):
+    """What a container has in /dev/shm where nobody asks for more: 55 MB of images do not fit beside the networks."""
+    with h5py.File(tmp_path / "images.h5", "w") as file:
+        file["images"] = numpy.random.default_rng(1).integers(0, 256, (860_000, 8, 8, 1), dtype=numpy.uint8)
+    alone, run, data = tmp_path / "alone", tmp_path / "run", ["--data", tmp_path / "images.h5"]
+    train("wide", alone, *data, "--shards", 3)
+    finished = with_room(64, 3, "train", "--config", CONFIGS / "wide.yaml", "--run", run, *data)
+    assert len(finished.warnings) == 1 and "one copy of the dataset a node (52 MiB)" in finished.warnings[0], finished
+    assert_same(checkpoint(alone, 4), checkpoint(run, 4))
+
+
 # Of an unrolled discriminator of 370,000 parameters: its state, 4.5 MB, with the direction of its way back, 1.5 MB.
 @pytest.mark.parametrize("megabytes", [1, 3, 5, 7, 8, 9, 11, 20])
 def test_unrolling_finds_no_room(megabytes, tmp_path):
