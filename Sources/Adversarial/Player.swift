@@ -6,8 +6,8 @@ import Support
 /// A network that is trained, with what moves it: the sum of its gradients over all shards, its optimiser and its
 /// schedules. A game has two, or three; an autoencoder has two.
 ///
-/// The ranks of a NUMA domain have its parameters, their moments and their average once, where there is room: each moves
-/// a slice of them (Rajbhandari et al. 2020, arXiv:1910.02054, stage 1, by shared memory in place of messages).
+/// The ranks of a NUMA domain have its parameters, their moments and their average once, where there is room: each
+/// moves a slice of them (Rajbhandari et al. 2020, arXiv:1910.02054, stage 1, by shared memory in place of messages).
 public final class Player {
     /// The number is part of the key of its first values.
     public enum Role: Int, Sendable {
@@ -280,14 +280,16 @@ public final class Player {
         return squaredNorm
     }
 
-    /// Whether nothing needs the whole gradient: each rank may sum what moves its parameters part by part, and use it
-    /// while it is in the cache.
+    /// Whether each rank sums the gradients part by part, and moves its parameters while a part is in the cache. Not
+    /// where something needs the whole sum; nor with several copies of the state, for each of which a part would be
+    /// summed again; nor where some ranks would have no part, or many fewer than others, and wait.
     package var movesByParts: Bool {
         gradients.sumsParts && state.groups.count == 1 && spectral == nil && optimiser.settings.clipNorm == nil
+            && (state.group.count == 1 || state.parts.count >= 4 * state.group.count)
     }
 
-    /// ``sumGradients()`` and ``move(by:at:batch:)`` in one where ``movesByParts``: the same bits; what the sums took of
-    /// the time, too. Collective.
+    /// ``sumGradients()`` and ``move(by:at:batch:)`` in one where ``movesByParts``: the same bits. The time that the
+    /// sums took, too. Collective.
     package func sumAndMove(
         at progress: Progress, batch: Int
     ) throws -> (squaredNorm: Double, secondsSumming: Double) {

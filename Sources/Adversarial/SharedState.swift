@@ -4,8 +4,8 @@ import Nets
 import Support
 
 extension Player.Settings {
-    /// Bytes that the ranks of `group`, those of a node, want to share for this player, with so many copies of its state;
-    /// `more`: vectors beside its parameters, their moments and what spectral norms take.
+    /// Bytes that the ranks of `group`, those of a node, want to share for this player, with so many copies of its
+    /// state; `more`: vectors beside its parameters, their moments and what spectral norms take.
     package func sharedBytes(
         _ more: Int = 0, shards: ShardTable, group: Range<Int>, copies: Int
     ) throws(ShapeError) -> Int {
@@ -88,8 +88,7 @@ extension Game {
 extension NetworkTrainer {
     private var sharedVectors: [(name: String, vectors: SharedVectors)] { players.flatMap(\.sharedVectors) }
 
-    /// What more ranks have for themselves, or fewer, than is best for speed and memory, in a sentence; nil where there
-    /// is nothing.
+    /// Of what there are more copies, or fewer, than is best for memory and speed, in a sentence; nil where of nothing.
     public var lackOfRoom: String? {
         guard communicator.domainGroups.contains(where: { $0.count > 1 }) else { return nil }
         let names = sharedVectors.filter { !$0.vectors.isShared }.map(\.name)
@@ -108,12 +107,13 @@ extension NetworkTrainer {
 
     /// How many copies of the state there are, where that is one a NUMA domain and a node has several; else nil.
     public var copiesOfDomains: Int? {
-        let groups = players[0].state.groups
-        return groups == communicator.domainGroups && groups != communicator.nodeGroups ? groups.count : nil
+        let groups = communicator.domainGroups
+        let areAll = sharedVectors.allSatisfy { $0.vectors.groups == groups }
+        return areAll && groups != communicator.nodeGroups ? groups.count : nil
     }
 
-    /// Throws the same failure on every rank where a rank's state is not that of the others, or where the ranks of a
-    /// node have something else in common than they have written: it names the rank. Collective.
+    /// Throws the same failure on every rank where a rank's state is not that of the others, or where ranks that have
+    /// one copy have something else in common than they have written: it names the rank. Collective.
     public func requireEqualReplicas() throws {
         watchdog?.enter(.exchange, step: stepsDone)
         for (name, vectors) in sharedVectors {

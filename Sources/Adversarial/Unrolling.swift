@@ -18,8 +18,8 @@ import Support
 /// along ḡ, are central differences of these gradients: (∇L(θ + hḡ) − ∇L(θ − hḡ)) / 2h. Any layers will do, at two
 /// more passes an answer.
 ///
-/// What is elementwise each rank does for the slice of the parameters that it moves; all of a node compute with the
-/// displaced parameters that they make together.
+/// What is elementwise each rank does for the slice of the parameters that it moves; those that have one
+/// copy of it compute with the displaced parameters that they make together.
 final class Unrolling {
     /// K.
     let steps: Int
@@ -56,7 +56,7 @@ final class Unrolling {
     /// `player` must learn by Adam; `imageValues` are the values of all examples of this rank's part of a minibatch;
     /// `direction` is as long as the player's parameters, and shared where they are.
     init(steps: Int, _ player: Player, imageValues: Int, direction: SharedVectors) {
-        precondition(direction.groups == player.state.groups, "of direction and parameters one is shared")
+        precondition(direction.groups == player.state.groups, "the direction is shared by others than the parameters")
         guard case .adam(let beta1, let beta2, let epsilon) = player.optimiser.settings.rule else {
             preconditionFailure("unrolling of \(player.optimiser.settings.rule)")
         }

@@ -12,8 +12,8 @@ import Support
 /// each counts once, as if no cache held it from one pass to the next, and as often as a step runs it: where the halves
 /// of D's batch run as one, their weights count once. An optimiser's
 /// update reads the gradient and reads and writes the parameters, their moments and, of a generator with one, the
-/// average. The sum of the gradients reads those of all ranks and writes one. (Where a rank sums part by part what moves
-/// its parameters, that one is neither written nor read: of many ranks' it is little, and is not taken off.)
+/// average. The sum of the gradients reads those of all ranks and writes one. (Where a rank sums part by part what
+/// moves its parameters, that one is neither written nor read: of many ranks' it is little, and is not taken off.)
 ///
 /// The ranks have the same weights. Where each has a copy, each reads its own from memory and moves all of it; where a
 /// node has one copy, each moves 1/R, and a last-level cache that holds the weights reads them from memory once a pass.

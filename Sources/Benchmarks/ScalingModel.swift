@@ -8,7 +8,7 @@ import Foundation
 /// soon as a piece is final (see `OrderedExchange`; ``ExchangeTraffic`` counts who sends what).
 ///
 ///     step = a + c·n                                   forward and backward passes of a rank alone: a ``Line``
-///          + optimiser / R                             the ranks of a node move a slice of the parameters each
+///          + optimiser / R                             the ranks of a node move a slice of its copy each
 ///          + Σ R·w + (1 + (2q(p − 1) + 1) / P) · b/m   for each gradient, within the node
 ///          + Σ 2L + maxₖ (Tₖ − tₖ)                     for each update, between nodes
 ///          + ⌈log₂ P⌉·L + (P − R)·s/B                  the statistics of a step, s bytes of each shard

@@ -47,6 +47,7 @@ extension Communicator {
     /// The ranges of consecutive ranks to which the same memory of one node is near.
     public var domainGroups: [Range<Int>] { Self.runs(domains) }
 
+    /// Each rank by itself.
     public var everyRankAlone: [Range<Int>] { (0 ..< size).map { $0 ..< $0 + 1 } }
 
     /// The ranges of equal numbers.
@@ -68,7 +69,9 @@ extension Communicator {
     public func groupsOfOneCopy(bytes: (_ copies: Int) -> Int) throws -> [Range<Int>] {
         let domains = domainGroups, nodes = nodeGroups, node = nodeGroup
         if domains == nodes { return nodes }
-        let copies = domains.count { node.contains($0.lowerBound) }
+        // A rank that is alone in its domain, as all are, shares nothing with others.
+        let areAlone = domains.allSatisfy { $0.count == 1 }
+        let copies = areAlone ? 0 : domains.count { node.contains($0.lowerBound) }
         let hasRoom = SharedMemoryRoom().holds(bytes(copies))
         return try any(!hasRoom) ? nodes : domains
     }

@@ -172,12 +172,15 @@ public final class GradientSum {
         shardsDone = 0
     }
 
+    /// Values of a part: of so many its sum, the parameters and their moments stay in the second-level cache.
+    public static let mostValuesOfPart = 1 << 14
+
     /// Whether a rank can sum any part of the vector by itself: all ranks share memory.
     public var sumsParts: Bool { exchange?.hasAllPartials ?? false }
 
     /// In place of ``finish()`` where ``sumsParts``, for who uses each value of the sum on one rank only: waits for the
-    /// shards of all ranks, after which ``part(_:)`` gives the parts that this rank wants. None may begin a shard before
-    /// all have theirs. Collective.
+    /// shards of all ranks, after which ``part(_:)`` gives the parts that this rank wants. None may begin a shard
+    /// before all have theirs. Collective.
     public func meet() throws {
         endStep()
         try exchange!.meet()
@@ -188,7 +191,4 @@ public final class GradientSum {
         exchange!.sum(range, into: part)
         return part[0][0 ..< range.count]
     }
-
-    /// They stay in the second-level cache.
-    public static let mostValuesOfPart = 1 << 14
 }

@@ -4,7 +4,7 @@ import Glibc
 import Kernels
 import Synchronization
 
-/// A window of MPI_Win_allocate_shared (MPI 3.1 §11.2.3) over the ranks of one node, with a barrier inside it.
+/// A window of MPI_Win_allocate_shared (MPI 3.1 §11.2.3) over some ranks of one node, with a barrier inside it.
 ///
 /// The memory is all the lowest rank's, so that it is contiguous. The library's memory model is the unified one; a
 /// passive epoch is open for the window's whole life (MPI_Win_lock_all), and the barrier's atomics with MPI_Win_sync
@@ -106,7 +106,7 @@ final class MPISharedMemory: SharedMemory {
     /// The last rank to arrive starts the next round; the others wait awake for a while, then asleep on the round's
     /// number.
     func barrier() throws {
-        try mpi("MPI_Win_sync", MPI_Win_sync(window), "waiting for the ranks of this node")
+        try mpi("MPI_Win_sync", MPI_Win_sync(window), "waiting for ranks of this node")
         let current = round.pointee.load(ordering: .acquiring)
         let count = arrived.pointee.wrappingAdd(1, ordering: .acquiringAndReleasing).newValue
         let word = UnsafeMutableRawPointer(round).assumingMemoryBound(to: UInt32.self)
@@ -119,7 +119,7 @@ final class MPISharedMemory: SharedMemory {
                 if remaining > 0 { remaining -= 1; linux_pause() } else { linux_futex_wait(word, current) }
             }
         }
-        try mpi("MPI_Win_sync", MPI_Win_sync(window), "waiting for the ranks of this node")
+        try mpi("MPI_Win_sync", MPI_Win_sync(window), "waiting for ranks of this node")
     }
 
     func announce(_ progress: Int) { announced[mine].pointee.store(progress, ordering: .releasing) }

@@ -178,8 +178,8 @@ final class OrderedExchange {
     /// Whether each rank reads all others' vectors.
     var hasAllPartials: Bool { alone != nil }
 
-    /// Waits for all ranks, in place of ``reduce()``: none changes its vectors until all have called ``sum(_:into:)`` for
-    /// the last time.
+    /// Waits for all ranks, in place of ``reduce()``: none changes its vectors until all have called ``sum(_:into:)``
+    /// for the last time.
     func meet() throws { try memory?.barrier() }
 
     /// Writes the values of the sum in `range` to the beginning of `target`, one vector.

@@ -38,7 +38,7 @@ public final class SharedVectors {
     private var wasDisturbed = false
 
     /// Values in a part, where nothing else divides the vectors: what is summed part by part does not depend on the
-    /// number of ranks.
+    /// number of ranks. Gradients are summed in the same parts.
     static let block = GradientSum.mostValuesOfPart
 
     /// Zeroed. `weights`: of the parts, where these do not take equally long. `groups`: the ranks that are to have them

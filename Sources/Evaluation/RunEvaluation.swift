@@ -36,6 +36,7 @@ public final class RunEvaluation: RunEvaluator {
         }
         var request = EvaluationRequest()
         (request.count, request.classifier) = (min(settings.count, run.data.examples.count), settings.classifier)
+        request.metrics = try communicator.agreed { try Self.metrics(settings.metrics) }
         let trainer = run.trainer as? Trainer, packing = trainer?.game.packing ?? 1
         let heldOut = try HeldOutExamples(
             run.configuration, beside: run.data, conditioned: trainer?.discriminator.network.condition != nil,
@@ -43,7 +44,6 @@ public final class RunEvaluation: RunEvaluator {
         self.heldOut = heldOut
         let measured: [(name: String, value: AttributeValue)]
         (request, inputs, best, measured) = try communicator.agreed {
-            request.metrics = try Self.metrics(settings.metrics)
             if let count = heldOut?.source.count, count < packing {
                 throw Failure.badData(
                     "data.held_out: \(data.heldOut!) has \(count) examples, and D judges packs of \(packing)",

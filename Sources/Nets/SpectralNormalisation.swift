@@ -38,7 +38,7 @@ public final class SpectralNormalisation {
             only: { _ in true })
     }
 
-    /// The same in memory that the ranks of a node may have once. `memory` makes it, given the part of it that belongs
+    /// The same in memory that several ranks may have once. `memory` makes it, given the part of it that belongs
     /// to each such weight, and the values that the weight has; the vectors of `only` are drawn here, others elsewhere.
     public init?(
         of store: ParameterStore, all: Bool, seed: UInt64, role: Int,

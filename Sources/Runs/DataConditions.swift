@@ -115,9 +115,11 @@ struct DataConditions: Sendable {
     }
 
     /// The same, of which the ranks of a node have the table once; `leaving`: see ``NodeCopy``. Collective.
-    func onceANode(leaving others: Int, _ communicator: any Communicator) throws -> DataConditions {
-        DataConditions(
-            try table.onceANode(leaving: others, communicator), condition, labels: labels, counts: counts, names: names)
+    func onceANode(
+        leaving others: Int, _ communicator: any Communicator
+    ) throws -> (conditions: DataConditions, sentence: String?) {
+        let (table, sentence) = try table.onceANode("conditions", leaving: others, communicator)
+        return (DataConditions(table, condition, labels: labels, counts: counts, names: names), sentence)
     }
 
     /// Of labels, one an example.
@@ -215,16 +217,18 @@ extension GeneratorConfiguration {
 }
 
 extension ConditionTable {
-    fileprivate var fingerprint: String { String(Collectives.fingerprint(of: values.values, seed: 0), radix: 16) }
+    var fingerprint: String { String(Collectives.fingerprint(of: values.values, seed: 0), radix: 16) }
 
-    /// The same, held once by the ranks of a node where there is room. Tables that differ, an error that is found later,
-    /// are shared by nobody. Collective.
-    func onceANode(leaving others: Int = 0, _ communicator: any Communicator) throws -> ConditionTable {
+    /// The same, held once by the ranks of a node, and what is to be said where there is no room. Tables that differ,
+    /// an error that is found later, are shared by nobody. `leaving`: see ``NodeCopy``. Collective.
+    func onceANode(
+        _ name: String, leaving others: Int = 0, _ communicator: any Communicator
+    ) throws -> (table: ConditionTable, sentence: String?) {
         let all = try communicator.gather(fingerprint), isSame = all.allSatisfy { $0 == all[0] }
         let bytes = isSame ? values.count * MemoryLayout<Float>.stride : 0
-        let copy = try NodeCopy(of: "conditions", bytes: bytes, leaving: others, communicator) {
+        let copy = try NodeCopy(of: name, bytes: bytes, leaving: others, communicator) {
             $0[0 ..< values.count].copy(from: values.values)
         }
-        return copy.values.map { ConditionTable($0, width: width) } ?? self
+        return (copy.values.map { ConditionTable($0, width: width) } ?? self, copy.sentence)
     }
 }

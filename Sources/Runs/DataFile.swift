@@ -46,16 +46,20 @@ struct DataFile {
 
     // MARK: - Once a node
 
-    /// The values of the file where they are held in memory, and makes ``conditions`` those that a node's ranks have
-    /// once. What the players will want to share comes first. Collective.
-    mutating func shareValues(shards: ShardTable, _ communicator: any Communicator) throws -> NodeCopy {
+    /// The values of the file where they are held in memory, of which the ranks of a node have one copy, as of
+    /// ``conditions`` from then on; and what is to be said where there is no room. What the players will want to share
+    /// comes first. Collective.
+    mutating func shareValues(
+        shards: ShardTable, _ communicator: any Communicator
+    ) throws -> (values: FloatBuffer?, sentences: [String]) {
         // Networks that do not fit each other are refused when they are built.
         let others = (try? configuration.sharedBytes(example: shape, shards, communicator.nodeGroup)) ?? 0
         let copy = try NodeCopy(
             of: "dataset", bytes: dataset.bytesInMemory(limit: configuration.data.memoryLimit), leaving: others,
             communicator, fill: dataset.read)
-        conditions = try conditions?.onceANode(leaving: others, communicator)
-        return copy
+        let ofConditions = try conditions?.onceANode(leaving: others, communicator)
+        conditions = ofConditions?.conditions
+        return (copy.values, [copy.sentence, ofConditions?.sentence].compactMap { $0 })
     }
 }
 

@@ -10,7 +10,7 @@ public struct HeldOutExamples: Sendable {
     /// What stands beside them, for a discriminator that judges both.
     public private(set) var conditions: ConditionTable?
     /// What is to be said of them at the start.
-    public let warnings: [String]
+    public private(set) var warnings: [String]
     /// As ``TrainingData/fingerprint(of:)``.
     public let fingerprint: String
 
@@ -31,8 +31,13 @@ public struct HeldOutExamples: Sendable {
                 try HeldOutExamples(dataset, configuration, beside: data, conditioned: conditioned, copy)
             }
         }
-        try communicator.requireEqual(fingerprint, "the held-out examples \(dataset.path)")
-        conditions = try conditions?.onceANode(communicator)
+        let found = [fingerprint, conditions?.fingerprint].compactMap { $0 }.joined(separator: ", conditions ")
+        try communicator.requireEqual(found, "the held-out examples \(dataset.path)")
+        if let ofRank = conditions {
+            let (table, sentence) = try ofRank.onceANode("held-out conditions", communicator)
+            conditions = table
+            warnings += [sentence].compactMap { $0 }
+        }
     }
 
     private init(

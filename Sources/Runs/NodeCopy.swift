@@ -8,8 +8,6 @@ struct NodeCopy {
     /// Of what there was no room for; else nil.
     let sentence: String?
 
-    static let none = NodeCopy(values: nil, sentence: nil)
-
     private init(values: FloatBuffer?, sentence: String?) { (self.values, self.sentence) = (values, sentence) }
 
     /// `fill` writes `bytes` bytes on one rank of each node; it may throw. `leaving`: bytes of the node's shared memory
@@ -23,7 +21,7 @@ struct NodeCopy {
         guard communicator.nodeGroups.contains(where: { $0.count > 1 }), bytes > 0,
             sizes.allSatisfy({ $0 == bytes })
         else {
-            self = .none
+            self.init(values: nil, sentence: nil)
             return
         }
         let group = communicator.nodeGroup, room = SharedMemoryRoom()

@@ -22,7 +22,7 @@ public final class Run {
     private let images: MinibatchReader
     let dataset: TrainingData
     /// Why every rank of a node holds the dataset for itself, in a sentence; nil where they hold it together.
-    private let privateData: String?
+    private let privateData: [String]
     /// Whether all ranks give the same bits for the same sums.
     private let computesAlike: Bool
     /// Nil on ranks other than the first.
@@ -97,12 +97,12 @@ public final class Run {
             try communicator.inspect(file, of: given)
         }
         var file = try communicator.agreed { try DataFile(given, checkpoint: session.checkpoint) }
-        let resident = try file?.shareValues(shards: shards, communicator) ?? .none
+        let resident = try file?.shareValues(shards: shards, communicator) ?? (values: nil, sentences: [])
         let data = try communicator.agreed { [file] in
             try TrainingData(given, file, resident: resident.values, checkpoint: session.checkpoint)
         }
         dataset = data
-        privateData = resident.sentence
+        privateData = resident.sentences
         try communicator.requireEqual(Program.version, "the program versions")
         try communicator.requireEqual(dataset.fingerprint, "the datasets \(dataset.name)")
         configuration = try Self.settle(given, isNew: session.checkpoint == nil, data, communicator)
@@ -266,7 +266,7 @@ public final class Run {
         if let warning = dataset.warning(shuffle, memoryLimit: configuration.data.memoryLimit) { console.warn(warning) }
         sayRange()
         if let warning = trainer.players.lazy.compactMap(\.warning).first { console.warn(warning) }
-        for sentence in [privateData, trainer.lackOfRoom].compactMap({ $0 }) { console.warn(sentence) }
+        for sentence in privateData + [trainer.lackOfRoom].compactMap({ $0 }) { console.warn(sentence) }
         if let copies = trainer.copiesOfDomains {
             console.say("a copy of the networks for each of \(copies) NUMA domains, within which the ranks are bound")
         }

@@ -8,6 +8,7 @@ import subprocess
 
 import h5py
 import numpy
+import pytest
 
 from conftest import CONFIGS, LIMIT, PROGRAM, arrays, wait_until
 from pictures import pictures
@@ -15,18 +16,26 @@ from processes import ranks as processes
 from test_stop import begin
 
 
-def test_ranks_with_another_dataset_are_named(run, tmp_path):
-    """Each rank finds the same path, but on its own disk."""
+@pytest.mark.parametrize("other, named", [
+    ("images", "the datasets"), ("held-out images", "the held-out examples"),
+    ("held-out labels", "the held-out examples")])
+def test_ranks_with_another_dataset_are_named(other, named, run, tmp_path):
+    """Each rank finds the same paths, but on its own disk: although one reads for all of a node."""
     for number in (0, 1):
         (tmp_path / str(number)).mkdir()
-        with h5py.File(tmp_path / str(number) / "images.h5", "w") as file:
-            file["images"] = pictures() ^ number
-    arguments = ["train", "--config", str(CONFIGS / "dense.yaml"), "--data", "images.h5", "--run", str(run)]
+        for name in ("images", "held-out"):
+            images, labels = pictures(), numpy.arange(len(pictures())) % 3
+            if other.startswith(name):
+                images, labels = (images, labels[::-1]) if "labels" in other and number else (images ^ number, labels)
+            with h5py.File(tmp_path / str(number) / f"{name}.h5", "w") as file:
+                file["images"], file["labels"] = images, labels
+    arguments = ["train", "--config", str(CONFIGS / "conditional.yaml"), "--data", "images.h5", "--run", str(run),
+                 "--set", "data.held_out=held-out.h5", "--set", "output.evaluate={every: 9, count: 64}"]
     ranks = [["-n", "1", "-wdir", str(tmp_path / str(number)), PROGRAM, *arguments] for number in (0, 1)]
     finished = subprocess.run(["mpirun", *ranks[0], ":", *ranks[1]], capture_output=True, text=True, timeout=LIMIT)
     errors = [line for line in finished.stderr.splitlines() if line.startswith("gan-dist: error: ")]
     assert finished.returncode == 70 and len(errors) == 1, finished
-    assert "the datasets" in errors[0] and "rank 1 " in errors[0], errors
+    assert named in errors[0] and "rank 1 " in errors[0], errors
     assert not (run / "lock").exists()
 
 
