@@ -7,9 +7,8 @@ import Support
 ///
 /// Every rank computes with the networks whole and runs its own shards of each global minibatch of B examples. The
 /// gradient that updates a player is that of its mean cost over the *global* minibatch: each shard adds the gradient of
-/// its sum divided by B, and the shards' gradients are summed over all ranks. So every copy of the
-/// parameters, one a node or a NUMA domain, gets the same update, each of its ranks moving a slice, and copies stay
-/// equal.
+/// its sum divided by B, and the shards' gradients are summed over all ranks. So every copy of the parameters,
+/// one a node or a NUMA domain, gets the same update, each of its ranks moving a slice, and copies stay equal.
 public final class Trainer: NetworkTrainer {
     public let game: Game
     public let generator: Player

@@ -8,7 +8,7 @@ import Support
 
 /// What stands beside the examples of a dataset: their classes, numbered by their labels in order, or their vectors.
 struct DataConditions: Sendable {
-    let table: ConditionTable
+    private(set) var table: ConditionTable
     let condition: Condition
     /// Of classes: the label of each, and how many examples have it.
     let labels: [Int]
@@ -118,8 +118,9 @@ struct DataConditions: Sendable {
     func onceANode(
         leaving others: Int, _ communicator: any Communicator
     ) throws -> (conditions: DataConditions, sentence: String?) {
-        let (table, sentence) = try table.onceANode("conditions", leaving: others, communicator)
-        return (DataConditions(table, condition, labels: labels, counts: counts, names: names), sentence)
+        var shared = self, sentence: String?
+        (shared.table, sentence) = try table.onceANode("conditions", leaving: others, communicator)
+        return (shared, sentence)
     }
 
     /// Of labels, one an example.
